@@ -1,0 +1,162 @@
+"""Everything that can go wrong with an exchange: whose fault it is, and what the client is told.
+
+ProxyError
+  DownstreamError             the client's message is at fault
+    BadRequest                400  (and 405, 413, 414, 417, 431, 501, 505 by its `status`)
+    RequestTimeout            408
+    ClientGone                nobody is left to tell
+  RoutingError
+    NoRoute                   404
+    LoopDetected              508
+  UpstreamError               the service is at fault
+    ConnectFailed             502
+    ConnectTimeout            504
+    BadResponse               502
+    UpstreamClosed            502
+    ResponseTimeout           504
+    UpgradeRefused            502
+  LimitReached                503
+  InternalError               500
+
+Every class carries a stable `code` (in the answer's body, in the access log and in counters) and the error type
+of its `Proxy-Status` member (RFC 9209 §2.3). `detail` stands in the log and never quotes field values; the client
+reads it only where the fault is its own: what is said of an upstream would show it our inner addresses.
+"""
+
+from typing import ClassVar
+
+
+class ProxyError(Exception):
+    """Base of all. `status` is what the client is answered, `code` what operators see."""
+
+    status: int = 500
+    code: str = "internal"
+    proxy_status: ClassVar[str] = "proxy_internal_error"  # RFC 9209 §2.3.29
+
+    def __init__(self, detail: str = "", *, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.public_detail = detail
+        if status is not None:
+            self.status = status
+        if code is not None:
+            self.code = code
+
+
+class DownstreamError(ProxyError):
+    """The client's message is at fault."""
+
+    status = 400
+    code = "bad_request"
+    proxy_status = "http_request_error"  # RFC 9209 §2.3.14
+
+
+class BadRequest(DownstreamError):
+    """The message broke a rule; `status` says which kind of rule."""
+
+
+class RequestTimeout(DownstreamError):
+    """The client stopped in the middle of its message."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class ClientGone(DownstreamError):
+    """The client's connection ended before its exchange did: the status is only for the log."""
+
+    status = 499  # nginx's number, which log readers know
+    code = "client_gone"
+
+
+class RoutingError(ProxyError):
+    """This proxy has nowhere to send the request."""
+
+
+class NoRoute(RoutingError):
+    """No route matches host and path."""
+
+    status = 404
+    code = "no_route"
+    proxy_status = "destination_not_found"  # RFC 9209 §2.3.3
+
+
+class LoopDetected(RoutingError):
+    """The request has passed through this instance before (RFC 5842 §7.2)."""
+
+    status = 508
+    code = "loop_detected"
+    proxy_status = "proxy_loop_detected"  # RFC 9209 §2.3.31
+
+
+class UpstreamError(ProxyError):
+    """The service, or the way to it, is at fault."""
+
+    status = 502
+    code = "upstream_error"
+    proxy_status = "destination_unavailable"  # RFC 9209 §2.3.4
+    public = "the service behind this proxy did not answer as it should"
+
+    def __init__(self, detail: str = "", *, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(detail, status=status, code=code)
+        self.public_detail = self.public
+
+
+class ConnectFailed(UpstreamError):
+    """No connection: refused, unroutable, or a name without an address."""
+
+    code = "connect_failed"
+    public = "the service behind this proxy accepts no connection"
+    proxy_status = "connection_refused"  # RFC 9209 §2.3.6
+
+
+class ConnectTimeout(UpstreamError):
+    """The service did not accept a connection in time."""
+
+    status = 504
+    code = "connect_timeout"
+    public = "the service behind this proxy did not accept a connection in time"
+    proxy_status = "connection_timeout"  # RFC 9209 §2.3.8
+
+
+class BadResponse(UpstreamError):
+    """What the service sent is not a response this proxy can forward."""
+
+    code = "bad_response"
+    proxy_status = "http_protocol_error"  # RFC 9209 §2.3.26
+
+
+class UpstreamClosed(UpstreamError):
+    """The connection ended before the response was complete."""
+
+    code = "upstream_closed"
+    public = "the service behind this proxy ended the connection before its answer was complete"
+    proxy_status = "http_response_incomplete"  # RFC 9209 §2.3.17
+
+
+class ResponseTimeout(UpstreamError):
+    """The service was silent for longer than a deadline allows."""
+
+    status = 504
+    code = "response_timeout"
+    public = "the service behind this proxy did not answer in time"
+    proxy_status = "http_response_timeout"  # RFC 9209 §2.3.24
+
+
+class UpgradeRefused(UpstreamError):
+    """A 101 that nobody asked for, or to another protocol than was asked for."""
+
+    code = "unexpected_upgrade"
+    proxy_status = "http_upgrade_failed"  # RFC 9209 §2.3.25
+
+
+class LimitReached(ProxyError):
+    """This proxy takes no more for now."""
+
+    status = 503
+    code = "limit_reached"
+    proxy_status = "connection_limit_reached"  # RFC 9209 §2.3.12
+
+
+class InternalError(ProxyError):
+    """A defect of this proxy."""

@@ -1,0 +1,50 @@
+"""Field lines: how they are kept, found and split into list members (RFC 9110 §5).
+
+A field line is the pair (name, value) as it stood on the wire: spelling, order and duplicates are kept. What the
+proxy itself understands is looked up in an index made once per head, so nobody scans the lines twice.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+FieldLine: TypeAlias = tuple[bytes, bytes]
+Fields: TypeAlias = list[FieldLine]
+
+#: Lower-case name -> its values in wire order; only names in `UNDERSTOOD` are in it.
+Index: TypeAlias = dict[bytes, list[bytes]]
+
+#: The fields whose meaning this proxy acts on. All others pass without being looked at.
+UNDERSTOOD: Final = frozenset({
+    b"connection", b"content-length", b"transfer-encoding", b"host", b"expect", b"upgrade", b"te", b"via", b"trailer",
+    b"max-forwards", b"keep-alive", b"date", b"x-request-id", b"accept",
+    b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded",
+})  # fmt: skip
+
+TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
+
+
+def index(lines: Iterable[FieldLine]) -> Index:
+    """Collect the values of every field this proxy understands, by lower-case name."""
+    found: Index = {}
+    for name, value in lines:
+        key = name.lower()
+        if key in UNDERSTOOD:
+            if key in found:
+                found[key].append(value)
+            else:
+                found[key] = [value]
+    return found
+
+
+def members(values: Iterable[bytes]) -> list[bytes]:
+    """Split list-based field values into members, over all lines, empty ones ignored (RFC 9110 §5.6.1).
+
+    Not for lists whose members may hold a comma inside a quoted string.
+    """
+    return [member for value in values for part in value.split(b",") if (member := part.strip(b" \t"))]
+
+
+def tokens(values: Iterable[bytes]) -> list[bytes]:
+    """Return the members that are tokens, in lower case. `"X-Foo"` and `X-Foo;q=1` are no tokens: they name nothing."""
+    return [member.lower() for member in members(values) if TOKEN.fullmatch(member)]

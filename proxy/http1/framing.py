@@ -1,0 +1,64 @@
+"""How a body is delimited: on the message that came (RFC 9112 §6.3), and on the one that goes (§6.1, §6.2).
+
+Framing is read from valid heads: screening has refused the contradictory ones before. Nothing of it is copied.
+"""
+
+from typing import assert_never
+
+from proxy.http1.fields import Fields
+from proxy.http1.message import (
+    CHUNKED,
+    NO_BODY,
+    UNTIL_CLOSE,
+    BodyFraming,
+    Chunked,
+    FixedLength,
+    NoBody,
+    RequestHead,
+    ResponseHead,
+    UntilClose,
+)
+
+
+def request_framing(head: RequestHead) -> BodyFraming:
+    """RFC 9112 §6.3, the request's branches. A declared length of 0 is kept apart from none: POST needs it."""
+    if b"transfer-encoding" in head.index:
+        return CHUNKED
+    lengths = head.index.get(b"content-length")
+    return FixedLength(int(lengths[0])) if lengths else NO_BODY
+
+
+def response_framing(head: ResponseHead, method: bytes) -> BodyFraming:
+    """RFC 9112 §6.3, the response's branches, in its order. `method` is the request's."""
+    status = head.status
+    if status < 200 or status == 204:
+        return NO_BODY  # a Content-Length here means nothing and goes no further
+    chunked = b"transfer-encoding" in head.index
+    lengths = head.index.get(b"content-length")
+    if method == b"HEAD" or status == 304:
+        return NoBody(int(lengths[0])) if lengths and not chunked else NO_BODY
+    if chunked:
+        return CHUNKED
+    return FixedLength(int(lengths[0])) if lengths else UNTIL_CLOSE
+
+
+def outgoing_response_framing(incoming: BodyFraming, client_version: bytes) -> BodyFraming:
+    """The length where it is known, else chunked to a 1.1 client, else until close."""
+    if isinstance(incoming, NoBody | FixedLength):
+        return incoming
+    return CHUNKED if client_version >= b"1.1" else UNTIL_CLOSE
+
+
+def framing_fields(framing: BodyFraming) -> Fields:
+    """The field lines that state a framing."""
+    match framing:
+        case FixedLength(length):
+            return [(b"Content-Length", b"%d" % length)]
+        case Chunked():
+            return [(b"Transfer-Encoding", b"chunked")]
+        case NoBody(None) | UntilClose():
+            return []
+        case NoBody(described):
+            return [(b"Content-Length", b"%d" % described)]
+        case _:
+            assert_never(framing)

@@ -1,0 +1,35 @@
+"""Whether a connection stays open after a message (RFC 9112 §9.3, and the HTTP/1.0 defaults of RFC 9112 C.2.2)."""
+
+import re
+from collections.abc import Collection, Iterable
+from typing import Final, NamedTuple
+
+from proxy.http1.fields import members
+
+
+def persists(http_version: bytes, connection_options: Collection[bytes]) -> bool:
+    """Apply the branches of RFC 9112 §9.3 in its order. Options are lower-case tokens."""
+    if b"close" in connection_options:
+        return False
+    if http_version >= b"1.1":
+        return True
+    return b"keep-alive" in connection_options
+
+
+class KeepAlive(NamedTuple):
+    """What a `Keep-Alive` field promises: seconds it stays open idle, and further requests; None is unsaid."""
+
+    timeout_s: int | None = None
+    max_requests: int | None = None
+
+
+_PARAMETER: Final = re.compile(rb"(timeout|max)[ \t]*=[ \t]*\"?([0-9]{1,9})\"?", re.IGNORECASE)
+
+
+def keep_alive(values: Iterable[bytes]) -> KeepAlive:
+    """Read `Keep-Alive: timeout=5, max=100`. Anything else in it means nothing and is ignored."""
+    found: dict[bytes, int] = {}
+    for member in members(values):
+        if parameter := _PARAMETER.fullmatch(member):
+            found[parameter[1].lower()] = int(parameter[2])
+    return KeepAlive(found.get(b"timeout"), found.get(b"max"))

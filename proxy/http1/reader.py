@@ -1,0 +1,188 @@
+"""Message after message of one direction of a connection, sans-I/O: bytes in, heads and bodies out.
+
+The two readers stand behind this one interface. `recognise=False` sends every message to the referee.
+"""
+
+import re
+from typing import Final, TypeAlias
+
+from proxy.errors import BadRequest, BadResponse, ProxyError
+from proxy.http1.chunked import ChunkedBody
+from proxy.http1.fields import Fields
+from proxy.http1.message import BodyFraming, Chunked, FixedLength, NoBody, RequestHead, ResponseHead
+from proxy.http1.recogniser import recognise_request, recognise_response
+from proxy.http1.referee import referee_request, referee_response
+from proxy.http1.screening import (
+    MessageLimits,
+    screen_bytes,
+    screen_lengths,
+    screen_request,
+    screen_response,
+)
+
+_HEAD_END: Final = b"\r\n\r\n"
+#: Empty lines before a request line are tolerated (RFC 9112 §2.2), one or two of them.
+_EMPTY_LINES: Final = re.compile(rb"(?:\r\n){1,2}")
+
+
+class CountedBody:
+    """A body of a known length."""
+
+    __slots__ = ("_remaining", "left_over")
+
+    trailers: Final[Fields] = []  # only a chunked body has any
+
+    def __init__(self, length: int) -> None:
+        self._remaining = length
+        self.left_over = b""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it has arrived."""
+        return self._remaining == 0
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Take what arrived, and return the body bytes in it: the same object where all of it is body."""
+        if len(data) > self._remaining:
+            self.left_over = data[self._remaining :]
+            data = data[: self._remaining]
+        self._remaining -= len(data)
+        return [data] if data else []
+
+
+class UnboundedBody:
+    """A body that ends with the connection: `complete` is set by whoever saw the end."""
+
+    __slots__ = ("complete", "left_over")
+
+    trailers: Final[Fields] = []
+
+    def __init__(self) -> None:
+        self.complete = False
+        self.left_over = b""
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """All of it is body."""
+        return [data] if data else []
+
+
+Body: TypeAlias = CountedBody | ChunkedBody | UnboundedBody
+
+
+class HeadReader:
+    """Finds where a head ends, and has it read. One per direction of a connection.
+
+    `unread` holds what arrived and is not yet part of a message: its owner bounds it.
+    """
+
+    __slots__ = ("_limits", "_recognise", "_searched", "unread")
+
+    def __init__(self, limits: MessageLimits, *, recognise: bool) -> None:
+        self._limits = limits
+        self._recognise = recognise
+        self._searched = 0
+        self.unread: bytes | bytearray = b""
+
+    def receive(self, data: bytes) -> None:
+        """Take what arrived."""
+        if not self.unread:
+            self.unread = data
+        elif isinstance(self.unread, bytearray):
+            self.unread += data
+        else:
+            self.unread = bytearray(self.unread + data)  # so that a dripped head does not cost its square
+
+    def request_head(self) -> RequestHead | None:
+        """The next request's head, or None: more is needed.
+
+        Raises BadRequest with the status that the client is owed: 400, 414, 431, 501 or 505.
+        """
+        if self.unread[:1] in (b"\r", b"\n") and not self._skip_empty_lines():
+            return None
+        raw_head = self._take_head(self._limits.request_head_bytes, response=False)
+        if raw_head is None:
+            return None
+        head = recognise_request(raw_head) if self._recognise else None
+        if head is None:
+            screen_bytes(raw_head)
+            screen_lengths(raw_head)
+            head = referee_request(raw_head)
+        screen_request(head, self._limits)
+        return head
+
+    def response_head(self) -> ResponseHead | None:
+        """The next response's head, interim or final, or None: more is needed. Raises BadResponse."""
+        raw_head = self._take_head(self._limits.response_head_bytes, response=True)
+        if raw_head is None:
+            return None
+        head = recognise_response(raw_head) if self._recognise else None
+        if head is None:
+            screen_bytes(raw_head, response=True)
+            head = referee_response(raw_head)
+        screen_response(head, self._limits)
+        return head
+
+    def body(self, framing: BodyFraming) -> Body | None:
+        """A reader for the body behind the head just taken, None where there is none. Feed it `take_unread()`."""
+        if isinstance(framing, FixedLength):
+            return CountedBody(framing.length) if framing.length else None
+        if isinstance(framing, NoBody):
+            return None
+        if isinstance(framing, Chunked):
+            return ChunkedBody(self._limits, refereed=not self._recognise)
+        return UnboundedBody()
+
+    def take_unread(self) -> bytes:
+        """Hand over what arrived behind the last head."""
+        unread = bytes(self.unread)
+        self.unread = b""
+        self._searched = 0
+        return unread
+
+    def _take_head(self, limit: int, *, response: bool) -> bytes | None:
+        unread = self.unread
+        # Only what is new is searched, and the three bytes before it that a head's end may begin with.
+        end = unread.find(_HEAD_END, max(self._searched - 3, 0))
+        if end < 0:
+            if unread:
+                self._screen_unfinished(limit, response=response)
+            self._searched = len(unread)
+            return None
+        end += 4
+        if end > limit:
+            raise self._too_large(limit, response=response)
+        self._searched = 0
+        if end == len(unread):
+            self.unread = b""
+            return bytes(unread)
+        self.unread = bytes(unread[end:])
+        return bytes(unread[:end])
+
+    def _screen_unfinished(self, limit: int, *, response: bool) -> None:
+        # Without this, a TLS hello or a head with bare LF would wait for an end that never comes.
+        new = bytes(self.unread[max(self._searched - 1, 0) :]).removesuffix(b"\r")
+        screen_bytes(new.removeprefix(b"\n") if self._searched else new, response=response)
+        if len(self.unread) > limit:
+            raise self._too_large(limit, response=response)
+
+    def _too_large(self, limit: int, *, response: bool) -> ProxyError:
+        if response:
+            return BadResponse(f"response head over {limit} bytes", code="head_too_large")
+        if b"\r\n" not in self.unread[:limit]:
+            return BadRequest("request target too long", status=414, code="target_too_long")
+        return BadRequest(f"request head over {limit} bytes", status=431, code="head_too_large")
+
+    def _skip_empty_lines(self) -> bool:
+        """Whether a request line may follow now."""
+        empty = _EMPTY_LINES.match(self.unread)
+        if empty is None:
+            if self.unread == b"\r":
+                return False
+            raise BadRequest("line end is not CRLF")
+        rest = bytes(self.unread[empty.end() :])
+        if rest == b"" or (rest == b"\r" and empty.end() == 2):
+            return False  # they stay unread: how many there were still counts
+        if rest[:1] in (b"\r", b"\n"):
+            raise BadRequest("too many empty lines before the request line")
+        self.unread = rest
+        return True

@@ -1,0 +1,135 @@
+"""What h11 lets pass and a proxy must not. One place, for both readers.
+
+h11 reads for an endpoint. A proxy hands the message to a second parser, so whatever two parsers could read in two
+ways is refused here: 400 for a request, 502 for a response, and the connection closes.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from proxy.errors import BadRequest, BadResponse, ProxyError
+from proxy.http1.fields import Fields, Index, members, tokens
+from proxy.http1.message import RequestHead, ResponseHead
+from proxy.http1.target import AUTHORITY
+
+_CONTROL: Final = bytes(i for i in range(32) if i not in b"\t\r\n") + b"\x7f"
+_STRAY_LINE_END: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
+_FOLD: Final = re.compile(rb"\r\n[ \t]")
+_LENGTH_LINE: Final = re.compile(rb"\r\ncontent-length:([^\r]*)", re.IGNORECASE)
+_PLAIN_LENGTH: Final = re.compile(rb"[0-9]{1,18}")  # 18 digits: an exabyte, and no parser overflows
+
+
+class MessageLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How large a message may be, apart from its body. Sizes in bytes."""
+
+    request_head_bytes: int = 32_768  # nginx takes 4 x 8k; browsers with many cookies send 16k
+    response_head_bytes: int = 65_536  # origins are trusted with more: long Link and CSP fields
+    field_count: int = 128  # Go and Apache stop near 100; browsers send 20
+    target_bytes: int = 8_192  # RFC 9112 §3 asks for at least 8,000
+    nominations: int = 256  # options in all Connection lines together
+    trailer_bytes: int = 16_384
+    chunk_extension_bytes: int = 4_096  # of one chunk; extensions are dropped, so more is only abuse
+    request_body_bytes: int = 0  # 0: no limit
+    interim_responses: int = 32  # 1xx before a final response
+
+
+def screen_bytes(section: bytes, *, response: bool = False) -> None:
+    """Refuse a head or trailer section, as bytes, that parsers are known to split differently.
+
+    Control bytes, bare CR or LF, obsolete folding: all of RFC 9112 §2.2 and §5.2 that recipients may choose about.
+    """
+    fault = BadResponse if response else BadRequest
+    if len(section.translate(None, _CONTROL)) != len(section):
+        raise fault("control byte in the head")
+    if _STRAY_LINE_END.search(section):
+        raise fault("line end is not CRLF")
+    if _FOLD.search(section):
+        raise fault("obsolete line folding")
+
+
+def screen_lengths(raw_head: bytes) -> None:
+    """Refuse a request whose `Content-Length` is not one line with one plain decimal.
+
+    h11 collapses `5, 5` and two equal lines into one before anybody can see it.
+    """
+    lines = _LENGTH_LINE.findall(raw_head)
+    if lines and (len(lines) > 1 or not _PLAIN_LENGTH.fullmatch(lines[0].strip(b" \t"))):
+        raise BadRequest("Content-Length is not one plain decimal")
+
+
+def screen_request(head: RequestHead, limits: MessageLimits) -> None:
+    """Refuse a request that two parsers could delimit or address differently, or that is over a limit."""
+    index = head.index
+    if len(head.target) > limits.target_bytes:
+        raise BadRequest("request target too long", status=414, code="target_too_long")
+    _screen_size(head.fields, index, limits, BadRequest)
+    hosts = index.get(b"host")
+    if hosts is None:
+        if head.http_version >= b"1.1":
+            raise BadRequest("no Host field")
+    elif len(hosts) > 1 or not AUTHORITY.fullmatch(hosts[0]):
+        raise BadRequest("not one valid Host field")
+    if b"transfer-encoding" in index:
+        if b"content-length" in index:
+            # h11 lets chunked win; an upstream that reads the length would see a second request inside this body.
+            raise BadRequest("both Transfer-Encoding and Content-Length")
+        if head.http_version < b"1.1":
+            # CVE-2026-2835: a 1.0 reader does not know the field, and delimits the body otherwise.
+            raise BadRequest("Transfer-Encoding in HTTP/1.0")
+
+
+def screen_response(head: ResponseHead, limits: MessageLimits) -> None:
+    """Refuse a response whose framing contradicts itself, or that is over a limit."""
+    index = head.index
+    _screen_size(head.fields, index, limits, BadResponse)
+    if b"transfer-encoding" in index:
+        if b"content-length" in index:
+            raise BadResponse("both Transfer-Encoding and Content-Length")
+        if head.http_version < b"1.1":
+            raise BadResponse("Transfer-Encoding in HTTP/1.0")
+
+
+def screen_expectation(head: RequestHead) -> bool:
+    """Whether the client waits for 100 (Continue). Raises BadRequest 417 for any other expectation.
+
+    An HTTP/1.0 client's expectation is ignored (RFC 9110 §10.1.1).
+    """
+    values = head.index.get(b"expect")
+    if values is None or head.http_version < b"1.1":
+        return False
+    expectations = [member.lower() for member in members(values)]
+    if any(expectation != b"100-continue" for expectation in expectations):
+        raise BadRequest("unknown expectation", status=417, code="expectation_failed")
+    return bool(expectations)
+
+
+def max_forwards(head: RequestHead) -> int | None:
+    """How many more hops a TRACE or OPTIONS may go (RFC 9110 §7.6.2); None for no limit, or another method."""
+    values = head.index.get(b"max-forwards")
+    if values is None or head.method not in (b"OPTIONS", b"TRACE"):
+        return None
+    if len(values) > 1 or not _PLAIN_LENGTH.fullmatch(values[0]):
+        raise BadRequest("Max-Forwards is not one plain decimal")
+    return int(values[0])
+
+
+def _screen_size(lines: Fields, index: Index, limits: MessageLimits, fault: type[ProxyError]) -> None:
+    if len(lines) > limits.field_count:
+        raise _too_large(fault, "too many field lines")
+    nominating = index.get(b"connection")
+    if nominating and sum(value.count(b",") for value in nominating) >= limits.nominations:
+        raise _too_large(fault, "too many connection options")
+
+
+def _too_large(fault: type[ProxyError], detail: str) -> ProxyError:
+    if fault is BadRequest:
+        return BadRequest(detail, status=431, code="head_too_large")
+    return BadResponse(detail, code="head_too_large")
+
+
+def asks_for_trailers(index: Index) -> bool:
+    """Whether the sender says `TE: trailers` (RFC 9110 §10.1.4)."""
+    values = index.get(b"te")
+    return values is not None and b"trailers" in tokens(values)

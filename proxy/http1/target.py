@@ -1,0 +1,57 @@
+"""The request target in its four forms (RFC 9112 §3.2), and the authority that routing goes by."""
+
+import re
+from typing import Final, NamedTuple
+
+from proxy.errors import BadRequest
+from proxy.http1.message import RequestHead
+
+#: host[:port] of an http URI (RFC 3986 §3.2.2), userinfo excluded: it has no meaning here and hides the real host.
+AUTHORITY: Final = re.compile(
+    rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]++|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?"
+)
+_ABSOLUTE: Final = re.compile(rb"(?i:(https?)://)([^/?#]*)(/[^?#]*)?(\?[^#]*)?")
+
+
+class RequestTarget(NamedTuple):
+    """Where a request wants to go. `origin_form` is what the upstream is sent; `authority` is `b""` if none came.
+
+    Both keep the client's bytes: no decoding, no dot-segment removal.
+    """
+
+    origin_form: bytes
+    authority: bytes
+
+    @property
+    def path(self) -> bytes:
+        """The path without the query."""
+        return self.origin_form.partition(b"?")[0]
+
+
+def request_target(head: RequestHead) -> RequestTarget:
+    """Read target and Host together: an absolute-form target wins over Host (RFC 9112 §3.2.2).
+
+    Raises BadRequest (400, and 405 for CONNECT, which a reverse proxy does not serve).
+    """
+    method, target = head.method, head.target
+    if method == b"CONNECT":
+        raise BadRequest("CONNECT is not served here", status=405, code="method_not_allowed")
+    hosts = head.index.get(b"host")
+    authority = hosts[0] if hosts else b""
+    if target[:1] == b"/":
+        if b"#" in target:
+            # Sent on, one parser would cut it off and the next would not (CVE-2021-32779).
+            raise BadRequest("fragment in the request target")
+        return RequestTarget(target, authority)
+    if target == b"*":
+        if method != b"OPTIONS":
+            raise BadRequest("* is a target for OPTIONS only")
+        return RequestTarget(target, authority)
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None or not AUTHORITY.fullmatch(absolute[2]):
+        raise BadRequest("the request target has none of the four forms")
+    path, query = absolute[3] or b"", absolute[4] or b""
+    if not path:
+        # RFC 9112 §3.2.4: OPTIONS without a path asks about the server as a whole.
+        path = b"*" if method == b"OPTIONS" and not query else b"/"
+    return RequestTarget(path + query, absolute[2])

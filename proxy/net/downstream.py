@@ -1,0 +1,141 @@
+"""One client connection: the keep-alive loop, and answers of our own.
+
+Knows nothing of upstreams: what becomes of a request is the business of the `exchange` it is given.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from proxy.errors import BadRequest, ClientGone, ProxyError, RequestTimeout
+from proxy.http1 import writer
+from proxy.http1.message import RequestHead
+from proxy.http1.reader import HeadReader
+from proxy.net.outcome import Outcome
+from proxy.net.settings import Limits, Timeouts
+from proxy.net.stream import ConnectionEnded, Deadlines, Stream
+from proxy.policy.answers import Answer
+from proxy.policy.forwarding import Hop
+
+#: Bytes discarded after an early close: enough for what a client has in flight, too little to serve as a sink.
+_LINGER_BYTES = 16 * 1024 * 1024
+
+#: How long a connection that has not yet sent anything is waited for when draining.
+_FIRST_REQUEST_S = 1.0
+
+RunExchange: TypeAlias = "Callable[[ClientConnection, RequestHead, float], Awaitable[bool]]"
+ReportUnread: TypeAlias = "Callable[[ClientConnection, ProxyError, float], Awaitable[None]]"
+
+
+class ClientConnection:
+    """A client's connection, from its first byte to its last."""
+
+    __slots__ = (
+        "_deadlines", "_served_one", "abandon", "draining", "hop", "limits", "peer", "reader", "stream", "timeouts",
+        "waits_for_request",
+    )  # fmt: skip
+
+    def __init__(
+        self, stream: Stream, hop: Hop, peer: str, timeouts: Timeouts, limits: Limits, deadlines: Deadlines,
+        *, recognise: bool,
+    ) -> None:  # fmt: skip
+        self.stream = stream
+        self.hop = hop
+        self.peer = peer
+        self.timeouts = timeouts
+        self.limits = limits
+        self.reader = HeadReader(limits, recognise=recognise)
+        self.draining = False
+        self.waits_for_request = False
+        #: What the exchange under way does when the client's connection breaks.
+        self.abandon: Callable[[], None] | None = None
+        self._served_one = False
+        self._deadlines = deadlines
+        stream.on_lost = self._lost
+
+    async def serve(self, run_exchange: RunExchange, report_unread: ReportUnread) -> None:
+        """Carry requests until one side closes. Every request read is answered or visibly cut; none raises here."""
+        try:
+            while not self.draining or self.reader.unread:
+                started = self._deadlines.loop.time()
+                try:
+                    head = await self._next_request()
+                except ProxyError as error:
+                    await report_unread(self, error, started)
+                    return
+                if head is None or not await run_exchange(self, head, self._deadlines.loop.time()):
+                    return
+                self._served_one = True
+        finally:
+            self.stream.close()
+
+    async def _next_request(self) -> RequestHead | None:
+        """The next request, or None: the client is done. Raises BadRequest, RequestTimeout."""
+        loop, timeouts = self._deadlines.loop, self.timeouts
+        # A browser opens connections ahead of need: silence before the first byte is no fault.
+        patience_s = timeouts.client_idle_s if self._served_one else timeouts.request_head_s
+        deadline = loop.time() + patience_s
+        head_deadline = 0.0
+        while (head := self.reader.request_head()) is None:
+            if self.reader.unread and not head_deadline:
+                head_deadline = deadline = loop.time() + timeouts.request_head_s
+            self.waits_for_request = not self.reader.unread
+            try:
+                data = await self.stream.read(deadline)
+            except ConnectionEnded:
+                return None
+            except TimeoutError as exc:
+                if not self.reader.unread:
+                    return None
+                raise RequestTimeout("the request head did not arrive in time") from exc
+            finally:
+                self.waits_for_request = False
+            if not data:
+                if self.reader.unread.strip(b"\r\n"):
+                    raise BadRequest("the connection ended within a request head", code="request_cut")
+                return None
+            self.reader.receive(data)
+        return head
+
+    def drain(self) -> None:
+        """Finish what is under way; take no further request."""
+        self.draining = True
+        if self.waits_for_request and self._served_one:
+            self.stream.close()
+        elif self.waits_for_request:
+            # Just accepted: its first request is likely on its way, and closing now would lose it.
+            self.stream.postpone_reading(self._deadlines.loop.time() + _FIRST_REQUEST_S)
+
+    async def write_answer(
+        self, answer: Answer, *, method: bytes, date: bytes, connection: bytes | None, outcome: Outcome
+    ) -> None:
+        """Send an answer of our own. Raises ClientGone."""
+        lines = [
+            (b"Date", date),
+            *answer.fields,
+            (b"Content-Length", b"%d" % len(answer.body)),
+            *([(b"Connection", connection)] if connection is not None else []),
+        ]
+        body = b"" if method == b"HEAD" else answer.body
+        outcome.status = answer.status
+        outcome.response_bytes = len(body)
+        self.stream.write(writer.response_head(answer.status, answer.reason, lines) + body)
+        await self.drain_writes()
+
+    async def drain_writes(self) -> None:
+        """Wait until the client has read enough. Raises ClientGone."""
+        if not self.stream.must_drain:
+            return
+        try:
+            await self.stream.drain(self._deadlines.loop.time() + self.timeouts.client_write_idle_s)
+        except TimeoutError as exc:
+            raise ClientGone("the client stopped reading", code="client_write_timeout") from exc
+        except ConnectionEnded as exc:
+            raise ClientGone("the client closed the connection") from exc
+
+    async def linger(self) -> None:
+        """Close, but let the client read what was just sent although it may still be sending."""
+        await self.stream.linger(self._deadlines.loop.time() + self.timeouts.linger_s, _LINGER_BYTES)
+
+    def _lost(self) -> None:
+        if self.abandon is not None:
+            self.abandon()

@@ -1,0 +1,455 @@
+"""One request from head to outcome: the straight line, and the retry loop.
+
+The only place, with `relay` and `tunnel`, that sees both the client and the upstream.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from proxy.errors import (
+    BadRequest,
+    BadResponse,
+    ClientGone,
+    ConnectFailed,
+    ConnectTimeout,
+    InternalError,
+    LoopDetected,
+    NoRoute,
+    ProxyError,
+    UpgradeRefused,
+    UpstreamClosed,
+    UpstreamError,
+)
+from proxy.http1 import writer
+from proxy.http1.fields import Fields, members, tokens
+from proxy.http1.framing import outgoing_response_framing, request_framing
+from proxy.http1.hop_by_hop import options
+from proxy.http1.message import Chunked, FixedLength, NoBody, RequestHead, ResponseHead, UntilClose
+from proxy.http1.persistence import persists
+from proxy.http1.screening import asks_for_trailers, max_forwards, screen_expectation
+from proxy.http1.target import RequestTarget, request_target
+from proxy.net.balancer import Balancer
+from proxy.net.downstream import ClientConnection
+from proxy.net.incoming import IncomingBody
+from proxy.net.outcome import Outcome
+from proxy.net.pool import Pool
+from proxy.net.relay import Upload, write_all
+from proxy.net.settings import Limits, Timeouts
+from proxy.net.tunnel import Tunnel
+from proxy.net.upstream import UpstreamConnection
+from proxy.policy import forwarding
+from proxy.policy.answers import Answer, error_answer, options_answer, trace_answer
+from proxy.policy.forwarding import Intent
+from proxy.policy.retry import may_replay, may_retry
+from proxy.policy.routing import Route, RoutingTable
+from proxy.policy.trust import Network, client_address
+
+#: Told of a request before it is stripped.
+Observe: TypeAlias = Callable[[RequestHead, ClientConnection, Intent], None]
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_METHODS_WITH_LENGTH = frozenset({b"POST", b"PUT", b"PATCH"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facilities:
+    """What every exchange of a worker shares."""
+
+    pool: Pool
+    routes: RoutingTable
+    balancers: Mapping[str, Balancer]
+    timeouts: Timeouts
+    limits: Limits
+    replay_bytes: int
+    upgrades: frozenset[bytes]
+    trusted: tuple[Network, ...]
+    next_request_id: Callable[[], str]
+    http_date: Callable[[], bytes]
+    report: Callable[[Outcome], None]
+    observe: Observe | None = None  # None costs nothing
+
+
+class Exchange:
+    """One request and its response."""
+
+    __slots__ = (
+        "_body", "_client", "_f", "_head", "_invited", "_loop", "_outcome", "_replayable",
+        "_response_began", "_upload", "_upload_task", "_upstream",
+    )  # fmt: skip
+
+    def __init__(self, facilities: Facilities, client: ClientConnection, head: RequestHead, started: float) -> None:
+        self._f = facilities
+        self._client = client
+        self._head = head
+        self._loop = asyncio.get_running_loop()
+        self._outcome = Outcome(client.peer, started)
+        self._body: IncomingBody | None = None
+        self._upstream: UpstreamConnection | None = None
+        self._upload: Upload | None = None
+        self._upload_task: asyncio.Task[None] | None = None
+        self._replayable = True  # whether the body, if any, is still in our hands
+        self._response_began = False
+        self._invited = False
+
+    async def run(self) -> bool:
+        """Carry the exchange to its end, and report its outcome. Returns whether the client's connection goes on."""
+        client, outcome = self._client, self._outcome
+        client.abandon = self._abandon
+        try:
+            return await self._forward()
+        except ProxyError as error:
+            return await self._answer_error(error)
+        except asyncio.CancelledError:
+            outcome.error, outcome.detail = "cancelled", "the worker ended first"
+            client.stream.abort()
+            raise
+        except Exception as exc:  # a defect of ours costs its own exchange, is logged, and costs no other
+            return await self._answer_error(InternalError(f"{type(exc).__name__}: {exc}"))
+        finally:
+            client.abandon = None
+            if self._upload_task is not None:
+                self._upload_task.cancel()
+            if self._upstream is not None:
+                self._upstream.stream.abort()
+            if self._body is not None:
+                outcome.request_bytes = self._body.received_bytes
+            self._f.report(outcome)
+
+    # -- the straight line ---------------------------------------------------------------------------------------
+
+    async def _forward(self) -> bool:
+        head, client, f = self._head, self._client, self._f
+        # 1. Read the semantics first: all of it may stand in fields that are about to be stripped.
+        intent, route, target = self._understand()
+        body = self._body
+        assert body is not None
+        if intent.max_forwards is not None and intent.max_forwards < 0:
+            return await self._answer_here()
+        # 2. Strip, then state.
+        if f.observe is not None:
+            f.observe(head, client, intent)
+        lines = forwarding.upstream_request(head, client.hop, intent, route.request_fields)
+        request = writer.request_head(head.method, target.origin_form, lines)
+        # 3. Send it, as often as is harmless, until there is a response.
+        response = await self._respond(request, intent, f.balancers[route.upstream])
+        upstream = self._upstream
+        assert upstream is not None
+        if response.status == 101:
+            return await self._tunnel(response, intent, upstream)
+        return await self._relay_response(response, intent, upstream, route)
+
+    def _understand(self) -> tuple[Intent, Route, RequestTarget]:
+        """What the request asks for. Raises BadRequest, NoRoute, LoopDetected."""
+        head, client, f, outcome = self._head, self._client, self._f, self._outcome
+        index = head.index
+        outcome.method, outcome.target, outcome.http_version = head.method, head.target, head.http_version
+        outcome.request_id = request_id = self._request_id()
+        if client.hop.trusted and b"x-forwarded-for" in index:
+            outcome.client = client_address(client.peer, index[b"x-forwarded-for"], f.trusted)
+        framing = request_framing(head)
+        self._body = IncomingBody(framing, client.reader, client.stream)
+        limit = f.limits.request_body_bytes
+        if limit and isinstance(framing, FixedLength) and framing.length > limit:
+            raise BadRequest(f"request body over {limit} bytes", status=413, code="body_too_large")
+        target = request_target(head)
+        expects_continue = screen_expectation(head) and not self._body.complete
+        hops_left = max_forwards(head)
+        if b"via" in index and client.hop.pseudonym in _pseudonyms(index[b"via"]):
+            raise LoopDetected("this request has been through this proxy before")
+        route = f.routes.match(target.authority, target.path)
+        if route is None:
+            raise NoRoute("no route for this host and path")
+        outcome.route = route.name
+        if framing == NoBody() and head.method in _METHODS_WITH_LENGTH:
+            framing = FixedLength(0)  # RFC 9110 §8.6: these methods anticipate content, so say that there is none
+        balancer = f.balancers[route.upstream]
+        intent = Intent(
+            authority=target.authority,
+            host=balancer.host or target.authority or balancer.authority,
+            framing=framing,
+            request_id=request_id.encode(),
+            expects_continue=expects_continue,
+            upgrade=self._upgrade(self._body.complete),
+            wants_trailers=asks_for_trailers(index),
+            max_forwards=None if hops_left is None else hops_left - 1,
+        )
+        return intent, route, target
+
+    async def _respond(self, request: bytes, intent: Intent, balancer: Balancer) -> ResponseHead:
+        """Send the request, and return the final response head, or the 101; interim ones have gone to the client."""
+        method = self._head.method
+        body = self._body
+        assert body is not None
+        arrived = body.ready()
+        self._replayable = body.complete and body.received_bytes <= self._f.replay_bytes
+        fresh = False
+        while True:
+            upstream = await self._lease(balancer, fresh=fresh)
+            try:
+                self._send(upstream, request, arrived, intent)
+                return await self._read_response(upstream, intent)
+            except UpstreamError as error:
+                if self._upload is not None and self._upload.error is not None:
+                    raise self._upload.error from error
+                if fresh or self._client.stream.is_ended or not isinstance(error, UpstreamClosed) or not may_retry(
+                    method,
+                    reused=upstream.is_reused,
+                    response_began=upstream.response_began,
+                    body_replayable=self._replayable,
+                ):
+                    raise
+                # The race with an upstream that closed an idle connection: lost without harm, so run again.
+                upstream.stream.abort()
+                self._upstream = None
+                fresh = True
+
+    async def _lease(self, balancer: Balancer, *, fresh: bool) -> UpstreamConnection:
+        """A connection to one of the upstream's origins: an idle one, or the first that can be opened."""
+        pool, outcome = self._f.pool, self._outcome
+        outcome.attempts += 1
+        replayable = may_replay(self._head.method, body_replayable=self._replayable)
+        origins = balancer.order()
+        for origin in origins:
+            outcome.origin = origin
+            upstream = None if fresh else pool.lease_idle(origin, replayable=replayable)
+            if upstream is None:
+                try:
+                    upstream = await pool.lease_fresh(origin)
+                except (ConnectFailed, ConnectTimeout):
+                    # Nothing was sent, so any request may go to the next one.
+                    if origin is origins[-1]:
+                        raise
+                    outcome.attempts += 1
+                    continue
+            self._upstream = upstream
+            outcome.reused = upstream.is_reused
+            return upstream
+        raise AssertionError("an upstream has at least one origin")
+
+    def _send(self, upstream: UpstreamConnection, request: bytes, arrived: list[bytes], intent: Intent) -> None:
+        """Write head and body: at once where the body has arrived, else by an upload that runs beside the response."""
+        body, f = self._body, self._f
+        assert body is not None
+        if isinstance(intent.framing, NoBody):
+            upstream.stream.write(request)
+            return
+        chunked = isinstance(intent.framing, Chunked)
+        connection_options = options(self._head.index)
+        upload = self._upload = Upload(
+            body,
+            upstream.stream,
+            chunked=chunked,
+            trailers=lambda lines: forwarding.trailers(lines, connection_options),
+            timeouts=f.timeouts,
+            limits=f.limits,
+        )
+        upstream.stream.write(request)
+        upload.pass_on(arrived)
+        if not upload.sent_whole:
+            if intent.expects_continue:
+                self._loop.call_later(f.timeouts.continue_s, self._invite)
+            self._upload_task = asyncio.create_task(upload.run())
+
+    async def _read_response(self, upstream: UpstreamConnection, intent: Intent) -> ResponseHead:
+        """The final response head, or the 101 that was asked for."""
+        f, client = self._f, self._client
+        patience_s = f.timeouts.response_head_s
+        for _ in range(f.limits.interim_responses):
+            sending = self._upload is not None and not self._upload.sent_whole
+            # While the body is on its way, its own deadlines watch it; the upload starts this one at its end.
+            deadline = float("inf") if sending else self._loop.time() + patience_s
+            head = await upstream.read_head(self._head.method, deadline)
+            if head.status >= 200:
+                return head
+            if head.status == 101:
+                offered = tokens(head.index.get(b"upgrade", ()))
+                if intent.upgrade is None or offered != [intent.upgrade] or b"upgrade" not in options(head.index):
+                    raise UpgradeRefused(f"{upstream.origin} switched protocols without being asked")
+                return head
+            if self._head.http_version >= b"1.1" and not (head.status == 100 and self._invited):
+                self._invited = self._invited or head.status == 100
+                fields = forwarding.interim_response(head)
+                client.stream.write(writer.response_head(head.status, head.reason, fields))
+                await client.drain_writes()
+        raise BadResponse("too many interim responses")
+
+    async def _relay_response(
+        self, head: ResponseHead, intent: Intent, upstream: UpstreamConnection, route: Route
+    ) -> bool:
+        client, outcome, f = self._client, self._outcome, self._f
+        request = self._head
+        framing = outgoing_response_framing(upstream.framing, request.http_version)
+        request_sent = self._upload is None or self._upload.sent_whole
+        stays_open = (
+            request_sent
+            and not client.draining
+            and not isinstance(framing, UntilClose)
+            and persists(request.http_version, options(request.index))
+        )
+        connection = None
+        if not stays_open:
+            connection = b"close"
+        elif request.http_version < b"1.1":
+            connection = b"keep-alive"
+        chunked = isinstance(framing, Chunked)
+        lines = forwarding.downstream_response(
+            head, client.hop, framing, f.http_date(), connection, route.response_fields,
+            with_trailers=intent.wants_trailers,
+        )  # fmt: skip
+        outcome.status = head.status
+        pieces = upstream.ready()
+        self._response_began = True
+        out = [writer.response_head(head.status, head.reason, lines)]
+        body = upstream.body
+        assert body is not None
+        while True:
+            out += writer.chunks(pieces) if chunked else pieces
+            if body.complete and chunked:
+                out.append(writer.last_chunk(self._response_trailers(head, body, intent)))
+            if out:
+                write_all(client.stream, out)
+            outcome.response_bytes = body.received_bytes
+            if body.complete:
+                break
+            if client.stream.must_drain:
+                await client.drain_writes()
+            pieces = await upstream.read_body(self._loop.time() + f.timeouts.response_body_idle_s)
+            out = []
+        self._upstream = None
+        f.pool.give_back(upstream, request_complete=self._upload is None or self._upload.sent_whole)
+        if client.stream.must_drain:
+            await client.drain_writes()
+        if stays_open:
+            return True
+        if not request_sent:
+            await self._stop_upload()
+            await client.linger()
+        return False
+
+    def _response_trailers(self, head: ResponseHead, body: IncomingBody, intent: Intent) -> Fields:
+        if not intent.wants_trailers or not body.trailers:
+            return []
+        return forwarding.trailers(body.trailers, options(head.index))
+
+    async def _tunnel(self, head: ResponseHead, intent: Intent, upstream: UpstreamConnection) -> bool:
+        client, outcome = self._client, self._outcome
+        assert intent.upgrade is not None
+        fields = forwarding.switching_response(head, client.hop, intent.upgrade)
+        outcome.status = 101
+        self._response_began = True
+        client.stream.write(writer.response_head(101, head.reason, fields))
+        sent_before, received_before = client.stream.sent_bytes, client.stream.received_bytes
+        try:
+            tunnel = Tunnel(client.stream, upstream.stream, self._f.timeouts.tunnel_idle_s)
+            await tunnel.run(client.reader.take_unread(), upstream.take_unread())
+        finally:
+            outcome.response_bytes = client.stream.sent_bytes - sent_before
+            outcome.request_bytes = client.stream.received_bytes - received_before
+            self._body = None
+        upstream.stream.close()
+        self._upstream = None
+        return False
+
+    # -- answers of our own --------------------------------------------------------------------------------------
+
+    async def _answer_here(self) -> bool:
+        """OPTIONS or TRACE whose `Max-Forwards` ends here (RFC 9110 §7.6.2)."""
+        head = self._head
+        if head.method == b"OPTIONS":
+            return await self._answer(options_answer(), keep_open=True)
+        return await self._answer(trace_answer(head.method, head.target, head.fields), keep_open=True)
+
+    async def _answer_error(self, error: ProxyError) -> bool:
+        """Tell the client what went wrong, or cut the transfer where a response has begun: never a clean end."""
+        client, outcome = self._client, self._outcome
+        if client.stream.is_ended and not isinstance(error, ClientGone):
+            error = ClientGone("the client closed the connection")
+        outcome.error, outcome.detail = error.code, error.detail
+        if self._upload_task is not None:
+            await self._stop_upload()
+        if isinstance(error, ClientGone):
+            if not outcome.status:
+                outcome.status = 499
+            client.stream.abort()
+            return False
+        if self._response_began:
+            client.stream.reset()
+            return False
+        answer = error_answer(
+            error,
+            self._head.index.get(b"accept"),
+            pseudonym=client.hop.pseudonym,
+            request_id=outcome.request_id,
+        )
+        try:
+            return await self._answer(answer, keep_open=not isinstance(error, BadRequest | InternalError))
+        except ClientGone:
+            client.stream.abort()
+            return False
+
+    async def _answer(self, answer: Answer, *, keep_open: bool) -> bool:
+        """Send a complete answer. The connection goes on only where no byte of this request can still come."""
+        head, client = self._head, self._client
+        arrived_whole = self._body is not None and self._body.complete
+        stays_open = (
+            keep_open
+            and arrived_whole
+            and not client.draining
+            and persists(head.http_version, options(head.index))
+        )
+        connection = b"close"
+        if stays_open:
+            connection = b"keep-alive" if head.http_version < b"1.1" else b""
+        await client.write_answer(
+            answer,
+            method=head.method,
+            date=self._f.http_date(),
+            connection=connection or None,
+            outcome=self._outcome,
+        )
+        if not stays_open:
+            await client.linger()
+        return stays_open
+
+    # -- details -------------------------------------------------------------------------------------------------
+
+    def _request_id(self) -> str:
+        """The id that a trusted peer gave this request, else a new one."""
+        if self._client.hop.trusted:
+            given = self._head.index.get(b"x-request-id", [b""])[0]
+            if 0 < len(given) <= 128 and given.isascii():
+                return given.decode("ascii")
+        return self._f.next_request_id()
+
+    def _upgrade(self, body_complete: bool) -> bytes | None:
+        """The protocol to switch to, if the client asks for one on the allow-list, as RFC 9110 §7.8 says to ask."""
+        index, http_version = self._head.index, self._head.http_version
+        if b"upgrade" not in index or not body_complete or http_version < b"1.1":
+            return None
+        if b"upgrade" not in options(index):
+            return None
+        wanted = [token for token in tokens(index[b"upgrade"]) if token in self._f.upgrades]
+        return wanted[0] if wanted else None
+
+    def _invite(self) -> None:
+        """The upstream keeps silent about `Expect: 100-continue`: ask for the body ourselves."""
+        if not self._invited and not self._response_began and not self._outcome.status:
+            self._invited = True
+            self._client.stream.write(_CONTINUE)
+
+    def _abandon(self) -> None:
+        """The client's connection broke: end the upstream's work too, which wakes whoever waits for it."""
+        if self._upstream is not None:
+            self._upstream.stream.abort()
+
+    async def _stop_upload(self) -> None:
+        if self._upload_task is not None:
+            self._upload_task.cancel()
+            await asyncio.gather(self._upload_task, return_exceptions=True)
+
+
+def _pseudonyms(via: list[bytes]) -> list[bytes]:
+    """The second word of every Via member: who received the message there (RFC 9110 §7.6.3)."""
+    return [words[1] for member in members(via) if len(words := member.split(None, 2)) > 1]

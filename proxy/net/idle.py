@@ -1,0 +1,81 @@
+"""Idle upstream connections by origin: a decision table without I/O. Time is a parameter.
+
+Newest first: the connection used last is the least likely to have been closed by its upstream meanwhile.
+"""
+
+from typing import Generic, NamedTuple, TypeVar
+
+from proxy.net.origin import Origin
+
+C = TypeVar("C")
+
+
+class _Entry(NamedTuple, Generic[C]):
+    connection: C
+    since: float
+    expires_at: float
+
+
+class IdleConnections(Generic[C]):
+    """Connections nobody uses. Every method that drops some returns them: the caller closes."""
+
+    def __init__(self, per_origin: int) -> None:
+        self._per_origin = per_origin
+        self._entries: dict[Origin, list[_Entry[C]]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(entries) for entries in self._entries.values())
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{origin}: {len(entries)}" for origin, entries in self._entries.items())
+        return f"<IdleConnections {counts or 'none'}>"
+
+    def put(self, origin: Origin, connection: C, now: float, expires_at: float) -> list[C]:
+        """Keep `connection` until `expires_at`; return the surplus, oldest first, for closing."""
+        entries = self._entries.setdefault(origin, [])
+        entries.append(_Entry(connection, now, expires_at))
+        surplus = [entry.connection for entry in entries[: -self._per_origin or None]]
+        if surplus or not self._per_origin:
+            del entries[: len(surplus)]
+        return surplus
+
+    def take(self, origin: Origin, now: float, newest_since: float = 0.0) -> C | None:
+        """Hand out the newest connection that has not expired and went idle after `newest_since`, if there is one.
+
+        Older ones stay where they are: `expire` finds them.
+        """
+        entries = self._entries.get(origin)
+        if not entries:
+            return None
+        newest = entries[-1]
+        if newest.expires_at <= now or newest.since < newest_since:
+            return None
+        entries.pop()
+        return newest.connection
+
+    def forget(self, origin: Origin, connection: C) -> bool:
+        """Drop one that ended by itself; whether it was here."""
+        entries = self._entries.get(origin, [])
+        for position, entry in enumerate(entries):
+            if entry.connection is connection:
+                del entries[position]
+                return True
+        return False
+
+    def expire(self, now: float) -> list[C]:
+        """Drop and return those past their time."""
+        expired: list[C] = []
+        for origin, entries in list(self._entries.items()):
+            live = [entry for entry in entries if entry.expires_at > now]
+            if len(live) != len(entries):
+                expired += [entry.connection for entry in entries if entry.expires_at <= now]
+                self._entries[origin] = live
+            if not live:
+                del self._entries[origin]
+        return expired
+
+    def clear(self) -> list[C]:
+        """Drop and return all."""
+        everything = [entry.connection for entries in self._entries.values() for entry in entries]
+        self._entries.clear()
+        return everything

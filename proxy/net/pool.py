@@ -1,0 +1,104 @@
+"""Lease a connection to an origin, and take it back. The rules of reuse are RFC 9112 §9.3 and the pool's settings."""
+
+from proxy.http1.screening import MessageLimits
+from proxy.net.idle import IdleConnections
+from proxy.net.origin import Origin
+from proxy.net.settings import PoolSettings
+from proxy.net.stream import Deadlines
+from proxy.net.upstream import UpstreamConnection, connect
+
+_MARGIN_S = 1.0  # a promise of N seconds is used for N-1: our request must arrive before the end
+
+
+class Pool:
+    """Upstream connections of one worker: those leased, and the idle ones."""
+
+    def __init__(
+        self,
+        settings: PoolSettings,
+        limits: MessageLimits,
+        deadlines: Deadlines,
+        *,
+        idle_s: float,
+        connect_s: float,
+        recognise: bool,
+    ) -> None:
+        self._settings = settings
+        self._limits = limits
+        self._deadlines = deadlines
+        self._idle_s = idle_s
+        self._connect_s = connect_s
+        self._recognise = recognise
+        self._idle: IdleConnections[UpstreamConnection] = IdleConnections(settings.idle_per_origin)
+        self._draining = False
+        self.opened = 0
+        deadlines.on_sweep.append(self._expire)
+
+    def __repr__(self) -> str:
+        return f"<Pool {self._idle!r}>"
+
+    def lease_idle(self, origin: Origin, *, replayable: bool) -> UpstreamConnection | None:
+        """An idle connection, or None: `lease_fresh` then.
+
+        A request that cannot be replayed gets only one used a moment ago: else it might meet the upstream's close,
+        and nobody could tell whether it was acted on.
+        """
+        now = self._deadlines.loop.time()
+        newest_since = 0.0 if replayable else now - self._settings.just_used_s
+        connection = self._idle.take(origin, now, newest_since)
+        if connection is not None:
+            connection.stream.watcher = None
+            connection.begin()
+        return connection
+
+    async def lease_fresh(self, origin: Origin) -> UpstreamConnection:
+        """A new connection. Raises ConnectFailed, ConnectTimeout."""
+        connection = await connect(
+            origin, self._deadlines, self._limits, self._connect_s, recognise=self._recognise
+        )
+        self.opened += 1
+        connection.when_stirred = lambda: self._forget(connection)
+        connection.begin()
+        return connection
+
+    def give_back(self, connection: UpstreamConnection, *, request_complete: bool) -> None:
+        """End a lease: keep the connection where its next request is safe, close it otherwise. Does not await, so a
+        cancelled exchange gives its socket back too."""
+        now = self._deadlines.loop.time()
+        settings = self._settings
+        if (
+            self._draining
+            or not request_complete
+            or not connection.is_reusable
+            or connection.serial >= settings.max_requests
+            or now - connection.open_since > settings.max_age_s
+        ):
+            connection.stream.abort()
+            return
+        promised_s = connection.promise.timeout_s
+        idle_s = self._idle_s if promised_s is None else min(self._idle_s, promised_s - _MARGIN_S)
+        if idle_s <= 0:
+            connection.stream.abort()
+            return
+        connection.stream.watcher = connection.when_stirred
+        for surplus in self._idle.put(connection.origin, connection, now, now + idle_s):
+            self._close(surplus)
+
+    def drain(self) -> None:
+        """Close what is idle, and from now on everything that is given back."""
+        self._draining = True
+        for connection in self._idle.clear():
+            self._close(connection)
+
+    def _expire(self, now: float) -> None:
+        for connection in self._idle.expire(now):
+            self._close(connection)
+
+    def _forget(self, connection: UpstreamConnection) -> None:
+        """Bytes or an end arrived on an idle connection: whatever it says, it belongs to no request."""
+        self._idle.forget(connection.origin, connection)
+        self._close(connection)
+
+    def _close(self, connection: UpstreamConnection) -> None:
+        connection.stream.watcher = None
+        connection.stream.abort()

@@ -1,0 +1,276 @@
+"""One TCP connection as a stream: read, write, back-pressure, deadlines. Knows nothing of HTTP.
+
+An `asyncio.Protocol`, not a StreamReader: what was read is handed on as the very object that arrived. Deadlines are
+attributes that one timer per worker sweeps (`Deadlines`), so that no request costs a timer.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Final, cast
+
+#: Reading pauses while this much is unread: one busy peer's burst, times thousands of connections, is what it costs.
+UNREAD_LIMIT: Final = 65_536
+
+_NEVER: Final = float("inf")
+_CLOSE_S: Final = 30.0  # for what is still queued when a connection is closed: at most the write buffer's high water
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER, zero seconds: close() sends RST
+
+
+class Deadlines:
+    """All open streams of a worker, and the one timer that looks at their deadlines.
+
+    A deadline is noticed up to `interval_s` late: time-outs are seconds, and need no better.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, interval_s: float = 0.25) -> None:
+        self.loop = loop
+        self.streams: set[Stream] = set()
+        self.on_sweep: list[Callable[[float], None]] = []
+        self._interval_s = interval_s
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin sweeping."""
+        self._timer = self.loop.call_later(self._interval_s, self._sweep)
+
+    def stop(self) -> None:
+        """End sweeping."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _sweep(self) -> None:
+        self._timer = self.loop.call_later(self._interval_s, self._sweep)
+        now = self.loop.time()
+        for stream in [stream for stream in self.streams if stream.next_deadline < now]:
+            stream.expire(now)
+        for sweep in self.on_sweep:
+            sweep(now)
+
+
+class ConnectionEnded(Exception):
+    """The connection is gone: reset by the peer, or aborted here. A clean end of reading is `b""` instead."""
+
+
+class Stream(asyncio.Protocol):
+    """One connection. At most one reader and one writer wait on it at a time."""
+
+    __slots__ = (
+        "__weakref__", "_close_deadline", "_deadlines", "_ended", "_eof", "_read_deadline", "_reader", "_reading_paused",
+        "_unread", "_unread_bytes", "_write_deadline", "_writer", "_writing_paused", "on_connected", "on_lost",
+        "received_bytes", "sent_bytes", "transport", "watcher",
+    )  # fmt: skip
+
+    def __init__(self, deadlines: Deadlines, on_connected: "Callable[[Stream], None] | None" = None) -> None:
+        self._deadlines = deadlines
+        self.on_connected = on_connected
+        self.on_lost: Callable[[], None] | None = None
+        self.watcher: Callable[[], None] | None = None  # told of anything that happens on an idle connection
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self._unread: list[bytes] = []
+        self._unread_bytes = 0
+        self._eof = False
+        self._ended: BaseException | None = None
+        self._reading_paused = False
+        self._writing_paused = False
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._read_deadline = _NEVER
+        self._write_deadline = _NEVER
+        self._close_deadline = _NEVER
+        self.transport: asyncio.Transport
+
+    # -- what the loop calls -------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one, but not by inheritance
+        self._deadlines.streams.add(self)
+        if self.on_connected is not None:
+            self.on_connected(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread.append(data)
+        self._unread_bytes += len(data)
+        self.received_bytes += len(data)
+        if self._reader is not None:
+            self._wake_reader()
+        elif self.watcher is not None:
+            self.watcher()
+        elif self._unread_bytes >= UNREAD_LIMIT and not self._reading_paused:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        self._wake_reader()
+        if self.watcher is not None:
+            self.watcher()
+        return True  # a half-closed peer may still be owed an answer
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = self._ended or exc or ConnectionEnded()
+        self._deadlines.streams.discard(self)
+        self._wake_reader()
+        self._wake_writer()
+        if self.watcher is not None:
+            self.watcher()
+        if self.on_lost is not None:
+            self.on_lost()
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self._wake_writer()
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    async def read(self, deadline: float) -> bytes:
+        """Return what arrived, at least one byte; `b""` once the peer has ended its side.
+
+        Raises TimeoutError past `deadline` (loop time), ConnectionEnded if the connection broke.
+        """
+        while not self._unread:
+            if self._ended is not None:
+                raise ConnectionEnded from self._ended
+            if self._eof:
+                return b""
+            if self._reading_paused:
+                self._reading_paused = False
+                self.transport.resume_reading()
+            self._reader = self._deadlines.loop.create_future()
+            self._read_deadline = deadline
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+                self._read_deadline = _NEVER
+        # One segment is handed on as the object that arrived. Several are many small ones: joining costs less than
+        # a wake-up for each.
+        data = self._unread[0] if len(self._unread) == 1 else b"".join(self._unread)
+        self._unread.clear()
+        self._unread_bytes = 0
+        return data
+
+    def postpone_reading(self, deadline: float) -> None:
+        """Give a read that is under way until `deadline`."""
+        if self._reader is not None:
+            self._read_deadline = deadline
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether a read would return at once."""
+        return bool(self._unread) or self._eof or self._ended is not None
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._ended is not None
+
+    @property
+    def at_eof(self) -> bool:
+        """Whether the peer has ended its side."""
+        return self._eof or self._ended is not None
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send, or queue: `drain` afterwards where `data` may be large. Writing to an ended connection is a no-op:
+        the end is found when reading, where it has a cause."""
+        if self._ended is None:
+            self.sent_bytes += len(data)
+            self.transport.write(data)
+
+    def writelines(self, buffers: list[bytes]) -> None:
+        """Send several buffers in order, unjoined."""
+        if self._ended is None:
+            self.sent_bytes += sum(map(len, buffers))
+            self.transport.writelines(buffers)
+
+    @property
+    def must_drain(self) -> bool:
+        """Whether the peer is slower than the writer."""
+        return self._writing_paused or self._ended is not None
+
+    async def drain(self, deadline: float) -> None:
+        """Wait until the peer has taken enough. Raises TimeoutError past `deadline`, ConnectionEnded."""
+        while self._writing_paused and self._ended is None:
+            self._writer = self._deadlines.loop.create_future()
+            self._write_deadline = deadline
+            try:
+                await self._writer
+            finally:
+                self._writer = None
+                self._write_deadline = _NEVER
+        if self._ended is not None:
+            raise ConnectionEnded from self._ended
+
+    def end_writing(self) -> None:
+        """Half-close: the peer reads to the end of what was sent, and may go on sending."""
+        if self._ended is None and not self.transport.is_closing() and self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    # -- ending --------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close once everything written has been sent, or the peer has had time enough to take it."""
+        if self._ended is None and not self.transport.is_closing():
+            self._close_deadline = self._deadlines.loop.time() + _CLOSE_S
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close at once; what is unsent is lost."""
+        if self._ended is None:
+            self._ended = ConnectionEnded()
+            self.transport.abort()
+            self._wake_reader()
+            self._wake_writer()
+
+    def reset(self) -> None:
+        """Close at once with RST: a peer that reads until close must not take this for a proper end."""
+        raw = self.transport.get_extra_info("socket")
+        if raw is not None and self._ended is None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.abort()
+
+    async def linger(self, deadline: float, limit: int) -> None:
+        """Half-close, discard what still comes up to `limit` bytes, then close (RFC 9112 §9.6).
+
+        Closing with unread bytes would send a reset, which can overtake and destroy the answer just sent.
+        """
+        self.end_writing()
+        try:
+            while limit > 0 and (discarded := await self.read(deadline)):
+                limit -= len(discarded)
+        except (TimeoutError, ConnectionEnded):
+            pass  # the peer had its chance to read
+        finally:
+            self.close()
+
+    # -- deadlines -----------------------------------------------------------------------------------------------
+
+    @property
+    def next_deadline(self) -> float:
+        """The loop time at which something on this stream is overdue."""
+        return min(self._read_deadline, self._write_deadline, self._close_deadline)
+
+    def expire(self, now: float) -> None:
+        """Fail whoever waits past its deadline."""
+        if self._read_deadline < now and self._reader is not None and not self._reader.done():
+            self._reader.set_exception(TimeoutError())
+        if self._write_deadline < now and self._writer is not None and not self._writer.done():
+            self._writer.set_exception(TimeoutError())
+        if self._close_deadline < now:
+            self.abort()
+
+    def _wake_reader(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _wake_writer(self) -> None:
+        if self._writer is not None and not self._writer.done():
+            self._writer.set_result(None)

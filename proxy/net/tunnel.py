@@ -1,0 +1,56 @@
+"""After a 101: bytes both ways, untouched, until one side is silent too long or both have ended."""
+
+import asyncio
+
+from proxy.net.stream import ConnectionEnded, Stream
+
+#: How long one direction may be silent once the other has ended: enough to say goodbye.
+_HALF_CLOSED_S = 30.0
+
+
+class Tunnel:
+    """Two streams joined. The idle limit counts progress in either direction."""
+
+    def __init__(self, client: Stream, upstream: Stream, idle_s: float) -> None:
+        self._client = client
+        self._upstream = upstream
+        self._idle_s = idle_s
+        self._loop = asyncio.get_running_loop()
+        self._last_progress = self._loop.time()
+
+    async def run(self, from_client: bytes, from_upstream: bytes) -> None:
+        """Pass on what arrived behind the heads, then everything else; return once both directions have ended."""
+        if from_client:
+            self._upstream.write(from_client)
+        if from_upstream:
+            self._client.write(from_upstream)
+        upward = asyncio.create_task(self._pump(self._client, self._upstream))
+        try:
+            await self._pump(self._upstream, self._client)
+            await upward
+        finally:
+            upward.cancel()
+
+    async def _pump(self, source: Stream, sink: Stream) -> None:
+        """Carry one direction to its end; then the sink is half-closed, and the other direction goes on."""
+        try:
+            while data := await self._read(source):
+                self._last_progress = self._loop.time()
+                sink.write(data)
+                if sink.must_drain:
+                    await sink.drain(self._loop.time() + self._idle_s)
+            sink.end_writing()
+            self._idle_s = min(self._idle_s, _HALF_CLOSED_S)
+            sink.postpone_reading(self._loop.time() + self._idle_s)
+        except (ConnectionEnded, TimeoutError):
+            # What broke one direction ends the other: half a broken tunnel serves nobody. What was sent is flushed.
+            source.close()
+            sink.close()
+
+    async def _read(self, source: Stream) -> bytes:
+        while True:
+            try:
+                return await source.read(self._last_progress + self._idle_s)
+            except TimeoutError:
+                if self._last_progress + self._idle_s <= self._loop.time():
+                    raise  # nor did the other direction move meanwhile

@@ -1,0 +1,140 @@
+"""One connection to an origin: connect, one exchange at a time, and whether it may be used again.
+
+Knows nothing of the client whose request it carries.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from proxy.errors import BadRequest, BadResponse, ConnectFailed, ConnectTimeout, ResponseTimeout, UpstreamClosed
+from proxy.http1.framing import response_framing
+from proxy.http1.hop_by_hop import options
+from proxy.http1.message import BodyFraming, ResponseHead, UntilClose
+from proxy.http1.persistence import KeepAlive, keep_alive, persists
+from proxy.http1.reader import HeadReader
+from proxy.http1.screening import MessageLimits
+from proxy.net.incoming import BodyCutShort, IncomingBody
+from proxy.net.origin import Origin
+from proxy.net.stream import ConnectionEnded, Deadlines, Stream
+
+_NO_PROMISE: Final = KeepAlive()
+
+
+class UpstreamConnection:
+    """A connection to an origin. `serial` counts the exchanges it has begun."""
+
+    __slots__ = (
+        "_reader", "body", "framing", "open_since", "origin", "promise", "response_began", "serial", "stays_open",
+        "stream", "when_stirred",
+    )  # fmt: skip
+
+    def __init__(self, origin: Origin, stream: Stream, limits: MessageLimits, now: float, *, recognise: bool) -> None:
+        self.origin = origin
+        self.stream = stream
+        self.open_since = now
+        self.serial = 0
+        self.promise = _NO_PROMISE
+        self.stays_open = False
+        self.response_began = False
+        self.framing: BodyFraming = UntilClose()
+        self.body: IncomingBody | None = None
+        self.when_stirred: Callable[[], None] | None = None  # what the pool does if it stirs while idle
+        self._reader = HeadReader(limits, recognise=recognise)
+
+    def __repr__(self) -> str:
+        return f"<UpstreamConnection {self.origin} exchange {self.serial}>"
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether the current exchange is not its first."""
+        return self.serial > 1
+
+    def begin(self) -> None:
+        """Start an exchange."""
+        self.serial += 1
+        self.stays_open = False
+        self.response_began = False
+        self.body = None
+
+    async def read_head(self, method: bytes, deadline: float) -> ResponseHead:
+        """The next response head, interim or final; after a final one, `framing` and `body` are its body's.
+
+        Raises BadResponse, UpstreamClosed, ResponseTimeout.
+        """
+        while (head := self._reader.response_head()) is None:
+            try:
+                data = await self.stream.read(deadline)
+            except TimeoutError as exc:
+                raise ResponseTimeout(f"{self.origin} sent no response head in time") from exc
+            except ConnectionEnded as exc:
+                raise UpstreamClosed(f"{self.origin} broke the connection before a response") from exc
+            if not data:
+                raise UpstreamClosed(f"{self.origin} closed the connection before a response")
+            self.response_began = True
+            self._reader.receive(data)
+        if head.status >= 200:
+            connection_options = options(head.index)
+            self.stays_open = persists(head.http_version, connection_options)
+            self.framing = response_framing(head, method)
+            promise = head.index.get(b"keep-alive")
+            self.promise = keep_alive(promise) if promise else _NO_PROMISE
+            self.body = IncomingBody(self.framing, self._reader, self.stream)
+        return head
+
+    def ready(self) -> list[bytes]:
+        """Body bytes that came with the head. Raises BadResponse."""
+        assert self.body is not None
+        try:
+            return self.body.ready()
+        except BadRequest as exc:
+            raise BadResponse(exc.detail) from exc
+
+    async def read_body(self, deadline: float) -> list[bytes]:
+        """More body bytes. Raises BadResponse, UpstreamClosed, ResponseTimeout: the body is cut."""
+        assert self.body is not None
+        try:
+            return await self.body.read(deadline)
+        except BadRequest as exc:
+            raise BadResponse(exc.detail) from exc
+        except TimeoutError as exc:
+            raise ResponseTimeout(f"{self.origin} fell silent in mid-body", code="response_body_timeout") from exc
+        except (BodyCutShort, ConnectionEnded) as exc:
+            raise UpstreamClosed(f"{self.origin} cut the body short", code="response_body_cut") from exc
+
+    def take_unread(self) -> bytes:
+        """Hand over what arrived behind a 101."""
+        return self._reader.take_unread()
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether the next request may go on it: the response is complete and self-delimited, both sides keep the
+        connection open, nothing surplus has arrived, and it has not ended. Whether our request was sent whole, only
+        the exchange knows."""
+        return (
+            self.stays_open
+            and self.body is not None
+            and self.body.complete
+            and not isinstance(self.framing, UntilClose)
+            and not self._reader.unread
+            and not self.stream.has_unread
+            and self.promise.max_requests != 0
+        )
+
+
+async def connect(
+    origin: Origin, deadlines: Deadlines, limits: MessageLimits, timeout_s: float, *, recognise: bool
+) -> UpstreamConnection:
+    """Open a connection. Raises ConnectFailed (refused, unroutable, no such name) or ConnectTimeout."""
+    loop = deadlines.loop
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, stream = await loop.create_connection(lambda: Stream(deadlines), origin.host, origin.port)
+    except TimeoutError as exc:  # before OSError, of which it is a subclass
+        raise ConnectTimeout(f"{origin} did not accept a connection in {timeout_s:g} s") from exc
+    except socket.gaierror as exc:
+        raise ConnectFailed(f"{origin.host} has no address", code="dns_error") from exc
+    except OSError as exc:
+        raise ConnectFailed(f"no connection to {origin}: {exc.strerror or exc}") from exc
+    return UpstreamConnection(origin, stream, limits, loop.time(), recognise=recognise)

@@ -1,0 +1,198 @@
+"""A head comes in, the fields for the next hop go out: strip first, then state (RFC 9110 §7.6).
+
+Whatever this hop states is added after stripping, so no client and no upstream can nominate it away.
+"""
+
+from itertools import product
+from typing import Final, NamedTuple
+
+from proxy.http1.fields import Fields, tokens
+from proxy.http1.framing import framing_fields
+from proxy.http1.hop_by_hop import Verdict, options, strip
+from proxy.http1.message import BodyFraming, Chunked, RequestHead, ResponseHead
+from proxy.policy.routing import FieldRules
+
+
+def _spellings(*names: bytes) -> frozenset[bytes]:
+    """Every mix of `-` and `_`: CGI, WSGI and PHP services read them all as one name."""
+    return frozenset(
+        b"".join(part + mark for part, mark in zip(parts, (*marks, b""), strict=True))
+        for name in names
+        for parts in [name.split(b"-")]
+        for marks in product((b"-", b"_"), repeat=len(parts) - 1)
+    )
+
+
+#: What says who the client is. From an untrusted peer it is a forgery, whatever it says.
+FORWARDED: Final = _spellings(
+    b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto",
+    b"x-forwarded-port", b"x-forwarded-server", b"x-forwarded-prefix", b"x-forwarded-scheme",
+    b"x-forwarded-ssl", b"x-forwarded-by", b"x-forwarded-user", b"x-real-ip",
+)  # fmt: skip
+_OURS: Final = _spellings(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id")
+_MADE_ANEW: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+_DROP_FROM_UNTRUSTED: Final = FORWARDED | _OURS | _MADE_ANEW
+_DROP_FROM_TRUSTED: Final = _OURS | _MADE_ANEW
+_MAX_FORWARDS: Final = frozenset({b"max-forwards"})
+_DROP_FROM_RESPONSE: Final = frozenset({b"content-length", b"transfer-encoding"})
+_NONE: Final[frozenset[bytes]] = frozenset()
+
+#: What no trailer may say (RFC 9110 §6.5.1): framing, routing, authentication, cookies, and who the client is.
+FORBIDDEN_TRAILERS: Final = FORWARDED | _OURS | frozenset({
+    b"content-length", b"transfer-encoding", b"host", b"trailer", b"te", b"connection", b"via",
+    b"authorization", b"www-authenticate", b"authentication-info", b"cookie", b"set-cookie",
+    b"content-type", b"content-encoding", b"content-range", b"content-location",
+    b"cache-control", b"pragma", b"expect", b"max-forwards", b"range", b"location", b"retry-after",
+    b"age", b"date", b"expires", b"vary", b"warning",
+    b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range",
+})  # fmt: skip
+
+
+class Hop(NamedTuple):
+    """What this hop knows of a client's connection, and of itself."""
+
+    pseudonym: bytes  # in Via: unique to this instance, so that a loop is seen (RFC 9110 §7.6.3)
+    peer: bytes  # the address that the connection came from
+    trusted: bool = False
+    scheme: bytes = b"http"
+    state_forwarded: bool = False  # also state RFC 7239 `Forwarded`
+
+
+class Intent(NamedTuple):
+    """What was read out of a request's fields before they were stripped, and goes on."""
+
+    authority: bytes  # whom the client asked for; empty where a 1.0 client did not say
+    host: bytes  # what Host says to the upstream
+    framing: BodyFraming
+    request_id: bytes
+    expects_continue: bool = False
+    upgrade: bytes | None = None  # the protocol, from the allow-list
+    wants_trailers: bool = False
+    max_forwards: int | None = None  # already counted down
+
+
+def upstream_request(
+    head: RequestHead,
+    hop: Hop,
+    intent: Intent,
+    rules: FieldRules | None = None,
+    verdicts: list[Verdict] | None = None,
+) -> Fields:
+    """The fields of the request that goes upstream."""
+    # 1. Strip, before anything is added: else `Connection: Via, X-Forwarded-For` would strip what follows.
+    also = _DROP_FROM_TRUSTED if hop.trusted else _DROP_FROM_UNTRUSTED
+    if intent.max_forwards is not None:
+        also |= _MAX_FORWARDS
+    kept = strip(head.fields, options(head.index), also, verdicts)
+    # 2. The route's rules see what the client may say, and what they put wins over it.
+    if rules is not None:
+        kept = rules.apply(kept)
+    # 3. State what only this hop knows. Host goes first (RFC 9110 §7.2).
+    lines = [(b"Host", intent.host), *kept]
+    lines += _client_fields(head, hop, intent)
+    lines.append((b"Via", b"%b %b" % (head.http_version, hop.pseudonym)))
+    # 4. Delimit the body for the next hop.
+    lines += framing_fields(intent.framing)
+    if intent.expects_continue:
+        lines.append((b"Expect", b"100-continue"))
+    if intent.max_forwards is not None:
+        lines.append((b"Max-Forwards", b"%d" % intent.max_forwards))
+    # 5. What belongs to the next hop alone, nominated by us.
+    if intent.upgrade is not None:
+        lines += [(b"Connection", b"Upgrade"), (b"Upgrade", intent.upgrade)]
+    elif intent.wants_trailers:
+        lines += [(b"Connection", b"TE"), (b"TE", b"trailers")]
+    lines += _announced_trailers(head, intent.framing)
+    if verdicts is not None:
+        _explain(verdicts, lines[: 1], kept, lines[1 + len(kept) :], trusted=hop.trusted)
+    return lines
+
+
+def downstream_response(
+    head: ResponseHead,
+    hop: Hop,
+    framing: BodyFraming,
+    date: bytes,
+    connection: bytes | None,
+    rules: FieldRules | None = None,
+    verdicts: list[Verdict] | None = None,
+    *,
+    with_trailers: bool = False,
+) -> Fields:
+    """The fields of the final response that goes to the client.
+
+    `connection` is what we say of our own connection to it, `date` what time it is (RFC 9110 §6.6.1).
+    """
+    kept = strip(head.fields, options(head.index), _DROP_FROM_RESPONSE, verdicts)
+    if rules is not None:
+        kept = rules.apply(kept)
+    lines = kept.copy() if verdicts is not None else kept
+    if b"date" not in head.index or b"date" in options(head.index):
+        lines.append((b"Date", date))
+    lines.append((b"Via", b"%b %b" % (head.http_version, hop.pseudonym)))
+    lines += framing_fields(framing)
+    if with_trailers:
+        lines += _announced_trailers(head, framing)
+    if connection is not None:
+        lines.append((b"Connection", connection))
+    if verdicts is not None:
+        _explain(verdicts, [], kept, lines[len(kept) :], trusted=True)
+    return lines
+
+
+def interim_response(head: ResponseHead) -> Fields:
+    """The fields of a 1xx that goes to the client: only stripped, so that a 103 stays what the upstream meant."""
+    return strip(head.fields, options(head.index), _DROP_FROM_RESPONSE)
+
+
+def switching_response(head: ResponseHead, hop: Hop, protocol: bytes) -> Fields:
+    """The fields of the 101 that goes to the client: one canonical Connection, of our own."""
+    lines = strip(head.fields, options(head.index), _DROP_FROM_RESPONSE)
+    lines.append((b"Via", b"%b %b" % (head.http_version, hop.pseudonym)))
+    return [*lines, (b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
+
+
+def trailers(lines: Fields, connection_options: frozenset[bytes]) -> Fields:
+    """The trailer fields that may go on, in either direction. `connection_options` are those of the head."""
+    return strip(lines, connection_options, FORBIDDEN_TRAILERS)
+
+
+def _client_fields(head: RequestHead, hop: Hop, intent: Intent) -> Fields:
+    """Who the client is, as far as this hop knows or was told by a peer that it trusts."""
+    told = head.index if hop.trusted else {}
+    chain = [*told.get(b"x-forwarded-for", ()), hop.peer]
+    lines = [
+        (b"X-Forwarded-For", b", ".join(chain)),
+        (b"X-Forwarded-Host", told.get(b"x-forwarded-host", (intent.authority,))[0]),
+        (b"X-Forwarded-Proto", told.get(b"x-forwarded-proto", (hop.scheme,))[0]),
+        (b"X-Request-Id", intent.request_id),
+    ]
+    if hop.state_forwarded:
+        node = b'"[%b]"' % hop.peer if b":" in hop.peer else hop.peer
+        # An authority that passed screening holds no quote and no backslash.
+        lines.append((b"Forwarded", b'for=%b;host="%b";proto=%b' % (node, intent.authority, hop.scheme)))
+    return lines
+
+
+def _announced_trailers(head: RequestHead | ResponseHead, framing: BodyFraming) -> Fields:
+    """`Trailer`, made anew: only where trailers can follow, and only for those that would be forwarded."""
+    values = head.index.get(b"trailer")
+    if values is None or not isinstance(framing, Chunked):
+        return []
+    names = [(name, b"") for name in dict.fromkeys(tokens(values))]
+    announced = b", ".join(name for name, _ in trailers(names, options(head.index)))
+    return [(b"Trailer", announced)] if announced else []
+
+
+def _explain(verdicts: list[Verdict], first: Fields, kept: Fields, stated: Fields, *, trusted: bool) -> None:
+    """Complete the verdicts of stripping with what came after it."""
+    surviving = {line[0].lower() for line in kept}
+    for position, (line, outcome, _) in enumerate(verdicts):
+        name = line[0].lower()
+        if outcome == "replaced" and name in FORWARDED and not trusted:
+            verdicts[position] = Verdict(line, "untrusted", "who the client is, said by a peer we do not trust")
+        elif outcome == "kept" and name not in surviving:
+            verdicts[position] = Verdict(line, "stripped", "removed by the route's rules")
+    said = {verdict.line for verdict in verdicts if verdict.outcome == "kept"}
+    verdicts += [Verdict(line, "set", "by the route's rules") for line in kept if line not in said]
+    verdicts += [Verdict(line, "set", "stated by this hop") for line in (*first, *stated)]

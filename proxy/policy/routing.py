@@ -1,0 +1,100 @@
+"""Which route serves a request: by host, exact or wildcard, and by path prefix. The longest match wins."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from proxy.http1.fields import Fields
+
+
+class FieldRules(NamedTuple):
+    """What a route changes in a message's fields, after stripping: `remove` (lower-case names), then `put`."""
+
+    remove: frozenset[bytes] = frozenset()
+    put: tuple[tuple[bytes, bytes], ...] = ()
+
+    def apply(self, lines: Fields) -> Fields:
+        """Return the changed lines. A field that is put replaces every line of its name."""
+        gone = self.remove.union(name.lower() for name, _ in self.put)
+        return [line for line in lines if line[0].lower() not in gone] + list(self.put)
+
+
+class Route(NamedTuple):
+    """One row of the routing table. `host` is `b""` for any, `b"*.example.com"` for its subdomains."""
+
+    name: str
+    upstream: str
+    host: bytes = b""
+    path: bytes = b"/"
+    request_fields: FieldRules | None = None
+    response_fields: FieldRules | None = None
+
+
+class _Paths:
+    """The routes of one host pattern, by path prefix."""
+
+    def __init__(self) -> None:
+        self._by_prefix: dict[bytes, Route] = {}
+        self._lengths: list[int] = []
+
+    def add(self, route: Route) -> None:
+        self._by_prefix[route.path] = route
+        self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
+
+    def match(self, path: bytes) -> Route | None:
+        # Tries each distinct prefix length once, so the cost does not grow with the number of routes.
+        for length in self._lengths:
+            route = self._by_prefix.get(path[:length])
+            if route is not None and (route.path[-1:] == b"/" or path[length : length + 1] in (b"", b"/")):
+                return route
+        return None
+
+
+class RoutingTable:
+    """Routes, compiled for lookup. A prefix ends at a path segment: `/api` serves `/api` and `/api/x`, not `/apix`."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._hosts: dict[bytes, _Paths] = {}
+        self._wildcards: dict[bytes, _Paths] = {}
+        self._any = _Paths()
+        for route in routes:
+            self._paths_of(route.host.lower()).add(route)
+        self._only_any = not self._hosts and not self._wildcards
+
+    def _paths_of(self, host: bytes) -> _Paths:
+        if not host or host == b"*":
+            return self._any
+        if host.startswith(b"*."):
+            return self._wildcards.setdefault(host[1:], _Paths())
+        return self._hosts.setdefault(host, _Paths())
+
+    def match(self, authority: bytes, path: bytes) -> Route | None:
+        """The route for a request's authority (port ignored) and path, or None.
+
+        An exact host goes before a wildcard, a longer wildcard before a shorter, and any host comes last.
+        """
+        if path == b"*":
+            path = b"/"  # OPTIONS * asks about the server: whoever serves its root
+        if self._only_any:
+            return self._any.match(path)
+        host = _host(authority)
+        paths = self._hosts.get(host)
+        if paths is not None and (route := paths.match(path)) is not None:
+            return route
+        if self._wildcards:
+            dot = host.find(b".")
+            while dot >= 0:
+                paths = self._wildcards.get(host[dot:])
+                if paths is not None and (route := paths.match(path)) is not None:
+                    return route
+                dot = host.find(b".", dot + 1)
+        return self._any.match(path)
+
+
+def _host(authority: bytes) -> bytes:
+    """The host of host[:port], lower-case, without the root's dot."""
+    host = authority.lower()
+    if host[-1:] != b"]":
+        name, colon, port = host.rpartition(b":")
+        if colon and (port.isdigit() or not port):
+            host = name
+    return host.removesuffix(b".")

@@ -1,0 +1,246 @@
+"""The parent process: binds the listeners, keeps N workers alive, and ends them gracefully.
+
+It serves nothing itself and runs no event loop: it forks, waits, and passes on signals. Every worker has listening
+sockets of its own (SO_REUSEPORT), so the kernel spreads connections evenly; the parent holds them all, so what waits
+in the queue of a worker that crashed is served by the one that replaces it.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Final, NoReturn
+
+from proxy.config import Config, parse_listen
+from proxy.worker import Companion, run_worker
+
+_BACKLOG: Final = 2048
+_RESTART_PAUSE_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row
+_STABLE_S: Final = 30.0  # a worker that lived this long did not crash at start
+
+
+class CannotListen(Exception):
+    """An address cannot be bound; the text says which, and why."""
+
+
+class _Slot:
+    """The place of one worker: its sockets outlive it."""
+
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        self.sockets = sockets
+        self.pid = 0
+        self.started = 0.0
+        self.crashes = 0
+        self.start_at = 0.0
+
+
+def serve(
+    config: Config,
+    *,
+    companion: Companion | None = None,
+    banner: Callable[[list[str]], list[str]] | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status. Raises CannotListen before anything is started."""
+    count = config.workers or granted_cpus()
+    slots = bind(config, count)
+    addresses = [_shown(listening) for listening in slots[0].sockets]
+    supervisor = Supervisor(config, slots, companion)
+    lines = (banner or (lambda urls: _banner(config, urls, count)))([f"http://{address}" for address in addresses])
+    return supervisor.run(lambda: print("\n".join(lines), file=sys.stderr, flush=True))
+
+
+class Supervisor:
+    """Keeps one worker in every slot, until it is told to stop."""
+
+    def __init__(self, config: Config, slots: list[_Slot], companion: Companion | None = None) -> None:
+        self._config = config
+        self._slots = slots
+        self._companion = companion
+        # Unique to the instance, shared by its workers: a request that comes back to any of them is a loop.
+        self._pseudonym = f"{config.pseudonym}-{secrets.token_hex(4)}"
+        self._stopping = False
+        self._alive_read, self._alive_write = os.pipe()
+        self._wake_read, self._wake_write = os.pipe()
+        self._stop_signals = 0
+
+    def run(self, announce: Callable[[], None]) -> int:
+        """Serve; `announce` is called once the workers are started. Returns the exit status."""
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        # Signals only write a byte here: everything happens in the loop below, never inside a handler.
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._count_stop)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._start_missing()
+        announce()
+        asked = 0
+        while any(slot.pid for slot in self._slots) or not self._stopping:
+            self._wait()
+            self._reap()
+            if self._stop_signals > asked:
+                asked = self._stop_signals
+                self._stop(at_once=asked > 1)
+            if not self._stopping:
+                self._start_missing()
+        return 0
+
+    def _count_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop_signals += 1
+
+    def _wait(self) -> None:
+        now = time.monotonic()
+        pauses = [max(slot.start_at - now, 0.0) for slot in self._slots if not slot.pid and not self._stopping]
+        select.select([self._wake_read], [], [], min(pauses, default=None))
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+
+    def _reap(self) -> None:
+        for slot in self._slots:
+            if not slot.pid:
+                continue
+            pid, status = os.waitpid(slot.pid, os.WNOHANG)
+            if not pid:
+                continue
+            slot.pid = 0
+            if self._stopping:
+                continue
+            lived_s = time.monotonic() - slot.started
+            slot.crashes = 0 if lived_s > _STABLE_S else slot.crashes + 1
+            pause_s = _RESTART_PAUSE_S[min(slot.crashes, len(_RESTART_PAUSE_S) - 1)]
+            slot.start_at = time.monotonic() + pause_s
+            _say(f"worker {pid} ended ({_cause(status)}); starting another in {pause_s:g} s")
+
+    def _start_missing(self) -> None:
+        now = time.monotonic()
+        for slot in self._slots:
+            if not slot.pid and slot.start_at <= now:
+                slot.pid = self._fork(slot)
+                slot.started = now
+
+    def _fork(self, slot: _Slot) -> int:
+        pid = os.fork()
+        if pid:
+            return pid
+        self._be_worker(slot)
+
+    def _be_worker(self, slot: _Slot) -> NoReturn:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGTERM, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            for fd in (self._alive_write, self._wake_read, self._wake_write):
+                os.close(fd)
+            for other in self._slots:
+                if other is not slot:
+                    for listening in other.sockets:
+                        listening.close()
+            run_worker(self._config, slot.sockets, self._pseudonym, self._alive_read, self._companion)
+            status = 0
+        except BaseException as exc:
+            _say(f"worker {os.getpid()} failed: {type(exc).__name__}: {exc}")
+        finally:
+            # Not sys.exit: the parent's clean-up, and buffers it had not written when it forked, are not ours.
+            sys.stderr.flush()
+            os._exit(status)
+
+    def _stop(self, *, at_once: bool) -> None:
+        if not self._stopping:
+            self._stopping = True
+            _say(f"stopping: finishing what is under way, for up to {self._config.timeouts.drain_s:g} s")
+        for slot in self._slots:
+            for listening in slot.sockets:
+                listening.close()  # else the kernel goes on taking connections that nobody will serve
+            if slot.pid:
+                os.kill(slot.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+
+
+def granted_cpus() -> int:
+    """How many CPUs this process may use: its affinity, and the cgroup's quota (v2, then v1) rounded up."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, _cgroup_quota() or cpus))
+
+
+def _cgroup_quota() -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = _words("/sys/fs/cgroup/cpu.max")[:2]
+        return None if quota == "max" else -(-int(quota) // int(period))
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        quota_us = int(_words("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")[0])
+        period_us = int(_words("/sys/fs/cgroup/cpu/cpu.cfs_period_us")[0])
+        return None if quota_us <= 0 else -(-quota_us // period_us)
+    return None
+
+
+def _words(path: str) -> list[str]:
+    with open(path, encoding="ascii") as file:
+        return file.read().split()
+
+
+def bind(config: Config, workers: int) -> list[_Slot]:
+    """Bind every listen address once per worker. Raises CannotListen."""
+    slots = [_Slot([]) for _ in range(workers)]
+    for listen in config.listen:
+        host, port = parse_listen(listen)
+        try:
+            # Port 0 is chosen by the first socket; with SO_REUSEPORT a port in use would go unnoticed, so one
+            # socket without it asks first.
+            with _socket(host, port, shared=False) as probe:
+                port = probe.getsockname()[1]
+            for slot in slots:
+                slot.sockets.append(_socket(host, port, shared=workers > 1))
+        except OSError as exc:
+            reason = "the address is in use" if exc.errno == errno.EADDRINUSE else exc.strerror or str(exc)
+            raise CannotListen(f"cannot listen on {listen}: {reason}") from exc
+    return slots
+
+
+def _socket(host: str, port: int, *, shared: bool) -> socket.socket:
+    info = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = info[0]
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _shown(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _banner(config: Config, urls: list[str], workers: int) -> list[str]:
+    lines = [f"onehop listens on {url}" for url in urls]
+    for name, route in config.routes.items():
+        where = f"{route.host or 'any host'}{route.path}"
+        targets = ", ".join(config.upstreams[route.upstream].urls)
+        lines.append(f"  {where} -> {targets}" + (f"  (route {name})" if len(config.routes) > 1 else ""))
+    plural = "s" if workers > 1 else ""
+    return [*lines, f"  {workers} worker{plural}, reader {config.reader}; stop with Ctrl-C"]
+
+
+def _cause(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exit status {os.WEXITSTATUS(status)}"
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"onehop: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,264 @@
+"""One worker: the composition root. The only place that assembles objects; everything below is handed what it needs."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import TypeAlias
+
+from proxy.access_log import AccessLog
+from proxy.config import Config, origin_of, routing_table
+from proxy.errors import LimitReached, ProxyError
+from proxy.http1.message import RequestHead
+from proxy.net.balancer import Balancer
+from proxy.net.downstream import ClientConnection
+from proxy.net.exchange import Exchange, Facilities, Observe
+from proxy.net.outcome import Outcome
+from proxy.net.pool import Pool
+from proxy.net.stream import Deadlines, Stream
+from proxy.policy.answers import error_answer
+from proxy.policy.forwarding import Hop
+from proxy.policy.trust import is_trusted, networks
+
+#: Something that runs beside a worker and may change its config: the demo service does both.
+Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager[tuple[Config, Observe | None]]]
+
+_BACKLOG = 2048
+_STDOUT = 1
+
+
+class HttpDate:
+    """The time as `Date` says it, made once a second (RFC 9110 §5.6.7)."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = b""
+
+    def __call__(self) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._text = formatdate(second, usegmt=True).encode("ascii")
+        return self._text
+
+
+class RequestIds:
+    """Ids unique to this worker: a random prefix and a count. To find a request by, not to keep secret."""
+
+    def __init__(self) -> None:
+        self._prefix = secrets.token_hex(6)
+        self._count = 0
+
+    def __call__(self) -> str:
+        self._count += 1
+        return f"{self._prefix}-{self._count:x}"
+
+
+class Worker:
+    """Serves clients on listening sockets until it is told to drain."""
+
+    def __init__(
+        self,
+        config: Config,
+        sockets: list[socket.socket],
+        pseudonym: str,
+        *,
+        observe: Observe | None = None,
+        log_fd: int = _STDOUT,
+    ) -> None:
+        self._config = config
+        self._sockets = sockets
+        self._loop = asyncio.get_running_loop()
+        self._recognise = config.reader == "auto"
+        self._pseudonym = pseudonym.encode("ascii")
+        self._trusted = networks(config.trusted_networks)
+        self._clients: set[ClientConnection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._servers: list[asyncio.Server] = []
+        self._drained = asyncio.Event()
+        self._draining = False
+        self._log = AccessLog(config.access_log, log_fd, self._loop) if config.access_log != "off" else None
+        self.deadlines = Deadlines(self._loop)
+        self.pool = Pool(
+            config.pool,
+            config.limits,
+            self.deadlines,
+            idle_s=config.timeouts.upstream_idle_s,
+            connect_s=config.timeouts.connect_s,
+            recognise=self._recognise,
+        )
+        self._facilities = Facilities(
+            pool=self.pool,
+            routes=routing_table(config),
+            balancers={
+                name: Balancer(
+                    [origin_of(url) for url in upstream.urls],
+                    upstream.host.encode("ascii") if upstream.host else None,
+                )
+                for name, upstream in config.upstreams.items()
+            },
+            timeouts=config.timeouts,
+            limits=config.limits,
+            replay_bytes=config.pool.replay_bytes,
+            upgrades=frozenset(name.lower().encode("ascii") for name in config.upgrades),
+            trusted=self._trusted,
+            next_request_id=RequestIds(),
+            http_date=HttpDate(),
+            report=self._log.report if self._log is not None else _discard,
+            observe=observe,
+        )
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        self.deadlines.start()
+        for listening in self._sockets:
+            server = await self._loop.create_server(self._new_stream, sock=listening, backlog=_BACKLOG)
+            self._servers.append(server)
+
+    async def run_until_drained(self) -> None:
+        """Serve until `drain` was called and every exchange under way has ended, or `drain_s` has passed."""
+        await self._drained.wait()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=self._config.timeouts.drain_s)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=1.0)
+        self.pool.drain()
+        self.deadlines.stop()
+        for stream in list(self.deadlines.streams):
+            stream.abort()
+        await asyncio.sleep(0)  # lets the loop carry out the aborts
+        if self._log is not None:
+            self._log.close(patience_s=2.0)
+
+    def drain(self) -> None:
+        """Stop accepting, finish what is under way, close what is idle."""
+        if self._draining:
+            return
+        self._draining = True
+        # What the kernel has accepted already is served: one turn of the loop takes it in.
+        self._loop.call_later(0.05, self._stop_accepting)
+
+    def _stop_accepting(self) -> None:
+        for server in self._servers:
+            server.close()
+        for client in list(self._clients):
+            client.drain()
+        self._drained.set()
+
+    def _new_stream(self) -> Stream:
+        return Stream(self.deadlines, self._accept)
+
+    def _accept(self, stream: Stream) -> None:
+        peer = stream.transport.get_extra_info("peername")
+        address = peer[0] if isinstance(peer, tuple) else "unix"
+        hop = Hop(
+            pseudonym=self._pseudonym,
+            peer=address.encode("ascii"),
+            trusted=bool(self._trusted) and is_trusted(address, self._trusted),
+            state_forwarded=self._config.forwarded,
+        )
+        client = ClientConnection(
+            stream, hop, address, self._config.timeouts, self._config.limits, self.deadlines,
+            recognise=self._recognise,
+        )  # fmt: skip
+        full = len(self._clients) >= self._config.limits.connections
+        serve = self._refuse(client) if full else client.serve(self._run_exchange, self._report_unread)
+        self._clients.add(client)
+        task = self._loop.create_task(serve)
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(client, done))
+
+    def _ended(self, client: ClientConnection, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._clients.discard(client)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            sys.stderr.write(f"onehop: defect in a connection: {type(exc).__name__}: {exc}\n")
+
+    async def _run_exchange(self, client: ClientConnection, head: RequestHead, started: float) -> bool:
+        return await Exchange(self._facilities, client, head, started).run()
+
+    async def _report_unread(self, client: ClientConnection, error: ProxyError, started: float) -> None:
+        """Answer a request that could not be read, log it, and close: where the next would begin, nobody knows."""
+        outcome = Outcome(client.peer, started)
+        outcome.request_id = self._facilities.next_request_id()
+        outcome.error, outcome.detail = error.code, error.detail
+        answer = error_answer(
+            error, None, pseudonym=self._pseudonym, request_id=outcome.request_id
+        )
+        try:
+            await client.write_answer(
+                answer, method=b"", date=self._facilities.http_date(), connection=b"close", outcome=outcome
+            )
+            await client.linger()
+        except ProxyError:
+            client.stream.abort()  # the client is gone: its request was refused all the same
+        finally:
+            self._facilities.report(outcome)
+
+    async def _refuse(self, client: ClientConnection) -> None:
+        try:
+            await self._report_unread(client, LimitReached("too many connections"), self._loop.time())
+        finally:
+            client.stream.close()
+
+
+def _discard(_: Outcome) -> None:
+    """Where there is no access log."""
+
+
+def run_worker(
+    config: Config,
+    sockets: list[socket.socket],
+    pseudonym: str,
+    parent_alive: int,
+    companion: Companion | None = None,
+) -> None:
+    """Be a worker process, until SIGTERM or the parent's end. `parent_alive` is the read end of a pipe whose other end
+    only the parent holds. `companion` runs beside the worker, and may change its config (the demo service does)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
+    with new_loop_runner() as runner:
+        runner.run(_serve(config, sockets, pseudonym, parent_alive, companion))
+
+
+def new_loop_runner() -> asyncio.Runner:
+    """A runner on uvloop where there is a wheel for it, on asyncio's own loop elsewhere."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+async def _serve(
+    config: Config,
+    sockets: list[socket.socket],
+    pseudonym: str,
+    parent_alive: int,
+    companion: Companion | None,
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with contextlib.AsyncExitStack() as stack:
+        observe: Observe | None = None
+        if companion is not None:
+            config, observe = await stack.enter_async_context(companion(config))
+        worker = Worker(config, sockets, pseudonym, observe=observe)
+        loop.add_signal_handler(signal.SIGTERM, worker.drain)
+        # The parent's end is seen here even where it could not say goodbye.
+        loop.add_reader(parent_alive, _drain_orphan, loop, parent_alive, worker)
+        await worker.start()
+        await worker.run_until_drained()
+        loop.remove_reader(parent_alive)
+
+
+def _drain_orphan(loop: asyncio.AbstractEventLoop, parent_alive: int, worker: Worker) -> None:
+    if not os.read(parent_alive, 1):
+        loop.remove_reader(parent_alive)
+        worker.drain()
