@@ -7,6 +7,7 @@ in the queue of a worker that crashed is served by the one that replaces it.
 
 import contextlib
 import errno
+import gc
 import os
 import secrets
 import select
@@ -44,15 +45,23 @@ class _Slot:
 def serve(
     config: Config,
     *,
-    companion: Companion | None = None,
-    banner: Callable[[list[str]], list[str]] | None = None,
+    demo: bool = False,
+    banner_lines: Callable[[str], list[str]] | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status. Raises CannotListen before anything is started."""
+    """Serve until SIGTERM or SIGINT; return the exit status. Raises CannotListen before anything is started.
+
+    With `demo`, the demo service runs in each worker. `banner_lines` says more about the address that is listened on.
+    """
+    companion: Companion | None = None
+    if demo:
+        from proxy.showcase import showcase as companion  # only here: who serves in earnest need not load the demo
     count = config.workers or granted_cpus()
     slots = bind(config, count)
     addresses = [_shown(listening) for listening in slots[0].sockets]
     supervisor = Supervisor(config, slots, companion)
-    lines = (banner or (lambda urls: _banner(config, urls, count)))([f"http://{address}" for address in addresses])
+    lines = _banner(config, [f"http://{address}" for address in addresses], count, demo=demo)
+    if banner_lines is not None:
+        lines += banner_lines(f"http://{addresses[0]}")
     return supervisor.run(lambda: print("\n".join(lines), file=sys.stderr, flush=True))
 
 
@@ -79,6 +88,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._count_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        gc.collect()
+        gc.freeze()  # what exists now lives as long as the workers, and shares its pages with them
         self._start_missing()
         announce()
         asked = 0
@@ -225,11 +236,11 @@ def _shown(listening: socket.socket) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _banner(config: Config, urls: list[str], workers: int) -> list[str]:
+def _banner(config: Config, urls: list[str], workers: int, *, demo: bool) -> list[str]:
     lines = [f"onehop listens on {url}" for url in urls]
     for name, route in config.routes.items():
         where = f"{route.host or 'any host'}{route.path}"
-        targets = ", ".join(config.upstreams[route.upstream].urls)
+        targets = "the demo service" if demo else ", ".join(config.upstreams[route.upstream].urls)
         lines.append(f"  {where} -> {targets}" + (f"  (route {name})" if len(config.routes) > 1 else ""))
     plural = "s" if workers > 1 else ""
     return [*lines, f"  {workers} worker{plural}, reader {config.reader}; stop with Ctrl-C"]

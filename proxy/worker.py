@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import TypeAlias
 
@@ -70,7 +70,7 @@ class Worker:
         pseudonym: str,
         *,
         observe: Observe | None = None,
-        log_fd: int = _STDOUT,
+        report: Callable[[Outcome], None] | None = None,
     ) -> None:
         self._config = config
         self._sockets = sockets
@@ -83,7 +83,7 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._drained = asyncio.Event()
         self._draining = False
-        self._log = AccessLog(config.access_log, log_fd, self._loop) if config.access_log != "off" else None
+        self._log = AccessLog(config.access_log, _STDOUT, self._loop) if config.access_log != "off" else None
         self.deadlines = Deadlines(self._loop)
         self.pool = Pool(
             config.pool,
@@ -94,6 +94,7 @@ class Worker:
             recognise=self._recognise,
         )
         self._facilities = Facilities(
+            loop=self._loop,
             pool=self.pool,
             routes=routing_table(config),
             balancers={
@@ -110,7 +111,7 @@ class Worker:
             trusted=self._trusted,
             next_request_id=RequestIds(),
             http_date=HttpDate(),
-            report=self._log.report if self._log is not None else _discard,
+            report=report or (self._log.report if self._log is not None else _discard),
             observe=observe,
         )
 
@@ -182,8 +183,8 @@ class Worker:
         if not task.cancelled() and (exc := task.exception()) is not None:
             sys.stderr.write(f"onehop: defect in a connection: {type(exc).__name__}: {exc}\n")
 
-    async def _run_exchange(self, client: ClientConnection, head: RequestHead, started: float) -> bool:
-        return await Exchange(self._facilities, client, head, started).run()
+    def _run_exchange(self, client: ClientConnection, head: RequestHead, started: float) -> Awaitable[bool]:
+        return Exchange(self._facilities, client, head, started).run()
 
     async def _report_unread(self, client: ClientConnection, error: ProxyError, started: float) -> None:
         """Answer a request that could not be read, log it, and close: where the next would begin, nobody knows."""

@@ -6,6 +6,7 @@ proxy itself understands is looked up in an index made once per head, so nobody 
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 FieldLine: TypeAlias = tuple[bytes, bytes]
@@ -48,3 +49,19 @@ def members(values: Iterable[bytes]) -> list[bytes]:
 def tokens(values: Iterable[bytes]) -> list[bytes]:
     """Return the members that are tokens, in lower case. `"X-Foo"` and `X-Foo;q=1` are no tokens: they name nothing."""
     return [member.lower() for member in members(values) if TOKEN.fullmatch(member)]
+
+
+_NONE: Final[frozenset[bytes]] = frozenset()
+
+
+def connection_options(known: Index) -> frozenset[bytes]:
+    """Every token of every `Connection` line, in lower case (RFC 9110 §7.6.1)."""
+    values = known.get(b"connection")
+    if values is None:
+        return _NONE
+    return _options(values[0] if len(values) == 1 else b",".join(values))
+
+
+@lru_cache(maxsize=512)  # by the words of Connection, of which real traffic uses a handful
+def _options(value: bytes) -> frozenset[bytes]:
+    return frozenset(tokens((value,)))

@@ -22,9 +22,9 @@ from proxy.http1.message import (
 
 def request_framing(head: RequestHead) -> BodyFraming:
     """RFC 9112 §6.3, the request's branches. A declared length of 0 is kept apart from none: POST needs it."""
-    if b"transfer-encoding" in head.index:
+    if b"transfer-encoding" in head.known:
         return CHUNKED
-    lengths = head.index.get(b"content-length")
+    lengths = head.known.get(b"content-length")
     return FixedLength(int(lengths[0])) if lengths else NO_BODY
 
 
@@ -33,8 +33,8 @@ def response_framing(head: ResponseHead, method: bytes) -> BodyFraming:
     status = head.status
     if status < 200 or status == 204:
         return NO_BODY  # a Content-Length here means nothing and goes no further
-    chunked = b"transfer-encoding" in head.index
-    lengths = head.index.get(b"content-length")
+    chunked = b"transfer-encoding" in head.known
+    lengths = head.known.get(b"content-length")
     if method == b"HEAD" or status == 304:
         return NoBody(int(lengths[0])) if lengths and not chunked else NO_BODY
     if chunked:
@@ -56,9 +56,9 @@ def framing_fields(framing: BodyFraming) -> Fields:
             return [(b"Content-Length", b"%d" % length)]
         case Chunked():
             return [(b"Transfer-Encoding", b"chunked")]
-        case NoBody(None) | UntilClose():
-            return []
         case NoBody(described):
-            return [(b"Content-Length", b"%d" % described)]
+            return [] if described is None else [(b"Content-Length", b"%d" % described)]
+        case UntilClose():
+            return []
         case _:
             assert_never(framing)

@@ -8,7 +8,7 @@ trailers, in both directions.
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from proxy.http1.fields import FieldLine, Fields, Index, tokens
+from proxy.http1.fields import FieldLine, Fields
 
 HOP_BY_HOP: Final = frozenset({
     b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade",
@@ -31,12 +31,6 @@ class Verdict(NamedTuple):
     line: FieldLine
     outcome: str
     rule: str
-
-
-def options(index: Index) -> frozenset[bytes]:
-    """The connection options of a head: every token of every `Connection` line, in lower case."""
-    values = index.get(b"connection")
-    return frozenset(tokens(values)) if values else _NONE
 
 
 @lru_cache(maxsize=512)  # by the words of Connection, of which real traffic uses a handful

@@ -1,55 +1,58 @@
-"""The values that travel through the proxy: heads, and how a body is delimited."""
+"""The values that travel through the proxy: heads, and how a body is delimited.
 
-from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias
+Structs, because one of each is made per message: they cost a third of a frozen dataclass.
+"""
+
+from typing import Final, TypeAlias
+
+import msgspec
 
 from proxy.http1.fields import Fields, Index
 
 
-class RequestHead(NamedTuple):
+class RequestHead(msgspec.Struct, frozen=True):
     """A request's head, as received and found valid.
 
-    `http_version` is `b"1.0"` or `b"1.1"`: a higher minor version is read as 1.1 (RFC 9110 §2.5).
+    `http_version` is `b"1.0"` or `b"1.1"`: a higher minor version is read as 1.1 (RFC 9110 §2.5). `known` indexes the
+    fields that this proxy understands, `options` are the words of `Connection`, in lower case.
     """
 
     method: bytes
     target: bytes
     http_version: bytes
     fields: Fields
-    index: Index
+    known: Index
+    options: frozenset[bytes]
 
 
-class ResponseHead(NamedTuple):
+class ResponseHead(msgspec.Struct, frozen=True):
     """A response's head, interim or final, as received and found valid."""
 
     status: int
     reason: bytes
     http_version: bytes
     fields: Fields
-    index: Index
+    known: Index
+    options: frozenset[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class NoBody:
+class NoBody(msgspec.Struct, frozen=True):
     """The message ends with its head. `described` is the length that a response to HEAD, or a 304, declares."""
 
     described: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FixedLength:
+class FixedLength(msgspec.Struct, frozen=True):
     """The body is exactly `length` bytes."""
 
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Chunked:
+class Chunked(msgspec.Struct, frozen=True):
     """The body is delimited by the chunked coding."""
 
 
-@dataclass(frozen=True, slots=True)
-class UntilClose:
+class UntilClose(msgspec.Struct, frozen=True):
     """The body ends with the connection: only in responses."""
 
 

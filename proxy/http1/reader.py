@@ -143,14 +143,12 @@ class HeadReader:
         unread = self.unread
         # Only what is new is searched, and the three bytes before it that a head's end may begin with.
         end = unread.find(_HEAD_END, max(self._searched - 3, 0))
-        if end < 0:
+        if end < 0 or end + 4 > limit:
             if unread:
-                self._screen_unfinished(limit, response=response)
+                self._screen_unfinished(limit, response=response)  # raises where it is over the limit
             self._searched = len(unread)
             return None
         end += 4
-        if end > limit:
-            raise self._too_large(limit, response=response)
         self._searched = 0
         if end == len(unread):
             self.unread = b""
@@ -160,7 +158,8 @@ class HeadReader:
 
     def _screen_unfinished(self, limit: int, *, response: bool) -> None:
         # Without this, a TLS hello or a head with bare LF would wait for an end that never comes.
-        new = bytes(self.unread[max(self._searched - 1, 0) :]).removesuffix(b"\r")
+        # Two bytes back, for a fold; one over the limit, so that how the bytes were split does not choose the status.
+        new = bytes(self.unread[max(self._searched - 2, 0) : limit + 1]).removesuffix(b"\r")
         screen_bytes(new.removeprefix(b"\n") if self._searched else new, response=response)
         if len(self.unread) > limit:
             raise self._too_large(limit, response=response)

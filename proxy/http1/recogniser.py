@@ -10,7 +10,7 @@ Quantifiers are possessive: a near miss fails in linear time.
 import re
 from typing import Final
 
-from proxy.http1.fields import Fields, Index, index
+from proxy.http1.fields import Fields, Index, connection_options, index
 from proxy.http1.message import RequestHead, ResponseHead
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
@@ -36,7 +36,7 @@ def recognise_request(raw_head: bytes) -> RequestHead | None:
     known = _plain_index(lines)
     if known is None or (b"host" not in known and version == b"1.1"):
         return None
-    return RequestHead(method, target, version, lines, known)
+    return RequestHead(method, target, version, lines, known, connection_options(known))
 
 
 def recognise_response(raw_head: bytes) -> ResponseHead | None:
@@ -49,7 +49,7 @@ def recognise_response(raw_head: bytes) -> ResponseHead | None:
     known = _plain_index(lines)
     if known is None:
         return None
-    return ResponseHead(int(status), reason or b"", version, lines, known)
+    return ResponseHead(int(status), reason or b"", version, lines, known, connection_options(known))
 
 
 def _lines(section: bytes) -> Fields:

@@ -10,14 +10,17 @@ from typing import Final
 import h11
 
 from proxy.errors import BadRequest, BadResponse
-from proxy.http1.fields import Fields, index, tokens
+from proxy.http1.fields import Fields, connection_options, index, members
 from proxy.http1.message import RequestHead, ResponseHead
 
 # h11 bounds only what is incomplete; heads come here whole, so this bounds nothing but must not be in the way.
 _NO_EVENT_LIMIT: Final = 1 << 30
 
-# An interim response is only legal once a request was sent, whatever it was.
-_ANY_REQUEST: Final = h11.Request(method="GET", target="/", headers=[("Host", "h")])
+# An interim response is only legal once a request was sent, and a 101 once one asked for it. Whether ours did, the
+# exchange knows.
+_ANY_REQUEST: Final = h11.Request(
+    method="GET", target="/", headers=[("Host", "h"), ("Connection", "Upgrade"), ("Upgrade", "any")]
+)
 _CHUNKED_HEAD: Final = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 _CODINGS: Final = re.compile(rb"\r\ntransfer-encoding:([^\r]*)", re.IGNORECASE)
 
@@ -29,14 +32,17 @@ def referee_request(raw_head: bytes) -> RequestHead:
         connection.receive_data(raw_head)
         event = connection.next_event()
     except h11.RemoteProtocolError as exc:
-        raise BadRequest(str(exc), status=_status(exc, raw_head)) from exc
+        raise BadRequest(_detail(exc), status=_status(exc, raw_head)) from exc
     if not isinstance(event, h11.Request):
         raise BadRequest("not a request")
     version = _version(event.http_version)
     if version is None:
         raise BadRequest("only HTTP/1 is spoken here", status=505, code="version_not_supported")
     lines: Fields = list(event.headers.raw_items())
-    return RequestHead(bytes(event.method), bytes(event.target), version, lines, index(lines))
+    known = index(lines)
+    return RequestHead(
+        bytes(event.method), bytes(event.target), version, lines, known, connection_options(known)
+    )
 
 
 def referee_response(raw_head: bytes) -> ResponseHead:
@@ -48,14 +54,17 @@ def referee_response(raw_head: bytes) -> ResponseHead:
         connection.receive_data(raw_head)
         event = connection.next_event()
     except h11.RemoteProtocolError as exc:
-        raise BadResponse(str(exc)) from exc
+        raise BadResponse(_detail(exc)) from exc
     if not isinstance(event, h11.Response | h11.InformationalResponse):
         raise BadResponse("not a response")
     version = _version(event.http_version)
     if version is None:
         raise BadResponse("only HTTP/1 is spoken here")
     lines: Fields = list(event.headers.raw_items())
-    return ResponseHead(event.status_code, bytes(event.reason), version, lines, index(lines))
+    known = index(lines)
+    return ResponseHead(
+        event.status_code, bytes(event.reason), version, lines, known, connection_options(known)
+    )
 
 
 def referee_trailers(section: bytes) -> Fields:
@@ -66,7 +75,7 @@ def referee_trailers(section: bytes) -> Fields:
     try:
         event = connection.next_event()
     except h11.RemoteProtocolError as exc:
-        raise BadRequest(str(exc)) from exc
+        raise BadRequest(_detail(exc)) from exc
     if not isinstance(event, h11.EndOfMessage):
         raise BadRequest("trailer section does not end")
     return list(event.headers.raw_items())
@@ -88,7 +97,7 @@ class ChunkedReferee:
             while isinstance(event := self._connection.next_event(), h11.Data):
                 pieces.append(bytes(event.data))
         except h11.RemoteProtocolError as exc:
-            raise BadRequest(str(exc)) from exc
+            raise BadRequest(_detail(exc)) from exc
         return pieces
 
 
@@ -98,10 +107,14 @@ def _version(version: bytes) -> bytes | None:
     return b"1.0" if version == b"1.0" else b"1.1"  # a higher minor version is read as 1.1 (RFC 9110 §2.5)
 
 
+def _detail(exc: h11.RemoteProtocolError) -> str:
+    return str(exc).partition(": b")[0]  # h11 quotes the line, which may hold a cookie or a password
+
+
 def _status(exc: h11.RemoteProtocolError, raw_head: bytes) -> int:
     if exc.error_status_hint != 501:
         return exc.error_status_hint
     # h11 answers 501 to every coding but one `chunked`. Where `chunked` is there but not once and last, the body's
-    # end cannot be found: that is 400 (RFC 9112 §6.3).
-    codings = tokens(_CODINGS.findall(raw_head))
-    return 400 if b"chunked" in codings[:-1] else 501
+    # end cannot be found: that is 400 (RFC 9112 §6.3). So is a field that names no coding.
+    codings = [member.lower() for member in members(_CODINGS.findall(raw_head))]
+    return 400 if not codings or b"chunked" in codings[:-1] else 501

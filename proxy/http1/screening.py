@@ -61,7 +61,7 @@ def screen_lengths(raw_head: bytes) -> None:
 
 def screen_request(head: RequestHead, limits: MessageLimits) -> None:
     """Refuse a request that two parsers could delimit or address differently, or that is over a limit."""
-    index = head.index
+    index = head.known
     if len(head.target) > limits.target_bytes:
         raise BadRequest("request target too long", status=414, code="target_too_long")
     _screen_size(head.fields, index, limits, BadRequest)
@@ -82,7 +82,7 @@ def screen_request(head: RequestHead, limits: MessageLimits) -> None:
 
 def screen_response(head: ResponseHead, limits: MessageLimits) -> None:
     """Refuse a response whose framing contradicts itself, or that is over a limit."""
-    index = head.index
+    index = head.known
     _screen_size(head.fields, index, limits, BadResponse)
     if b"transfer-encoding" in index:
         if b"content-length" in index:
@@ -96,7 +96,7 @@ def screen_expectation(head: RequestHead) -> bool:
 
     An HTTP/1.0 client's expectation is ignored (RFC 9110 §10.1.1).
     """
-    values = head.index.get(b"expect")
+    values = head.known.get(b"expect")
     if values is None or head.http_version < b"1.1":
         return False
     expectations = [member.lower() for member in members(values)]
@@ -107,7 +107,7 @@ def screen_expectation(head: RequestHead) -> bool:
 
 def max_forwards(head: RequestHead) -> int | None:
     """How many more hops a TRACE or OPTIONS may go (RFC 9110 §7.6.2); None for no limit, or another method."""
-    values = head.index.get(b"max-forwards")
+    values = head.known.get(b"max-forwards")
     if values is None or head.method not in (b"OPTIONS", b"TRACE"):
         return None
     if len(values) > 1 or not _PLAIN_LENGTH.fullmatch(values[0]):
@@ -119,7 +119,7 @@ def _screen_size(lines: Fields, index: Index, limits: MessageLimits, fault: type
     if len(lines) > limits.field_count:
         raise _too_large(fault, "too many field lines")
     nominating = index.get(b"connection")
-    if nominating and sum(value.count(b",") for value in nominating) >= limits.nominations:
+    if nominating and sum(value.count(b",") + 1 for value in nominating) > limits.nominations:
         raise _too_large(fault, "too many connection options")
 
 

@@ -36,7 +36,7 @@ def request_target(head: RequestHead) -> RequestTarget:
     method, target = head.method, head.target
     if method == b"CONNECT":
         raise BadRequest("CONNECT is not served here", status=405, code="method_not_allowed")
-    hosts = head.index.get(b"host")
+    hosts = head.known.get(b"host")
     authority = hosts[0] if hosts else b""
     if target[:1] == b"/":
         if b"#" in target:

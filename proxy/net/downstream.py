@@ -75,25 +75,26 @@ class ClientConnection:
         patience_s = timeouts.client_idle_s if self._served_one else timeouts.request_head_s
         deadline = loop.time() + patience_s
         head_deadline = 0.0
-        while (head := self.reader.request_head()) is None:
-            if self.reader.unread and not head_deadline:
+        reader = self.reader
+        while not reader.unread or (head := reader.request_head()) is None:
+            if reader.unread and not head_deadline:
                 head_deadline = deadline = loop.time() + timeouts.request_head_s
-            self.waits_for_request = not self.reader.unread
+            self.waits_for_request = not reader.unread
             try:
                 data = await self.stream.read(deadline)
             except ConnectionEnded:
                 return None
             except TimeoutError as exc:
-                if not self.reader.unread:
+                if not reader.unread:
                     return None
                 raise RequestTimeout("the request head did not arrive in time") from exc
             finally:
                 self.waits_for_request = False
             if not data:
-                if self.reader.unread.strip(b"\r\n"):
+                if reader.unread.strip(b"\r\n"):
                     raise BadRequest("the connection ended within a request head", code="request_cut")
                 return None
-            self.reader.receive(data)
+            reader.receive(data)
         return head
 
     def drain(self) -> None:

@@ -25,7 +25,6 @@ from proxy.errors import (
 from proxy.http1 import writer
 from proxy.http1.fields import Fields, members, tokens
 from proxy.http1.framing import outgoing_response_framing, request_framing
-from proxy.http1.hop_by_hop import options
 from proxy.http1.message import Chunked, FixedLength, NoBody, RequestHead, ResponseHead, UntilClose
 from proxy.http1.persistence import persists
 from proxy.http1.screening import asks_for_trailers, max_forwards, screen_expectation
@@ -57,6 +56,7 @@ _METHODS_WITH_LENGTH = frozenset({b"POST", b"PUT", b"PATCH"})
 class Facilities:
     """What every exchange of a worker shares."""
 
+    loop: asyncio.AbstractEventLoop  # asking asyncio for it costs a system call each time, before Python 3.12
     pool: Pool
     routes: RoutingTable
     balancers: Mapping[str, Balancer]
@@ -83,7 +83,7 @@ class Exchange:
         self._f = facilities
         self._client = client
         self._head = head
-        self._loop = asyncio.get_running_loop()
+        self._loop = facilities.loop
         self._outcome = Outcome(client.peer, started)
         self._body: IncomingBody | None = None
         self._upstream: UpstreamConnection | None = None
@@ -143,7 +143,7 @@ class Exchange:
     def _understand(self) -> tuple[Intent, Route, RequestTarget]:
         """What the request asks for. Raises BadRequest, NoRoute, LoopDetected."""
         head, client, f, outcome = self._head, self._client, self._f, self._outcome
-        index = head.index
+        index = head.known
         outcome.method, outcome.target, outcome.http_version = head.method, head.target, head.http_version
         outcome.request_id = request_id = self._request_id()
         if client.hop.trusted and b"x-forwarded-for" in index:
@@ -236,7 +236,7 @@ class Exchange:
             upstream.stream.write(request)
             return
         chunked = isinstance(intent.framing, Chunked)
-        connection_options = options(self._head.index)
+        connection_options = self._head.options
         upload = self._upload = Upload(
             body,
             upstream.stream,
@@ -244,13 +244,14 @@ class Exchange:
             trailers=lambda lines: forwarding.trailers(lines, connection_options),
             timeouts=f.timeouts,
             limits=f.limits,
+            loop=f.loop,
         )
         upstream.stream.write(request)
         upload.pass_on(arrived)
         if not upload.sent_whole:
             if intent.expects_continue:
                 self._loop.call_later(f.timeouts.continue_s, self._invite)
-            self._upload_task = asyncio.create_task(upload.run())
+            self._upload_task = self._loop.create_task(upload.run())
 
     async def _read_response(self, upstream: UpstreamConnection, intent: Intent) -> ResponseHead:
         """The final response head, or the 101 that was asked for."""
@@ -264,8 +265,8 @@ class Exchange:
             if head.status >= 200:
                 return head
             if head.status == 101:
-                offered = tokens(head.index.get(b"upgrade", ()))
-                if intent.upgrade is None or offered != [intent.upgrade] or b"upgrade" not in options(head.index):
+                offered = tokens(head.known.get(b"upgrade", ()))
+                if intent.upgrade is None or offered != [intent.upgrade] or b"upgrade" not in head.options:
                     raise UpgradeRefused(f"{upstream.origin} switched protocols without being asked")
                 return head
             if self._head.http_version >= b"1.1" and not (head.status == 100 and self._invited):
@@ -286,7 +287,7 @@ class Exchange:
             request_sent
             and not client.draining
             and not isinstance(framing, UntilClose)
-            and persists(request.http_version, options(request.index))
+            and persists(request.http_version, request.options)
         )
         connection = None
         if not stays_open:
@@ -331,7 +332,7 @@ class Exchange:
     def _response_trailers(self, head: ResponseHead, body: IncomingBody, intent: Intent) -> Fields:
         if not intent.wants_trailers or not body.trailers:
             return []
-        return forwarding.trailers(body.trailers, options(head.index))
+        return forwarding.trailers(body.trailers, head.options)
 
     async def _tunnel(self, head: ResponseHead, intent: Intent, upstream: UpstreamConnection) -> bool:
         client, outcome = self._client, self._outcome
@@ -340,13 +341,11 @@ class Exchange:
         outcome.status = 101
         self._response_began = True
         client.stream.write(writer.response_head(101, head.reason, fields))
-        sent_before, received_before = client.stream.sent_bytes, client.stream.received_bytes
+        tunnel = Tunnel(client.stream, upstream.stream, self._f.timeouts.tunnel_idle_s)
         try:
-            tunnel = Tunnel(client.stream, upstream.stream, self._f.timeouts.tunnel_idle_s)
             await tunnel.run(client.reader.take_unread(), upstream.take_unread())
         finally:
-            outcome.response_bytes = client.stream.sent_bytes - sent_before
-            outcome.request_bytes = client.stream.received_bytes - received_before
+            outcome.request_bytes, outcome.response_bytes = tunnel.bytes_up, tunnel.bytes_down
             self._body = None
         upstream.stream.close()
         self._upstream = None
@@ -379,7 +378,7 @@ class Exchange:
             return False
         answer = error_answer(
             error,
-            self._head.index.get(b"accept"),
+            self._head.known.get(b"accept"),
             pseudonym=client.hop.pseudonym,
             request_id=outcome.request_id,
         )
@@ -397,7 +396,7 @@ class Exchange:
             keep_open
             and arrived_whole
             and not client.draining
-            and persists(head.http_version, options(head.index))
+            and persists(head.http_version, head.options)
         )
         connection = b"close"
         if stays_open:
@@ -418,17 +417,17 @@ class Exchange:
     def _request_id(self) -> str:
         """The id that a trusted peer gave this request, else a new one."""
         if self._client.hop.trusted:
-            given = self._head.index.get(b"x-request-id", [b""])[0]
+            given = self._head.known.get(b"x-request-id", [b""])[0]
             if 0 < len(given) <= 128 and given.isascii():
                 return given.decode("ascii")
         return self._f.next_request_id()
 
     def _upgrade(self, body_complete: bool) -> bytes | None:
         """The protocol to switch to, if the client asks for one on the allow-list, as RFC 9110 §7.8 says to ask."""
-        index, http_version = self._head.index, self._head.http_version
+        index, http_version = self._head.known, self._head.http_version
         if b"upgrade" not in index or not body_complete or http_version < b"1.1":
             return None
-        if b"upgrade" not in options(index):
+        if b"upgrade" not in self._head.options:
             return None
         wanted = [token for token in tokens(index[b"upgrade"]) if token in self._f.upgrades]
         return wanted[0] if wanted else None

@@ -1,9 +1,8 @@
 """The body of one message as it arrives on a stream."""
 
-from proxy.errors import BadRequest, ProxyError
 from proxy.http1.fields import Fields
 from proxy.http1.message import BodyFraming
-from proxy.http1.reader import Body, HeadReader, UnboundedBody
+from proxy.http1.reader import HeadReader, UnboundedBody
 from proxy.net.stream import Stream
 
 _NO_TRAILERS: Fields = []
@@ -16,22 +15,18 @@ class BodyCutShort(Exception):
 class IncomingBody:
     """Body bytes in the order and the pieces in which they arrive; nothing is gathered.
 
-    What arrives behind the body's end goes back to the head reader: it is the next message.
+    `complete` says that all of it was handed out. What arrives behind its end goes back to the head reader: it is the
+    next message. `received_bytes` counts the body, without its coding.
     """
 
-    __slots__ = ("_body", "_reader", "_stream", "_unread", "received_bytes")
+    __slots__ = ("_body", "_reader", "_stream", "complete", "received_bytes")
 
     def __init__(self, framing: BodyFraming, reader: HeadReader, stream: Stream) -> None:
-        self._body: Body | None = reader.body(framing)
+        self._body = reader.body(framing)
         self._reader = reader
         self._stream = stream
-        self._unread = reader.take_unread() if self._body is not None else b""
+        self.complete = self._body is None
         self.received_bytes = 0
-
-    @property
-    def complete(self) -> bool:
-        """Whether all of it was handed out."""
-        return self._body is None or self._body.complete
 
     @property
     def trailers(self) -> Fields:
@@ -40,35 +35,32 @@ class IncomingBody:
 
     def ready(self) -> list[bytes]:
         """What came along with the head. Raises BadRequest where the chunked coding is broken."""
-        if not self._unread or self._body is None:
+        if self._body is None or not self._reader.unread:
             return []
-        unread, self._unread = self._unread, b""
-        return self._take(self._body, unread)
+        return self._take(self._reader.take_unread())
 
     async def read(self, deadline: float) -> list[bytes]:
         """Wait for more, and return it: possibly nothing, where only framing came.
 
         Raises BodyCutShort, BadRequest (broken coding), TimeoutError, ConnectionEnded.
         """
-        body = self._body
-        assert body is not None
         data = await self._stream.read(deadline)
         if data:
-            return self._take(body, data)
-        if isinstance(body, UnboundedBody):
-            body.complete = True
+            return self._take(data)
+        if isinstance(self._body, UnboundedBody):
+            self.complete = self._body.complete = True
             return []
         raise BodyCutShort
 
-    def _take(self, body: Body, data: bytes) -> list[bytes]:
+    def _take(self, data: bytes) -> list[bytes]:
+        body = self._body
+        assert body is not None
         pieces = body.receive(data)
-        self.received_bytes += sum(map(len, pieces))
-        if body.complete and body.left_over:
-            self._reader.receive(body.left_over)
-            body.left_over = b""
+        for piece in pieces:
+            self.received_bytes += len(piece)
+        if body.complete:
+            self.complete = True
+            if body.left_over:
+                self._reader.receive(body.left_over)
+                body.left_over = b""
         return pieces
-
-
-def as_upstream_fault(exc: BadRequest, fault: type[ProxyError]) -> ProxyError:
-    """The same broken coding, where the other side sent it."""
-    return fault(exc.detail)

@@ -37,6 +37,10 @@ class Pool:
     def __repr__(self) -> str:
         return f"<Pool {self._idle!r}>"
 
+    def __len__(self) -> int:
+        """How many connections stand idle."""
+        return len(self._idle)
+
     def lease_idle(self, origin: Origin, *, replayable: bool) -> UpstreamConnection | None:
         """An idle connection, or None: `lease_fresh` then.
 

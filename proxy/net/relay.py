@@ -42,6 +42,7 @@ class Upload:
         trailers: Callable[[Fields], Fields],
         timeouts: Timeouts,
         limits: Limits,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._body = body
         self._sink = sink
@@ -49,7 +50,7 @@ class Upload:
         self._trailers = trailers
         self._timeouts = timeouts
         self._limits = limits
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self.sent_whole = False
         self.error: ProxyError | None = None
 

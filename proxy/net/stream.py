@@ -60,7 +60,7 @@ class Stream(asyncio.Protocol):
     __slots__ = (
         "__weakref__", "_close_deadline", "_deadlines", "_ended", "_eof", "_read_deadline", "_reader", "_reading_paused",
         "_unread", "_unread_bytes", "_write_deadline", "_writer", "_writing_paused", "on_connected", "on_lost",
-        "received_bytes", "sent_bytes", "transport", "watcher",
+        "transport", "watcher",
     )  # fmt: skip
 
     def __init__(self, deadlines: Deadlines, on_connected: "Callable[[Stream], None] | None" = None) -> None:
@@ -68,8 +68,6 @@ class Stream(asyncio.Protocol):
         self.on_connected = on_connected
         self.on_lost: Callable[[], None] | None = None
         self.watcher: Callable[[], None] | None = None  # told of anything that happens on an idle connection
-        self.received_bytes = 0
-        self.sent_bytes = 0
         self._unread: list[bytes] = []
         self._unread_bytes = 0
         self._eof = False
@@ -94,9 +92,9 @@ class Stream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._unread.append(data)
         self._unread_bytes += len(data)
-        self.received_bytes += len(data)
         if self._reader is not None:
-            self._wake_reader()
+            if not self._reader.done():
+                self._reader.set_result(None)
         elif self.watcher is not None:
             self.watcher()
         elif self._unread_bytes >= UNREAD_LIMIT and not self._reading_paused:
@@ -182,13 +180,11 @@ class Stream(asyncio.Protocol):
         """Send, or queue: `drain` afterwards where `data` may be large. Writing to an ended connection is a no-op:
         the end is found when reading, where it has a cause."""
         if self._ended is None:
-            self.sent_bytes += len(data)
             self.transport.write(data)
 
     def writelines(self, buffers: list[bytes]) -> None:
         """Send several buffers in order, unjoined."""
         if self._ended is None:
-            self.sent_bytes += sum(map(len, buffers))
             self.transport.writelines(buffers)
 
     @property

@@ -9,7 +9,7 @@ _HALF_CLOSED_S = 30.0
 
 
 class Tunnel:
-    """Two streams joined. The idle limit counts progress in either direction."""
+    """Two streams joined. The idle limit counts progress in either direction; the byte counts are for the log."""
 
     def __init__(self, client: Stream, upstream: Stream, idle_s: float) -> None:
         self._client = client
@@ -17,13 +17,15 @@ class Tunnel:
         self._idle_s = idle_s
         self._loop = asyncio.get_running_loop()
         self._last_progress = self._loop.time()
+        self.bytes_up = 0
+        self.bytes_down = 0
 
     async def run(self, from_client: bytes, from_upstream: bytes) -> None:
         """Pass on what arrived behind the heads, then everything else; return once both directions have ended."""
         if from_client:
-            self._upstream.write(from_client)
+            self._pass_on(from_client, self._upstream)
         if from_upstream:
-            self._client.write(from_upstream)
+            self._pass_on(from_upstream, self._client)
         upward = asyncio.create_task(self._pump(self._client, self._upstream))
         try:
             await self._pump(self._upstream, self._client)
@@ -36,7 +38,7 @@ class Tunnel:
         try:
             while data := await self._read(source):
                 self._last_progress = self._loop.time()
-                sink.write(data)
+                self._pass_on(data, sink)
                 if sink.must_drain:
                     await sink.drain(self._loop.time() + self._idle_s)
             sink.end_writing()
@@ -46,6 +48,13 @@ class Tunnel:
             # What broke one direction ends the other: half a broken tunnel serves nobody. What was sent is flushed.
             source.close()
             sink.close()
+
+    def _pass_on(self, data: bytes, sink: Stream) -> None:
+        if sink is self._client:
+            self.bytes_down += len(data)
+        else:
+            self.bytes_up += len(data)
+        sink.write(data)
 
     async def _read(self, source: Stream) -> bytes:
         while True:

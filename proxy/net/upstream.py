@@ -10,7 +10,6 @@ from typing import Final
 
 from proxy.errors import BadRequest, BadResponse, ConnectFailed, ConnectTimeout, ResponseTimeout, UpstreamClosed
 from proxy.http1.framing import response_framing
-from proxy.http1.hop_by_hop import options
 from proxy.http1.message import BodyFraming, ResponseHead, UntilClose
 from proxy.http1.persistence import KeepAlive, keep_alive, persists
 from proxy.http1.reader import HeadReader
@@ -63,7 +62,8 @@ class UpstreamConnection:
 
         Raises BadResponse, UpstreamClosed, ResponseTimeout.
         """
-        while (head := self._reader.response_head()) is None:
+        reader = self._reader
+        while not reader.unread or (head := reader.response_head()) is None:
             try:
                 data = await self.stream.read(deadline)
             except TimeoutError as exc:
@@ -73,14 +73,13 @@ class UpstreamConnection:
             if not data:
                 raise UpstreamClosed(f"{self.origin} closed the connection before a response")
             self.response_began = True
-            self._reader.receive(data)
+            reader.receive(data)
         if head.status >= 200:
-            connection_options = options(head.index)
-            self.stays_open = persists(head.http_version, connection_options)
+            self.stays_open = persists(head.http_version, head.options)
             self.framing = response_framing(head, method)
-            promise = head.index.get(b"keep-alive")
+            promise = head.known.get(b"keep-alive")
             self.promise = keep_alive(promise) if promise else _NO_PROMISE
-            self.body = IncomingBody(self.framing, self._reader, self.stream)
+            self.body = IncomingBody(self.framing, reader, self.stream)
         return head
 
     def ready(self) -> list[bytes]:

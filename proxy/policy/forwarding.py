@@ -6,9 +6,11 @@ Whatever this hop states is added after stripping, so no client and no upstream 
 from itertools import product
 from typing import Final, NamedTuple
 
+import msgspec
+
 from proxy.http1.fields import Fields, tokens
 from proxy.http1.framing import framing_fields
-from proxy.http1.hop_by_hop import Verdict, options, strip
+from proxy.http1.hop_by_hop import Verdict, strip
 from proxy.http1.message import BodyFraming, Chunked, RequestHead, ResponseHead
 from proxy.policy.routing import FieldRules
 
@@ -58,7 +60,7 @@ class Hop(NamedTuple):
     state_forwarded: bool = False  # also state RFC 7239 `Forwarded`
 
 
-class Intent(NamedTuple):
+class Intent(msgspec.Struct, frozen=True):
     """What was read out of a request's fields before they were stripped, and goes on."""
 
     authority: bytes  # whom the client asked for; empty where a 1.0 client did not say
@@ -83,7 +85,7 @@ def upstream_request(
     also = _DROP_FROM_TRUSTED if hop.trusted else _DROP_FROM_UNTRUSTED
     if intent.max_forwards is not None:
         also |= _MAX_FORWARDS
-    kept = strip(head.fields, options(head.index), also, verdicts)
+    kept = strip(head.fields, head.options, also, verdicts)
     # 2. The route's rules see what the client may say, and what they put wins over it.
     if rules is not None:
         kept = rules.apply(kept)
@@ -100,7 +102,7 @@ def upstream_request(
     # 5. What belongs to the next hop alone, nominated by us.
     if intent.upgrade is not None:
         lines += [(b"Connection", b"Upgrade"), (b"Upgrade", intent.upgrade)]
-    elif intent.wants_trailers:
+    if intent.wants_trailers:
         lines += [(b"Connection", b"TE"), (b"TE", b"trailers")]
     lines += _announced_trailers(head, intent.framing)
     if verdicts is not None:
@@ -123,11 +125,11 @@ def downstream_response(
 
     `connection` is what we say of our own connection to it, `date` what time it is (RFC 9110 §6.6.1).
     """
-    kept = strip(head.fields, options(head.index), _DROP_FROM_RESPONSE, verdicts)
+    kept = strip(head.fields, head.options, _DROP_FROM_RESPONSE, verdicts)
     if rules is not None:
         kept = rules.apply(kept)
     lines = kept.copy() if verdicts is not None else kept
-    if b"date" not in head.index or b"date" in options(head.index):
+    if b"date" not in head.known or b"date" in head.options:
         lines.append((b"Date", date))
     lines.append((b"Via", b"%b %b" % (head.http_version, hop.pseudonym)))
     lines += framing_fields(framing)
@@ -142,12 +144,12 @@ def downstream_response(
 
 def interim_response(head: ResponseHead) -> Fields:
     """The fields of a 1xx that goes to the client: only stripped, so that a 103 stays what the upstream meant."""
-    return strip(head.fields, options(head.index), _DROP_FROM_RESPONSE)
+    return strip(head.fields, head.options, _DROP_FROM_RESPONSE)
 
 
 def switching_response(head: ResponseHead, hop: Hop, protocol: bytes) -> Fields:
     """The fields of the 101 that goes to the client: one canonical Connection, of our own."""
-    lines = strip(head.fields, options(head.index), _DROP_FROM_RESPONSE)
+    lines = strip(head.fields, head.options, _DROP_FROM_RESPONSE)
     lines.append((b"Via", b"%b %b" % (head.http_version, hop.pseudonym)))
     return [*lines, (b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
 
@@ -159,7 +161,7 @@ def trailers(lines: Fields, connection_options: frozenset[bytes]) -> Fields:
 
 def _client_fields(head: RequestHead, hop: Hop, intent: Intent) -> Fields:
     """Who the client is, as far as this hop knows or was told by a peer that it trusts."""
-    told = head.index if hop.trusted else {}
+    told = head.known if hop.trusted else {}
     chain = [*told.get(b"x-forwarded-for", ()), hop.peer]
     lines = [
         (b"X-Forwarded-For", b", ".join(chain)),
@@ -176,23 +178,28 @@ def _client_fields(head: RequestHead, hop: Hop, intent: Intent) -> Fields:
 
 def _announced_trailers(head: RequestHead | ResponseHead, framing: BodyFraming) -> Fields:
     """`Trailer`, made anew: only where trailers can follow, and only for those that would be forwarded."""
-    values = head.index.get(b"trailer")
+    values = head.known.get(b"trailer")
     if values is None or not isinstance(framing, Chunked):
         return []
     names = [(name, b"") for name in dict.fromkeys(tokens(values))]
-    announced = b", ".join(name for name, _ in trailers(names, options(head.index)))
+    announced = b", ".join(name for name, _ in trailers(names, head.options))
     return [(b"Trailer", announced)] if announced else []
 
 
 def _explain(verdicts: list[Verdict], first: Fields, kept: Fields, stated: Fields, *, trusted: bool) -> None:
     """Complete the verdicts of stripping with what came after it."""
-    surviving = {line[0].lower() for line in kept}
+    surviving = set(kept)
+    put = {line[0].lower() for line in kept}
     for position, (line, outcome, _) in enumerate(verdicts):
         name = line[0].lower()
         if outcome == "replaced" and name in FORWARDED and not trusted:
             verdicts[position] = Verdict(line, "untrusted", "who the client is, said by a peer we do not trust")
-        elif outcome == "kept" and name not in surviving:
-            verdicts[position] = Verdict(line, "stripped", "removed by the route's rules")
+        elif outcome == "kept" and line not in surviving:
+            verdicts[position] = (
+                Verdict(line, "replaced", "replaced by the route's rules")
+                if name in put
+                else Verdict(line, "stripped", "removed by the route's rules")
+            )
     said = {verdict.line for verdict in verdicts if verdict.outcome == "kept"}
     verdicts += [Verdict(line, "set", "by the route's rules") for line in kept if line not in said]
     verdicts += [Verdict(line, "set", "stated by this hop") for line in (*first, *stated)]

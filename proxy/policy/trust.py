@@ -30,8 +30,8 @@ def client_address(peer: str, forwarded_for: Iterable[bytes], trusted: tuple[Net
         if not is_trusted(address, trusted):
             break
         hop = member.decode("ascii", "replace").strip('"[]')
-        if _parse(hop) is None:
-            break
+        if _parse(hop) is None or "%" in hop:
+            break  # a zone means nothing here, and may hold any text
         address = hop
     return address
 

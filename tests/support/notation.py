@@ -1,0 +1,49 @@
+"""Messages in the notation of the case tables: `GET / HTTP/1.1|Host: h||`, where `|` is CRLF.
+
+The heads made here are cut by splitting, not by the readers: a test of what is done with a head does not depend on
+how it was read.
+"""
+
+from collections.abc import Iterator
+
+from proxy.http1.fields import Fields, index
+from proxy.http1.message import RequestHead, ResponseHead
+
+
+def wire(notation: str) -> bytes:
+    """The bytes that the notation stands for. What is not ASCII is Latin-1."""
+    return notation.replace("|", "\r\n").encode("latin-1")
+
+
+def lines(notation: str) -> Fields:
+    """Field lines: `A: 1|B: 2` is two."""
+    return [
+        (name.encode("latin-1"), value.strip(" \t").encode("latin-1"))
+        for name, _, value in (line.partition(":") for line in notation.split("|") if line)
+    ]
+
+
+def request(notation: str) -> RequestHead:
+    """A request's head."""
+    first, _, rest = notation.partition("|")
+    method, target, version = first.encode("latin-1").split(b" ")
+    fields = lines(rest)
+    return RequestHead(method, target, version.removeprefix(b"HTTP/"), fields, index(fields))
+
+
+def response(notation: str) -> ResponseHead:
+    """A response's head."""
+    first, _, rest = notation.partition("|")
+    version, status, reason = first.encode("latin-1").split(b" ", 2)
+    fields = lines(rest)
+    return ResponseHead(int(status), reason, version.removeprefix(b"HTTP/"), fields, index(fields))
+
+
+def shown(fields: Fields) -> str:
+    """Field lines in the notation."""
+    return "|".join(f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in fields)
+
+
+def bytewise(data: bytes) -> Iterator[bytes]:
+    """One byte after another."""
+    return (data[position : position + 1] for position in range(len(data)))

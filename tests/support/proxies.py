@@ -1,0 +1,87 @@
+"""A real worker on a real socket, inside the test's loop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from proxy.config import Config, RouteConfig, UpstreamConfig
+from proxy.net.outcome import Outcome
+from proxy.net.settings import Limits, PoolSettings, Timeouts
+from proxy.supervisor import bind
+from proxy.worker import Worker
+from tests.support.peers import PATIENCE_S
+
+
+class RunningProxy:
+    """A worker, its port, and the outcomes it has reported."""
+
+    def __init__(self, worker: Worker, port: int, outcomes: "Outcomes") -> None:
+        self.worker = worker
+        self.port = port
+        self.outcomes = outcomes
+
+    @property
+    def idle_upstreams(self) -> int:
+        """How many upstream connections stand idle in the pool."""
+        return len(self.worker.pool)
+
+
+class Outcomes(list[Outcome]):
+    """What was reported, in order, with a way to wait for it."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+
+    def report(self, outcome: Outcome) -> None:
+        self.append(outcome)
+        self._changed.set()
+
+    async def wait_for(self, count: int) -> None:
+        """Wait until at least `count` exchanges have ended."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self) < count:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def running_proxy(
+    *upstream_ports: int,
+    reader: str = "auto",
+    timeouts: dict[str, float] | None = None,
+    limits: dict[str, int] | None = None,
+    pool: dict[str, Any] | None = None,
+    **settings: Any,
+) -> AsyncIterator[RunningProxy]:
+    """A worker in front of the given loopback ports. Leaving drains it, and fails if a task or socket is left over."""
+    settings.setdefault(
+        "upstreams", {"default": UpstreamConfig(urls=[f"http://127.0.0.1:{port}" for port in upstream_ports])}
+    )
+    settings.setdefault("routes", {"default": RouteConfig(upstream="default")})
+    config = Config(
+        listen=["127.0.0.1:0"],
+        workers=1,
+        reader=reader,
+        access_log="off",
+        timeouts=Timeouts(**{"linger_s": 0.2, "drain_s": 2.0, **(timeouts or {})}),
+        limits=Limits(**(limits or {})),
+        pool=PoolSettings(**(pool or {})),
+        **settings,
+    )
+    sockets = bind(config, 1)[0].sockets
+    outcomes = Outcomes()
+    before = asyncio.all_tasks()
+    worker = Worker(config, sockets, "onehop-test", report=outcomes.report)
+    await worker.start()
+    try:
+        yield RunningProxy(worker, sockets[0].getsockname()[1], outcomes)
+    finally:
+        worker.drain()
+        async with asyncio.timeout(PATIENCE_S):
+            await worker.run_until_drained()
+        for listening in sockets:
+            listening.close()
+    left_over = {task for task in asyncio.all_tasks() - before if not task.done()}
+    assert not worker.deadlines.streams, f"streams left open: {worker.deadlines.streams}"
+    assert not [t for t in left_over if "proxy" in repr(t.get_coro())], f"tasks left over: {left_over}"

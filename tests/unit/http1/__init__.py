@@ -1,0 +1,1 @@
+"""Each module of `proxy/http1`, as tables."""

@@ -1,0 +1,70 @@
+"""Field lines: the index, list members, tokens."""
+
+import pytest
+
+from proxy.http1.fields import UNDERSTOOD, index, members, tokens
+
+MEMBERS = [
+    # values of the lines                     members
+    ([],                                      []),
+    ([b""],                                   []),
+    ([b" \t"],                                []),
+    ([b"a"],                                  [b"a"]),
+    ([b"a,b"],                                [b"a", b"b"]),
+    ([b" a\t, b "],                           [b"a", b"b"]),
+    ([b",, a ,,\t, b,"],                      [b"a", b"b"]),
+    ([b"a", b"b, c"],                         [b"a", b"b", b"c"]),
+    ([b"a, a", b"a"],                         [b"a", b"a", b"a"]),
+    ([b"A b;q=1"],                            [b"A b;q=1"]),
+    ([b'"a, b"'],                             [b'"a', b'b"']),  # not for lists that may hold quoted commas
+    ([b"\x0ba"],                              [b"\x0ba"]),  # only SP and HTAB are whitespace here
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("values", "expected"), MEMBERS)
+def test_members_are_split_over_all_lines_and_empty_ones_ignored(values, expected):
+    assert members(values) == expected
+
+
+TOKENS = [
+    # member                                  what it names
+    (b"X-Foo",                                [b"x-foo"]),
+    (b"close ,, KEEP-Alive",                  [b"close", b"keep-alive"]),
+    (b"not-close-x",                          [b"not-close-x"]),
+    (b"!#$%&'*+-.^_`|~09azAZ",                [b"!#$%&'*+-.^_`|~09azaz"]),
+    (b'"X-Foo"',                              []),
+    (b"X-Foo;q=1",                            []),
+    (b"X-Foo ;q=1, Bar",                      [b"bar"]),
+    (b"X Foo",                                []),
+    (b"X-Foo:",                               []),
+    (b"X=Foo",                                []),
+    (b"(X)",                                  []),
+    (b"X/Y",                                  []),
+    (b"X\x80",                                []),
+    (b"\x00X",                                []),
+    (b"",                                     []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "expected"), TOKENS)
+def test_only_a_token_is_a_name_and_it_is_compared_in_lower_case(value, expected):
+    assert tokens([value]) == expected
+
+
+def test_the_index_holds_every_value_of_what_is_understood_in_wire_order():
+    lines = [(b"host", b"a"), (b"X-Other", b"1"), (b"CONNECTION", b"x"), (b"HOST", b"b"), (b"Connection", b"")]
+    assert index(lines) == {b"host": [b"a", b"b"], b"connection": [b"x", b""]}
+
+
+def test_the_index_of_no_lines_is_empty():
+    assert index([]) == {}
+
+
+@pytest.mark.parametrize("name", sorted(UNDERSTOOD))
+def test_an_understood_name_is_indexed_in_any_spelling(name):
+    assert index([(name.upper(), b"v")]) == index([(name.title(), b"v")]) == {name: [b"v"]}
+
+
+@pytest.mark.parametrize("name", [b"hos", b"hostt", b"x-host", b"content_length", b"transfer-encoding2"])
+def test_a_name_that_only_resembles_is_not_indexed(name):
+    assert index([(name, b"v")]) == {}

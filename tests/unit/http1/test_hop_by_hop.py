@@ -1,0 +1,137 @@
+"""Stripping: the standard set, nominations, and the verdicts (RFC 9110 §7.6.1)."""
+
+import pytest
+
+from proxy.http1.fields import index
+from proxy.http1.hop_by_hop import HOP_BY_HOP, MADE_ANEW, names_ending_here, options, strip
+from tests.support.notation import lines, shown
+
+#: Written out again, so that a name cannot vanish from the code unseen.
+STANDARD_SET = [
+    "Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+    "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Authentication-Info", "HTTP2-Settings",
+]  # fmt: skip
+
+OPTIONS = [
+    # field lines                                           options
+    ("",                                                    []),
+    ("Connection:",                                         []),
+    ("Connection: close",                                   ["close"]),
+    ("Connection: CLOSE ,, keep-alive",                     ["close", "keep-alive"]),
+    ("connection: a|CONNECTION: b,c|Connection:|X: d",      ["a", "b", "c"]),
+    ("Connection: X-Foo, x-foo, X-FOO",                     ["x-foo"]),
+    ('Connection: "X-Foo", X-Bar;q=1, X-Baz',               ["x-baz"]),
+    ("Connection: not-close-x",                             ["not-close-x"]),
+    ("Connection: X-Foo X-Bar",                             []),
+    ("Proxy-Connection: X-Foo",                             []),
+    ("Connections: X-Foo",                                  []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("notation", "expected"), OPTIONS)
+def test_the_options_are_the_tokens_of_every_connection_line(notation, expected):
+    assert options(index(lines(notation))) == {option.encode() for option in expected}
+
+
+def test_the_standard_set_is_complete_and_nothing_more():
+    assert {name.lower().encode() for name in STANDARD_SET} == HOP_BY_HOP
+
+
+@pytest.mark.parametrize("name", STANDARD_SET)
+@pytest.mark.parametrize("spelling", [str, str.lower, str.upper], ids=["as written", "lower", "upper"])
+def test_a_standard_name_is_stripped_nominated_or_not(name, spelling):
+    fields = [(b"A", b"1"), (spelling(name).encode(), b"v"), (b"B", b"2")]
+    assert strip(fields, frozenset()) == [(b"A", b"1"), (b"B", b"2")]
+    assert strip(fields, frozenset({name.lower().encode()})) == [(b"A", b"1"), (b"B", b"2")]
+
+
+STRIPPED = [
+    # in                                                                         out
+    # SEMANTICS 5.1: a nominated field goes, its neighbour stays
+    ("Host: h|Connection: close, X-Foo|X-Foo: 1|X-Bar: 2",                       "Host: h|X-Bar: 2"),
+    # 5.5 (CVE-2021-33197): an empty line first
+    ("Connection:|Connection: X-Foo|X-Foo: 1|A: 1",                              "A: 1"),
+    # 5.8: nominated end-to-end fields, beside `close`
+    ("Connection: close, Cookie|Cookie: a=b|A: 1",                               "A: 1"),
+    ("Connection: Cache-Control|Cache-Control: no-store|A: 1",                   "A: 1"),
+    # 5.10: the whole standard set, not nominated
+    ("|".join(f"{name}: v" for name in STANDARD_SET),                            ""),
+    # 5.13: nominated beside an upgrade
+    ("Connection: Upgrade, X-Internal-Auth|Upgrade: websocket|X-Internal-Auth: 1", ""),
+    # 5.15: in a response, beside `close`
+    ("Connection: close, Set-Cookie, X-Foo|Set-Cookie: a|Set-Cookie: b|X-Foo: 1|ETag: x", "ETag: x"),
+    # a name is compared whole and without case, over all lines, wherever Connection stands
+    ("X-FOO: 1|x-foo: 2|A: 1|Connection: X-Foo",                                 "A: 1"),
+    ("Connection: X-A|Connection: X-B|X-A: 1|X-B: 2|X-AB: 3|X: 4",               "X-AB: 3|X: 4"),
+    ("Connection: Foo|X-Foo: 1|Foo-X: 2|Foo: 3",                                 "X-Foo: 1|Foo-X: 2"),
+    ("Connection: ,, X-Foo ,|X-Foo: 1|A: 1",                                     "A: 1"),
+    ("Connection: CLOSE ,, keep-alive|Close: 1|Keep-Alive: timeout=5|A: 1",      "A: 1"),
+    # what is no token names nothing, and goes with its line
+    ('Connection: "X-Foo"|X-Foo: 1',                                             "X-Foo: 1"),
+    ("Connection: X-Foo;q=1|X-Foo: 1",                                           "X-Foo: 1"),
+    ("Connection: not-close-x|Close: 1|X: 2",                                    "Close: 1|X: 2"),
+    ("Connection: X_Foo|X-Foo: 1",                                               "X-Foo: 1"),
+    # order and duplicates of the rest are kept
+    ("B: 1|A: 2|Connection: X|B: 3|a: 4|X: 5|B: 1",                              "B: 1|A: 2|B: 3|a: 4|B: 1"),
+    ("A:|Connection: A",                                                         ""),
+    ("",                                                                         ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("incoming", "outgoing"), STRIPPED)
+def test_what_was_nominated_or_is_standard_is_stripped(incoming, outgoing):
+    fields = lines(incoming)
+    assert shown(strip(fields, options(index(fields)))) == outgoing
+    assert shown(fields) == shown(lines(incoming)), "the incoming lines are left alone"
+
+
+def test_hundreds_of_nominations_all_count():
+    names = [f"X-{number}" for number in range(300)]
+    fields = lines(f"Connection: {', '.join(names)}|" + "|".join(f"{name}: v" for name in names) + "|X-300: v")
+    assert shown(strip(fields, options(index(fields)))) == "X-300: v"
+
+
+def test_what_the_caller_states_anew_is_dropped_whoever_sent_it():
+    assert strip(lines("Host: h|X-A: 1|x-b: 2"), frozenset(), frozenset({b"host", b"x-b"})) == [(b"X-A", b"1")]
+
+
+def test_names_ending_here_are_the_set_the_nominated_and_what_is_stated_anew():
+    assert names_ending_here(frozenset({b"x"}), frozenset({b"y"})) == HOP_BY_HOP | {b"x", b"y"}
+
+
+VERDICTS = [
+    # line                      nominated      also        outcome     what the rule speaks of
+    ("Connection: X",           "x",           "",         "stripped", "itself"),
+    ("Connection: connection",  "connection",  "",         "stripped", "itself"),
+    ("X: 1",                    "x",           "",         "stripped", "nominated"),
+    ("Cookie: a",               "cookie",      "",         "stripped", "nominated"),
+    ("TE: trailers",            "",            "",         "stripped", "hop-by-hop by definition"),
+    ("HTTP2-Settings: x",       "",            "",         "stripped", "hop-by-hop by definition"),
+    ("Host: h",                 "host",        "host",     "replaced", "made anew"),
+    ("Content-Length: 1",       "",            "",         "replaced", "made anew"),
+    ("Transfer-Encoding: x",    "",            "",         "replaced", "made anew"),
+    ("X-Forwarded-For: x",      "",            "x-forwarded-for", "replaced", "stated anew"),
+    ("X-Bar: 1",                "x",           "y",        "kept",     "end-to-end"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("notation", "nominated", "also", "outcome", "rule"), VERDICTS)
+def test_a_verdict_says_what_became_of_a_line_and_why(notation, nominated, also, outcome, rule):
+    verdicts = []
+    strip(lines(notation), frozenset(nominated.encode().split()), frozenset(also.encode().split()), verdicts)
+    [verdict] = verdicts
+    assert verdict.line == lines(notation)[0]
+    assert verdict.outcome == outcome
+    assert rule in verdict.rule
+
+
+def test_the_verdicts_are_one_a_line_in_order():
+    fields = lines("A: 1|Connection: B|B: 2|A: 1")
+    verdicts = []
+    kept = strip(fields, frozenset({b"b"}), verdicts=verdicts)
+    assert [verdict.line for verdict in verdicts] == fields
+    assert [verdict.line for verdict in verdicts if verdict.outcome == "kept"] == kept
+
+
+def test_framing_and_authority_are_what_is_made_anew():
+    assert {b"host", b"content-length", b"transfer-encoding"} == MADE_ANEW

@@ -1,0 +1,1 @@
+"""The modules of `proxy/net` that decide without I/O, as tables."""

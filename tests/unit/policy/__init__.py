@@ -1,0 +1,1 @@
+"""Each module of `proxy/policy`, as tables."""
