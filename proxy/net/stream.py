@@ -5,6 +5,7 @@ attributes that one timer per worker sweeps (`Deadlines`), so that no request co
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Callable
@@ -208,7 +209,8 @@ class Stream(asyncio.Protocol):
     def end_writing(self) -> None:
         """Half-close: the peer reads to the end of what was sent, and may go on sending."""
         if self._ended is None and not self.transport.is_closing() and self.transport.can_write_eof():
-            self.transport.write_eof()
+            with contextlib.suppress(OSError):  # reset by the peer, and the loop has not told us yet
+                self.transport.write_eof()
 
     # -- ending --------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ how it was read.
 
 from collections.abc import Iterator
 
-from proxy.http1.fields import Fields, index
+from proxy.http1.fields import Fields, connection_options, index
 from proxy.http1.message import RequestHead, ResponseHead
 
 
@@ -28,7 +28,8 @@ def request(notation: str) -> RequestHead:
     first, _, rest = notation.partition("|")
     method, target, version = first.encode("latin-1").split(b" ")
     fields = lines(rest)
-    return RequestHead(method, target, version.removeprefix(b"HTTP/"), fields, index(fields))
+    known = index(fields)
+    return RequestHead(method, target, version.removeprefix(b"HTTP/"), fields, known, connection_options(known))
 
 
 def response(notation: str) -> ResponseHead:
@@ -36,7 +37,9 @@ def response(notation: str) -> ResponseHead:
     first, _, rest = notation.partition("|")
     version, status, reason = first.encode("latin-1").split(b" ", 2)
     fields = lines(rest)
-    return ResponseHead(int(status), reason, version.removeprefix(b"HTTP/"), fields, index(fields))
+    known = index(fields)
+    version = version.removeprefix(b"HTTP/")
+    return ResponseHead(int(status), reason, version, fields, known, connection_options(known))
 
 
 def shown(fields: Fields) -> str:

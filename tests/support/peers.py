@@ -5,6 +5,8 @@ Nothing here sleeps: every wait is for an event, under one time-out.
 
 import asyncio
 import os
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -91,7 +93,9 @@ class Peer:
         self._writer.write_eof()
 
     def reset(self) -> None:
-        """Break the connection."""
+        """Break the connection: the other side sees RST."""
+        raw = self._writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
     async def close(self) -> None:
@@ -172,12 +176,16 @@ class ScriptedUpstream:
 
 
 def answering(*responses: bytes, requests: list[bytes] | None = None) -> Script:
-    """A script that answers each request head (and counted or chunked body) with the next response, then waits for
-    the other side to close. What was received is appended to `requests`."""
+    """A script that answers each request head (and counted or chunked body) with the next response, until the other
+    side closes. What was received is appended to `requests`."""
 
     async def script(peer: Peer) -> None:
         for response in responses:
-            head = await peer.head()
+            try:
+                head = await peer.head()
+            except asyncio.IncompleteReadError as exc:
+                assert exc.partial == b"", "the connection ended within a request"
+                return
             fields = fields_of(head)
             body = b""
             if "content-length" in fields:

@@ -59,8 +59,8 @@ async def running_proxy(
         "upstreams", {"default": UpstreamConfig(urls=[f"http://127.0.0.1:{port}" for port in upstream_ports])}
     )
     settings.setdefault("routes", {"default": RouteConfig(upstream="default")})
+    settings.setdefault("listen", ["127.0.0.1:0"])
     config = Config(
-        listen=["127.0.0.1:0"],
         workers=1,
         reader=reader,
         access_log="off",

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.http1.fields import UNDERSTOOD, index, members, tokens
+from proxy.http1.fields import UNDERSTOOD, connection_options, index, members, tokens
+from tests.support.notation import lines
 
 MEMBERS = [
     # values of the lines                     members
@@ -51,9 +52,30 @@ def test_only_a_token_is_a_name_and_it_is_compared_in_lower_case(value, expected
     assert tokens([value]) == expected
 
 
+OPTIONS = [
+    # field lines                                           options
+    ("",                                                    []),
+    ("Connection:",                                         []),
+    ("Connection: close",                                   ["close"]),
+    ("Connection: CLOSE ,, keep-alive",                     ["close", "keep-alive"]),
+    ("connection: a|CONNECTION: b,c|Connection:|X: d",      ["a", "b", "c"]),
+    ("Connection: X-Foo, x-foo, X-FOO",                     ["x-foo"]),
+    ('Connection: "X-Foo", X-Bar;q=1, X-Baz',               ["x-baz"]),
+    ("Connection: not-close-x",                             ["not-close-x"]),
+    ("Connection: X-Foo X-Bar",                             []),
+    ("Proxy-Connection: X-Foo",                             []),
+    ("Connections: X-Foo",                                  []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("notation", "expected"), OPTIONS)
+def test_the_options_are_the_tokens_of_every_connection_line(notation, expected):
+    assert connection_options(index(lines(notation))) == {option.encode() for option in expected}
+
+
 def test_the_index_holds_every_value_of_what_is_understood_in_wire_order():
-    lines = [(b"host", b"a"), (b"X-Other", b"1"), (b"CONNECTION", b"x"), (b"HOST", b"b"), (b"Connection", b"")]
-    assert index(lines) == {b"host": [b"a", b"b"], b"connection": [b"x", b""]}
+    fields = lines("host: a|X-Other: 1|CONNECTION: x|HOST: b|Connection:")
+    assert index(fields) == {b"host": [b"a", b"b"], b"connection": [b"x", b""]}
 
 
 def test_the_index_of_no_lines_is_empty():

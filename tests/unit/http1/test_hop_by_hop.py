@@ -2,8 +2,8 @@
 
 import pytest
 
-from proxy.http1.fields import index
-from proxy.http1.hop_by_hop import HOP_BY_HOP, MADE_ANEW, names_ending_here, options, strip
+from proxy.http1.fields import connection_options, index
+from proxy.http1.hop_by_hop import HOP_BY_HOP, MADE_ANEW, names_ending_here, strip
 from tests.support.notation import lines, shown
 
 #: Written out again, so that a name cannot vanish from the code unseen.
@@ -11,27 +11,6 @@ STANDARD_SET = [
     "Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
     "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Authentication-Info", "HTTP2-Settings",
 ]  # fmt: skip
-
-OPTIONS = [
-    # field lines                                           options
-    ("",                                                    []),
-    ("Connection:",                                         []),
-    ("Connection: close",                                   ["close"]),
-    ("Connection: CLOSE ,, keep-alive",                     ["close", "keep-alive"]),
-    ("connection: a|CONNECTION: b,c|Connection:|X: d",      ["a", "b", "c"]),
-    ("Connection: X-Foo, x-foo, X-FOO",                     ["x-foo"]),
-    ('Connection: "X-Foo", X-Bar;q=1, X-Baz',               ["x-baz"]),
-    ("Connection: not-close-x",                             ["not-close-x"]),
-    ("Connection: X-Foo X-Bar",                             []),
-    ("Proxy-Connection: X-Foo",                             []),
-    ("Connections: X-Foo",                                  []),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("notation", "expected"), OPTIONS)
-def test_the_options_are_the_tokens_of_every_connection_line(notation, expected):
-    assert options(index(lines(notation))) == {option.encode() for option in expected}
-
 
 def test_the_standard_set_is_complete_and_nothing_more():
     assert {name.lower().encode() for name in STANDARD_SET} == HOP_BY_HOP
@@ -81,14 +60,14 @@ STRIPPED = [
 @pytest.mark.parametrize(("incoming", "outgoing"), STRIPPED)
 def test_what_was_nominated_or_is_standard_is_stripped(incoming, outgoing):
     fields = lines(incoming)
-    assert shown(strip(fields, options(index(fields)))) == outgoing
+    assert shown(strip(fields, connection_options(index(fields)))) == outgoing
     assert shown(fields) == shown(lines(incoming)), "the incoming lines are left alone"
 
 
 def test_hundreds_of_nominations_all_count():
     names = [f"X-{number}" for number in range(300)]
     fields = lines(f"Connection: {', '.join(names)}|" + "|".join(f"{name}: v" for name in names) + "|X-300: v")
-    assert shown(strip(fields, options(index(fields)))) == "X-300: v"
+    assert shown(strip(fields, connection_options(index(fields)))) == "X-300: v"
 
 
 def test_what_the_caller_states_anew_is_dropped_whoever_sent_it():

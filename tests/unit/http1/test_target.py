@@ -18,7 +18,7 @@ TARGETS = [
     ("GET",     "/?",                           "/?",                    "h"),
     ("GET",     "/a?b?c",                       "/a?b?c",                "h"),
     ("GET",     "/http://x/",                   "/http://x/",            "h"),
-    ("GET",     "/;a=b,c:@\\^`{|}<>\"",         "/;a=b,c:@\\^`{|}<>\"",  "h"),
+    ("GET",     "/;a=b,c:@\\^`{}<>\"",         "/;a=b,c:@\\^`{}<>\"",  "h"),
     ("GET",     "/*",                           "/*",                    "h"),
     ("OPTIONS", "/",                            "/",                     "h"),
     # asterisk-form
@@ -43,7 +43,7 @@ TARGETS = [
 
 @pytest.mark.parametrize(("method", "target", "origin_form", "authority"), TARGETS)
 def test_a_target_becomes_origin_form_and_authority(method, target, origin_form, authority):
-    head = request("GET / HTTP/1.1|Host: h")._replace(method=method.encode(), target=target.encode())
+    head = request(f"{method} {target} HTTP/1.1|Host: h")
     assert request_target(head) == RequestTarget(origin_form.encode(), authority.encode())
 
 
@@ -90,7 +90,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("method", "target", "status"), REFUSED)
 def test_a_target_in_none_of_the_forms_is_refused(method, target, status):
-    head = request("GET / HTTP/1.1|Host: h")._replace(method=method.encode(), target=target.encode())
+    head = request(f"{method} {target} HTTP/1.1|Host: h")
     with pytest.raises(BadRequest) as refused:
         request_target(head)
     assert refused.value.status == status

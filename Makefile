@@ -1,0 +1,68 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# What the tests drive, as program:package. Debian keeps some of them where only root looks.
+PROGRAMS := nginx:nginx-light curl:curl chromium:chromium ab:apache2-utils wrk:wrk
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check coverage bench fuzz conformance image image-test clean
+
+help:  ## list the targets
+	@awk -F ':.*## +' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.installed  ## run the proxy in front of a demo service
+	$(BIN)/onehop demo $(ARGS)
+
+test: $(VENV)/.installed-test  ## run all tests; ARGS="-k pool" runs some
+	@.ci/install-programs $(PROGRAMS)
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.installed-test  ## lint, format, types, direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+coverage: $(VENV)/.installed-test  ## run all tests and report branch coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+bench: $(VENV)/.installed-test  ## the same load over onehop and its peers
+	$(BIN)/python -m benchmarks.load $(ARGS)
+
+fuzz: $(VENV)/.installed-test  ## feed the readers hostile bytes
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
+conformance: $(VENV)/.installed-test  ## check a running proxy against the RFCs
+	$(BIN)/python -m tests.conformance $(ARGS)
+
+image:  ## build the container image with docker, podman or buildah
+	deploy/build-image.sh $(ARGS)
+
+image-test:  ## prove the container image; needs root and Debian, no engine
+	deploy/prove-image.sh
+
+clean:  ## remove what make has made
+	rm -rf $(VENV) .cache .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find proxy tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Order-only: bin/python is a link to an old file, and would never count as newer than anything.
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $(VENV)/.installed $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "onehop needs Python 3.11 or later, and '$(PYTHON)' is not: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "'$(PYTHON)' has no venv module: apt-get install python3-venv, or its like" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

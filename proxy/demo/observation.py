@@ -1,0 +1,42 @@
+"""What onehop saw of one request and decided about it, as the page shows it. Decides nothing itself."""
+
+import re
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+_ALREADY_MASKED: Final = re.compile(r"••• \([0-9]+ bytes\)")
+_SECRET_NAMES: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+_SECRET_WORDS: Final = ("token", "secret", "api-key", "api_key", "apikey", "password")
+
+
+class FieldNote(NamedTuple):
+    """One field line of the request, and what became of it."""
+
+    name: str
+    value: str
+    verdict: str  # one of VERDICTS; another is shown as it is
+    rule: str  # why, as a sentence
+
+
+class Observation(NamedTuple):
+    """One request as it arrived at onehop."""
+
+    request_line: str
+    fields: list[FieldNote]
+
+
+#: Finds an observation by the request's X-Request-Id. None: onehop did not see this request.
+Lookup = Callable[[str], Observation | None]
+
+#: Each verdict's sign on the page: a colour alone would tell some readers nothing.
+VERDICTS: Final = {"kept": "✓", "stripped": "✕", "set": "+", "replaced": "⇄", "untrusted": "!"}
+
+
+def shown_value(name: str, value: str) -> str:
+    """Return the value as a page may show it: of a secret, only its size."""
+    lowered = name.lower()
+    if lowered not in _SECRET_NAMES and not any(word in lowered for word in _SECRET_WORDS):
+        return value
+    if _ALREADY_MASKED.fullmatch(value):
+        return value  # masked again, it would state the size of the mask
+    return f"••• ({len(value.encode())} bytes)"

@@ -1,0 +1,62 @@
+"""The demo service: what stands where, and how it is started. Does not know the proxy in front of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from proxy.demo import endpoints
+from proxy.demo.connection import DemoConnection
+from proxy.demo.exchange import Exchange, Refusal
+from proxy.demo.observation import FieldNote, Lookup, Observation
+from proxy.demo.page import Page
+from proxy.demo.websocket import echo_websocket
+
+__all__ = ["FieldNote", "Lookup", "Observation", "start_demo_service"]
+
+
+async def start_demo_service(host: str, port: int, lookup: Lookup | None = None) -> asyncio.Server:
+    """Listen, and answer until the server is closed. Port 0 takes any.
+
+    Closing the server ends no open connection: their tasks are cancelled when the loop ends. (From Python
+    3.12 on, `wait_closed` waits for the clients.)
+    """
+    answer = Paths(Page(lookup)).answer
+    return await asyncio.get_running_loop().create_server(lambda: DemoConnection(answer), host, port)
+
+
+class Paths:
+    """What answers at each path."""
+
+    def __init__(self, page: Page) -> None:
+        self._whole: dict[str, Callable[[Exchange], Awaitable[None]]] = {
+            "/": page.answer,
+            "/favicon.ico": page.answer_icon,
+            "/echo": endpoints.echo,
+            "/hop": endpoints.hop,
+            "/stream": endpoints.stream,
+            "/events": endpoints.events,
+            "/ws": echo_websocket,
+            "/early-hints": endpoints.early_hints,
+            "/trailers": endpoints.trailers,
+            "/upload": endpoints.upload,
+        }
+        self._with_argument: dict[str, Callable[[Exchange, str], Awaitable[None]]] = {
+            "/assets": page.answer_asset,
+            "/bytes": endpoints.some_bytes,
+            "/slow": endpoints.slow,
+            "/status": endpoints.status,
+        }
+
+    async def answer(self, exchange: Exchange) -> None:
+        """Give the exchange to its endpoint; whatever that refuses becomes an answer."""
+        try:
+            await self._find_and_answer(exchange)
+        except Refusal as refusal:
+            await exchange.answer_json(refusal.status, {"error": str(refusal)}, refusal.fields)
+
+    async def _find_and_answer(self, exchange: Exchange) -> None:
+        if exchange.path in self._whole:
+            return await self._whole[exchange.path](exchange)
+        first, _, argument = exchange.path.rpartition("/")
+        if first in self._with_argument:
+            return await self._with_argument[first](exchange, argument)
+        raise Refusal(404, "nothing here; the page at / tells what there is")

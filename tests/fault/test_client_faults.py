@@ -1,0 +1,191 @@
+"""A client that sends nonsense, too much, too slowly, or leaves: what it is told, and that nobody else notices."""
+
+import asyncio
+
+import pytest
+
+from tests.support.peers import OK, Peer, ScriptedUpstream, answering, client, fields_of
+from tests.support.proxies import running_proxy
+
+REFUSED = [  # what arrives, the status it is owed
+    (b"GET / HTTP/1.1\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+    (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+    (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 400),
+    (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5, 5\r\n\r\nhello", 400),
+    (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: +5\r\n\r\nhello", 400),
+    (b"GET / HTTP/1.1\r\nHost: h\r\nX : 1\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: h\r\nX: 1\r\n folded\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\nHost: h\n\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: h\r\nX: a\x00b\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: h\r\nX: a\rb\r\n\r\n", 400),
+    (b"GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505),
+    (b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n", 405),
+    (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: h\r\n\r\n", 414),
+    (b"GET / HTTP/1.1\r\nHost: h\r\n" + b"X: 1\r\n" * 200 + b"\r\n", 431),
+    (b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 40_000 + b"\r\n\r\n", 431),
+    (b"GET / HTTP/1.1\r\nHost: h\r\nExpect: the-spanish-inquisition\r\n\r\n", 417),
+    (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2000\r\n\r\n", 413),
+    (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    (b"\x16\x03\x01\x02\x00\x01\x00", 400),
+]
+
+
+@pytest.mark.parametrize(("request_bytes", "status"), REFUSED)
+async def test_a_refused_request_is_answered_once_closed_and_logged(
+    request_bytes: bytes, status: int, reader: str
+) -> None:
+    upstream = ScriptedUpstream(answering(OK))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, reader=reader, limits={"request_body_bytes": 1000}) as proxy,
+    ):
+        async with client(proxy.port) as peer:
+            await peer.send(request_bytes + b"GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n")
+            head, _ = await peer.response()
+            assert int(head.split()[1]) == status
+            fields = fields_of(head)
+            assert fields["connection"] == ["close"]
+            assert "error=http_request_error" in fields["proxy-status"][0]
+            peer.half_close()
+            assert await peer.ended()
+        await proxy.outcomes.wait_for(1)
+        assert [outcome.status for outcome in proxy.outcomes] == [status]
+        assert proxy.outcomes[0].error
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (b"application/json", "application/json"),
+        (b"text/html,*/*", "text/html; charset=utf-8"),
+        (b"*/*", "text/plain; charset=utf-8"),
+    ],
+)
+async def test_an_error_speaks_the_clients_language(accept: bytes, content_type: str) -> None:
+    async with running_proxy(1) as proxy, client(proxy.port) as peer:
+        await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\nAccept: " + accept + b"\r\n\r\n")
+        head, body = await peer.response()
+        assert fields_of(head)["content-type"] == [content_type]
+        assert proxy.outcomes[0].request_id.encode() in body
+
+
+async def test_a_head_that_does_not_arrive_in_time_is_a_408() -> None:
+    async with running_proxy(1, timeouts={"request_head_s": 0.2}) as proxy, client(proxy.port) as peer:
+        await peer.send(b"GET / HT")
+        assert (await peer.head()).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        assert proxy.outcomes == []  # it is logged when the connection is closed
+        await peer.rest()
+        await proxy.outcomes.wait_for(1)
+        assert proxy.outcomes[0].error == "request_timeout"
+
+
+async def test_a_body_that_does_not_arrive_in_time_is_a_408() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.rest()
+
+    upstream = ScriptedUpstream(script)
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"request_body_idle_s": 0.2}) as proxy,
+        client(proxy.port) as peer,
+    ):
+        await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello")
+        assert (await peer.head()).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_an_idle_client_is_let_go_without_a_word() -> None:
+    upstream = ScriptedUpstream(answering(OK))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"client_idle_s": 0.2, "request_head_s": 0.2}) as proxy,
+    ):
+        async with client(proxy.port) as peer:
+            assert await peer.ended()
+        async with client(proxy.port) as peer:
+            await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            await peer.response()
+            assert await peer.ended()
+        assert len(proxy.outcomes) == 1
+
+
+async def test_a_client_that_leaves_ends_the_upstreams_work() -> None:
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        asked.set()
+        await peer.rest()
+        ended.set()
+
+    upstream = ScriptedUpstream(script)
+    async with upstream.serving(), running_proxy(upstream.port) as proxy:
+        async with client(proxy.port) as peer:
+            await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            await asked.wait()
+            peer.reset()
+        async with asyncio.timeout(5):
+            await ended.wait()
+        await proxy.outcomes.wait_for(1)
+        assert (proxy.outcomes[0].status, proxy.outcomes[0].error) == (499, "client_gone")
+
+
+async def test_a_half_closed_client_still_gets_its_answer() -> None:
+    upstream = ScriptedUpstream(answering(OK))
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, client(proxy.port) as peer:
+        await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        peer.half_close()
+        assert (await peer.rest()).endswith(b"\r\n\r\nok")
+
+
+async def test_a_client_that_cuts_its_body_is_not_forwarded_as_complete() -> None:
+    bodies: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        bodies.append(await peer.rest())
+
+    upstream = ScriptedUpstream(script)
+    async with upstream.serving(), running_proxy(upstream.port) as proxy:
+        async with client(proxy.port) as peer:
+            await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            peer.half_close()
+            assert (await peer.head()).startswith(b"HTTP/1.1 400 ")
+        await proxy.outcomes.wait_for(1)
+        assert proxy.outcomes[0].error == "request_body_cut"
+    assert not bodies or not bodies[0].endswith(b"0\r\n\r\n")
+
+
+async def test_more_clients_than_the_limit_are_told_so() -> None:
+    upstream = ScriptedUpstream(answering(OK))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, limits={"connections": 1}) as proxy,
+        client(proxy.port) as first,
+    ):
+        await first.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        await first.response()
+        async with client(proxy.port) as second:
+            head, _ = await second.response()
+            assert head.startswith(b"HTTP/1.1 503 ")
+            assert "error=connection_limit_reached" in fields_of(head)["proxy-status"][0]
+
+
+async def test_options_and_trace_obey_max_forwards() -> None:
+    received: list[bytes] = []
+    upstream = ScriptedUpstream(answering(OK, requests=received))
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, client(proxy.port) as peer:
+        await peer.send(b"OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n")
+        head, _ = await peer.response()
+        assert "GET" in fields_of(head)["allow"][0]
+        await peer.send(b"TRACE /x HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\nCookie: secret\r\nX-A: 1\r\n\r\n")
+        _, body = await peer.response()
+        assert b"X-A: 1" in body
+        assert b"secret" not in body
+        assert upstream.connections == 0
+        await peer.send(b"OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 3\r\n\r\n")
+        await peer.response()
+        assert received[0].startswith(b"OPTIONS * HTTP/1.1\r\n")
+        assert fields_of(received[0])["max-forwards"] == ["2"]
