@@ -44,7 +44,7 @@ class Page:
         content = self._template.substitute(
             verdicts=_verdicts(observation),
             received_line=escape(f"{exchange.method} {exchange.target} HTTP/{_version(exchange)}"),
-            received_rows=_rows(_received_row(name.decode("latin-1"), value.decode("latin-1")) for name, value in received),
+            received_rows=_rows(_received_row(name, value) for name, value in received),
             hop_rows=_rows(_hop_row(name.decode(), value.decode()) for name, value in HOP_FIELDS_KEPT_OPEN),
             host=escape(exchange.first_value(b"host") or "127.0.0.1"),
         )
@@ -97,9 +97,10 @@ def _verdict_row(note: FieldNote) -> str:
     )
 
 
-def _received_row(name: str, value: str) -> str:
-    shown = escape(shown_value(name, value))
-    return f'<tr><th scope="row">{escape(name)}</th><td class="value">{shown}</td></tr>'
+def _received_row(raw_name: bytes, raw_value: bytes) -> str:
+    name = raw_name.decode("latin-1")
+    value = shown_value(name, raw_value.decode("latin-1"))
+    return f'<tr><th scope="row">{escape(name)}</th><td class="value">{escape(value)}</td></tr>'
 
 
 def _hop_row(name: str, value: str) -> str:

@@ -57,7 +57,7 @@ class Wire:
     async def linger(self) -> None:
         """End what we say, and hear the client out.
 
-        Closed with unread bytes, the connection would be reset, and a reset can destroy the answer on its way.
+        Closed with unread bytes, the connection would be reset, and a reset can destroy the answer.
         """
         if not self._writer.is_closing():
             self._writer.write_eof()

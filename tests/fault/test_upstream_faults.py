@@ -49,7 +49,7 @@ async def test_a_refused_connection_is_a_502_and_the_clients_connection_goes_on(
 
 
 async def test_the_next_origin_is_tried_where_one_refuses() -> None:
-    upstream = ScriptedUpstream(answering(OK), answering(OK))
+    upstream = ScriptedUpstream(answering(OK, OK))
     async with upstream.serving(), running_proxy(CLOSED_PORT, upstream.port, CLOSED_PORT) as proxy:
         for _ in range(2):
             assert (await status_of(proxy, b"POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx"))[0] == 200

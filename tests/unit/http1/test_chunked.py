@@ -40,7 +40,7 @@ BODIES = [
     ("0a|0123456789|0||",                                "0123456789",  ""),
     ("000000000000003|abc|0||",                          "abc",         ""),
     # data that looks like framing
-    ("5||0|||0||",                                       "\r\n0\r\n",   ""),
+    ("5||0||0||",                                        "\r\n0\r\n",   ""),
     ("2|\n\n|0||",                                       "\n\n",        ""),
     # extensions are dropped
     ("3;a|abc|0;b=c||",                                  "abc",         ""),

@@ -70,7 +70,7 @@ ACCEPTED_REQUESTS = [
     # at the limits
     ("GET /" + "x" * 63 + " HTTP/1.1|Host: h||",               None),
     ("GET / HTTP/1.1|Host: h" + "|A: 1" * 7 + "||",            None),
-    ("GET / HTTP/1.1|Host: h|A: " + "x" * (256 - 31) + "||",   None),
+    ("GET / HTTP/1.1|Host: h|A: " + "x" * (256 - 32) + "||",   None),
 ]  # fmt: skip
 
 
@@ -192,7 +192,7 @@ REFUSED_REQUESTS = [
     ("GET / HTTP/1.1|Host: h" + "|A: 1" * 8 + "||",                         431),
     ("GET / HTTP/1.1|Host: h|Connection: a,b,c,d,e||",                      431),
     ("GET / HTTP/1.1|Host: h|Connection: a,b,c|Connection: d,e||",          431),
-    ("GET / HTTP/1.1|Host: h|A: " + "x" * (257 - 31) + "||",                431),
+    ("GET / HTTP/1.1|Host: h|A: " + "x" * (257 - 32) + "||",                431),
     ("GET / HTTP/1.1|Host: h|A: " + "x" * 300,                              431),
     # a bad byte within the limit counts before the size, however it is split
     ("GET / HTTP/1.1|Host: h|A: \x00" + "x" * 300 + "||",                   400),

@@ -1,0 +1,68 @@
+"""A real browser opens the demo page through the proxy; the test looks at the page."""
+
+import shutil
+
+import pytest
+from playwright.async_api import ConsoleMessage, Request, Response, async_playwright
+
+from tests.conftest import require_programs
+
+pytestmark = pytest.mark.interop
+
+#: Keeps the browser off the network: it is to talk to the proxy alone.
+SWITCHES = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-default-apps", "--disable-extensions",
+]  # fmt: skip
+
+
+async def test_the_page_loads_whole_and_its_live_parts_work(demo_port: int) -> None:
+    require_programs("chromium")
+    complaints: list[str] = []
+    failed: list[str] = []
+    paths: set[str] = set()
+
+    def note_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    def note_response(response: Response) -> None:
+        paths.add(response.url.partition(f":{demo_port}")[2].partition("?")[0])
+        if response.status >= 400:
+            failed.append(f"{response.status} {response.url}")
+
+    def note_failure(request: Request) -> None:
+        if "/events" not in request.url:  # the page ends its event stream itself
+            failed.append(f"{request.failure} {request.url}")
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SWITCHES)
+        try:
+            page = await browser.new_page(extra_http_headers={"X-Probe": "from the test"})
+            page.on("console", note_console)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.on("response", note_response)
+            page.on("requestfailed", note_failure)
+            await page.goto(f"http://127.0.0.1:{demo_port}/")
+            await page.wait_for_selector('body[data-ready="yes"]', timeout=20_000)
+            verdicts = await page.inner_text("#verdicts")
+            received = await page.inner_text("#received")
+            assert await page.inner_text("#ws-status") == "echoed: hello onehop"
+            assert int(await page.inner_text("#events-count")) >= 2
+            images = await page.evaluate("[...document.images].map(i => i.complete && i.naturalWidth > 0)")
+            assert images
+            assert all(images)
+            background = await page.evaluate("getComputedStyle(document.body).fontFamily")
+            assert background  # the style sheet was read
+            hop = await page.inner_text("#hop-result")
+        finally:
+            await browser.close()
+    assert not complaints
+    assert not failed
+    assert {"/", "/assets/demo.css", "/assets/demo.js"} <= paths
+    assert "Connection" in verdicts
+    assert "stripped" in verdicts
+    assert "X-Probe" in verdicts
+    assert "Via" in received
+    assert "X-Request-Id" in received
+    assert "x-kept" in hop.lower()
