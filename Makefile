@@ -24,7 +24,7 @@ check: $(VENV)/.installed-test  ## lint, format, types, direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 coverage: $(VENV)/.installed-test  ## run all tests and report branch coverage
 	$(BIN)/coverage erase

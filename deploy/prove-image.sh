@@ -171,7 +171,7 @@ doing="look for what is needed"
 [[ $(id -u) == 0 ]] || fail "needs root"
 export PATH=$PATH:/usr/sbin:/sbin
 for program in buildah debootstrap curl flock ip python3 unshare; do
-    command -v "$program" >/dev/null || fail "needs $program: apt-get install buildah debootstrap curl iproute2 python3 util-linux"
+    command -v "$program" >/dev/null || fail "needs $program: apt-get install buildah debootstrap curl iproute2 python3"
 done
 use_own_storage
 step "base image: Debian $suite and its Python" && make_base
