@@ -191,9 +191,7 @@ class Worker:
         outcome = Outcome(client.peer, started)
         outcome.request_id = self._facilities.next_request_id()
         outcome.error, outcome.detail = error.code, error.detail
-        answer = error_answer(
-            error, None, pseudonym=self._pseudonym, request_id=outcome.request_id
-        )
+        answer = error_answer(error, None, pseudonym=self._pseudonym, request_id=outcome.request_id)
         try:
             await client.write_answer(
                 answer, method=b"", date=self._facilities.http_date(), connection=b"close", outcome=outcome

@@ -15,12 +15,8 @@ from proxy.http1.message import RequestHead, ResponseHead
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
 _LINES: Final = rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+"
-_REQUEST: Final = re.compile(
-    rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])\r\n(" + _LINES + rb")\r\n"
-)
-_RESPONSE: Final = re.compile(
-    rb"HTTP/(1\.[01]) ([2-5][0-9][0-9]) ([!-~](?:[\x20-\x7e]*+))?\r\n(" + _LINES + rb")\r\n"
-)
+_REQUEST: Final = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])\r\n(" + _LINES + rb")\r\n")
+_RESPONSE: Final = re.compile(rb"HTTP/(1\.[01]) ([2-5][0-9][0-9]) ([!-~](?:[\x20-\x7e]*+))?\r\n(" + _LINES + rb")\r\n")
 _LINE: Final = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
 _PLAIN_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _CHUNKED: Final = [b"chunked"]

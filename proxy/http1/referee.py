@@ -40,9 +40,7 @@ def referee_request(raw_head: bytes) -> RequestHead:
         raise BadRequest("only HTTP/1 is spoken here", status=505, code="version_not_supported")
     lines: Fields = list(event.headers.raw_items())
     known = index(lines)
-    return RequestHead(
-        bytes(event.method), bytes(event.target), version, lines, known, connection_options(known)
-    )
+    return RequestHead(bytes(event.method), bytes(event.target), version, lines, known, connection_options(known))
 
 
 def referee_response(raw_head: bytes) -> ResponseHead:
@@ -62,9 +60,7 @@ def referee_response(raw_head: bytes) -> ResponseHead:
         raise BadResponse("only HTTP/1 is spoken here")
     lines: Fields = list(event.headers.raw_items())
     known = index(lines)
-    return ResponseHead(
-        event.status_code, bytes(event.reason), version, lines, known, connection_options(known)
-    )
+    return ResponseHead(event.status_code, bytes(event.reason), version, lines, known, connection_options(known))
 
 
 def referee_trailers(section: bytes) -> Fields:

@@ -7,9 +7,7 @@ from proxy.errors import BadRequest
 from proxy.http1.message import RequestHead
 
 #: host[:port] of an http URI (RFC 3986 §3.2.2), userinfo excluded: it has no meaning here and hides the real host.
-AUTHORITY: Final = re.compile(
-    rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]++|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?"
-)
+AUTHORITY: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]++|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _ABSOLUTE: Final = re.compile(rb"(?i:(https?)://)([^/?#]*)(/[^?#]*)?(\?[^#]*)?")
 
 

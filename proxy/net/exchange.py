@@ -193,11 +193,16 @@ class Exchange:
             except UpstreamError as error:
                 if self._upload is not None and self._upload.error is not None:
                     raise self._upload.error from error
-                if fresh or self._client.stream.is_ended or not isinstance(error, UpstreamClosed) or not may_retry(
-                    method,
-                    reused=upstream.is_reused,
-                    response_began=upstream.response_began,
-                    body_replayable=self._replayable,
+                if (
+                    fresh
+                    or self._client.stream.is_ended
+                    or not isinstance(error, UpstreamClosed)
+                    or not may_retry(
+                        method,
+                        reused=upstream.is_reused,
+                        response_began=upstream.response_began,
+                        body_replayable=self._replayable,
+                    )
                 ):
                     raise
                 # The race with an upstream that closed an idle connection: lost without harm, so run again.
@@ -392,12 +397,7 @@ class Exchange:
         """Send a complete answer. The connection goes on only where no byte of this request can still come."""
         head, client = self._head, self._client
         arrived_whole = self._body is not None and self._body.complete
-        stays_open = (
-            keep_open
-            and arrived_whole
-            and not client.draining
-            and persists(head.http_version, head.options)
-        )
+        stays_open = keep_open and arrived_whole and not client.draining and persists(head.http_version, head.options)
         connection = b"close"
         if stays_open:
             connection = b"keep-alive" if head.http_version < b"1.1" else b""

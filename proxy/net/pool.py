@@ -57,9 +57,7 @@ class Pool:
 
     async def lease_fresh(self, origin: Origin) -> UpstreamConnection:
         """A new connection. Raises ConnectFailed, ConnectTimeout."""
-        connection = await connect(
-            origin, self._deadlines, self._limits, self._connect_s, recognise=self._recognise
-        )
+        connection = await connect(origin, self._deadlines, self._limits, self._connect_s, recognise=self._recognise)
         self.opened += 1
         connection.when_stirred = lambda: self._forget(connection)
         connection.begin()

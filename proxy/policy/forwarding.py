@@ -106,7 +106,7 @@ def upstream_request(
         lines += [(b"Connection", b"TE"), (b"TE", b"trailers")]
     lines += _announced_trailers(head, intent.framing)
     if verdicts is not None:
-        _explain(verdicts, lines[: 1], kept, lines[1 + len(kept) :], trusted=hop.trusted)
+        _explain(verdicts, lines[:1], kept, lines[1 + len(kept) :], trusted=hop.trusted)
     return lines
 
 

@@ -128,7 +128,9 @@ async def test_a_request_behind_a_refused_upgrade_is_parsed_not_tunnelled(reader
         assert len(proxy.outcomes) == 2
 
 
-@pytest.mark.parametrize("asked", [b"", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n"])
+@pytest.mark.parametrize(
+    "asked", [b"", b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n"]
+)
 async def test_a_101_that_nobody_may_have_is_a_502(asked: bytes, reader: str) -> None:
     _, answer = await exchange(
         b"GET / HTTP/1.1\r\nHost: h\r\n" + asked + b"\r\n",

@@ -48,9 +48,7 @@ async def test_wrk_and_ab_load_nginx_over_few_connections(tmp_path: Path, unused
 async def test_curl_sees_the_promise_kept(demo_port: int) -> None:
     require_programs("curl")
     base = f"http://127.0.0.1:{demo_port}"
-    _, echoed = await output_of(
-        "curl", "-s", "-H", "Connection: close, X-Secret", "-H", "X-Secret: 1", f"{base}/echo"
-    )
+    _, echoed = await output_of("curl", "-s", "-H", "Connection: close, X-Secret", "-H", "X-Secret: 1", f"{base}/echo")
     names = [name.lower() for name, _ in json.loads(echoed)["fields"]]
     assert "x-secret" not in names
     assert "connection" not in names

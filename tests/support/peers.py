@@ -172,7 +172,9 @@ class ScriptedUpstream:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await server.wait_closed()
         if self._failures:
-            raise ExceptionGroup("the upstream's script failed", [e for e in self._failures if isinstance(e, Exception)])
+            raise ExceptionGroup(
+                "the upstream's script failed", [e for e in self._failures if isinstance(e, Exception)]
+            )
 
 
 def answering(*responses: bytes, requests: list[bytes] | None = None) -> Script:

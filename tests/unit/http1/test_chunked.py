@@ -165,7 +165,19 @@ def test_a_broken_chunked_body_is_refused(body, feed, coded, status):
     assert not body.complete
 
 
-ALREADY_WRONG = [b"x", b"-", b" ", b"1 1", b"1;\x00", b"1\n", b"1\rx", b"1" * 16, b"1;" + b"a" * 16, b"1\r\nab", b"0\r\nA: \x00"]
+ALREADY_WRONG = [
+    b"x",
+    b"-",
+    b" ",
+    b"1 1",
+    b"1;\x00",
+    b"1\n",
+    b"1\rx",
+    b"1" * 16,
+    b"1;" + b"a" * 16,
+    b"1\r\nab",
+    b"0\r\nA: \x00",
+]
 
 
 @pytest.mark.parametrize("start", ALREADY_WRONG)

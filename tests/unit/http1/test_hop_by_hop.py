@@ -12,6 +12,7 @@ STANDARD_SET = [
     "Proxy-Authorization", "Proxy-Authenticate", "Proxy-Authentication-Info", "HTTP2-Settings",
 ]  # fmt: skip
 
+
 def test_the_standard_set_is_complete_and_nothing_more():
     assert {name.lower().encode() for name in STANDARD_SET} == HOP_BY_HOP
 

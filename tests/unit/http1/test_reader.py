@@ -227,7 +227,17 @@ def test_operators_are_told_which_rule_was_broken(reader, notation, code):
     assert refused.value.code == code
 
 
-WAITING = ["", "\r", "|", "|\r", "||", "GET", "GET / HTTP/1.1\r", "GET / HTTP/1.1|Host: h|", "GET / HTTP/1.1|Host: h|\r"]
+WAITING = [
+    "",
+    "\r",
+    "|",
+    "|\r",
+    "||",
+    "GET",
+    "GET / HTTP/1.1\r",
+    "GET / HTTP/1.1|Host: h|",
+    "GET / HTTP/1.1|Host: h|\r",
+]
 
 
 @pytest.mark.parametrize("notation", WAITING)

@@ -23,7 +23,9 @@ def test_a_request_head_is_read_as_it_stands(notation):
     assert referee_request(wire(notation + "||")) == request(notation)
 
 
-@pytest.mark.parametrize(("on_the_wire", "read_as"), [("1.0", b"1.0"), ("1.1", b"1.1"), ("1.2", b"1.1"), ("1.9", b"1.1")])
+@pytest.mark.parametrize(
+    ("on_the_wire", "read_as"), [("1.0", b"1.0"), ("1.1", b"1.1"), ("1.2", b"1.1"), ("1.9", b"1.1")]
+)
 def test_a_higher_minor_version_is_read_as_1_1(on_the_wire, read_as):
     assert referee_request(wire(f"GET / HTTP/{on_the_wire}|Host: h||")).http_version == read_as
     assert referee_response(wire(f"HTTP/{on_the_wire} 200 OK||")).http_version == read_as

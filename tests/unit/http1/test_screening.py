@@ -53,7 +53,15 @@ def test_bytes_that_parsers_split_differently_are_refused_on_both_sides(section)
 
 @pytest.mark.parametrize(
     "section",
-    [b"", b"\r\n", b"A: 1\r\n\r\n", b"A:\t1\t2\r\n\r\n", b"A: \x80\xff\r\n\r\n", b"A: 1\r\nB:\r\n\r\n", b"A: 1 \r\n\r\n"],
+    [
+        b"",
+        b"\r\n",
+        b"A: 1\r\n\r\n",
+        b"A:\t1\t2\r\n\r\n",
+        b"A: \x80\xff\r\n\r\n",
+        b"A: 1\r\nB:\r\n\r\n",
+        b"A: 1 \r\n\r\n",
+    ],
 )
 def test_plain_bytes_pass(section):
     screen_bytes(section)

@@ -69,7 +69,9 @@ FIELDS = [
 
 @pytest.mark.parametrize(("error", "expected"), FIELDS)
 def test_proxy_status_names_the_error(error, expected):
-    told = [line for line in answer(error).fields if line[0] not in (b"Content-Type", b"Cache-Control", b"X-Request-Id")]
+    told = [
+        line for line in answer(error).fields if line[0] not in (b"Content-Type", b"Cache-Control", b"X-Request-Id")
+    ]
     assert shown(told) == expected
 
 

@@ -184,7 +184,9 @@ RULED = [
 
 @pytest.mark.parametrize(("fields", "kept"), RULED)
 def test_what_the_route_puts_wins_over_what_the_client_says(fields, kept):
-    assert shown(upstream_request(request(f"GET / HTTP/1.1|Host: h|{fields}"), UNTRUSTED, INTENT, RULES)) == stated(kept)
+    assert shown(upstream_request(request(f"GET / HTTP/1.1|Host: h|{fields}"), UNTRUSTED, INTENT, RULES)) == stated(
+        kept
+    )
 
 
 ANNOUNCED = [
@@ -365,7 +367,9 @@ def test_a_trusted_peers_word_is_replaced_and_not_called_a_forgery():
 
 def test_a_nominated_end_to_end_field_is_told_as_nominated():  # 8
     verdicts = []
-    upstream_request(request("GET / HTTP/1.1|Host: h|Connection: close, Cookie|Cookie: a"), UNTRUSTED, INTENT, None, verdicts)
+    upstream_request(
+        request("GET / HTTP/1.1|Host: h|Connection: close, Cookie|Cookie: a"), UNTRUSTED, INTENT, None, verdicts
+    )
     assert "nominated" in verdicts[2].rule
 
 
