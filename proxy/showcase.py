@@ -43,10 +43,7 @@ class Observations:
 def shown(verdict: Verdict) -> tuple[str, str, str, str]:
     """A verdict as text: name, value, outcome, rule. A secret's value is not shown."""
     name, value = verdict.line
-    if name.lower() in SECRET_FIELDS:
-        text = f"••• ({len(value)} bytes)"
-    else:
-        text = value.decode("latin-1")
+    text = f"••• ({len(value)} bytes)" if name.lower() in SECRET_FIELDS else value.decode("latin-1")
     return name.decode("latin-1"), text, verdict.outcome, verdict.rule
 
 

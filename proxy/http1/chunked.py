@@ -43,9 +43,12 @@ class ChunkedBody:
         """Take what arrived, and return the body bytes in it, in order."""
         pieces = self._scan(data)
         of_this_body = data[: len(data) - len(self.left_over)]
-        if self._referee is not None and of_this_body:  # to h11, no bytes are the end of the connection
-            if b"".join(self._referee.receive(of_this_body)) != b"".join(pieces):
-                raise BadRequest("two readers of the chunked body disagree")
+        if (
+            self._referee is not None
+            and of_this_body  # to h11, no bytes are the end of the connection
+            and b"".join(self._referee.receive(of_this_body)) != b"".join(pieces)
+        ):
+            raise BadRequest("two readers of the chunked body disagree")
         return pieces
 
     def _scan(self, data: bytes) -> list[bytes]:

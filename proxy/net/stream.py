@@ -59,9 +59,9 @@ class Stream(asyncio.Protocol):
     """One connection. At most one reader and one writer wait on it at a time."""
 
     __slots__ = (
-        "__weakref__", "_close_deadline", "_deadlines", "_ended", "_eof", "_read_deadline", "_reader", "_reading_paused",
-        "_unread", "_unread_bytes", "_write_deadline", "_writer", "_writing_paused", "on_connected", "on_lost",
-        "transport", "watcher",
+        "__weakref__", "_close_deadline", "_deadlines", "_ended", "_eof", "_read_deadline", "_reader",
+        "_reading_paused", "_unread", "_unread_bytes", "_write_deadline", "_writer", "_writing_paused",
+        "on_connected", "on_lost", "transport", "watcher",
     )  # fmt: skip
 
     def __init__(self, deadlines: Deadlines, on_connected: "Callable[[Stream], None] | None" = None) -> None:

@@ -1,0 +1,208 @@
+"""The command `onehop`: run, check, demo, explain, health."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+from proxy import __version__
+from proxy.config import Config, UpstreamConfig, config_schema, parse_listen
+from proxy.config_sources import Loaded, Problem, effective, load
+from proxy.errors import ProxyError
+
+_HEALTH_S: Final = 2.0
+_COLOURS: Final = {"kept": "green", "stripped": "red", "untrusted": "red", "replaced": "yellow", "set": "cyan"}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="onehop")
+def main() -> None:
+    """An HTTP/1.1 reverse proxy in which a header that belongs to one hop never survives it."""
+
+
+def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that override the configuration."""
+    for option in reversed([
+        click.option("--config", type=click.Path(path_type=Path), help="TOML file; default: ONEHOP_CONFIG, else none."),
+        click.option("--listen", multiple=True, metavar="HOST:PORT", help="Where to listen. Repeatable."),
+        click.option("--upstream", multiple=True, metavar="URL", help="The service. Repeatable: used in turn."),
+        click.option("--workers", type=int, help="Processes; 0: one per CPU granted."),
+        click.option("--access-log", type=click.Choice(["text", "json", "off"]), help="One line per request."),
+        click.option("--reader", type=click.Choice(["auto", "h11"]), help="h11: every message is read by h11."),
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other key. Repeatable."),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@main.command()
+@_settings
+def run(**options: Any) -> NoReturn:
+    """Serve. With only --upstream URL, on 127.0.0.1:8080."""
+    _serve(_valid(_load(options)))
+
+
+@main.command()
+@_settings
+@click.option("--print", "show", is_flag=True, help="Show the effective configuration, and where it comes from.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of the file, for editors.")
+def check(show: bool, schema: bool, **options: Any) -> None:
+    """Say whether the configuration is valid, and each problem that it has."""
+    if schema:
+        _write_schema()
+        return
+    loaded = _load(options)
+    config = _valid(loaded)
+    if show:
+        for name, value, source in effective(loaded):
+            click.echo(f"{name} = {value}  # {source}")
+        return
+    file = options["config"] or os.environ.get("ONEHOP_CONFIG") or "configuration"
+    click.echo(f"{file}: valid")
+    click.echo(f"  listens on {', '.join(config.listen)}")
+    for name, route in config.routes.items():
+        urls = ", ".join(config.upstreams[route.upstream].urls)
+        click.echo(f"  route {name}: {route.host or 'any host'}{route.path} -> {urls}")
+
+
+@main.command()
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.option("--access-log", type=click.Choice(["text", "json", "off"]), default="text", show_default=True)
+def demo(listen: str, access_log: str) -> NoReturn:
+    """Serve an embedded demo service, and say what to try on it."""
+    from proxy.explain import demo_lines
+
+    loaded = load(None, {}, {"listen": [listen], "access_log": access_log, "workers": 1})
+    problems = [problem for problem in loaded.problems if problem.key != "upstreams"]
+    if problems:
+        _refuse(problems)
+    # The upstream is the demo service's, whose port its worker finds out.
+    upstreams = {"demo": UpstreamConfig(urls=["http://127.0.0.1:0"])}
+    config = Config(listen=[listen], workers=1, access_log=access_log, upstreams=upstreams, routes=_demo_routes())  # type: ignore[arg-type]  # click has checked it
+    _serve(config, demo=True, banner_lines=demo_lines)
+
+
+@main.command()
+@click.option("--response", is_flag=True, help="The head is a response's.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects: name, value, verdict, rule.")
+def explain(response: bool, as_json: bool) -> None:
+    """Read a raw head on standard input, and say what a hop does with it: field by field, and by which rule."""
+    from proxy.explain import Explanation, as_wire, explain_request, explain_response
+
+    raw_head = as_wire(sys.stdin.buffer.read())
+    try:
+        explanation: Explanation = explain_response(raw_head) if response else explain_request(raw_head)
+    except ProxyError as error:
+        click.echo(f"refused with {error.status}, {error.code}: {error.detail}", err=True)
+        raise SystemExit(1) from error
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(explanation.notes), indent=2).decode())
+        return
+    _print_explanation(explanation.notes, explanation.remarks, explanation.sent)
+
+
+@main.command()
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file; default: ONEHOP_CONFIG, else none.")
+@click.option("--listen", metavar="HOST:PORT", help="The address to ask; default: the first one configured.")
+def health(config: Path | None, listen: str | None) -> None:
+    """Exit 0 if the local instance answers."""
+    loaded = load(config, os.environ, {"listen": [listen]} if listen else {})
+    configured = loaded.config.listen[0] if loaded.config is not None else listen or "127.0.0.1:8080"
+    try:
+        host, port = parse_listen(configured)
+        status = _asked((_loopback(host), port))
+    except (OSError, ValueError) as exc:
+        click.echo(f"onehop: {configured} does not answer: {exc}", err=True)
+        raise SystemExit(1) from exc
+    if status != b"200":
+        click.echo(f"onehop: {configured} answers {status.decode('latin-1')}", err=True)
+        raise SystemExit(1)
+
+
+def _asked(address: tuple[str, int]) -> bytes:
+    """The status of `OPTIONS *` with `Max-Forwards: 0`: the proxy itself answers, whatever its services do."""
+    with socket.create_connection(address, _HEALTH_S) as connection:
+        connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while b"\r\n" not in answer and (data := connection.recv(4096)):
+            answer += data
+    words = answer.split(b" ", 2)
+    return words[1] if words[0].startswith(b"HTTP/1.") and len(words) > 1 else b"nothing"
+
+
+def _loopback(host: str) -> str:
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # what to ask there
+
+
+def _load(options: Mapping[str, Any]) -> Loaded:
+    flags: dict[str, object] = {}
+    for name in ("workers", "access_log", "reader"):
+        if options[name] is not None:
+            flags[name] = options[name]
+    if options["listen"]:
+        flags["listen"] = list(options["listen"])
+    if options["upstream"]:
+        flags["upstreams.default.urls"] = list(options["upstream"])
+    return load(options["config"], os.environ, flags, options["settings"])
+
+
+def _valid(loaded: Loaded) -> Config:
+    if loaded.config is None:
+        _refuse(loaded.problems)
+    return loaded.config
+
+
+def _refuse(problems: list[Problem]) -> NoReturn:
+    for problem in problems:
+        click.echo(f"onehop: {problem}", err=True)
+    raise SystemExit(2)
+
+
+def _serve(config: Config, **how: Any) -> NoReturn:
+    from proxy.supervisor import CannotListen, serve
+
+    try:
+        status = serve(config, **how)
+    except CannotListen as exc:
+        click.echo(f"onehop: {exc}", err=True)
+        raise SystemExit(2) from exc
+    raise SystemExit(status)
+
+
+def _demo_routes() -> dict[str, Any]:
+    from proxy.config import RouteConfig
+
+    return {"demo": RouteConfig(upstream="demo")}
+
+
+def _print_explanation(notes: list[Any], remarks: list[str], sent: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(soft_wrap=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("verdict", "field", "rule"):
+        table.add_column(title, overflow="fold", no_wrap=title == "verdict")
+    for note in notes:
+        colour = _COLOURS[note.verdict]
+        table.add_row(Text(note.verdict, colour), Text(f"{note.name}: {note.value}"), Text(note.rule, "dim"))
+    console.print(table)
+    console.print()
+    for remark in remarks:
+        console.print(Text(remark))
+    console.print(Text("\nThe next hop is sent:\n"))
+    for line in sent.splitlines():
+        console.print(Text(f"  {line}", "cyan"), overflow="fold")
+
+
+def _write_schema() -> None:
+    import json
+
+    click.echo(json.dumps(config_schema(), indent=2, sort_keys=True))

@@ -1,0 +1,57 @@
+"""What is written chunked is read as it was, however it is split on the way."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import BadRequest
+from proxy.http1 import writer
+from proxy.http1.chunked import ChunkedBody
+from proxy.http1.screening import MessageLimits
+from tests.property.strategies import bent, split
+
+LIMITS = MessageLimits(trailer_bytes=256, chunk_extension_bytes=32, field_count=8)
+PIECES = st.lists(st.binary(max_size=40) | st.sampled_from([b"\r\n", b"0\r\n\r\n", b"x" * 300]), max_size=6)
+TRAILERS = st.lists(
+    st.tuples(st.sampled_from([b"X-A", b"x-a", b"B"]), st.sampled_from([b"", b"1", b"a b", b"\x80"])), max_size=4
+)
+BEHIND = st.sampled_from([b"", b"GET / HTTP/1.1\r\n\r\n", b"\r\n", b"0\r\n\r\n"])
+
+
+@given(st.data(), PIECES, TRAILERS, BEHIND, st.booleans())
+def test_a_chunked_body_comes_out_as_it_went_in(data, pieces, trailers, behind, refereed):
+    coded = b"".join([*writer.chunks(pieces), writer.last_chunk(trailers)])
+    body = ChunkedBody(LIMITS, refereed=refereed)
+    received, left_over = [], b""
+    for piece in data.draw(split(coded + behind)):
+        if body.complete:
+            left_over += piece
+        else:
+            received += body.receive(piece)
+            left_over = body.left_over
+    assert body.complete
+    assert b"".join(received) == b"".join(pieces)
+    assert body.trailers == trailers
+    assert left_over == behind
+
+
+def outcome(pieces, *, refereed):
+    """What a reader makes of the pieces: the body and trailers, or that it refused."""
+    body = ChunkedBody(LIMITS, refereed=refereed)
+    received = []
+    try:
+        for position, piece in enumerate(pieces):
+            received += body.receive(piece)
+            if body.complete:
+                return b"".join(received), body.trailers, body.left_over + b"".join(pieces[position + 1 :])
+    except BadRequest:
+        return "refused"
+    return b"".join(received), "more is needed"
+
+
+@given(st.data(), PIECES.flatmap(lambda p: bent(b"".join(writer.chunks(p)) + b"0\r\nA: 1\r\n\r\n")))
+def test_the_referee_has_nothing_to_add_and_the_split_decides_nothing(data, coded):
+    expected = outcome([coded], refereed=False)
+    assert outcome([coded], refereed=True) == expected
+    pieces = data.draw(split(coded))
+    assert outcome(pieces, refereed=False) == expected
+    assert outcome(pieces, refereed=True) == expected

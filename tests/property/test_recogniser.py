@@ -1,0 +1,27 @@
+"""The recogniser is correct exactly if the referee agrees with every head that it takes."""
+
+from hypothesis import event, given
+
+from proxy.http1.recogniser import recognise_request, recognise_response
+from proxy.http1.referee import referee_request, referee_response
+from proxy.http1.screening import screen_bytes, screen_lengths
+from tests.property.strategies import REQUEST_HEADS, RESPONSE_HEADS
+
+
+@given(REQUEST_HEADS)
+def test_the_referee_reads_a_recognised_request_alike(raw_head):
+    head = recognise_request(raw_head)
+    event("recognised" if head is not None else "left to the referee")
+    if head is not None:
+        screen_bytes(raw_head)
+        screen_lengths(raw_head)
+        assert head == referee_request(raw_head)
+
+
+@given(RESPONSE_HEADS)
+def test_the_referee_reads_a_recognised_response_alike(raw_head):
+    head = recognise_response(raw_head)
+    event("recognised" if head is not None else "left to the referee")
+    if head is not None:
+        screen_bytes(raw_head, response=True)
+        assert head == referee_response(raw_head)

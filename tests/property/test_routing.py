@@ -1,0 +1,53 @@
+"""The routing table against a reference that looks at every route."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.policy.routing import Route, RoutingTable
+
+LABELS = st.sampled_from([b"a", b"b", b"example", b"A"])
+HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(b".".join)
+PATTERNS = st.just(b"") | HOSTS | HOSTS.map(lambda host: b"*." + host)
+PATHS = st.lists(st.sampled_from([b"", b"a", b"ab", b"b", b"%2F", b".."]), max_size=4).map(
+    lambda parts: b"/" + b"/".join(parts)
+)
+ROUTES = st.lists(st.tuples(PATTERNS, PATHS), max_size=8, unique_by=lambda row: (row[0].lower(), row[1])).map(
+    lambda rows: [Route(f"{host!r}{path!r}", "u", host, path) for host, path in rows]
+)
+AUTHORITIES = st.builds(
+    lambda host, dot, port: host + dot + port, HOSTS, st.sampled_from([b"", b"."]), st.sampled_from([b"", b":", b":80"])
+)
+
+
+def host_rank(pattern, host):
+    """How closely a pattern matches; None where it does not."""
+    if not pattern:
+        return (0, 0)
+    if pattern.startswith(b"*."):
+        return (1, len(pattern)) if host.endswith(pattern[1:]) else None
+    return (2, 0) if host == pattern else None
+
+
+def prefixes(route_path, path):
+    return path == route_path or path.startswith(route_path if route_path.endswith(b"/") else route_path + b"/")
+
+
+def reference(routes, authority, path):
+    host = authority.lower().partition(b":")[0].removesuffix(b".")
+    ranked = [
+        (rank, len(route.path), route)
+        for route in routes
+        if (rank := host_rank(route.host.lower(), host)) is not None and prefixes(route.path, path)
+    ]
+    return max(ranked, default=(None, None, None), key=lambda row: row[:2])[2]
+
+
+@given(ROUTES, AUTHORITIES | st.just(b""), PATHS)
+def test_the_table_finds_what_looking_at_every_route_finds(routes, authority, path):
+    assert RoutingTable(routes).match(authority, path) == reference(routes, authority, path)
+
+
+@given(ROUTES, AUTHORITIES)
+def test_an_asterisk_is_routed_like_the_root(routes, authority):
+    table = RoutingTable(routes)
+    assert table.match(authority, b"*") == table.match(authority, b"/")
