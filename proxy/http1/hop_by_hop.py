@@ -62,7 +62,7 @@ def _verdict(line: FieldLine, connection_options: frozenset[bytes], also: frozen
     name = line[0].lower()
     if name == b"connection":
         return Verdict(line, "stripped", "Connection itself belongs to one hop (RFC 9110 §7.6.1)")
-    if name in MADE_ANEW:
+    if name in MADE_ANEW and name in also:
         return Verdict(line, "replaced", "made anew for the next hop, nominated or not (RFC 9112 §3.2, §6)")
     if name in connection_options:
         return Verdict(line, "stripped", "nominated by Connection (RFC 9110 §7.6.1)")

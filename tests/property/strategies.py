@@ -1,5 +1,7 @@
 """Heads that are nearly right: by the grammar, then bent in a few places."""
 
+from itertools import pairwise
+
 from hypothesis import strategies as st
 
 #: What parsers stumble over.
@@ -79,4 +81,4 @@ def split(draw: st.DrawFn, data: bytes) -> list[bytes]:
     """`data` in pieces; none is empty, for the network delivers none."""
     cuts = sorted(draw(st.sets(st.integers(1, max(len(data) - 1, 1)), max_size=8)))
     edges = [0, *cuts, len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False) if start < end]
+    return [data[start:end] for start, end in pairwise(edges) if start < end]

@@ -31,7 +31,7 @@ class Idle(RuleBasedStateMachine):
     def put(self, origin, seconds):
         connection = object()
         self.model.append((origin, connection, self.now, self.now + seconds))
-        surplus = self.of(origin)[: len(self.of(origin)) - self.per_origin]
+        surplus = self.of(origin)[: max(len(self.of(origin)) - self.per_origin, 0)]
         self.model = [entry for entry in self.model if entry not in surplus]
         self.gone += [entry[1] for entry in surplus]
         assert self.idle.put(origin, connection, self.now, self.now + seconds) == [entry[1] for entry in surplus]

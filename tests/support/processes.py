@@ -1,6 +1,7 @@
 """Real programs: onehop as a process, nginx as an upstream, and what they use."""
 
 import asyncio
+import os
 import re
 import signal
 import sys
@@ -89,7 +90,7 @@ async def onehop(*arguments: str, status: int = 0, env: dict[str, str] | None = 
 
 
 _NGINX = """
-worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+{user}worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{
   log_format connection '$connection $connection_requests $status';
@@ -126,8 +127,8 @@ class Nginx:
 async def nginx(folder: Path, port: int) -> AsyncIterator[Nginx]:
     """nginx on a port, with its files in `folder`/files."""
     (folder / "files").mkdir(exist_ok=True)
-    folder.chmod(0o755)
-    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port))
+    user = "user root; " if os.geteuid() == 0 else ""  # else its worker could not read the test's folder
+    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, user=user))
     process = await asyncio.create_subprocess_exec(
         "nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder), stderr=asyncio.subprocess.DEVNULL
     )

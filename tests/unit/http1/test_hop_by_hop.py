@@ -88,8 +88,11 @@ VERDICTS = [
     ("TE: trailers",            "",            "",         "stripped", "hop-by-hop by definition"),
     ("HTTP2-Settings: x",       "",            "",         "stripped", "hop-by-hop by definition"),
     ("Host: h",                 "host",        "host",     "replaced", "made anew"),
-    ("Content-Length: 1",       "",            "",         "replaced", "made anew"),
-    ("Transfer-Encoding: x",    "",            "",         "replaced", "made anew"),
+    ("Content-Length: 1",       "",            "content-length", "replaced", "made anew"),
+    ("Transfer-Encoding: x",    "",            "transfer-encoding", "replaced", "made anew"),
+    ("Transfer-Encoding: x",    "",            "",         "stripped", "hop-by-hop by definition"),
+    ("Host: h",                 "",            "",         "kept",     "end-to-end"),  # in a response it means nothing
+    ("Host: h",                 "host",        "",         "stripped", "nominated"),
     ("X-Forwarded-For: x",      "",            "x-forwarded-for", "replaced", "stated anew"),
     ("X-Bar: 1",                "x",           "y",        "kept",     "end-to-end"),
 ]  # fmt: skip

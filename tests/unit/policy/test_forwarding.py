@@ -374,7 +374,7 @@ def test_a_nominated_end_to_end_field_is_told_as_nominated():  # 8
 
 
 def test_the_verdicts_of_a_response_tell_every_line():
-    head = response("HTTP/1.1 200 OK|Content-Length: 5|Connection: Set-Cookie|Set-Cookie: a|Server: x|ETag: e")
+    head = response("HTTP/1.1 200 OK|Content-Length: 5|Connection: Set-Cookie|Set-Cookie: a|Server: x|ETag: e|Host: h")
     rules = FieldRules(remove=frozenset({b"server"}))
     verdicts = []
     told = downstream_response(head, UNTRUSTED, FixedLength(5), DATE, None, rules, verdicts)
@@ -385,6 +385,7 @@ def test_the_verdicts_of_a_response_tell_every_line():
         ("Set-Cookie: a", "stripped"),
         ("Server: x", "stripped"),
         ("ETag: e", "kept"),
+        ("Host: h", "kept"),
         (f"Date: {DATE.decode()}", "set"),
         ("Via: 1.1 me", "set"),
         ("Content-Length: 5", "set"),
