@@ -117,7 +117,7 @@ class AccessLog:
             status=outcome.status,
             request_bytes=outcome.request_bytes,
             response_bytes=outcome.response_bytes,
-            duration_s=round(self._loop.time() - outcome.started, 6),
+            duration_s=round(time.monotonic() - outcome.started, 6),
             request_id=outcome.request_id,
             route=outcome.route,
             upstream=str(outcome.origin) if outcome.origin is not None else "",

@@ -144,6 +144,8 @@ class Worker:
         if self._draining:
             return
         self._draining = True
+        for client in self._clients:
+            client.draining = True  # from here on, every answer says close
         # What the kernel has accepted already is served: one turn of the loop takes it in.
         self._loop.call_later(0.05, self._stop_accepting)
 
@@ -170,6 +172,7 @@ class Worker:
             stream, hop, address, self._config.timeouts, self._config.limits, self.deadlines,
             recognise=self._recognise,
         )  # fmt: skip
+        client.draining = self._draining
         full = len(self._clients) >= self._config.limits.connections
         serve = self._refuse(client) if full else client.serve(self._run_exchange, self._report_unread)
         self._clients.add(client)
@@ -204,7 +207,7 @@ class Worker:
 
     async def _refuse(self, client: ClientConnection) -> None:
         try:
-            await self._report_unread(client, LimitReached("too many connections"), self._loop.time())
+            await self._report_unread(client, LimitReached("too many connections"), time.monotonic())
         finally:
             client.stream.close()
 

@@ -4,6 +4,7 @@ Knows nothing of upstreams: what becomes of a request is the business of the `ex
 """
 
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TypeAlias
 
 from proxy.errors import BadRequest, ClientGone, ProxyError, RequestTimeout
@@ -55,14 +56,14 @@ class ClientConnection:
     async def serve(self, run_exchange: RunExchange, report_unread: ReportUnread) -> None:
         """Carry requests until one side closes. Every request read is answered or visibly cut; none raises here."""
         try:
-            while not self.draining or self.reader.unread:
-                started = self._deadlines.loop.time()
+            while True:
+                waiting_since = monotonic()
                 try:
                     head = await self._next_request()
                 except ProxyError as error:
-                    await report_unread(self, error, started)
+                    await report_unread(self, error, waiting_since)
                     return
-                if head is None or not await run_exchange(self, head, self._deadlines.loop.time()):
+                if head is None or not await run_exchange(self, head, monotonic()):
                     return
                 self._served_one = True
         finally:
@@ -98,7 +99,7 @@ class ClientConnection:
         return head
 
     def drain(self) -> None:
-        """Finish what is under way; take no further request."""
+        """Take no further request: what is under way is finished, and says close where `draining` was set in time."""
         self.draining = True
         if self.waits_for_request and self._served_one:
             self.stream.close()

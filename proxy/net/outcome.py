@@ -6,7 +6,7 @@ from proxy.net.origin import Origin
 
 
 class Outcome(msgspec.Struct):
-    """One exchange, from head to end. `started` is loop time in seconds, sizes are body bytes.
+    """One exchange, from head to end. `started` is monotonic time in seconds (the loop's own has only milliseconds), sizes are body bytes.
 
     A request whose head could not be read has an empty method and target. `error` is a code from `errors`.
     """

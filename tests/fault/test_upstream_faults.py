@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from proxy.config import RouteConfig, UpstreamConfig
 
+from proxy.config import RouteConfig, UpstreamConfig
 from tests.support.peers import OK, Peer, ScriptedUpstream, answering, client, fields_of
 from tests.support.proxies import RunningProxy, running_proxy
 

@@ -1,16 +1,14 @@
 """The routing table against a reference that looks at every route."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.policy.routing import Route, RoutingTable
 
-LABELS = st.sampled_from([b"a", b"b", b"example", b"A"])
-HOSTS = st.lists(LABELS, min_size=1, max_size=4).map(b".".join)
+LABELS = st.sampled_from([b"a", b"A", b"b"])
+HOSTS = st.lists(LABELS, min_size=1, max_size=3).map(b".".join)
 PATTERNS = st.just(b"") | HOSTS | HOSTS.map(lambda host: b"*." + host)
-PATHS = st.lists(st.sampled_from([b"", b"a", b"ab", b"b", b"%2F", b".."]), max_size=4).map(
-    lambda parts: b"/" + b"/".join(parts)
-)
+PATHS = st.lists(st.sampled_from([b"", b"a", b"ab", b".."]), max_size=3).map(lambda parts: b"/" + b"/".join(parts))
 ROUTES = st.lists(st.tuples(PATTERNS, PATHS), max_size=8, unique_by=lambda row: (row[0].lower(), row[1])).map(
     lambda rows: [Route(f"{host!r}{path!r}", "u", host, path) for host, path in rows]
 )
@@ -42,6 +40,7 @@ def reference(routes, authority, path):
     return max(ranked, default=(None, None, None), key=lambda row: row[:2])[2]
 
 
+@settings(max_examples=5 * settings.default.max_examples)
 @given(ROUTES, AUTHORITIES | st.just(b""), PATHS)
 def test_the_table_finds_what_looking_at_every_route_finds(routes, authority, path):
     assert RoutingTable(routes).match(authority, path) == reference(routes, authority, path)

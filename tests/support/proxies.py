@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from proxy.config import Config, RouteConfig, UpstreamConfig
-
 from proxy.net.outcome import Outcome
 from proxy.net.settings import Limits, PoolSettings, Timeouts
 from proxy.supervisor import bind
