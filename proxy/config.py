@@ -14,7 +14,8 @@ from proxy.net.origin import Origin
 from proxy.net.settings import Limits, PoolSettings, Timeouts
 from proxy.policy.routing import FieldRules, Route, RoutingTable
 
-_LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]*)):([0-9]{1,5})")
+_LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):([0-9]{1,5})")
+_ORIGIN_HOST: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*\.?|[0-9a-f:.]+")  # urlsplit has taken the brackets off IPv6
 
 
 class FieldRulesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,21 +78,35 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def parse_listen(text: str) -> tuple[str, int]:
     """Split "HOST:PORT" into host ("" is every interface) and port. Raises ValueError."""
     found = _LISTEN.fullmatch(text)
-    if found is None or int(found[3]) > 65_535:
+    if found is None or int(found[3]) > 65_535 or not _is_encodable(found[2] or ""):
         raise ValueError('an address as "HOST:PORT"')
     return found[1] or found[2] or "", int(found[3])
 
 
 def origin_of(url: str) -> Origin:
     """The origin that an upstream's URL names. Raises ValueError, whose text says what was expected."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:  # brackets that hold no IPv6 address
+        raise ValueError("http://HOST[:PORT]") from exc
     if parts.scheme == "https":
         raise ValueError("http://HOST[:PORT]; https to upstreams is not supported yet")
     if parts.scheme != "http" or not parts.hostname or re.search(r"[\s\x00-\x1f]", url):
         raise ValueError("http://HOST[:PORT]")
     if parts.username is not None or parts.query or parts.fragment or parts.path not in ("", "/"):
         raise ValueError("http://HOST[:PORT] and no more: the client's target goes on untouched")
+    if not _ORIGIN_HOST.fullmatch(parts.hostname) or not _is_encodable(parts.hostname):
+        raise ValueError("a host name or an address in http://HOST[:PORT]")
     return Origin(parts.hostname, 80 if parts.port is None else parts.port)
+
+
+def _is_encodable(host: str) -> bool:
+    """Whether the resolver will take a name: it raises, and not an OSError, where a label is empty or too long."""
+    try:
+        host.removesuffix(".").encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def routing_table(config: Config) -> RoutingTable:

@@ -6,7 +6,8 @@ from proxy.net.origin import Origin
 
 
 class Outcome(msgspec.Struct):
-    """One exchange, from head to end. `started` is monotonic time in seconds (the loop's own has only milliseconds), sizes are body bytes.
+    """One exchange, from head to end. Sizes are body bytes; `started` is monotonic time in seconds, because the loop's
+    own clock has only milliseconds.
 
     A request whose head could not be read has an empty method and target. `error` is a code from `errors`.
     """

@@ -45,8 +45,7 @@ async def test_a_signal_lets_what_is_under_way_finish_and_exits_0(number: signal
                 await peer.send(GET)
                 await arrived.wait()
                 stopped = asyncio.create_task(proxy.stop(number))
-                while not any("stopping" in line for line in proxy.banner):
-                    await asyncio.sleep(0.01)
+                await proxy.says("stopping")
                 go_on.set()
                 head, body = await peer.response()
                 assert body == b"ok"

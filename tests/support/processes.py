@@ -21,6 +21,7 @@ class OnehopProcess:
         self.banner: list[str] = []
         self.log: list[str] = []
         self._readers: list[asyncio.Task[None]] = []
+        self._said = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -60,6 +61,14 @@ class OnehopProcess:
     async def _collect(self, source: asyncio.StreamReader, lines: list[str]) -> None:
         while line := (await source.readline()).decode("utf-8", "replace"):
             lines.append(line.rstrip())
+            self._said.set()
+
+    async def says(self, text: str) -> None:
+        """Wait until a line on standard error has this text in it."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not any(text in line for line in self.banner):
+                self._said.clear()
+                await self._said.wait()
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop; return its exit status."""
