@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 import msgspec
@@ -11,6 +11,7 @@ from proxy.config import Config, FieldRulesConfig, origin_of, parse_listen
 from proxy.http1.fields import TOKEN
 from proxy.http1.hop_by_hop import HOP_BY_HOP
 from proxy.http1.target import AUTHORITY
+from proxy.net.settings import Limits
 from proxy.policy.trust import networks
 
 #: Key, value as shown, what was expected.
@@ -19,11 +20,18 @@ Finding: TypeAlias = tuple[tuple[str, ...], str, str]
 _HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]|")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _MADE_ANEW: Final = frozenset({"host", "content-length", "transfer-encoding"})
-#: Below this, browsers would be refused.
-_LEAST: Final = {"request_head_bytes": 1024, "target_bytes": 256, "field_count": 8, "connections": 1}
+#: Below this, browsers or WebSockets would be refused, or every message would be.
+_LEAST: Final = {
+    ("limits", "request_head_bytes"): 1024, ("limits", "response_head_bytes"): 1024, ("limits", "target_bytes"): 256,
+    ("limits", "field_count"): 8, ("limits", "connections"): 1, ("limits", "nominations"): 1,
+    ("limits", "interim_responses"): 1, ("pool", "max_requests"): 1,
+}  # fmt: skip
+_YEAR_S: Final = 365 * 86_400  # event loops refuse timers that they cannot count in milliseconds
 _STATED: Final = frozenset({
-    "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id", "expect", "max-forwards",
+    "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id", "forwarded", "expect",
+    "max-forwards",
 })  # fmt: skip
+_STATED_IN_RESPONSE: Final = frozenset({"via", "date"})
 
 
 def rule_problems(config: Config) -> Iterator[Finding]:
@@ -48,14 +56,16 @@ def rule_problems(config: Config) -> Iterator[Finding]:
 def _numbers(group: str, settings: msgspec.Struct) -> Iterator[Finding]:
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
+        least = _LEAST.get((group, name), 0)
         if name.endswith("_s") and not value > 0:
             yield (group, name), f"{value:g}", "expected more than 0 seconds"
-        elif value < 0:
-            yield (group, name), str(value), "expected 0 or more"
-    if group == "limits":
-        for name, least in _LEAST.items():
-            if getattr(settings, name) < least:
-                yield (group, name), str(getattr(settings, name)), f"expected {least} or more"
+        elif name.endswith("_s") and value > _YEAR_S:
+            yield (group, name), f"{value:g}", "expected a year of seconds at most"
+        elif value < least:
+            yield (group, name), str(value), f"expected {least} or more"
+    if isinstance(settings, Limits) and settings.target_bytes > settings.request_head_bytes:
+        expected = "expected no more than limits.request_head_bytes, which the target is a part of"
+        yield (group, "target_bytes"), str(settings.target_bytes), expected
 
 
 def _upstreams(config: Config) -> Iterator[Finding]:
@@ -64,7 +74,7 @@ def _upstreams(config: Config) -> Iterator[Finding]:
     for name, upstream in config.upstreams.items():
         for url in upstream.urls:
             if (expected := _fault(origin_of, url)) is not None:
-                yield ("upstreams", name, "urls"), f'"{url}"', f"expected {expected}"
+                yield ("upstreams", name, "urls"), f'"{without_password(url)}"', f"expected {expected}"
         if upstream.host is not None and not AUTHORITY.fullmatch(upstream.host.encode("latin-1", "replace")):
             yield ("upstreams", name, "host"), f'"{upstream.host}"', "expected HOST or HOST:PORT"
 
@@ -88,13 +98,15 @@ def _routes(config: Config) -> Iterator[Finding]:
             yield key, "", f"serves the same host and path as routes.{taken[place]}"
         taken[place] = name
         yield from _field_rules((*key, "request_fields"), route.request_fields, stated=_STATED)
-        yield from _field_rules((*key, "response_fields"), route.response_fields, stated=frozenset({"via"}))
+        yield from _field_rules((*key, "response_fields"), route.response_fields, stated=_STATED_IN_RESPONSE)
 
 
 def _field_rules(key: tuple[str, ...], rules: FieldRulesConfig, *, stated: frozenset[str]) -> Iterator[Finding]:
+    taken: dict[str, str] = {}
     for name in (*rules.put, *rules.remove):
         where = (*key, "put", name) if name in rules.put else (*key, "remove")
-        lower = name.lower()
+        # Services that read CGI's variables take `_` for `-`: X_Forwarded_For would speak against ours.
+        lower = name.lower().replace("_", "-")
         if not TOKEN.fullmatch(name.encode("latin-1", "replace")):
             yield where, f'"{name}"', "expected a field name"
         elif lower.encode("latin-1") in HOP_BY_HOP or lower in _MADE_ANEW:
@@ -103,14 +115,20 @@ def _field_rules(key: tuple[str, ...], rules: FieldRulesConfig, *, stated: froze
         elif name in rules.put and lower in stated:
             yield where, f'"{name}"', "is stated by this proxy itself"
     for name, value in rules.put.items():
+        if (first := taken.setdefault(name.lower(), name)) != name:
+            yield (*key, "put", name), "•••", f"is put already, as {first}"
         # CVE-2023-25690: a line end in a value would begin another field, or another request.
         if not _VALUE.fullmatch(value):
             yield (*key, "put", name), "•••", "expected one line of Latin-1 text without control characters"
 
 
-def _fault(parse: "object", text: str) -> str | None:
+def without_password(text: str) -> str:
+    """A URL, or anything that holds one, as it may be shown."""
+    return re.sub(r"//[^/@\s]*@", "//•••@", text)
+
+
+def _fault(parse: Callable[[str], object], text: str) -> str | None:
     """What a parser says against a text, or None."""
-    assert callable(parse)
     try:
         parse(text)
     except ValueError as exc:

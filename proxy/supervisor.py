@@ -164,14 +164,14 @@ class Supervisor:
             os._exit(status)
 
     def _stop(self, *, at_once: bool) -> None:
-        if not self._stopping:
-            self._stopping = True
-            _say(f"stopping: finishing what is under way, for up to {self._config.timeouts.drain_s:g} s")
+        first, self._stopping = not self._stopping, True
         for slot in self._slots:
             for listening in slot.sockets:
                 listening.close()  # else the kernel goes on taking connections that nobody will serve
             if slot.pid:
                 os.kill(slot.pid, signal.SIGKILL if at_once else signal.SIGTERM)
+        if first:
+            _say(f"stopping: finishing what is under way, for up to {self._config.timeouts.drain_s:g} s")
 
 
 def granted_cpus() -> int:
