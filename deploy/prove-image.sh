@@ -86,7 +86,7 @@ print(*eval(sys.argv[1], config), sep="\n")' "$1"
 # A service that answers with the head it was sent.
 upstream() {
     python3 -c '
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
@@ -96,7 +96,7 @@ class Echo(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(head)
     def log_message(self, *_): pass
-HTTPServer(("127.0.0.1", 8000), Echo).serve_forever()'
+ThreadingHTTPServer(("127.0.0.1", 8000), Echo).serve_forever()'
 }
 
 in_container() { buildah run --network host --env ONEHOP_UPSTREAM=http://127.0.0.1:8000 "$container" -- "$@"; }

@@ -3,6 +3,7 @@
 Where values come from (file, environment, flags) is the business of `config_sources`.
 """
 
+import inspect
 import re
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from proxy.net.settings import Limits, PoolSettings, Timeouts
 from proxy.policy.routing import FieldRules, Route, RoutingTable
 
 _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):([0-9]{1,5})")
+_COMMENTED: Final = re.compile(r"(?m)^    ([a-z_]+): .*  # (.*)$")
 _ORIGIN_HOST: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*\.?|[0-9a-f:.]+")  # urlsplit has taken the brackets off IPv6
 
 
@@ -136,4 +138,21 @@ def field_rules(rules: FieldRulesConfig) -> FieldRules | None:
 
 def config_schema() -> dict[str, object]:
     """The JSON Schema of a configuration file, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Config)}
+    schema = msgspec.json.schema(Config)
+    for kind in (Timeouts, Limits, PoolSettings):
+        properties = schema["$defs"][kind.__name__]["properties"]
+        for name, meaning in _commented(kind).items():
+            properties[name]["description"] = meaning
+    several = schema["$defs"]["Config"]["properties"]["listen"]
+    described = {"description": several.pop("description"), "default": Config().listen}
+    schema["$defs"]["Config"]["properties"]["listen"] = {"anyOf": [{"type": "string"}, several], **described}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _commented(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """What the comments beside a struct's fields say, so that it is said once; and the unit, which its name says."""
+    source = "".join(inspect.getsource(base) for base in kind.__mro__ if base.__module__.startswith("proxy."))
+    comments = {name: comment for name, comment in _COMMENTED.findall(source)}
+    units = {"s": "In seconds", "bytes": "In bytes"}
+    said = {name: (units.get(name.rpartition("_")[2], ""), comments.get(name, "")) for name in kind.__struct_fields__}
+    return {name: ": ".join(filter(None, parts)) + "." for name, parts in said.items()}

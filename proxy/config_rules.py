@@ -11,7 +11,6 @@ from proxy.config import Config, FieldRulesConfig, origin_of, parse_listen
 from proxy.http1.fields import TOKEN
 from proxy.http1.hop_by_hop import HOP_BY_HOP
 from proxy.http1.target import AUTHORITY
-from proxy.net.settings import Limits
 from proxy.policy.trust import networks
 
 #: Key, value as shown, what was expected.
@@ -41,6 +40,10 @@ def rule_problems(config: Config) -> Iterator[Finding]:
             yield ("listen",), f'"{listen}"', f"expected {expected}"
     for group in ("timeouts", "limits", "pool"):
         yield from _numbers(group, getattr(config, group))
+    limits = config.limits
+    if _LEAST["limits", "request_head_bytes"] <= limits.request_head_bytes < limits.target_bytes:
+        expected = "expected no more than limits.request_head_bytes, of which the target is a part"
+        yield ("limits", "target_bytes"), str(limits.target_bytes), expected
     for network in config.trusted_networks:
         if (expected := _fault(lambda text: networks([text]), network)) is not None:
             yield ("trusted_networks",), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"
@@ -63,9 +66,6 @@ def _numbers(group: str, settings: msgspec.Struct) -> Iterator[Finding]:
             yield (group, name), f"{value:g}", "expected a year of seconds at most"
         elif value < least:
             yield (group, name), str(value), f"expected {least} or more"
-    if isinstance(settings, Limits) and settings.target_bytes > settings.request_head_bytes:
-        expected = "expected no more than limits.request_head_bytes, which the target is a part of"
-        yield (group, "target_bytes"), str(settings.target_bytes), expected
 
 
 def _upstreams(config: Config) -> Iterator[Finding]:
@@ -124,7 +124,7 @@ def _field_rules(key: tuple[str, ...], rules: FieldRulesConfig, *, stated: froze
 
 def without_password(text: str) -> str:
     """A URL, or anything that holds one, as it may be shown."""
-    return re.sub(r"//[^/@\s]*@", "//•••@", text)
+    return re.sub(r"//\S*@", "//•••@", text)
 
 
 def _fault(parse: Callable[[str], object], text: str) -> str | None:

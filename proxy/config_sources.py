@@ -13,10 +13,14 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from proxy.config import Config, RouteConfig, UpstreamConfig
-from proxy.config_rules import rule_problems
+from proxy.config_rules import rule_problems, without_password
 
 PREFIX: Final = "ONEHOP_"
+#: What Kubernetes sets in every pod beside a service called onehop, or onehop-something; and Docker's links before it.
+_INJECTED: Final = re.compile(r"ONEHOP_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)\w*|PORT_[0-9]+_(?:TCP|UDP|SCTP)\w*)")
+_INJECTED_VALUE: Final = re.compile(r"(?:tcp|udp|sctp)://.*")  # of ONEHOP_PORT, which a person may have meant
 _IMPLIED: Final = "default"  # the name of the upstream and the route that --upstream makes
+_ONE_SERVICE: Final = ("--upstream", PREFIX + "UPSTREAM")
 
 Path_ = tuple[str, ...]
 
@@ -66,6 +70,7 @@ def load(
     """
     problems: list[Problem] = []
     values: dict[Path_, _Value] = {}
+    environ = {name: text for name, text in environ.items() if text}  # compose files set what is unset to nothing
     if path is None and environ.get(PREFIX + "CONFIG"):
         path = Path(environ[PREFIX + "CONFIG"])
     if path is not None:
@@ -76,11 +81,19 @@ def load(
     _imply(values)
     sources = {".".join(key): value.origin for key, value in values.items()}
     config = _build(values, problems)
-    if config is not None and not problems:
-        for key, value, expected in rule_problems(config):
-            source = _nearest(values, key)
-            problems.append(_problem(source, ".".join(key), value, expected))
+    wrong = [problem.key for problem in problems]
+    for key, value, expected in rule_problems(config):
+        if not any(_follows(".".join(key), earlier) for earlier in wrong):
+            problems.append(_problem(_nearest(values, key), ".".join(key), value, expected))
     return Loaded(None if problems else config, problems, sources)
+
+
+def _follows(key: str, earlier: str) -> bool:
+    """Whether a finding may only be the consequence of an earlier problem, and telling it would mislead."""
+    if key in ("upstreams", "routes") or (key.startswith("routes.") and key.endswith(".upstream")):
+        # What is missed here may be what was wrong there, or in a file that cannot be read.
+        return not earlier or earlier.startswith(("upstream", "route", "ONEHOP_UPSTREAM"))
+    return key == earlier or earlier.startswith(f"{key}.") or key.startswith(f"{earlier}.")
 
 
 def _flag(key: str) -> str:
@@ -96,7 +109,7 @@ def _problem(source: _Value | None, key: str, value: str, expected: str) -> Prob
 
 def _from_file(path: Path, problems: list[Problem]) -> dict[Path_, _Value]:
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
         tree = tomllib.loads(text)
     except OSError as exc:
         problems.append(Problem(str(path), None, "", "", f"cannot be read: {exc.strerror}"))
@@ -155,7 +168,7 @@ def _from_environment(environ: Mapping[str, str], problems: list[Problem]) -> di
             values["upstreams", _IMPLIED, "urls"] = _Value(_listed(text), name)
         elif name in known:
             values[known[name]] = _Value(_parsed(known[name], text), name)
-        else:
+        elif not (_INJECTED.fullmatch(name) or (name.endswith("_PORT") and _INJECTED_VALUE.fullmatch(text))):
             expected = "no such setting" + _meant(name, [*known, PREFIX + "UPSTREAM", PREFIX + "CONFIG"])
             problems.append(Problem("environment", None, name, "", expected))
     return values
@@ -237,15 +250,21 @@ def _imply(values: dict[Path_, _Value]) -> None:
     if listen is not None and isinstance(listen.value, str):
         values["listen",] = listen._replace(value=[listen.value])
     upstreams = list(dict.fromkeys(key[1] for key in values if key[0] == "upstreams" and len(key) > 1))
-    if len(upstreams) == 1 and not any(key[0] == "routes" for key in values):
+    if any(key[0] == "routes" for key in values):
+        return
+    if len(upstreams) == 1:
         values["routes", _IMPLIED, "upstream"] = _Value(upstreams[0], "implied by the only upstream")
+    elif (given := values.get(("upstreams", _IMPLIED, "urls"))) is not None and given.source in _ONE_SERVICE:
+        # Whoever names one service on the command line wants to reach it, whatever else the file knows.
+        values["routes", _IMPLIED, "upstream"] = _Value(_IMPLIED, f"implied by {given.source}")
 
 
 # -- checking ----------------------------------------------------------------------------------------------------------
 
 
-def _build(values: Mapping[Path_, _Value], problems: list[Problem]) -> Config | None:
-    """Put the values together. Each is converted by itself, so that one mistake does not hide the next."""
+def _build(values: Mapping[Path_, _Value], problems: list[Problem]) -> Config:
+    """Put the values together. Each is converted by itself, and what is wrong is left out, so that one mistake does
+    not hide the next."""
     tree: dict[str, Any] = {}
     for key, value in values.items():
         if _accepts(key, value, problems):
@@ -253,15 +272,14 @@ def _build(values: Mapping[Path_, _Value], problems: list[Problem]) -> Config | 
             for name in key[:-1]:
                 node = node.setdefault(name, {})
             node[key[-1]] = value.value
-    if problems:
-        return None
     for name, kind, needed in (("upstreams", UpstreamConfig, "urls"), ("routes", RouteConfig, "upstream")):
-        for entry, fields in tree.get(name, {}).items():
-            if needed not in fields:
-                source = _nearest(values, (name, entry))
+        for entry in [entry for entry, fields in tree.get(name, {}).items() if needed not in fields]:
+            del tree[name][entry]
+            key = (name, entry, needed)
+            if key not in values:
                 expected = f"{kind.__name__.removesuffix('Config').lower()} needs {needed!r}"
-                problems.append(_problem(source, f"{name}.{entry}", "", expected))
-    return None if problems else msgspec.convert(tree, Config)
+                problems.append(_problem(_nearest(values, key[:2]), ".".join(key[:2]), "", expected))
+    return msgspec.convert(tree, Config)
 
 
 def _accepts(key: Path_, value: _Value, problems: list[Problem]) -> bool:
@@ -293,6 +311,9 @@ def _accepts(key: Path_, value: _Value, problems: list[Problem]) -> bool:
 
 
 def _expected(key: Path_, exc: msgspec.ValidationError) -> str:
+    kind = _schema_of(key)
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        return "expected one of " + ", ".join(f'"{choice}"' for choice in kind.values)
     text = str(exc).partition(" - at `$")[0]
     if text.startswith("Expected `") and key[-1].endswith("_s"):
         return "expected a number of seconds"
@@ -303,9 +324,15 @@ def _expected(key: Path_, exc: msgspec.ValidationError) -> str:
 
 def shown(key: Path_, value: object) -> str:
     """A value as a person would write it; what a route puts into fields may be a secret, and is not shown."""
-    if "put" in key and key[0] == "routes":
+    if value and key[0] == "routes" and len(key) > 2 and key[2].endswith("_fields") and key[3:4] != ("remove",):
         return "•••"
-    return msgspec.json.encode(value).decode() if isinstance(value, str | list | bool) else repr(value)
+    return without_password(_as_toml(value))
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_toml, value))}]"
+    return msgspec.json.encode(value).decode() if isinstance(value, str | bool) else repr(value)
 
 
 def _meant(name: str, known: Sequence[str]) -> str:
@@ -323,10 +350,11 @@ def _nearest(values: Mapping[Path_, _Value], key: Path_) -> _Value | None:
 
 
 def effective(loaded: Loaded) -> list[tuple[str, str, str]]:
-    """Every key of a valid configuration: name, value, and where it comes from."""
+    """Every key of a valid configuration that has a value: name, value, and where it comes from."""
     assert loaded.config is not None
     rows = []
     for key, value in _leaves(msgspec.to_builtins(loaded.config)):
-        name = ".".join(key)
-        rows.append((name, shown(key, value), loaded.sources.get(name, "default")))
+        if value is not None:
+            name = ".".join(key)
+            rows.append((name, shown(key, value), loaded.sources.get(name, "default")))
     return rows

@@ -45,7 +45,7 @@ async def test_a_signal_lets_what_is_under_way_finish_and_exits_0(number: signal
                 await peer.send(GET)
                 await arrived.wait()
                 stopped = asyncio.create_task(proxy.stop(number))
-                await proxy.says("stopping")
+                await proxy.accepts_no_more()
                 go_on.set()
                 head, body = await peer.response()
                 assert body == b"ok"

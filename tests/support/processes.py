@@ -21,7 +21,6 @@ class OnehopProcess:
         self.banner: list[str] = []
         self.log: list[str] = []
         self._readers: list[asyncio.Task[None]] = []
-        self._said = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -61,14 +60,17 @@ class OnehopProcess:
     async def _collect(self, source: asyncio.StreamReader, lines: list[str]) -> None:
         while line := (await source.readline()).decode("utf-8", "replace"):
             lines.append(line.rstrip())
-            self._said.set()
 
-    async def says(self, text: str) -> None:
-        """Wait until a line on standard error has this text in it."""
+    async def accepts_no_more(self) -> None:
+        """Wait until a new connection is refused: every worker has heard that it is to stop."""
         async with asyncio.timeout(PATIENCE_S):
-            while not any(text in line for line in self.banner):
-                self._said.clear()
-                await self._said.wait()
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                except ConnectionRefusedError:
+                    return
+                writer.close()
+                await asyncio.sleep(0.02)  # nothing tells a client that it would be refused
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop; return its exit status."""
