@@ -1,8 +1,10 @@
 """The command `onehop`: run, check, demo, explain, health."""
 
 import os
+import re
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -15,6 +17,8 @@ from proxy.config_sources import Loaded, Problem, effective, load
 from proxy.errors import ProxyError
 
 _HEALTH_S: Final = 2.0
+#: With routes for other hosts only, "no route" is the answer of a proxy in good health.
+_HEALTHY: Final = re.compile(rb"HTTP/1\.1 (?:200 |404 .*error=destination_not_found)", re.DOTALL)
 _COLOURS: Final = {"kept": "green", "stripped": "red", "untrusted": "red", "replaced": "yellow", "set": "cyan"}
 
 
@@ -91,7 +95,7 @@ def demo(listen: str, access_log: str) -> NoReturn:
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name, value, verdict, rule.")
 def explain(response: bool, as_json: bool) -> None:
     """Read a raw head on standard input, and say what a hop does with it: field by field, and by which rule."""
-    from proxy.explain import Explanation, as_wire, explain_request, explain_response
+    from proxy.explain import Explanation, as_wire, explain_request, explain_response, plain
 
     raw_head = as_wire(sys.stdin.buffer.read())
     try:
@@ -104,7 +108,10 @@ def explain(response: bool, as_json: bool) -> None:
 
         click.echo(msgspec.json.format(msgspec.json.encode(explanation.notes), indent=2).decode())
         return
-    _print_explanation(explanation.notes, explanation.remarks, explanation.sent)
+    if sys.stdout.isatty():
+        _print_in_colour(explanation.notes, explanation.remarks, explanation.sent)
+    else:
+        click.echo("\n".join(plain(explanation)))
 
 
 @main.command()
@@ -112,28 +119,37 @@ def explain(response: bool, as_json: bool) -> None:
 @click.option("--listen", metavar="HOST:PORT", help="The address to ask; default: the first one configured.")
 def health(config: Path | None, listen: str | None) -> None:
     """Exit 0 if the local instance answers."""
-    loaded = load(config, os.environ, {"listen": [listen]} if listen else {})
-    configured = loaded.config.listen[0] if loaded.config is not None else listen or "127.0.0.1:8080"
+    # Where it listens is all that is asked of the configuration: the upstream may be a flag of the one who serves.
+    flags: dict[str, object] = {"upstreams.default.urls": ["http://localhost"]}
+    loaded = load(config, os.environ, {"listen": [listen], **flags} if listen else flags)
+    if loaded.config is None:
+        click.echo(f"onehop: {loaded.problems[0]}", err=True)
+        raise SystemExit(1)
+    configured = loaded.config.listen[0]
+    host, port = parse_listen(configured)
     try:
-        host, port = parse_listen(configured)
-        status = _asked((_loopback(host), port))
-    except (OSError, ValueError) as exc:
+        answer = _asked((_loopback(host), port))
+    except OSError as exc:
         click.echo(f"onehop: {configured} does not answer: {exc}", err=True)
         raise SystemExit(1) from exc
-    if status != b"200":
-        click.echo(f"onehop: {configured} answers {status.decode('latin-1')}", err=True)
+    if not _HEALTHY.match(answer):
+        status_line = answer.partition(b"\r\n")[0].decode("ascii", "backslashreplace")
+        click.echo(f"onehop: {configured} answers {status_line or 'nothing'!r}", err=True)
         raise SystemExit(1)
 
 
 def _asked(address: tuple[str, int]) -> bytes:
-    """The status of `OPTIONS *` with `Max-Forwards: 0`: the proxy itself answers, whatever its services do."""
+    """The head that answers `OPTIONS *` with `Max-Forwards: 0`: the proxy's own, whatever its services do."""
+    ends_at = time.monotonic() + _HEALTH_S
     with socket.create_connection(address, _HEALTH_S) as connection:
         connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")
         answer = b""
-        while b"\r\n" not in answer and (data := connection.recv(4096)):
-            answer += data
-    words = answer.split(b" ", 2)
-    return words[1] if words[0].startswith(b"HTTP/1.") and len(words) > 1 else b"nothing"
+        while b"\r\n\r\n" not in answer and len(answer) < 65_536:
+            connection.settimeout(max(ends_at - time.monotonic(), 0.001))  # 0 would mean: do not wait at all
+            if not (arrived := connection.recv(4096)):
+                break
+            answer += arrived
+    return answer
 
 
 def _loopback(host: str) -> str:
@@ -181,7 +197,7 @@ def _demo_routes() -> dict[str, Any]:
     return {"demo": RouteConfig(upstream="demo")}
 
 
-def _print_explanation(notes: list[Any], remarks: list[str], sent: str) -> None:
+def _print_in_colour(notes: list[Any], remarks: list[str], sent: str) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -193,11 +209,13 @@ def _print_explanation(notes: list[Any], remarks: list[str], sent: str) -> None:
     for note in notes:
         colour = _COLOURS[note.verdict]
         table.add_row(Text(note.verdict, colour), Text(f"{note.name}: {note.value}"), Text(note.rule, "dim"))
-    console.print(table)
-    console.print()
+    if notes:
+        console.print(table)
+        console.print()
     for remark in remarks:
         console.print(Text(remark))
-    console.print(Text("\nThe next hop is sent:\n"))
+    if sent:
+        console.print(Text("\nThe next hop is sent:\n"))
     for line in sent.splitlines():
         console.print(Text(f"  {line}", "cyan"), overflow="fold")
 

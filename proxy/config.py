@@ -152,7 +152,7 @@ def config_schema() -> dict[str, object]:
 def _commented(kind: type[msgspec.Struct]) -> dict[str, str]:
     """What the comments beside a struct's fields say, so that it is said once; and the unit, which its name says."""
     source = "".join(inspect.getsource(base) for base in kind.__mro__ if base.__module__.startswith("proxy."))
-    comments = {name: comment for name, comment in _COMMENTED.findall(source)}
+    comments: dict[str, str] = dict(_COMMENTED.findall(source))
     units = {"s": "In seconds", "bytes": "In bytes"}
     said = {name: (units.get(name.rpartition("_")[2], ""), comments.get(name, "")) for name in kind.__struct_fields__}
     return {name: ": ".join(filter(None, parts)) + "." for name, parts in said.items()}

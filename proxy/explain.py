@@ -4,25 +4,45 @@ Asks the same functions as the proxy, so it cannot say anything else than what h
 """
 
 import re
-from typing import Final, NamedTuple
+from email.utils import formatdate
+from typing import Final, NamedTuple, assert_never
 
 import msgspec
 
-from proxy.errors import BadRequest
+from proxy.errors import BadRequest, BadResponse
 from proxy.http1 import writer
-from proxy.http1.fields import Fields
+from proxy.http1.fields import Fields, tokens
 from proxy.http1.framing import outgoing_response_framing, request_framing, response_framing
-from proxy.http1.hop_by_hop import Verdict
-from proxy.http1.message import BodyFraming, Chunked, FixedLength, NoBody, RequestHead
+from proxy.http1.hop_by_hop import MADE_ANEW, Verdict, strip
+from proxy.http1.message import (
+    NO_BODY,
+    BodyFraming,
+    Chunked,
+    FixedLength,
+    NoBody,
+    RequestHead,
+    ResponseHead,
+    UntilClose,
+)
 from proxy.http1.persistence import persists
 from proxy.http1.reader import HeadReader
-from proxy.http1.screening import MessageLimits, asks_for_trailers
+from proxy.http1.screening import MessageLimits, asks_for_trailers, max_forwards, screen_expectation
 from proxy.http1.target import request_target
 from proxy.policy.answers import SECRET_FIELDS
-from proxy.policy.forwarding import Hop, Intent, downstream_response, upstream_request
+from proxy.policy.forwarding import (
+    Hop,
+    Intent,
+    downstream_response,
+    interim_response,
+    switching_response,
+    upstream_request,
+)
 
 _HOP: Final = Hop(pseudonym=b"onehop", peer=b"192.0.2.1")  # a client from the documentation's network (RFC 5737)
 _WEBSOCKET: Final = b"websocket"
+_METHODS_WITH_LENGTH: Final = frozenset({b"POST", b"PUT", b"PATCH"})  # RFC 9110 §8.6
+_WIDEST: Final = 60  # of a field, before the rules beside all others would leave the screen
+_DROPPED_FROM_INTERIM: Final = MADE_ANEW - {b"host"}
 
 
 class Note(msgspec.Struct):
@@ -39,7 +59,7 @@ class Explanation(NamedTuple):
 
     notes: list[Note]
     remarks: list[str]  # connection and body
-    sent: str  # the head that goes on
+    sent: str  # the head that goes on; empty where none does
 
 
 def as_wire(text: bytes) -> bytes:
@@ -59,20 +79,29 @@ def explain_request(raw_head: bytes) -> Explanation:
         raise BadRequest("the head is not complete")
     target = request_target(head)
     framing = request_framing(head)
+    has_body = framing not in (NO_BODY, FixedLength(0))
+    hops_left = max_forwards(head)
     intent = Intent(
         authority=target.authority,
         host=target.authority or b"the-upstream",
-        framing=framing,
+        framing=FixedLength(0) if framing == NO_BODY and head.method in _METHODS_WITH_LENGTH else framing,
         request_id=b"a-new-id",
-        upgrade=_upgrade(head, framing),
+        expects_continue=screen_expectation(head) and has_body,
+        upgrade=None if has_body else _upgrade(head),
         wants_trailers=asks_for_trailers(head.known),
+        max_forwards=None if hops_left is None else hops_left - 1,
     )
+    if hops_left == 0:
+        answered = "nothing goes on: Max-Forwards is 0, so this hop answers (RFC 9110 §7.6.2)"
+        return Explanation([], [_persistence(head.http_version, head.options, "client"), answered], "")
     verdicts: list[Verdict] = []
     lines = upstream_request(head, _HOP, intent, verdicts=verdicts)
     remarks = [
         _persistence(head.http_version, head.options, "client"),
         f"the body: {_named(framing)}, and so it goes on",
     ]
+    if intent.upgrade is not None:
+        remarks.append(f"if the service answers 101, the connection becomes a tunnel: {intent.upgrade.decode()}")
     sent = writer.request_head(head.method, target.origin_form, _safe(lines))
     return Explanation(notes(verdicts), remarks, _shown(sent))
 
@@ -84,25 +113,52 @@ def explain_response(raw_head: bytes) -> Explanation:
     head = reader.response_head()
     if head is None:
         raise BadRequest("the head is not complete")
-    framing = response_framing(head, b"GET")
-    outgoing = outgoing_response_framing(framing, b"1.1")
     verdicts: list[Verdict] = []
-    date = b"Thu, 01 Jan 1970 00:00:00 GMT"
-    lines = downstream_response(head, _HOP, outgoing, date, None, verdicts=verdicts)
-    remarks = [
-        _persistence(head.http_version, head.options, "upstream"),
-        f"the body: {_named(framing)}; it goes on {_named(outgoing)}",
-    ]
+    if head.status < 200:
+        lines, remarks = _before_the_final_response(head, verdicts)
+    else:
+        framing = response_framing(head, b"GET")
+        outgoing = outgoing_response_framing(framing, b"1.1")
+        date = formatdate(usegmt=True).encode("ascii")
+        lines = downstream_response(head, _HOP, outgoing, date, None, verdicts=verdicts)
+        upstream = _persistence(head.http_version, head.options, "upstream")
+        if isinstance(framing, UntilClose):
+            upstream = "the upstream's connection closes: nothing else delimits the body"
+        remarks = [upstream, f"the body: {_named(framing)}; it goes on {_named(outgoing)}"]
     return Explanation(notes(verdicts), remarks, _shown(writer.response_head(head.status, head.reason, _safe(lines))))
+
+
+def _before_the_final_response(head: ResponseHead, verdicts: list[Verdict]) -> tuple[Fields, list[str]]:
+    """What goes on of a 1xx: it is stripped like any message, and states nothing that the upstream did not say."""
+    kept = strip(head.fields, head.options, _DROPPED_FROM_INTERIM, verdicts)
+    if head.status != 101:
+        return interim_response(head), ["the upstream's connection stays open: the final response is still to come"]
+    offered = tokens(head.known.get(b"upgrade", ()))
+    if offered != [_WEBSOCKET] or b"upgrade" not in head.options:
+        raise BadResponse("switched protocols to what a client cannot have asked for")
+    lines = switching_response(head, _HOP, _WEBSOCKET)
+    verdicts += [Verdict(line, "set", "stated by this hop") for line in lines[len(kept) :]]
+    return lines, ["both connections become a tunnel, if the client asked for it; else the answer is 502"]
 
 
 def notes(verdicts: list[Verdict]) -> list[Note]:
     """Verdicts as text. A secret's value is not shown."""
     return [
-        Note(name.decode("latin-1"), value.decode("latin-1"), verdict.outcome, verdict.rule)
+        Note(name.decode("latin-1"), _shown(value), verdict.outcome, verdict.rule)
         for verdict in verdicts
         for name, value in _safe([verdict.line])
     ]
+
+
+def plain(explanation: Explanation) -> list[str]:
+    """An explanation as aligned text, a field to a line however long it is."""
+    rows = [(note.verdict, f"{note.name}: {note.value}", note.rule) for note in explanation.notes]
+    width = max((len(field) for _, field, _ in rows if len(field) <= _WIDEST), default=0)
+    lines = [f"{verdict:<9}  {field:<{width}}  {rule}" for verdict, field, rule in rows]
+    lines += ["", *explanation.remarks] if rows else explanation.remarks
+    if explanation.sent:
+        lines += ["", "The next hop is sent:", "", *(f"  {line}" for line in explanation.sent.splitlines())]
+    return lines
 
 
 def demo_lines(url: str) -> list[str]:
@@ -129,13 +185,12 @@ def _safe(lines: Fields) -> Fields:
 
 def _shown(head: bytes) -> str:
     text = head.decode("latin-1").replace("\r\n", "\n").rstrip("\n")
-    return re.sub(r"[^\n\t -~\u00a0-\u00ff]", "?", text)
+    return re.sub(r"[^\n\t -~\u00a0-\u00ff]", "?", text)  # Latin-1 has control characters that terminals obey
 
 
-def _upgrade(head: RequestHead, framing: BodyFraming) -> bytes | None:
-    wanted = [value.strip().lower() for value in head.known.get(b"upgrade", ())]
-    asked = b"upgrade" in head.options and wanted == [_WEBSOCKET] and isinstance(framing, NoBody)
-    return _WEBSOCKET if asked else None
+def _upgrade(head: RequestHead) -> bytes | None:
+    asked = head.http_version >= b"1.1" and b"upgrade" in head.options
+    return _WEBSOCKET if asked and _WEBSOCKET in tokens(head.known.get(b"upgrade", ())) else None
 
 
 def _persistence(version: bytes, options: frozenset[bytes], side: str) -> str:
@@ -145,8 +200,14 @@ def _persistence(version: bytes, options: frozenset[bytes], side: str) -> str:
 
 
 def _named(framing: BodyFraming) -> str:
-    if isinstance(framing, NoBody):
-        return "none"
-    if isinstance(framing, FixedLength):
-        return f"{framing.length} bytes"
-    return "chunked" if isinstance(framing, Chunked) else "until close"
+    match framing:
+        case NoBody():
+            return "none"
+        case FixedLength(length):
+            return f"{length} bytes"
+        case Chunked():
+            return "chunked"
+        case UntilClose():
+            return "until close"
+        case _:
+            assert_never(framing)

@@ -199,17 +199,15 @@ class Worker:
             await client.write_answer(
                 answer, method=b"", date=self._facilities.http_date(), connection=b"close", outcome=outcome
             )
-            await client.linger()
+            client.must_linger = True
         except ProxyError:
             client.stream.abort()  # the client is gone: its request was refused all the same
         finally:
             self._facilities.report(outcome)
 
     async def _refuse(self, client: ClientConnection) -> None:
-        try:
-            await self._report_unread(client, LimitReached("too many connections"), time.monotonic())
-        finally:
-            client.stream.close()
+        await self._report_unread(client, LimitReached("too many connections"), time.monotonic())
+        await client.end()
 
 
 def _discard(_: Outcome) -> None:

@@ -31,7 +31,7 @@ class ClientConnection:
     """A client's connection, from its first byte to its last."""
 
     __slots__ = (
-        "_deadlines", "_served_one", "abandon", "draining", "hop", "limits", "peer", "reader", "stream", "timeouts",
+        "_deadlines", "_served_one", "abandon", "draining", "hop", "limits", "must_linger", "peer", "reader", "stream", "timeouts",
         "waits_for_request",
     )  # fmt: skip
 
@@ -46,6 +46,8 @@ class ClientConnection:
         self.limits = limits
         self.reader = HeadReader(limits, recognise=recognise)
         self.draining = False
+        #: Whether the client may still be sending, and would lose our answer to a reset if we just closed.
+        self.must_linger = False
         self.waits_for_request = False
         #: What the exchange under way does when the client's connection breaks.
         self.abandon: Callable[[], None] | None = None
@@ -67,7 +69,13 @@ class ClientConnection:
                     return
                 self._served_one = True
         finally:
-            self.stream.close()
+            await self.end()
+
+    async def end(self) -> None:
+        """Close the connection, gently where the client may still be sending."""
+        if self.must_linger and not self.stream.is_ended:
+            await self.stream.linger(self._deadlines.loop.time() + self.timeouts.linger_s, _LINGER_BYTES)
+        self.stream.close()
 
     async def _next_request(self) -> RequestHead | None:
         """The next request, or None: the client is done. Raises BadRequest, RequestTimeout."""
@@ -133,10 +141,6 @@ class ClientConnection:
             raise ClientGone("the client stopped reading", code="client_write_timeout") from exc
         except ConnectionEnded as exc:
             raise ClientGone("the client closed the connection") from exc
-
-    async def linger(self) -> None:
-        """Close, but let the client read what was just sent although it may still be sending."""
-        await self.stream.linger(self._deadlines.loop.time() + self.timeouts.linger_s, _LINGER_BYTES)
 
     def _lost(self) -> None:
         if self.abandon is not None:

@@ -230,6 +230,8 @@ class Exchange:
                     continue
             self._upstream = upstream
             outcome.reused = upstream.is_reused
+            if self._client.stream.is_ended:
+                raise ClientGone("the client closed the connection before the request was sent")
             return upstream
         raise AssertionError("an upstream has at least one origin")
 
@@ -250,6 +252,7 @@ class Exchange:
             timeouts=f.timeouts,
             limits=f.limits,
             loop=f.loop,
+            when_sent=upstream.await_head,
         )
         upstream.stream.write(request)
         upload.pass_on(arrived)
@@ -263,10 +266,10 @@ class Exchange:
         f, client = self._f, self._client
         patience_s = f.timeouts.response_head_s
         for _ in range(f.limits.interim_responses):
-            sending = self._upload is not None and not self._upload.sent_whole
-            # While the body is on its way, its own deadlines watch it; the upload starts this one at its end.
-            deadline = float("inf") if sending else self._loop.time() + patience_s
-            head = await upstream.read_head(self._head.method, deadline)
+            if self._upload is None or self._upload.sent_whole:
+                upstream.await_head(self._loop.time() + patience_s)
+            # Else the body is on its way, and its own deadlines watch it: the upload starts this one at its end.
+            head = await upstream.read_head(self._head.method)
             if head.status >= 200:
                 return head
             if head.status == 101:
@@ -329,9 +332,7 @@ class Exchange:
             await client.drain_writes()
         if stays_open:
             return True
-        if not request_sent:
-            await self._stop_upload()
-            await client.linger()
+        client.must_linger = not request_sent
         return False
 
     def _response_trailers(self, head: ResponseHead, body: IncomingBody, intent: Intent) -> Fields:
@@ -408,8 +409,7 @@ class Exchange:
             connection=connection or None,
             outcome=self._outcome,
         )
-        if not stays_open:
-            await client.linger()
+        client.must_linger = not stays_open
         return stays_open
 
     # -- details -------------------------------------------------------------------------------------------------

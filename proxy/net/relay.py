@@ -31,7 +31,18 @@ def write_all(stream: Stream, buffers: list[bytes]) -> None:
 class Upload:
     """Carries a request's body upstream. `error` says why it stopped short; the exchange decides what follows."""
 
-    __slots__ = ("_body", "_chunked", "_limits", "_loop", "_sink", "_timeouts", "_trailers", "error", "sent_whole")
+    __slots__ = (
+        "_body",
+        "_chunked",
+        "_limits",
+        "_loop",
+        "_sink",
+        "_timeouts",
+        "_trailers",
+        "_when_sent",
+        "error",
+        "sent_whole",
+    )
 
     def __init__(
         self,
@@ -43,6 +54,7 @@ class Upload:
         timeouts: Timeouts,
         limits: Limits,
         loop: asyncio.AbstractEventLoop,
+        when_sent: Callable[[float], None],
     ) -> None:
         self._body = body
         self._sink = sink
@@ -51,6 +63,7 @@ class Upload:
         self._timeouts = timeouts
         self._limits = limits
         self._loop = loop
+        self._when_sent = when_sent  # told by when a response is due
         self.sent_whole = False
         self.error: ProxyError | None = None
 
@@ -87,7 +100,7 @@ class Upload:
             write_all(self._sink, buffers)
         if self.sent_whole:
             # Only now can the upstream be expected to answer.
-            self._sink.postpone_reading(self._loop.time() + self._timeouts.response_head_s)
+            self._when_sent(self._loop.time() + self._timeouts.response_head_s)
 
     async def _drain(self) -> None:
         try:

@@ -19,13 +19,14 @@ from proxy.net.origin import Origin
 from proxy.net.stream import ConnectionEnded, Deadlines, Stream
 
 _NO_PROMISE: Final = KeepAlive()
+_NEVER: Final = float("inf")
 
 
 class UpstreamConnection:
     """A connection to an origin. `serial` counts the exchanges it has begun."""
 
     __slots__ = (
-        "_reader", "body", "framing", "open_since", "origin", "promise", "response_began", "serial", "stays_open",
+        "_head_deadline", "_reader", "body", "framing", "open_since", "origin", "promise", "response_began", "serial", "stays_open",
         "stream", "when_stirred",
     )  # fmt: skip
 
@@ -40,6 +41,7 @@ class UpstreamConnection:
         self.framing: BodyFraming = UntilClose()
         self.body: IncomingBody | None = None
         self.when_stirred: Callable[[], None] | None = None  # what the pool does if it stirs while idle
+        self._head_deadline = _NEVER
         self._reader = HeadReader(limits, recognise=recognise)
 
     def __repr__(self) -> str:
@@ -56,8 +58,14 @@ class UpstreamConnection:
         self.stays_open = False
         self.response_began = False
         self.body = None
+        self._head_deadline = _NEVER
 
-    async def read_head(self, method: bytes, deadline: float) -> ResponseHead:
+    def await_head(self, deadline: float) -> None:
+        """From now on, a response head is due by `deadline` (loop time); also for a read that is under way."""
+        self._head_deadline = deadline
+        self.stream.postpone_reading(deadline)
+
+    async def read_head(self, method: bytes) -> ResponseHead:
         """The next response head, interim or final; after a final one, `framing` and `body` are its body's.
 
         Raises BadResponse, UpstreamClosed, ResponseTimeout.
@@ -65,7 +73,7 @@ class UpstreamConnection:
         reader = self._reader
         while not reader.unread or (head := reader.response_head()) is None:
             try:
-                data = await self.stream.read(deadline)
+                data = await self.stream.read(self._head_deadline)
             except TimeoutError as exc:
                 raise ResponseTimeout(f"{self.origin} sent no response head in time") from exc
             except ConnectionEnded as exc:

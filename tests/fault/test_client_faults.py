@@ -76,8 +76,6 @@ async def test_a_head_that_does_not_arrive_in_time_is_a_408() -> None:
     async with running_proxy(1, timeouts={"request_head_s": 0.2}) as proxy, client(proxy.port) as peer:
         await peer.send(b"GET / HT")
         assert (await peer.head()).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-        assert proxy.outcomes == []  # it is logged when the connection is closed
-        await peer.rest()
         await proxy.outcomes.wait_for(1)
         assert proxy.outcomes[0].error == "request_timeout"
 
