@@ -31,8 +31,8 @@ class ClientConnection:
     """A client's connection, from its first byte to its last."""
 
     __slots__ = (
-        "_deadlines", "_served_one", "abandon", "draining", "hop", "limits", "must_linger", "peer", "reader", "stream", "timeouts",
-        "waits_for_request",
+        "_deadlines", "_served_one", "abandon", "draining", "hop", "limits", "must_linger", "peer", "reader",
+        "stream", "timeouts", "waits_for_request",
     )  # fmt: skip
 
     def __init__(

@@ -26,8 +26,8 @@ class UpstreamConnection:
     """A connection to an origin. `serial` counts the exchanges it has begun."""
 
     __slots__ = (
-        "_head_deadline", "_reader", "body", "framing", "open_since", "origin", "promise", "response_began", "serial", "stays_open",
-        "stream", "when_stirred",
+        "_head_deadline", "_reader", "body", "framing", "open_since", "origin", "promise", "response_began",
+        "serial", "stays_open", "stream", "when_stirred",
     )  # fmt: skip
 
     def __init__(self, origin: Origin, stream: Stream, limits: MessageLimits, now: float, *, recognise: bool) -> None:

@@ -120,11 +120,11 @@ def test_an_address_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPat
 
 
 def test_demo_serves_one_worker_and_says_what_to_try(served: list[tuple[Config, dict[str, Any]]]) -> None:
-    result = onehop("demo", "--listen", "127.0.0.1:0", "--access-log", "off", ONEHOP_UPSTREAM="http://elsewhere")
+    result = onehop("demo", "--listen", "127.0.0.1:0", "--access-log", "off", ONEHOP_READER="x")
     assert result.exit_code == 7
     [(config, how)] = served
     assert (config.listen, config.workers, config.access_log) == (["127.0.0.1:0"], 1, "off")
-    assert list(config.upstreams) == ["demo"], "whatever else is configured, the demo service is what is served"
+    assert list(config.upstreams) == ["demo"], "whatever the environment says, the demo service is what is served"
     assert config.routes["demo"].upstream == "demo"
     assert how["demo"] is True
     assert any("http://127.0.0.1:5/hop" in line for line in how["banner_lines"]("http://127.0.0.1:5"))
@@ -171,6 +171,7 @@ def test_check_prints_each_effective_value_with_its_source() -> None:
     assert "pool.idle_per_origin = 256  # default" in lines
     assert f'listen = [":8080"]  # {file}:2' in lines
     assert f"routes.tenants.request_fields.put.X-Tier = •••  # {file}:21" in lines
+    assert f'routes.tenants.request_fields.remove = ["X-Debug"]  # {file}:22' in lines
 
 
 def test_check_prints_the_schema_even_where_there_is_no_configuration() -> None:

@@ -59,7 +59,7 @@ def test_a_wrong_type_does_not_hide_a_broken_rule() -> None:
 
 def test_a_problem_is_not_told_a_second_time_as_its_consequence() -> None:
     # Without the upstream that is wrong there is none, and no route leads to it: neither was the mistake.
-    loaded = load(None, {}, {}, ["upstreams.app.urls=[1]", "routes.r.upstream=app"])
+    loaded = load(None, {}, {}, ["upstreams.app.urls=[1]", "upstreams.app.host=h", "routes.r.upstream=app"])
     assert [problem.key for problem in loaded.problems] == ["upstreams.app.urls"]
 
 

@@ -198,6 +198,7 @@ def test_plain_text_is_aligned_and_never_folded() -> None:
         f"kept       X-Long: {long}  end-to-end",
         f"  X-Long: {long}",
     ]
+    assert "kept       A: 1" + " " * 30 not in "\n".join(lines), "one long field does not push the rules off the screen"
     columns = {line.index(rule) for line in lines for rule in ("made anew for", "stated by this hop") if rule in line}
     assert len(columns) == 1
 
