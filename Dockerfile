@@ -25,11 +25,12 @@ COPY config/onehop.toml /etc/onehop/onehop.toml
 # No bytecode is written: the root file system may be read-only.
 ENV PATH=/opt/onehop/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1
+    PYTHONUNBUFFERED=1 \
+    ONEHOP_CONFIG=/etc/onehop/onehop.toml
 # A number, so that Kubernetes can see that it is not root; no account of the base image has it.
 USER 10001:10001
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["onehop", "health"]
 ENTRYPOINT ["onehop"]
-CMD ["run", "--config", "/etc/onehop/onehop.toml"]
+CMD ["run"]

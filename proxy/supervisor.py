@@ -137,8 +137,11 @@ class Supervisor:
                 slot.started = now
 
     def _fork(self, slot: _Slot) -> int:
+        # A signal between the fork and the worker's own handling would meet the parent's handler there, and be lost.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             return pid
         self._be_worker(slot)
 
@@ -148,6 +151,7 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             for fd in (self._alive_write, self._wake_read, self._wake_write):
                 os.close(fd)
             for other in self._slots:

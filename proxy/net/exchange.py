@@ -122,11 +122,10 @@ class Exchange:
     async def _forward(self) -> bool:
         head, client, f = self._head, self._client, self._f
         # 1. Read the semantics first: all of it may stand in fields that are about to be stripped.
-        intent, route, target = self._understand()
-        body = self._body
-        assert body is not None
-        if intent.max_forwards is not None and intent.max_forwards < 0:
+        understood = self._understand()
+        if understood is None:
             return await self._answer_here()
+        intent, route, target = understood
         # 2. Strip, then state.
         if f.observe is not None:
             f.observe(head, client, intent)
@@ -140,8 +139,8 @@ class Exchange:
             return await self._tunnel(response, intent, upstream)
         return await self._relay_response(response, intent, upstream, route)
 
-    def _understand(self) -> tuple[Intent, Route, RequestTarget]:
-        """What the request asks for. Raises BadRequest, NoRoute, LoopDetected."""
+    def _understand(self) -> tuple[Intent, Route, RequestTarget] | None:
+        """What the request asks for, and where; None where it ends here. Raises BadRequest, NoRoute, LoopDetected."""
         head, client, f, outcome = self._head, self._client, self._f, self._outcome
         index = head.known
         outcome.method, outcome.target, outcome.http_version = head.method, head.target, head.http_version
@@ -158,6 +157,8 @@ class Exchange:
         hops_left = max_forwards(head)
         if b"via" in index and client.hop.pseudonym in _pseudonyms(index[b"via"]):
             raise LoopDetected("this request has been through this proxy before")
+        if hops_left == 0:
+            return None
         route = f.routes.match(target.authority, target.path)
         if route is None:
             raise NoRoute("no route for this host and path")

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from proxy.config import RouteConfig, UpstreamConfig
 from tests.support.peers import OK, Peer, ScriptedUpstream, answering, client, fields_of
 from tests.support.proxies import running_proxy
 
@@ -169,6 +170,18 @@ async def test_more_clients_than_the_limit_are_told_so() -> None:
             head, _ = await second.response()
             assert head.startswith(b"HTTP/1.1 503 ")
             assert "error=connection_limit_reached" in fields_of(head)["proxy-status"][0]
+
+
+async def test_options_that_end_here_need_no_route() -> None:
+    async with (
+        running_proxy(
+            upstreams={"a": UpstreamConfig(urls=["http://127.0.0.1:1"])},
+            routes={"a": RouteConfig(upstream="a", host="known.example")},
+        ) as proxy,
+        client(proxy.port) as peer,
+    ):
+        await peer.send(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\n\r\n")
+        assert (await peer.head()).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
 async def test_options_and_trace_obey_max_forwards() -> None:
