@@ -32,13 +32,13 @@ coverage: $(VENV)/.installed-test  ## run all tests and report branch coverage
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-bench: $(VENV)/.installed-test  ## the same load over onehop and its peers
+bench: $(VENV)/.installed-peers  ## the same load over onehop and its peers
 	$(BIN)/python -m benchmarks.load $(ARGS)
 
 fuzz: $(VENV)/.installed-test  ## feed the readers hostile bytes
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
-conformance: $(VENV)/.installed-test  ## check a running proxy against the RFCs
+conformance: $(VENV)/.installed-peers  ## raw bytes over onehop and its peers: who keeps the RFCs
 	$(BIN)/python -m tests.conformance $(ARGS)
 
 image:  ## build the container image with docker, podman or buildah
@@ -59,6 +59,10 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-peers: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,peers]'
+	@touch $(VENV)/.installed $(VENV)/.installed-test $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

@@ -84,6 +84,10 @@ def screen_response(head: ResponseHead, limits: MessageLimits) -> None:
     """Refuse a response whose framing contradicts itself, or that is over a limit."""
     index = head.known
     _screen_size(head.fields, index, limits, BadResponse)
+    lengths = index.get(b"content-length")
+    if lengths and not _PLAIN_LENGTH.fullmatch(lengths[0]):
+        # h11 takes 20 digits: over 64 bits, the client would read another length out of them than we do.
+        raise BadResponse("Content-Length is too large")
     if b"transfer-encoding" in index:
         if b"content-length" in index:
             raise BadResponse("both Transfer-Encoding and Content-Length")
