@@ -26,6 +26,17 @@ async def test_it_says_where_it_listens_what_it_serves_and_how_to_stop() -> None
         assert len(proxy.worker_pids()) == 2
 
 
+async def test_a_listen_address_without_a_host_is_every_interface() -> None:
+    async with onehop("run", "--listen", ":0", "--upstream", "http://127.0.0.1:1", "--workers", "2") as proxy:
+        assert proxy.banner[0] == f"onehop listens on http://0.0.0.0:{proxy.port}"
+        reached = [line for line in proxy.banner if "listens on" in line]
+        for host in ["127.0.0.1", "::1"][: len(reached)]:
+            reader, writer = await asyncio.open_connection(host, proxy.port)
+            writer.write(b"OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
+            writer.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_lets_what_is_under_way_finish_and_exits_0(number: signal.Signals) -> None:
     arrived, go_on = asyncio.Event(), asyncio.Event()
