@@ -31,5 +31,6 @@ def keep_alive(values: Iterable[bytes]) -> KeepAlive:
     found: dict[bytes, int] = {}
     for member in members(values):
         if parameter := _PARAMETER.fullmatch(member):
-            found[parameter[1].lower()] = int(parameter[2])
+            name, number = parameter[1].lower(), int(parameter[2])
+            found[name] = min(number, found.get(name, number))  # said twice, the sooner end is the safer
     return KeepAlive(found.get(b"timeout"), found.get(b"max"))

@@ -40,9 +40,9 @@ class IdleConnections(Generic[C]):
         return surplus
 
     def take(self, origin: Origin, now: float, newest_since: float = 0.0) -> C | None:
-        """Hand out the newest connection that has not expired and went idle after `newest_since`, if there is one.
+        """Hand out the newest connection, if it has not expired and went idle after `newest_since`.
 
-        Older ones stay where they are: `expire` finds them.
+        Only the newest is looked at, so this costs the same however many there are: `expire` finds the others.
         """
         entries = self._entries.get(origin)
         if not entries:

@@ -41,6 +41,8 @@ KEEP_ALIVE = [
     ([],                                      None,    None),
     ([b""],                                   None,    None),
     ([b"timeout=5"],                          5,       None),
+    ([b"timeout=5, timeout=60"],              5,       None),
+    ([b"timeout=60", b"timeout=5"],           5,       None),
     ([b"max=100"],                            None,    100),
     ([b"timeout=5, max=100"],                 5,       100),
     ([b"max=0", b"timeout=0"],                0,       0),
