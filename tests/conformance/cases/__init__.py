@@ -1,0 +1,37 @@
+"""The table: every case, by theme."""
+
+import importlib
+from dataclasses import replace
+
+from tests.conformance.steps import Case
+
+#: Module and heading, in the order in which they are reported.
+GROUPS = {
+    "requests": "Hop-by-hop fields of requests",
+    "responses": "Hop-by-hop fields of responses, interim ones too",
+    "trailers": "Trailers",
+    "upgrade": "Upgrades and tunnels",
+    "interim": "Interim responses and expectations",
+    "persistence": "Persistence and reuse",
+    "request_framing": "Framing of requests",
+    "request_syntax": "Syntax of requests",
+    "response_framing": "Framing of responses",
+    "targets": "Targets, methods, Max-Forwards",
+    "forwarding": "Via, Date, X-Forwarded-*, loops",
+    "early": "Early answers and uploads",
+    "limits": "Limits",
+}
+
+
+def _load() -> list[Case]:
+    found = [
+        replace(case, group=heading)
+        for module, heading in GROUPS.items()
+        for case in importlib.import_module(f"tests.conformance.cases.{module}").CASES
+    ]
+    ids = [case.id for case in found]
+    assert len(ids) == len(set(ids)), f"used twice: {sorted({i for i in ids if ids.count(i) > 1})}"
+    return found
+
+
+CASES = _load()

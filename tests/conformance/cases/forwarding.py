@@ -1,0 +1,135 @@
+"""What this hop states of itself and of the client: Via, Date, X-Forwarded-*, and loops."""
+
+from tests.conformance.judge import (
+    closed,
+    either,
+    every,
+    got,
+    got_like,
+    got_whole,
+    interim_lacks,
+    refused,
+    requests,
+    sent,
+    sent_first,
+    sent_lacks,
+    sent_like,
+    sent_nowhere,
+    status,
+)
+from tests.conformance.play import Record
+from tests.conformance.steps import Case, Learn, Level, Response, Verdict
+
+_VIA, _DATE = "RFC 9110 §7.6.3", "RFC 9110 §6.6.1"
+_GET = "GET / HTTP/1.1|Host: h||"
+_IMF = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
+
+
+def _get(fields: str) -> str:
+    return f"GET / HTTP/1.1|Host: h|{fields}||"
+
+
+def _loop(record: Record) -> str:
+    """A request that has been through this very proxy, as its own Via told the upstream."""
+    via = record.requests[0].values("via") if record.requests else []
+    return f"GET / HTTP/1.1|Host: h|Via: {', '.join(via) or 'none'}||"
+
+
+def _loop_among_others(record: Record) -> str:
+    via = record.requests[0].values("via") if record.requests else []
+    return f"GET / HTTP/1.1|Host: h|Via: 1.0 first, {', '.join(via) or 'none'} (a comment)|Via: 1.1 last||"
+
+
+_FORGED = [
+    # name, the lines a client made up
+    ("x-forwarded-for", "X-Forwarded-For: 6.6.6.6"),
+    ("x-forwarded-for-twice", "X-Forwarded-For: 6.6.6.6|X-Forwarded-For: 6.6.6.7"),
+    ("x-forwarded-host", "X-Forwarded-Host: 6.6.6.6"),
+    ("x-forwarded-proto", "X-Forwarded-Proto: 6.6.6.6"),
+    ("forwarded", "Forwarded: for=6.6.6.6"),
+    ("x-real-ip", "X-Real-IP: 6.6.6.6"),
+    ("x-forwarded-port", "X-Forwarded-Port: 6.6.6.6"),
+    ("x-forwarded-prefix", "X-Forwarded-Prefix: /6.6.6.6"),
+    ("underscore-for", "X_Forwarded_For: 6.6.6.6"),
+    ("underscore-mixed", "X-Forwarded_For: 6.6.6.6"),
+    ("underscore-host", "X_Forwarded_Host: 6.6.6.6"),
+    ("underscore-real-ip", "X_Real_IP: 6.6.6.6"),
+    ("nominated", "Connection: X-Forwarded-For|X-Forwarded-For: 6.6.6.6"),
+]
+
+CASES = [
+    Case("via-request", "a request carries this hop's Via", _VIA, Level.GOOD, _GET, (sent_like("Via", r"1\.1 \S+.*"),)),
+    Case("via-request-1.0", "Via names the version in which the request came", _VIA, Level.GOOD,
+         "GET / HTTP/1.0|Host: h||", (sent_like("Via", r"1\.0 \S+.*"),)),
+    Case("via-request-chain", "an older Via stays, before this hop's", _VIA, Level.GOOD, _get("Via: 1.0 older"),
+         (status(200), sent_first("Via", "1.0 older"))),
+    Case("via-response", "a response carries this hop's Via", _VIA, Level.GOOD, _GET, (got_like("Via", r"1\.1 \S+.*"),)),
+    Case("via-response-1.0", "Via names the version in which the response came", _VIA, Level.GOOD, _GET,
+         (got_like("Via", r"1\.0 \S+.*"),), ("HTTP/1.0 200 OK|Content-Length: 2||ok",)),
+    Case("loop", "a request that has been through this proxy is refused", _VIA, Level.GOOD,
+         (_GET, Response(), Learn(_loop), Response()), (status(508, at=1), requests(1)), setting="looping"),
+    Case("loop-among-others", "also where other hops lie between, and Via is spread over lines", _VIA, Level.GOOD,
+         (_GET, Response(), Learn(_loop_among_others), Response()), (status(508, at=1), requests(1)),
+         setting="looping"),
+    Case("no-loop", "a Via of others is no loop", _VIA, Level.GOOD, _get("Via: 1.1 other, 1.0 fred (onehop)"),
+         (status(200), requests(1))),
+    # -- Date
+    Case("date-added", "a response without Date gets one", _DATE, Level.MUST, _GET, (got_like("Date", _IMF),)),
+    Case("date-kept", "the origin's Date stays", _DATE, Level.GOOD, _GET,
+         (got("Date", "Thu, 01 Jan 2015 00:00:00 GMT"),),
+         ("HTTP/1.1 200 OK|Date: Thu, 01 Jan 2015 00:00:00 GMT|Content-Length: 2||ok",)),
+    Case("date-304", "so does a 304", _DATE, Level.MUST, _GET, (status(304), got_like("Date", _IMF)),
+         ("HTTP/1.1 304 Not Modified||",)),
+    Case("date-not-in-1xx", "a 103 is not dated", _DATE, Level.GOOD, _GET, (status(200), interim_lacks("Date")),
+         ("HTTP/1.1 103 Early Hints|Link: </a>||HTTP/1.1 200 OK|Content-Length: 2||ok",)),
+    # -- who the client is
+    Case("forwarded-for", "the client's address is stated", "RFC 7239 §5.2", Level.GOOD, _GET,
+         (sent_like("X-Forwarded-For", r"127\.0\.0\.1"),)),
+    Case("forwarded-host-proto", "so are host and scheme", "RFC 7239 §5.3", Level.GOOD, _GET,
+         (sent_like("X-Forwarded-Host", "h"), sent_like("X-Forwarded-Proto", "http"))),
+    *(
+        Case(f"forged-{name}", f"`{lines.replace('|', ', ')}` from an untrusted client does not reach the upstream",
+             "CVE-2022-31813" if name == "nominated" else "RFC 7239 §8.1", Level.GOOD, _get(lines),
+             (status(200), sent_nowhere("6.6.6.6")))
+        for name, lines in _FORGED
+    ),
+    Case("forwarded-for-one-line", "one X-Forwarded-For, whatever the client said", "CVE-2022-31813", Level.GOOD,
+         (_get("Connection: X-Forwarded-For|X-Forwarded-For: 6.6.6.6|x-forwarded-for: 6.6.6.7"), Verdict()),
+         (either(sent("X-Forwarded-For", "127.0.0.1"), refused()),), promise=(status(200),)),
+    Case("forwarded-all-nominated", "all that this hop states, nominated at once, is stated all the same",
+         "CVE-2024-45410", Level.GOOD,
+         (_get("Connection: Host, Via, X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto, X-Request-Id"), Verdict()),
+         (either(every(sent("Host", "h"), sent("X-Forwarded-For", "127.0.0.1"), sent("X-Forwarded-Host", "h"),
+                       sent("X-Forwarded-Proto", "http")), refused()),), promise=(status(200), sent_like("X-Request-Id", ".+"), sent_like("Via", ".+"))),
+    # -- trust
+    Case("trusted-chain", "a trusted peer's chain is extended", "RFC 7239 §7.4", Level.GOOD,
+         _get("X-Forwarded-For: 1.2.3.4"), (sent("X-Forwarded-For", "1.2.3.4, 127.0.0.1"),), setting="trusting"),
+    Case("trusted-chain-nominated", "also where it nominates it", "CVE-2022-31813", Level.GOOD,
+         _get("Connection: X-Forwarded-For|X-Forwarded-For: 1.2.3.4"),
+         (sent("X-Forwarded-For", "1.2.3.4, 127.0.0.1"),), setting="trusting"),
+    Case("trusted-chain-lines", "several lines become one", "RFC 9110 §5.2", Level.GOOD,
+         _get("X-Forwarded-For: 1.2.3.4|X-Forwarded-For: 5.6.7.8"),
+         (sent("X-Forwarded-For", "1.2.3.4, 5.6.7.8, 127.0.0.1"),), setting="trusting"),
+    Case("trusted-host-proto", "a trusted peer's host, scheme and request id are believed", "RFC 7239 §5.4", Level.GOOD,
+         _get("X-Forwarded-Host: a.example|X-Forwarded-Proto: https|X-Request-Id: abc-1"),
+         (sent("X-Forwarded-Host", "a.example"), sent("X-Forwarded-Proto", "https"), sent("X-Request-Id", "abc-1")),
+         setting="trusting"),
+    Case("trusted-underscores", "its `_` spellings are not: nobody's proxy writes them", "RFC 7239 §8.1", Level.GOOD,
+         _get("X_Forwarded_For: 6.6.6.6"), (status(200), sent_nowhere("6.6.6.6")), setting="trusting"),
+    # -- the route's rules
+    Case("rule-not-nominated-away", "a field that the route sets cannot be nominated away", "CVE-2021-32813", Level.GOOD,
+         "GET /ruled HTTP/1.1|Host: h|Connection: X-Auth-User|X-Auth-User: root||", (sent("X-Auth-User", "a"),),
+         setting="ruled"),
+    Case("rule-wins", "a field that the route sets replaces the client's", "CVE-2021-32813", Level.GOOD,
+         "GET /ruled HTTP/1.1|Host: h|X-Auth-User: root|x-auth-user: root||", (sent("X-Auth-User", "a"),),
+         setting="ruled"),
+    # -- errors that are ours
+    Case("error-explains", "an error of our own says so, and its connection closes where it must", "RFC 9209 §2",
+         Level.GOOD, "GET / HTTP/1.1|Host: h|Host: h||",
+         (either(refused(400), closed()), every(got_like("Proxy-Status", r".+; error=.+"), got_like("Date", _IMF)),
+          got_whole()),
+         setting="ruled"),
+    Case("request-id-fresh", "an untrusted client's request id is replaced", "RFC 9110 §17.1", Level.GOOD,
+         _get("X-Request-Id: forged"), (sent_like("X-Request-Id", "(?!forged).+"), sent_lacks("X-None")),
+         setting="ruled"),
+]  # fmt: skip

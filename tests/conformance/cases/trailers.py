@@ -1,0 +1,152 @@
+"""Trailer sections, in both directions (RFC 9110 §6.5, RFC 9112 §7.1)."""
+
+from tests.conformance.judge import (
+    either,
+    every,
+    got_body,
+    got_framing,
+    got_lacks,
+    got_like,
+    got_no_trailer,
+    got_trailers,
+    got_trailers_lack,
+    nowhere,
+    refused,
+    sent_body,
+    sent_lacks,
+    sent_like,
+    sent_no_trailer,
+    sent_nowhere,
+    sent_trailers,
+    sent_trailers_lack,
+    status,
+)
+from tests.conformance.steps import Case, Check, Level, Slowly, Step, Verdict
+
+_TRAILERS, _CONNECTION = "RFC 9110 §6.5.1", "RFC 9110 §7.6.1"
+
+
+def _post(head: str, trailers: str) -> str:
+    return f"POST / HTTP/1.1|Host: h|{head}Transfer-Encoding: chunked||3|abc|0|{trailers}||"
+
+
+def _get(te: bool) -> str:
+    return f"GET / HTTP/1.1|Host: h|{'TE: trailers|Connection: TE|' if te else ''}|"
+
+
+def _answer(head: str, trailers: str) -> str:
+    return f"HTTP/1.1 200 OK|{head}Transfer-Encoding: chunked||3|abc|0|{trailers}||"
+
+
+def _request(
+    name: str,
+    title: str,
+    head: str,
+    trailers: str,
+    *expect: Check,
+    level: Level = Level.MUST,
+    reference: str = _TRAILERS,
+    promise: tuple[Check, ...] = (),
+) -> Case:
+    expect = (status(200), sent_body(b"abc"), *expect)
+    return Case(f"request-trailer-{name}", title, reference, level, _post(head, trailers), expect, promise=promise)
+
+
+def _response(
+    name: str,
+    title: str,
+    head: str,
+    trailers: str,
+    *expect: Check,
+    level: Level = Level.MUST,
+    reference: str = _TRAILERS,
+    te: bool = True,
+) -> Case:
+    expect = (status(200), got_body(b"abc"), *expect)
+    return Case(f"response-trailer-{name}", title, reference, level, _get(te), expect, (_answer(head, trailers),))
+
+
+# What a trailer section must not say: it would frame, route, authenticate or speak for somebody (RFC 9110 §6.5.1).
+_FORBIDDEN_UP = [
+    "Content-Length: 71", "Transfer-Encoding: forged", "Host: forged", "Connection: forged", "Authorization: forged",
+    "Cookie: forged", "X-Forwarded-For: forged", "X_Forwarded_For: forged", "X-Forwarded-Host: forged",
+    "X-Forwarded-Proto: forged", "X-Real-IP: forged", "Forwarded: for=forged", "Content-Type: forged",
+    "Content-Encoding: forged", "Expect: forged", "Max-Forwards: 71", "Range: forged", "Via: 1.1 forged",
+    "Cache-Control: forged", "Trailer: forged", "Proxy-Authorization: forged", "If-None-Match: forged",
+]  # fmt: skip
+_FORBIDDEN_DOWN = [
+    "Content-Length: 71", "Transfer-Encoding: forged", "Connection: forged", "Set-Cookie: forged",
+    "WWW-Authenticate: forged", "Proxy-Authenticate: forged", "Location: forged", "Content-Type: forged",
+    "Content-Encoding: forged", "Content-Range: forged", "Cache-Control: forged", "Age: 71", "Date: forged",
+    "Vary: forged", "Via: 1.1 forged", "Retry-After: 71", "Trailer: forged",
+]  # fmt: skip
+_FRAMING = {"content-length", "transfer-encoding", "host"}
+_STANDARD = ("Keep-Alive", "Proxy-Connection", "TE", "Upgrade")
+_STANDARD_LINES = "Keep-Alive: timeout=5|Proxy-Connection: close|TE: gzip|Upgrade: h2c"
+
+
+def _forbidden_up(line: str) -> Case:
+    name, _, value = line.partition(": ")
+    script: tuple[Step, ...] = (_post("", f"{line}|X-U: w"), Verdict())
+    dropped = every(status(200), sent_body(b"abc"), sent_trailers_lack(name), sent_nowhere(f"{name}', '{value}"))
+    level = Level.MUST if name.lower() in _FRAMING else Level.GOOD
+    title = f"a request trailer {name} goes no further"
+    return Case(f"request-trailer-{name.lower()}", title, _TRAILERS, level, script, (either(dropped, refused()),))
+
+
+def _forbidden_down(line: str) -> Case:
+    name, _, value = line.partition(": ")
+    dropped = every(status(200), got_body(b"abc"), got_trailers_lack(name), nowhere(f"{name}', '{value}"))
+    level = Level.MUST if name.lower() in _FRAMING else Level.GOOD
+    title = f"a response trailer {name} goes no further"
+    answer = _answer("", f"{line}|X-U: w")
+    expect = (either(dropped, status(502)),)
+    return Case(f"response-trailer-{name.lower()}", title, _TRAILERS, level, _get(True), expect, (answer,))
+
+
+CASES = [
+    _request("nominated", "a nominated request trailer is dropped", "Connection: X-T|", "X-T: v",
+             sent_no_trailer("X-T"), reference=_CONNECTION),
+    _request("nominated-case", "whatever its spelling", "Connection: close, x-t|", "X-T: v", sent_no_trailer("X-T"),
+             reference=_CONNECTION),
+    _request("nominated-second-line", "also by a second Connection line", "Connection: |Connection: X-T|", "X-T: v",
+             sent_no_trailer("X-T"), reference=_CONNECTION),
+    _request("nominated-announced", "a nominated trailer is not announced", "Connection: X-T|Trailer: X-T|", "X-T: v",
+             sent_no_trailer("X-T"), sent_lacks("Trailer"), level=Level.GOOD),
+    _request("standard", "names of the standard set are dropped from trailers", "", _STANDARD_LINES,
+             sent_no_trailer(*_STANDARD), level=Level.SHOULD, reference=_CONNECTION),
+    _request("not-merged", "a trailer does not become a header field", "", "X-T: v", sent_lacks("X-T")),
+    _request("kept", "an ordinary request trailer goes on where the body stays chunked", "", "X-T: v",
+             sent_trailers("x-t"), level=Level.GOOD),
+    _request("announced", "its announcement goes on, made anew", "Trailer: X-T, Content-Length|", "X-T: v",
+             sent_like("Trailer", "(?i)x-t"), sent_trailers("x-t"), level=Level.GOOD),
+    _request("several", "order and duplicates of trailers are kept", "", "X-T: 1|X-U: 2|X-T: 3",
+             sent_trailers("x-t", "x-u", "x-t"), level=Level.GOOD),
+    *(_forbidden_up(line) for line in _FORBIDDEN_UP),
+    Case("request-trailer-bytewise", "a chunked body with trailers, one byte per segment", "RFC 9112 §7.1", Level.MUST,
+         (Slowly(_post("", "X-T: v|X-U: w")), Verdict()), (status(200), sent_body(b"abc"), sent_lacks("X-T"))),
+    # -- responses
+    _response("nominated", "a nominated response trailer is dropped", "Connection: X-T|", "X-T: v",
+              got_no_trailer("X-T"), reference=_CONNECTION),
+    _response("nominated-case", "whatever its spelling", "Connection: keep-alive, x-t|", "X-T: v",
+              got_no_trailer("X-T"), reference=_CONNECTION),
+    _response("nominated-second-line", "also by a second Connection line", "Connection: |Connection: X-T|", "X-T: v",
+              got_no_trailer("X-T"), reference=_CONNECTION),
+    _response("standard", "names of the standard set are dropped from trailers", "", _STANDARD_LINES,
+              got_no_trailer(*_STANDARD), level=Level.SHOULD, reference=_CONNECTION),
+    _response("not-merged", "a trailer does not become a header field", "", "X-T: v", got_lacks("X-T")),
+    _response("kept", "an ordinary response trailer goes on to a client that says TE: trailers", "", "X-T: v",
+              got_trailers("x-t"), level=Level.GOOD),
+    _response("announced", "its announcement goes on, made anew", "Trailer: X-T, Set-Cookie|", "X-T: v",
+              got_like("Trailer", "(?i)x-t"), got_trailers("x-t"), level=Level.GOOD),
+    _response("unasked", "a client that does not say TE: trailers gets none", "Trailer: X-T|", "X-T: v",
+              got_no_trailer("X-T", "Trailer"), level=Level.GOOD, te=False),
+    *(_forbidden_down(line) for line in _FORBIDDEN_DOWN),
+    Case("response-trailer-to-1.0", "an HTTP/1.0 client gets neither chunks nor trailers", "RFC 9112 §6.1",
+         Level.MUST, "GET / HTTP/1.0|Host: h|TE: trailers||",
+         (status(200), got_body(b"abc"), got_framing("close", "length"), got_no_trailer("X-T")),
+         (_answer("Trailer: X-T|", "X-T: v"),)),
+    Case("response-trailer-bytewise", "a chunked response with trailers, one byte per segment", "RFC 9112 §7.1",
+         Level.MUST, _get(True), (status(200), got_body(b"abc"), got_lacks("X-T")),
+         ((Slowly(_answer("", "X-T: v|X-U: w")),),)),
+]  # fmt: skip

@@ -1,0 +1,77 @@
+"""The conformance cases over onehop: a worker in the test's loop, with either reader.
+
+All cases of a reader run together, a few at a time, before the first is judged: alone, each would mostly wait.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from proxy.config import Config, FieldRulesConfig, RouteConfig, UpstreamConfig
+from proxy.net.settings import Timeouts
+from proxy.supervisor import bind
+from proxy.worker import Worker
+from tests.conformance.cases import CASES
+from tests.conformance.lanes import Result, run_cases
+from tests.conftest import READERS
+from tests.support.peers import PATIENCE_S
+
+_LANES = 16
+_SETTINGS = {
+    "plain": {},
+    "looping": {},
+    "trusting": {"trusted_networks": ["127.0.0.0/8"]},
+    "ruled": {},
+}
+
+
+@pytest.fixture(scope="module", params=READERS)
+def results(request: pytest.FixtureRequest) -> dict[str, Result]:
+    """What became of the cases that were selected, by id."""
+    wanted = {
+        item.callspec.params["case_id"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == request.path
+    }
+    reader = str(request.param)
+
+    @asynccontextmanager
+    async def launch(upstream_port: int, setting: str) -> AsyncIterator[int]:
+        config = Config(
+            listen=["127.0.0.1:0"],
+            workers=1,
+            reader=reader,
+            access_log="off",
+            timeouts=Timeouts(linger_s=0.2, drain_s=1.0, continue_s=0.5),
+            upstreams={"default": UpstreamConfig(urls=[f"http://127.0.0.1:{upstream_port}"])},
+            routes={
+                "default": RouteConfig(upstream="default"),
+                "ruled": RouteConfig(
+                    upstream="default", path="/ruled", request_fields=FieldRulesConfig(put={"X-Auth-User": "a"})
+                ),
+            },
+            **_SETTINGS[setting],
+        )
+        sockets = bind(config, 1)[0].sockets
+        worker = Worker(config, sockets, "onehop-test")
+        await worker.start()
+        try:
+            yield sockets[0].getsockname()[1]
+        finally:
+            worker.drain()
+            async with asyncio.timeout(PATIENCE_S):
+                await worker.run_until_drained()
+            for listening in sockets:
+                listening.close()
+
+    cases = [case for case in CASES if case.id in wanted]
+    return asyncio.run(run_cases(cases, launch, promised=True, lanes=_LANES))
+
+
+@pytest.mark.timeout(120)  # the first of a reader runs them all
+@pytest.mark.parametrize("case_id", [case.id for case in CASES])
+def test_conforms(results: dict[str, Result], case_id: str) -> None:
+    result = results[case_id]
+    assert not result.faults, f"{result.case.title} ({result.case.reference}): " + "; ".join(result.faults)

@@ -1,0 +1,236 @@
+"""A second, strict reader of HTTP/1.1: what a hop said, decoded without any forgiveness (RFC 9112).
+
+Shares no code with the proxy under test. Whatever two recipients could read in two ways is `Malformed` here.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]")
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?")  # some omit the SP
+_FIELD = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+_HEAD_END = re.compile(rb"\n\r?\n")  # also what is no proper end: it must not pass for a head that never ends
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;[\t\x20-\x7e\x80-\xff]*)?[ \t]*")
+
+
+class Malformed(Exception):
+    """Bytes that no strict recipient accepts."""
+
+
+class Cut(Exception):
+    """The connection ended within a message."""
+
+
+Lines = list[tuple[str, str]]
+
+
+@dataclass
+class Message:
+    """One request or response, as far as it has arrived."""
+
+    start: str
+    fields: Lines
+    connection: int = 0
+    framing: str = "none"  # none, length, chunked, close
+    body: bytes = b""
+    trailers: Lines = field(default_factory=list)
+    extensions: int = 0  # bytes of chunk extensions
+    complete: bool = False
+    interims: list["Message"] = field(default_factory=list)
+
+    @property
+    def status(self) -> int:
+        """A response's status."""
+        return int(self.start.split(" ")[1])
+
+    @property
+    def version(self) -> str:
+        """The sender's version, `1.1` say."""
+        return (self.start.split(" ")[0] if self.start.startswith("HTTP/") else self.start.split(" ")[2])[5:]
+
+    def values(self, name: str) -> list[str]:
+        """The values of every line of that name."""
+        return [value for key, value in self.fields if key.lower() == name.lower()]
+
+    def options(self) -> set[str]:
+        """The members of `Connection`, in lower case."""
+        return {member.strip().lower() for value in self.values("connection") for member in value.split(",")} - {""}
+
+
+class Wire:
+    """One end of a connection: what has arrived and is not yet read, and how the connection ended."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self.writer = writer
+        self.unread = bytearray()
+        self.ended = ""  # "closed", "reset"
+
+    async def more(self) -> bool:
+        """Wait for bytes; whether there were any."""
+        if self.ended:
+            return False
+        try:
+            data = await self._reader.read(65536)
+        except ConnectionError:
+            self.ended = "reset"
+            return False
+        if not data:
+            self.ended = "closed"
+        self.unread += data
+        return bool(data)
+
+    async def take(self, count: int) -> bytes:
+        """Exactly `count` bytes."""
+        while len(self.unread) < count:
+            if not await self.more():
+                raise Cut
+        return self._pop(count)
+
+    async def line(self) -> bytes:
+        """One line, which must end with CRLF, without it."""
+        while (end := self.unread.find(b"\n")) < 0:
+            if not await self.more():
+                raise Cut
+        line = self._pop(end + 1)
+        if not line.endswith(b"\r\n"):
+            raise Malformed(f"line ends with a bare LF: {line[-40:]!r}")
+        return line[:-2]
+
+    async def head(self) -> bytes | None:
+        """One head with its blank line, None where the connection has ended instead."""
+        while (end := _HEAD_END.search(self.unread)) is None:
+            if not await self.more():
+                if self.unread:
+                    raise Cut
+                return None
+        return self._pop(end.end())
+
+    def _pop(self, count: int) -> bytes:
+        taken = bytes(self.unread[:count])
+        del self.unread[:count]
+        return taken
+
+    async def send(self, data: bytes, *, slowly: bool = False) -> None:
+        """Send; `slowly` gives the kernel one byte at a time. A peer that is gone is noticed when reading."""
+        for piece in (data[i : i + 1] for i in range(len(data))) if slowly else (data,):
+            if not self.writer.is_closing():
+                self.writer.write(piece)
+            if slowly:
+                await asyncio.sleep(0)
+
+    def abort(self) -> None:
+        """Close with a reset where anything is unread."""
+        self.writer.transport.abort()
+
+
+async def request_head(wire: Wire) -> Message | None:
+    """The next request's head, or None at the end."""
+    raw = await wire.head()
+    if raw is None:
+        return None
+    message = _parse(raw, _REQUEST_LINE)
+    if message.version == "1.1" and len(message.values("host")) != 1:
+        raise Malformed(f"not one Host: {raw[:200]!r}")
+    length = _framing(message)
+    message.framing = "none" if length is None and message.framing != "chunked" else message.framing
+    message.complete = message.framing == "none"
+    return message
+
+
+async def response(wire: Wire, method: str) -> Message | None:
+    """The next interim or final response, whole, or None where the connection has ended before its first byte.
+
+    A body that is cut leaves `complete` unset.
+    """
+    raw = await wire.head()
+    if raw is None:
+        return None
+    message = _parse(raw, _STATUS_LINE)
+    status = message.status
+    length = _framing(message)
+    if status < 200 or status == 204:
+        if message.values("content-length") or message.values("transfer-encoding"):
+            raise Malformed(f"a {status} with a length")
+        message.framing = "none"
+    elif method == "HEAD" or status == 304 or (method == "CONNECT" and status < 300):
+        message.framing = "none"
+    elif length is None and message.framing != "chunked":
+        message.framing = "close"
+    await body(wire, message)
+    return message
+
+
+async def body(wire: Wire, message: Message) -> None:
+    """Read the body of a message whose head was read. A cut one stays incomplete."""
+    try:
+        if message.framing == "length":
+            remaining = int(message.values("content-length")[0]) - len(message.body)
+            while remaining:
+                if not wire.unread and not await wire.more():
+                    raise Cut
+                piece = await wire.take(min(remaining, len(wire.unread)))
+                message.body += piece
+                remaining -= len(piece)
+        elif message.framing == "chunked":
+            await _chunked(wire, message)
+        elif message.framing == "close":
+            while await wire.more():
+                pass
+            message.body = await wire.take(len(wire.unread))
+            if wire.ended == "reset":
+                raise Cut
+        message.complete = True
+    except Cut:
+        message.complete = False
+
+
+async def _chunked(wire: Wire, message: Message) -> None:
+    while True:
+        line = await wire.line()
+        chunk = _CHUNK.fullmatch(line)
+        if chunk is None:
+            raise Malformed(f"chunk size {line[:60]!r}")
+        message.extensions += len(chunk[2] or b"")
+        size = int(chunk[1], 16)
+        if not size:
+            break
+        message.body += await wire.take(size)
+        if await wire.line() != b"":
+            raise Malformed("chunk data does not end where its size says")
+    while line := await wire.line():
+        message.trailers.append(_field(line))
+
+
+def _parse(raw: bytes, start_line: re.Pattern[bytes]) -> Message:
+    lines = raw.split(b"\r\n")
+    if lines[-2:] != [b"", b""]:
+        raise Malformed(f"head without a proper end: {raw[-60:]!r}")
+    if not start_line.fullmatch(lines[0]):
+        raise Malformed(f"start line {lines[0][:80]!r}")
+    return Message(lines[0].decode("latin-1"), [_field(line) for line in lines[1:-2]])
+
+
+def _field(line: bytes) -> tuple[str, str]:
+    found = _FIELD.fullmatch(line)
+    if found is None:
+        raise Malformed(f"field line {line[:80]!r}")
+    return found[1].decode("latin-1"), found[2].decode("latin-1").rstrip(" \t")
+
+
+def _framing(message: Message) -> int | None:
+    """Set `framing` where a field states it; the length, if there is one."""
+    codings, lengths = message.values("transfer-encoding"), message.values("content-length")
+    if codings:
+        if lengths or message.version == "1.0" or [coding.lower() for coding in codings] != ["chunked"]:
+            raise Malformed(f"Transfer-Encoding {codings} in {message.start!r}, Content-Length {lengths}")
+        message.framing = "chunked"
+        return None
+    if not lengths:
+        return None
+    if len(lengths) > 1 or not re.fullmatch(r"[0-9]{1,18}", lengths[0]):
+        raise Malformed(f"Content-Length {lengths}")
+    message.framing = "length"
+    return int(lengths[0])
