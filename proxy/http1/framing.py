@@ -51,14 +51,12 @@ def outgoing_response_framing(incoming: BodyFraming, client_version: bytes) -> B
 
 def framing_fields(framing: BodyFraming) -> Fields:
     """The field lines that state a framing."""
-    match framing:
-        case FixedLength(length):
-            return [(b"Content-Length", b"%d" % length)]
-        case Chunked():
-            return [(b"Transfer-Encoding", b"chunked")]
-        case NoBody(described):
-            return [] if described is None else [(b"Content-Length", b"%d" % described)]
-        case UntilClose():
-            return []
-        case _:
-            assert_never(framing)
+    if isinstance(framing, FixedLength):
+        return [(b"Content-Length", b"%d" % framing.length)]
+    if isinstance(framing, NoBody):
+        return [] if framing.described is None else [(b"Content-Length", b"%d" % framing.described)]
+    if isinstance(framing, Chunked):
+        return [(b"Transfer-Encoding", b"chunked")]
+    if isinstance(framing, UntilClose):
+        return []
+    assert_never(framing)

@@ -29,4 +29,4 @@ def last_chunk(trailers: Fields) -> bytes:
 
 
 def _field_section(lines: Fields) -> bytes:
-    return b"".join([b"%b: %b\r\n" % line for line in lines])
+    return b"\r\n".join([*map(b": ".join, lines), b""])

@@ -163,6 +163,7 @@ RESPONSES = [
     ("HTTP/1.1 200 OK|Transfer-Encoding: chunked",                           True),
     ("HTTP/1.0 200 OK|Content-Length: 5",                                    True),
     ("HTTP/1.1 200 OK|Transfer-Encoding: chunked|Content-Length: 5",         False),
+    ("HTTP/1.1 200 OK|Content-Length: 18446744073709551621",                 False),
     ("HTTP/1.1 304 NM|Content-Length: 5|Transfer-Encoding: chunked",         False),
     ("HTTP/1.0 200 OK|Transfer-Encoding: chunked",                           False),
 ]  # fmt: skip
