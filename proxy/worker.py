@@ -31,6 +31,7 @@ Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager
 
 _BACKLOG = 2048
 _STDOUT = 1
+_FAREWELL_S = 0.2  # between the last accept and closing idle connections
 
 
 class HttpDate:
@@ -83,6 +84,7 @@ class Worker:
         self._servers: list[asyncio.Server] = []
         self._drained = asyncio.Event()
         self._draining = False
+        self._stopping: asyncio.Task[None] | None = None
         self._log = AccessLog(config.access_log, _STDOUT, self._loop) if config.access_log != "off" else None
         self.deadlines = Deadlines(self._loop)
         self.pool = Pool(
@@ -146,12 +148,24 @@ class Worker:
         self._draining = True
         for client in self._clients:
             client.draining = True  # from here on, every answer says close
-        # What the kernel has accepted already is served: one turn of the loop takes it in.
-        self._loop.call_later(0.05, self._stop_accepting)
+        self._stopping = self._loop.create_task(self._stop_accepting())
 
-    def _stop_accepting(self) -> None:
+    async def _stop_accepting(self) -> None:
+        """Close the listening sockets. What the kernel has accepted is served: closing would reset it."""
+        last_looks = [listening.dup() for listening in self._sockets]
         for server in self._servers:
             server.close()
+        waiting: list[socket.socket] = []
+        for listening in last_looks:
+            with listening, contextlib.suppress(BlockingIOError):
+                while True:
+                    waiting.append(listening.accept()[0])
+        for accepted in waiting:
+            accepted.setblocking(False)
+            await self._loop.connect_accepted_socket(self._new_stream, accepted)
+        # Busy clients read `Connection: close` in an answer meanwhile; only who asks nothing is closed on.
+        if self._clients:
+            await asyncio.sleep(_FAREWELL_S)
         for client in list(self._clients):
             client.drain()
         self._drained.set()
