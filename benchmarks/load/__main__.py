@@ -1,67 +1,94 @@
-"""`make bench`: every workload over every installed proxy, in alternation, several rounds."""
+"""`make bench`, or `python -m benchmarks.load`: see --help."""
 
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from types import FrameType
 
 import click
-from rich.progress import Progress
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.load.measure import cpu_us, sample
-from benchmarks.load.proxies import PROXIES, is_installed, running, version
-from benchmarks.load.report import Results, median_us, write
-from benchmarks.load.service import serving
-from benchmarks.load.workloads import WORKLOADS, generate
-
-_PROXY_CPU, _LOAD_CPU = 0, 1
+from benchmarks.load.machine import describe_machine
+from benchmarks.load.peers import PROXIES, Proxy
+from benchmarks.load.report import Context, print_summary, write
+from benchmarks.load.run import Plan, run
+from benchmarks.load.workloads import WORKLOADS, Workload
 
 
-@click.command()
-@click.option("--workloads", default="", help="Only those whose name has this in it; comma-separated.")
+def _chosen_workloads(asked: str) -> list[Workload]:
+    parts = [part.strip() for part in asked.split(",") if part.strip()]
+    chosen = [workload for workload in WORKLOADS if not parts or any(part in workload.name for part in parts)]
+    if not chosen:
+        raise click.BadParameter("there are: " + ", ".join(f'"{workload.name}"' for workload in WORKLOADS))
+    return chosen
+
+
+def _chosen_proxies(asked: str) -> list[Proxy]:
+    names = [name.strip() for name in asked.split(",") if name.strip()]
+    known = {proxy.name: proxy for proxy in PROXIES}
+    if unknown := [name for name in names if name not in known]:
+        raise click.BadParameter(f"{', '.join(unknown)}: there are {', '.join(known)}")
+    return [proxy for proxy in PROXIES if not names or proxy.name in names]
+
+
+def _stop(signal_number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt  # so that SIGTERM, too, ends what we started
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--workloads", default="", help="Only those with one of these words in their name; comma-separated.")
 @click.option("--proxies", default="", help="Only these; comma-separated.")
-@click.option("--rounds", default=5, show_default=True)
-@click.option("--seconds", default=4, show_default=True, help="Of load, per proxy, workload and round.")
-@click.option("--quick", is_flag=True, help="One short round.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path(__file__).parents[1])
+@click.option("--rounds", default=4, show_default=True, type=click.IntRange(1))
+@click.option("--seconds", default=2, show_default=True, type=click.IntRange(1), help="Per sample.")
+@click.option("--quick", is_flag=True, help="One round of a second, fewer idle connections: figures are rough.")
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path(__file__).parents[1])
 def main(workloads: str, proxies: str, rounds: int, seconds: int, quick: bool, output: Path) -> None:
-    """Measure CPU per request, requests per second, latency and memory of onehop and its peers."""
-    for program in ("nginx", "wrk"):
-        if shutil.which(program) is None:
-            raise click.ClickException(f"needs {program}: apt-get install {program}")
-    rounds, seconds = (1, 1) if quick else (rounds, seconds)
-    chosen = [w for w in WORKLOADS if not workloads or any(part in w.name for part in workloads.split(","))]
-    asked = [p for p in PROXIES if not proxies or p.name in proxies.split(",")]
-    installed = [p for p in asked if is_installed(p)]
-    missing = [f"{p.name} ({p.install})" for p in asked if not is_installed(p)]
-    results: Results = {workload.name: {} for workload in chosen}
+    """Put the same load on onehop and on the proxies that are installed, and compare what it cost them."""
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    for program, package in (("nginx", "nginx-light"), ("wrk", "wrk")):  # the upstream, the load
+        if shutil.which(program, path="/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin") is None:
+            raise click.ClickException(f"needs {program}: apt-get install {package}")
+    asked = _chosen_proxies(proxies)
+    installed = [proxy for proxy in asked if proxy.find() is not None]
+    missing = [f"{proxy.name}: {proxy.install}" for proxy in asked if proxy.find() is None]
+    for line in missing:
+        console.print(f"not installed, left out: {line}")
+    plan = Plan(_chosen_workloads(workloads), installed, 1 if quick else rounds, 1 if quick else seconds, quick)
+    signal.signal(signal.SIGTERM, _stop)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
-        tempfile.TemporaryDirectory() as name,
-        serving(Path(name) / "service", _LOAD_CPU) as upstream,
-        Progress() as progress,
+        tempfile.TemporaryDirectory(prefix="onehop-bench-") as name,
+        Progress(*columns, console=console, refresh_per_second=2) as progress,  # drawing takes from the load's core
     ):
-        bar = progress.add_task("", total=rounds * len(chosen) * len(installed))
-        for round_number in range(rounds):
-            for workload in chosen:
-                for proxy in installed:
-                    progress.update(bar, description=f"{workload.name}: {proxy.name}")
-                    folder = Path(name) / f"{proxy.name}-{workload.name}-{round_number}".replace(" ", "_")
-                    with running(proxy, folder, upstream, log=workload.log, cpu=_PROXY_CPU) as (pid, port):
-                        generate(workload, port, folder, 1, _LOAD_CPU)  # warms up connections and caches
-                        before = cpu_us(pid)
-                        load = generate(workload, port, folder, seconds, _LOAD_CPU)
-                        measured = sample(load, cpu_us(pid) - before, pid)
-                    if measured.bad:
-                        progress.console.print(f"void: {proxy.name} gave {measured.bad} wrong answers: {workload.name}")
-                    else:
-                        results[workload.name].setdefault(proxy.name, []).append(measured)
-                    progress.advance(bar)
-    results = {workload: ps for workload, ps in results.items() if ps}
-    command = "python -m benchmarks.load" + "".join(f" {word}" for word in sys.argv[1:])
-    write(results, {p.name: version(p) for p in installed}, missing, command, output)
-    for workload_name, measured_proxies in results.items():
-        figures = ", ".join(f"{name} {median_us(samples):,.0f}" for name, samples in measured_proxies.items())
-        click.echo(f"{workload_name}: CPU µs per request: {figures}")
+        bar = progress.add_task("starting", total=plan.steps())
+        begun = False
+
+        def step(description: str) -> None:
+            nonlocal begun
+            progress.update(bar, description=description, advance=1 if begun else 0)
+            begun = True
+
+        try:
+            findings = run(plan, Path(name), step)
+        except KeyboardInterrupt:
+            raise click.Abort from None
+        progress.update(bar, description="done", advance=1)
+    words = [f'"{word}"' if " " in word or "," in word else word for word in sys.argv[1:]]
+    context = Context(
+        command=" ".join(["python -m benchmarks.load", *words]),
+        machine=describe_machine(),
+        versions={proxy.name: proxy.said_version() for proxy in installed},
+        missing=missing,
+        plan=plan,
+    )
+    write(findings, context, output)
+    print_summary(findings, console)
+    own = [void for void in findings.voids if ", onehop" in void]
+    if own:
+        raise click.ClickException(f"onehop gave wrong answers: {own[0]}")
 
 
 if __name__ == "__main__":

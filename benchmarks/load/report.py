@@ -1,92 +1,236 @@
-"""Figures as a table, a JSON file and a chart: medians with their spread, and ratios to nginx of the same run."""
+"""Findings as a page, a JSON file, a chart, and a few lines for the terminal."""
 
 import json
-import os
-import platform
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import Final, NamedTuple
 
-from benchmarks.load.measure import Sample
+from rich.console import Console
+from rich.table import Table
 
-Results = dict[str, dict[str, list[Sample]]]  # workload, proxy, one sample per round
+from benchmarks.load.chart import chart
+from benchmarks.load.run import Findings, Plan
+from benchmarks.load.samples import Figure, Results, Sample, of
+from benchmarks.load.workloads import SMALL_GET, TARGETS, WORKLOADS, Measure, Target, Workload
+
+_SATURATED: Final = 0.85  # of its core: below, requests per second say what the load could do, not the proxy
+_QUIET: Final = 0.05  # of the time, processes with one thread wait for their core: more, and others were at work here
+_ONE_THREAD: Final = ("nginx", "onehop", "onehop-h11", "aiohttp")
 
 
-def median_us(samples: list[Sample]) -> float:
-    """Median CPU per request, in microseconds."""
-    return statistics.median(sample.cpu_us for sample in samples)
+class Context(NamedTuple):
+    """Under which circumstances it was measured."""
+
+    command: str
+    machine: str
+    versions: dict[str, str]
+    missing: list[str]
+    plan: Plan
 
 
-def write(results: Results, versions: dict[str, str], missing: list[str], command: str, folder: Path) -> None:
+def write(findings: Findings, context: Context, folder: Path) -> None:
     """Write RESULTS.md, results.json and chart.svg."""
-    lines = [
-        "# Results", "",
-        f"`{command}` on {_machine()}. One worker or thread each, keep-alive on both sides, no two requests alike; status",
-        "and length of every answer were checked. CPU is user + system of the proxy's processes per request, the median over",
-        "the rounds, with the lowest and highest; the ratio is to nginx in the same run.", "",
-        *(f"- {name}: {text}" for name, text in versions.items()),
-        *(f"- not measured: {text}" for text in missing), "",
-    ]  # fmt: skip
-    for workload, proxies in results.items():
-        base = median_us(proxies["nginx"]) if proxies.get("nginx") else None
-        lines += [f"## {workload}", ""]
-        lines += ["| proxy | CPU µs/request | × nginx | requests/s | p50 ms | p99 ms | memory MiB |"]
-        lines += ["| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
-        for name, samples in sorted(proxies.items(), key=lambda item: median_us(item[1])):
-            cpu = [sample.cpu_us for sample in samples]
-            middle = statistics.median(cpu)
-            ratio = f"{middle / base:.2f}" if base else "–"
-            lines.append(
-                f"| {name} | {middle:,.1f} ({min(cpu):,.1f}–{max(cpu):,.1f}) | {ratio} "
-                f"| {statistics.median(s.requests_per_s for s in samples):,.0f} "
-                f"| {statistics.median(s.p50_s for s in samples) * 1000:.2f} "
-                f"| {statistics.median(s.p99_s for s in samples) * 1000:.2f} "
-                f"| {max(s.memory_kib for s in samples) / 1024:.0f} |"
-            )
-        lines.append("")
-    (folder / "RESULTS.md").write_text("\n".join(lines))
-    document: dict[str, Any] = {
-        "command": command,
-        "machine": _machine(),
-        "versions": versions,
-        "workloads": {w: {p: [s._asdict() for s in samples] for p, samples in ps.items()} for w, ps in results.items()},
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "RESULTS.md").write_text("\n".join(_page(findings, context)) + "\n")
+    document = {
+        "command": context.command,
+        "machine": context.machine,
+        "versions": context.versions,
+        "not_measured": context.missing,
+        "fixed_rate_per_s": findings.rate,
+        "void": findings.voids,
+        "samples": {
+            workload: {proxy: [sample._asdict() for sample in samples] for proxy, samples in proxies.items()}
+            for workload, proxies in findings.results.items()
+        },
     }
     (folder / "results.json").write_text(json.dumps(document, indent=1) + "\n")
-    first = next(iter(results.values()))
-    (folder / "chart.svg").write_text(_chart({name: median_us(samples) for name, samples in first.items()}))
+    small = findings.results.get(SMALL_GET.name, {})
+    if small:
+        figures = {proxy: _main(Measure.CPU, samples).median for proxy, samples in small.items()}
+        (folder / "chart.svg").write_text(chart(figures))
 
 
-def _machine() -> str:
-    model = platform.processor() or "unknown CPU"
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-        model = next(line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return (
-        f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
-    )
+def _page(findings: Findings, context: Context) -> list[str]:
+    plan, results = context.plan, findings.results
+    spread = f"median of {plan.rounds} rounds [quartiles]" if plan.rounds > 1 else "one round: no spread"
+    lines = [
+        "# Results", "",
+        f"`{context.command}`", "",
+        f"{context.machine}.", "",
+        *(f"- {name}: {version}" for name, version in context.versions.items()),
+        *(f"- not installed: {text}" for text in context.missing), "",
+        "One worker or thread each; keep-alive on both sides, `X-Forwarded-For`, no access log unless said. No two "
+        "requests are alike; the status and length of every answer were checked, and one wrong answer voids its sample. "
+        f"Proxies took turns, {plan.seconds:g} s at a time. CPU is user + system of all the proxy's processes; {spread}. "
+        "Ratios are to nginx in the same run.", "",
+    ]  # fmt: skip
+    waited = _waited(results)
+    if waited > _QUIET:
+        lines += [f"**The machine was not quiet**: proxies waited {waited:.0%} of the time for their core.", ""]
+    if SMALL_GET.name in results:
+        lines += ["![CPU per small GET, relative to nginx](chart.svg)", ""]
+    lines += _matrix(results, plan)
+    lines += _targets(results)
+    for workload in plan.workloads:
+        if results.get(workload.name):
+            lines += _workload(workload, results[workload.name], findings)
+    if findings.voids:
+        lines += ["## Void", "", *(f"- {void}" for void in findings.voids)]
+    return lines
 
 
-def _chart(figures: dict[str, float]) -> str:
-    rows = sorted(figures.items(), key=lambda item: item[1])
-    longest = rows[-1][1]
-    height = 40 + 28 * len(rows)
-    bars = []
-    for number, (name, value) in enumerate(rows):
-        y = 34 + 28 * number
-        width = 400 * value / longest
-        kind = "own" if name.startswith("onehop") else "peer"
-        bars.append(
-            f'<text class="name" x="108" y="{y + 14}" text-anchor="end">{name}</text>'
-            f'<rect class="{kind}" x="116" y="{y}" width="{width:.1f}" height="20" rx="3"/>'
-            f'<text x="{122 + width:.1f}" y="{y + 14}">{value:.0f}</text>'
-        )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 580 {height}" width="580" height="{height}" role="img" '
-        'aria-labelledby="title"><title id="title">CPU per small GET in microseconds, less is better: '
-        + ", ".join(f"{name} {value:.0f}" for name, value in rows)
-        + "</title><style>text{font:13px system-ui,sans-serif;fill:#333}.own{fill:#0f766e}.peer{fill:#94a3b8}"
-        "@media(prefers-color-scheme:dark){text{fill:#ddd}.own{fill:#2dd4bf}.peer{fill:#64748b}}</style>"
-        '<text x="8" y="20">CPU µs per small GET, one worker each (less is better)</text>' + "".join(bars) + "</svg>\n"
-    )
+def _waited(results: Results) -> float:
+    shares = [sample.waited for proxies in results.values() for name in _ONE_THREAD for sample in proxies.get(name, [])]
+    return statistics.median(shares) if shares else 0.0
+
+
+def _main(measure: Measure, samples: list[Sample]) -> Figure:
+    picks = {
+        Measure.CPU: lambda sample: sample.cpu_us,
+        Measure.LATENCY: lambda sample: sample.p99_s,
+        Measure.MEMORY: lambda sample: sample.connection_bytes,
+    }
+    figure = of(samples, picks[measure])
+    assert figure is not None
+    return figure
+
+
+def _ratio(measure: Measure, proxies: dict[str, list[Sample]], name: str) -> float | None:
+    if not proxies.get(name) or not proxies.get("nginx"):
+        return None
+    base = _main(measure, proxies["nginx"]).median
+    return _main(measure, proxies[name]).median / base if base > 0 else None
+
+
+def _matrix(results: Results, plan: Plan) -> list[str]:
+    names = [proxy.name for proxy in plan.proxies]
+    if "nginx" not in names:
+        return []
+    lines = ["## As ratios to nginx", "", "| | " + " | ".join(names) + " |", "| --- |" + " ---: |" * len(names)]
+    for workload in plan.workloads:
+        proxies = results.get(workload.name, {})
+        ratios = (_ratio(workload.measure, proxies, name) for name in names)
+        what = "" if workload.measure is Measure.CPU else f" ({workload.measure.value})"
+        cells = ("–" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
+        lines.append(f"| {workload.name}{what} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _targets(results: Results) -> list[str]:
+    measured = [(target, ratio) for target in TARGETS if (ratio := _against(target, results)) is not None]
+    if not measured:
+        return []
+    lines = [
+        "## What onehop is to cost at most",
+        "",
+        "| workload | at most | measured | |",
+        "| --- | --- | ---: | --- |",
+    ]
+    for target, (value, peer) in measured:
+        verdict = "met" if value <= target.at_most else "**missed**"
+        name = target.workload if target.proxy == "onehop" else f'{target.workload}, `reader = "h11"`'
+        if target.of:
+            best = "the best peer, " if len(target.of) > 1 else ""
+            lines.append(f"| {name} | {target.at_most:g} × {best}{peer} | {value:.2f} × | {verdict} |")
+        else:
+            lines.append(f"| {name} | {target.at_most / 1024:g} KiB | {value / 1024:.1f} KiB | {verdict} |")
+    return [*lines, ""]
+
+
+def _against(target: Target, results: Results) -> tuple[float, str] | None:
+    workload = next(w for w in WORKLOADS if w.name == target.workload)
+    proxies = results.get(target.workload, {})
+    if not proxies.get(target.proxy):
+        return None
+    own = _main(workload.measure, proxies[target.proxy]).median
+    if not target.of:
+        return own, ""
+    peers = {name: _main(workload.measure, proxies[name]).median for name in target.of if proxies.get(name)}
+    if not peers:
+        return None
+    best = min(peers, key=lambda name: peers[name])
+    return own / peers[best], best
+
+
+def _workload(workload: Workload, proxies: dict[str, list[Sample]], findings: Findings) -> list[str]:
+    rows = sorted(proxies.items(), key=lambda item: _main(workload.measure, item[1]).median)
+    lines = [f"## {workload.name[0].upper()}{workload.name[1:]}", ""]
+    if workload.measure is Measure.LATENCY:
+        lines += [
+            f"{findings.rate:,.0f} requests per second are due at even intervals; that loads nginx's worker to about "
+            "20 %. Latency counts from when a request was due.", "",
+            "| proxy | p50 ms | p99 ms | × nginx p99 | CPU µs | rate held |",
+            "| --- | ---: | ---: | ---: | ---: | --- |",
+        ]  # fmt: skip
+    elif workload.measure is Measure.MEMORY:
+        lines += ["| proxy | KiB per connection | × nginx | memory MiB |", "| --- | ---: | ---: | ---: |"]
+    else:
+        lines += [
+            f"| proxy | CPU per {workload.counted}, µs | × nginx | {workload.counted.split()[0]}s/s | core busy | memory MiB |",
+            "| --- | ---: | ---: | ---: | ---: | ---: |",
+        ]  # fmt: skip
+    limited = False
+    for name, samples in rows:
+        ratio = _ratio(workload.measure, proxies, name)
+        cells = [name]
+        memory = f"{max(sample.memory_bytes for sample in samples) / 2**20:.0f}"
+        if workload.measure is Measure.LATENCY:
+            p50 = of(samples, lambda sample: sample.p50_s)
+            assert p50 is not None
+            held = sum(sample.held for sample in samples)
+            cells += [_milliseconds(p50), _milliseconds(_main(Measure.LATENCY, samples)), _times(ratio)]
+            cells += [
+                _spread(_main(Measure.CPU, samples)),
+                "yes" if held == len(samples) else f"{held} of {len(samples)}",
+            ]
+        elif workload.measure is Measure.MEMORY:
+            cells += [f"{_main(Measure.MEMORY, samples).median / 1024:.1f}", _times(ratio), memory]
+        else:
+            rate, busy = of(samples, lambda sample: sample.requests_per_s), of(samples, lambda sample: sample.busy)
+            assert rate is not None
+            assert busy is not None
+            mark = "" if busy.median >= _SATURATED else "†"
+            limited = limited or bool(mark)
+            cells += [_spread(_main(Measure.CPU, samples)), _times(ratio), f"{rate.median:,.0f}{mark}"]
+            cells += [f"{busy.median:.0%}", memory]
+        lines.append("| " + " | ".join(cells) + " |")
+    if limited:
+        lines += ["", "† the load, not the proxy, set the rate: it did not fill its core."]
+    return [*lines, ""]
+
+
+def _times(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{ratio:.2f}"
+
+
+def _spread(figure: Figure) -> str:
+    digits = 1 if figure.median < 1000 else 0
+    if figure.low == figure.high:
+        return f"{figure.median:,.{digits}f}"
+    return f"{figure.median:,.{digits}f} [{figure.low:,.{digits}f}–{figure.high:,.{digits}f}]"
+
+
+def _milliseconds(figure: Figure) -> str:
+    spread = "" if figure.low == figure.high else f" [{figure.low * 1000:.2f}–{figure.high * 1000:.2f}]"
+    return f"{figure.median * 1000:.2f}{spread}"
+
+
+def print_summary(findings: Findings, console: Console) -> None:
+    """The figures that stand for each workload."""
+    names = list(dict.fromkeys(name for proxies in findings.results.values() for name in proxies))
+    table = Table(title="CPU µs per request; or p99 in ms, or KiB per idle connection", box=None, padding=(0, 1))
+    table.add_column("workload", no_wrap=True)
+    for name in names:
+        table.add_column(name, no_wrap=True, justify="right")
+    for workload in WORKLOADS:
+        proxies = findings.results.get(workload.name)
+        if proxies:
+            scale = {Measure.CPU: 1.0, Measure.LATENCY: 1000.0, Measure.MEMORY: 1 / 1024}[workload.measure]
+            figures = (_main(workload.measure, proxies[n]).median * scale if n in proxies else None for n in names)
+            table.add_row(workload.name, *("–" if f is None else f"{f:,.{1 if f < 1000 else 0}f}" for f in figures))
+    console.print(table)
+    if (waited := _waited(findings.results)) > _QUIET:
+        console.print(f"the machine was not quiet: proxies waited {waited:.0%} of the time for their core")
+    for void in findings.voids:
+        console.print(f"void: {void}")

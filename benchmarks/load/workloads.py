@@ -1,100 +1,92 @@
-"""What is asked of every proxy: requests of which no two are alike, and answers whose status and length are checked."""
+"""What is asked of every proxy. Each workload is one kind of load; the figure that stands for it is its `measure`."""
 
-import re
-import subprocess
-from pathlib import Path
-from typing import NamedTuple
+from enum import Enum
+from typing import Final, NamedTuple
 
-SMALL = 128
+from benchmarks.load.service import CHUNK
+from benchmarks.load.upstreams import KB_64, MB_10, SMALL
+from benchmarks.load.wrk import NINETEEN_FIELDS, SEVEN_FIELDS, Wrk
 
-_SCRIPT = """
-local n = 0
-bad = 0
-local threads = {{}}
-function setup(thread) table.insert(threads, thread) end
-function init(args) bad = 0 end
-function request()
-  n = n + 1
-  local headers = {{
-    ["Host"] = "bench.example", ["Accept"] = "text/html,application/xhtml+xml", ["Accept-Encoding"] = "gzip",
-    ["Accept-Language"] = "en-US,en;q=0.5", ["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64) bench",
-    ["Referer"] = "http://bench.example/" .. n, ["Cookie"] = "session=" .. (n * 7919), ["Cache-Control"] = "no-cache",
-    {headers}
-  }}
-  return wrk.format("{method}", "{path}?" .. n, headers, {body})
-end
-function response(status, headers, body)
-  if status ~= 200 or #body ~= {length} then bad = bad + 1 end
-end
-function done(summary, latency, requests)
-  local wrong = 0
-  for _, thread in ipairs(threads) do wrong = wrong + thread:get("bad") end
-  local e = summary.errors
-  io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.duration,
-    wrong + e.connect + e.read + e.write + e.status + e.timeout, latency:percentile(50), latency:percentile(99)))
-end
-"""
 
-_BROWSER = ", ".join(f'["Sec-Probe-{number}"] = "value " .. n' for number in range(12))
+class Measure(Enum):
+    """The figure by which proxies are compared."""
+
+    CPU = "CPU per request"
+    LATENCY = "p99 latency"
+    MEMORY = "memory per idle client connection"
+
+
+class Own(NamedTuple):
+    """Load by one of `clients`, with its settings."""
+
+    kind: str
+    settings: tuple[str, ...] = ()
 
 
 class Workload(NamedTuple):
-    """One kind of load."""
+    """One row of the results. `counted` says what a request is, where it is not plain."""
 
     name: str
-    path: str = "/small"
-    length: int = SMALL
-    method: str = "GET"
-    headers: str = ""
-    body: str = "nil"
-    connections: int = 32
+    load: Wrk | Own
+    service: bool = False  # the purpose-made service, not nginx, is the upstream
     log: bool = False
-
-    def script(self) -> str:
-        """What wrk runs."""
-        return _SCRIPT.format(
-            path=self.path, length=self.length, method=self.method, headers=self.headers, body=self.body
-        )
+    measure: Measure = Measure.CPU
+    h11: bool = False  # worth a run of onehop with `reader = "h11"`: heads are what it makes dearer
+    counted: str = "request"
 
 
-WORKLOADS = [
-    Workload("small GET"),
-    Workload("small GET, access log", log=True),
-    Workload("20 fields", headers=_BROWSER),
-    Workload("small POST", method="POST", body='string.rep("x", 100)'),
-    Workload("64 KB answer", path="/64k", length=65_536, connections=16),
-    Workload("10 MB answer", path="/10m", length=10_000_000, connections=4),
-    Workload("10 MB upload", path="/sink", method="POST", body='string.rep("x", 10000000)', connections=4),
-    Workload("chunked answer", path="/chunked", length=3 * 300),
-    Workload("a connection per request", headers='["Connection"] = "close"'),
-    Workload("1,000 clients", connections=1000),
+_CLOSE: Final = (*SEVEN_FIELDS[:-1], "Connection: close")
+_KEEP_ALIVE_10: Final = (*SEVEN_FIELDS[:-1], "Connection: keep-alive")
+_POST: Final = (*SEVEN_FIELDS[:-1], "Content-Type: application/x-www-form-urlencoded", "Content-Length: 100")
+
+SMALL_GET: Final = Workload("small GET", Wrk("/small", SMALL), h11=True)
+STEADY: Final = Workload("latency at a fixed rate", Own("steady"), measure=Measure.LATENCY, h11=True)
+
+# The first is the chart's, and its figure for nginx sets the rate of STEADY.
+WORKLOADS: Final = [
+    SMALL_GET,
+    Workload("small GET, access log", Wrk("/small", SMALL), log=True, h11=True),
+    Workload("20-field GET", Wrk("/small", SMALL, NINETEEN_FIELDS), h11=True),
+    Workload("small POST", Wrk("/small", SMALL, _POST, method="POST", body="x" * 100)),
+    Workload("3 chunks", Wrk("/chunked/3", 3 * CHUNK), service=True, h11=True),
+    Workload("20 chunks", Wrk("/chunked/20", 20 * CHUNK), service=True),
+    Workload("64 KB answer", Wrk("/64k", KB_64, connections=16)),
+    Workload("10 MB answer", Own("download", ("/10m", str(MB_10)))),
+    Workload("10 MB upload", Own("upload", ("/upload", str(MB_10))), service=True),
+    Workload("a connection per request", Wrk("/small", SMALL, _CLOSE)),
+    Workload("HTTP/1.0 keep-alive", Wrk("/small", SMALL, _KEEP_ALIVE_10, version="HTTP/1.0")),
+    Workload("1,000 clients", Wrk("/small", SMALL, connections=1000)),
+    Workload("WebSocket echo", Own("websocket"), service=True, counted="message there and back"),
+    Workload("event stream, 500 listeners", Own("events", ("500",)), service=True, counted="event and listener"),
+    STEADY,
+    Workload("10,000 idle connections", Own("idle", ("10000",)), measure=Measure.MEMORY),
 ]
 
 
-class Load(NamedTuple):
-    """What wrk counted. Durations in seconds."""
+class Target(NamedTuple):
+    """What onehop is to cost at most: a factor of the figure of one peer, of the best of several, or a plain number."""
 
-    requests: int
-    duration_s: float
-    bad: int
-    p50_s: float
-    p99_s: float
+    workload: str
+    proxy: str
+    at_most: float
+    of: tuple[str, ...]  # none: `at_most` is bytes
 
 
-def generate(workload: Workload, port: int, folder: Path, seconds: float, cpu: int | None) -> Load:
-    """Load a port for some seconds. Raises RuntimeError where wrk says nothing."""
-    script = folder / f"{re.sub(r'[^a-z0-9]', '-', workload.name.lower())}.lua"
-    script.write_text(workload.script())
-    pin = ["taskset", "-c", str(cpu)] if cpu is not None else []
-    done = subprocess.run(
-        [
-            *pin, "wrk", "-t1", f"-c{workload.connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s", "-s", str(script),
-            f"http://127.0.0.1:{port}",
-        ],
-        capture_output=True, text=True, check=False, timeout=seconds + 60,
-    )  # fmt: skip
-    found = re.search(r"RESULT (\d+) (\d+) (\d+) (\d+) (\d+)", done.stdout)
-    if found is None:
-        raise RuntimeError(f"wrk said {done.stdout + done.stderr!r}")
-    requests, duration, bad, p50, p99 = map(int, found.groups())
-    return Load(requests, duration / 1e6, bad, p50 / 1e6, p99 / 1e6)
+_PEERS: Final = ("nginx", "haproxy", "envoy", "caddy", "go", "aiohttp")
+
+TARGETS: Final = [
+    Target("small GET", "onehop", 2.5, ("nginx",)),
+    Target("small GET", "onehop", 0.9, ("envoy",)),
+    Target("small GET", "onehop", 0.7, ("caddy",)),
+    Target("small GET", "onehop", 0.25, ("aiohttp",)),
+    Target("small GET", "onehop-h11", 0.7, ("aiohttp",)),
+    Target("small GET, access log", "onehop", 0.9, ("caddy",)),
+    Target("3 chunks", "onehop", 1.0, ("caddy",)),
+    Target("20 chunks", "onehop", 1.0, ("caddy",)),
+    Target("64 KB answer", "onehop", 1.0, ("nginx",)),
+    Target("10 MB answer", "onehop", 1.0, _PEERS),
+    Target("10 MB upload", "onehop", 1.0, _PEERS),
+    Target("a connection per request", "onehop", 1.2, ("caddy",)),
+    Target("latency at a fixed rate", "onehop", 3.0, ("nginx",)),
+    Target("10,000 idle connections", "onehop", 6 * 1024, ()),
+]

@@ -1,41 +1,139 @@
-"""What the pure functions cost, one by one: `python -m pytest benchmarks/micro`."""
+"""Reading, screening, stripping, stating, writing, routing: each alone, by the number of fields."""
+
+from collections.abc import Callable
 
 import pytest
 
+pytest.importorskip("pytest_benchmark", reason="pip install pytest-benchmark")
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from benchmarks.micro.heads import in_turn, recognised_request, recognised_response, request, response
 from proxy.http1 import writer
+from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import request_framing
+from proxy.http1.hop_by_hop import strip
+from proxy.http1.message import FixedLength, RequestHead, ResponseHead
+from proxy.http1.reader import HeadReader
 from proxy.http1.recogniser import recognise_request, recognise_response
 from proxy.http1.referee import referee_request, referee_response
-from proxy.policy.forwarding import Hop, Intent, upstream_request
+from proxy.http1.screening import MessageLimits, screen_request
+from proxy.policy.forwarding import Hop, Intent, downstream_response, upstream_request
+from proxy.policy.routing import Route, RoutingTable
 
-RESPONSE = b"HTTP/1.1 200 OK\r\nServer: x\r\nDate: Mon, 23 Nov 2026 15:50:45 GMT\r\nContent-Length: 128\r\n\r\n"
+FIELDS = pytest.mark.parametrize("fields", [1, 8, 20, 80])
+LIMITS = MessageLimits()
+HOP = Hop(b"onehop-1", b"192.0.2.1")
+DATE = b"Mon, 23 Nov 2026 15:50:45 GMT"
 
 
-def request_of(fields: int) -> bytes:
-    """A request head with some fields."""
-    lines = b"".join(b"X-Field-%d: some value of usual length\r\n" % number for number in range(fields - 1))
-    return b"GET /some/path?x=1 HTTP/1.1\r\nHost: bench.example\r\n" + lines + b"\r\n"
-
-
-@pytest.mark.parametrize("fields", [1, 8, 20, 80])
+@FIELDS
 @pytest.mark.parametrize("read", [recognise_request, referee_request])
-def test_read_a_request(benchmark, read, fields):
-    head = benchmark(read, request_of(fields))
+def test_reading_a_request(
+    benchmark: BenchmarkFixture, read: Callable[[bytes], RequestHead | None], fields: int
+) -> None:
+    benchmark.group = f"read a request, {fields} fields"
+    head = benchmark(in_turn(read, lambda number: request(number, fields)))
     assert len(head.fields) == fields
 
 
 @pytest.mark.parametrize("read", [recognise_response, referee_response])
-def test_read_a_response(benchmark, read):
-    assert benchmark(read, RESPONSE).status == 200
+def test_reading_a_response(benchmark: BenchmarkFixture, read: Callable[[bytes], ResponseHead | None]) -> None:
+    benchmark.group = "read a response, 5 fields"
+    assert benchmark(in_turn(read, response)).status == 200
 
 
-@pytest.mark.parametrize("fields", [1, 8, 20, 80])
-def test_strip_state_and_write_a_request(benchmark, fields):
-    head = recognise_request(request_of(fields))
-    hop = Hop(b"onehop-1", b"192.0.2.1")
-    intent = Intent(b"bench.example", b"bench.example", request_framing(head), b"id")
+@pytest.mark.parametrize("recognise", [True, False], ids=["auto", "h11"])
+def test_taking_a_head_out_of_what_arrived(benchmark: BenchmarkFixture, recognise: bool) -> None:
+    benchmark.group = "take and screen a request, 8 fields"
+    reader = HeadReader(LIMITS, recognise=recognise)
 
-    def forward() -> bytes:
-        return writer.request_head(head.method, head.target, upstream_request(head, hop, intent))
+    def take(raw_head: bytes) -> RequestHead | None:
+        reader.receive(raw_head)
+        return reader.request_head()
 
-    assert benchmark(forward).startswith(b"GET /some/path?x=1 HTTP/1.1\r\nHost: bench.example\r\n")
+    assert benchmark(in_turn(take, lambda number: request(number, 8))) is not None
+
+
+@FIELDS
+def test_screening(benchmark: BenchmarkFixture, fields: int) -> None:
+    benchmark.group = "screen a request"
+    benchmark(in_turn(lambda head: screen_request(head, LIMITS), lambda n: recognised_request(request(n, fields))))
+
+
+@FIELDS
+def test_stripping(benchmark: BenchmarkFixture, fields: int) -> None:
+    benchmark.group = "strip a request"
+
+    def stripped(head: RequestHead) -> int:
+        return len(strip(head.fields, head.options))
+
+    assert benchmark(in_turn(stripped, lambda number: recognised_request(request(number, fields)))) == fields
+
+
+@pytest.mark.parametrize("nominations", [1, 16, 256])
+def test_stripping_what_is_nominated(benchmark: BenchmarkFixture, nominations: int) -> None:
+    benchmark.group = "read and strip, fresh nominations"
+    # More of them than the cache of options holds.
+    heads = [
+        b"GET / HTTP/1.1\r\nHost: h\r\nConnection: %b\r\n\r\n"
+        % b", ".join(b"X-%d-%d" % (head, name) for name in range(nominations))
+        for head in range(600)
+    ]
+
+    def read_and_strip(number: int) -> int:
+        head = recognised_request(heads[number % 600])
+        return len(strip(head.fields, head.options))
+
+    numbers = iter(range(1 << 60))
+    assert benchmark(lambda: read_and_strip(next(numbers))) == 1
+
+
+@FIELDS
+def test_stating_and_writing_a_request(benchmark: BenchmarkFixture, fields: int) -> None:
+    benchmark.group = "strip, state and write a request"
+
+    def forward(head: RequestHead) -> bytes:
+        intent = Intent(b"bench.example", b"bench.example", request_framing(head), b"id")
+        return writer.request_head(head.method, head.target, upstream_request(head, HOP, intent))
+
+    sent = benchmark(in_turn(forward, lambda number: recognised_request(request(number, fields))))
+    assert sent.startswith(b"GET /some/path/")
+
+
+def test_stating_and_writing_a_response(benchmark: BenchmarkFixture) -> None:
+    benchmark.group = "strip, state and write a response, 5 fields"
+
+    def forward(head: ResponseHead) -> bytes:
+        lines = downstream_response(head, HOP, FixedLength(128), DATE, None)
+        return writer.response_head(head.status, head.reason, lines)
+
+    assert benchmark(in_turn(forward, lambda number: recognised_response(response(number)))).startswith(b"HTTP/1.1 200")
+
+
+@FIELDS
+def test_writing(benchmark: BenchmarkFixture, fields: int) -> None:
+    benchmark.group = "write a request"
+
+    def write(head: RequestHead) -> bytes:
+        return writer.request_head(head.method, head.target, head.fields)
+
+    assert benchmark(in_turn(write, lambda number: recognised_request(request(number, fields)))).endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("chunks", [3, 20])
+@pytest.mark.parametrize("refereed", [False, True], ids=["auto", "h11"])
+def test_reading_chunks(benchmark: BenchmarkFixture, refereed: bool, chunks: int) -> None:
+    benchmark.group = f"read {chunks} chunks"
+    coded = (b"12c\r\n" + b"x" * 300 + b"\r\n") * chunks + b"0\r\n\r\n"
+
+    def read() -> int:
+        return len(ChunkedBody(LIMITS, refereed=refereed).receive(coded))
+
+    assert benchmark(read) == chunks
+
+
+@pytest.mark.parametrize("routes", [1, 1000])
+def test_routing(benchmark: BenchmarkFixture, routes: int) -> None:
+    benchmark.group = "match a route"
+    table = RoutingTable(Route(str(n), "app", b"h%d.example" % n, b"/service") for n in range(routes))
+    assert benchmark(table.match, b"h0.example:8080", b"/service/x") is not None

@@ -1,0 +1,237 @@
+"""Curves of pure functions, timed one call at a time: the best of several, which noise can only raise."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from benchmarks.growth.fit import Curve
+from proxy.http1 import writer
+from proxy.http1.chunked import ChunkedBody
+from proxy.http1.framing import request_framing
+from proxy.http1.hop_by_hop import strip
+from proxy.http1.message import RequestHead
+from proxy.http1.reader import HeadReader
+from proxy.http1.recogniser import recognise_request
+from proxy.http1.referee import referee_request
+from proxy.http1.screening import MessageLimits
+from proxy.net.balancer import Balancer
+from proxy.net.idle import IdleConnections
+from proxy.net.origin import Origin
+from proxy.policy.forwarding import Hop, Intent, upstream_request
+from proxy.policy.routing import Route, RoutingTable
+
+_ENOUGH_S: Final = 0.08  # per point
+_AT_LEAST: Final = 5  # calls
+_NO_LIMITS: Final = MessageLimits(
+    request_head_bytes=1 << 24, target_bytes=1 << 24, field_count=1 << 20, trailer_bytes=1 << 24,
+    chunk_extension_bytes=1 << 24, nominations=1 << 20,
+)  # fmt: skip
+_HOP: Final = Hop(b"onehop-1", b"192.0.2.1")
+
+
+def cost_us(call: Callable[..., object], *arguments: object) -> float:
+    """The cheapest of several calls."""
+    best, ends_at = float("inf"), time.perf_counter() + _ENOUGH_S
+    calls = 0
+    while calls < _AT_LEAST or time.perf_counter() < ends_at:
+        begun = time.perf_counter()
+        call(*arguments)
+        best = min(best, time.perf_counter() - begun)
+        calls += 1
+    return best * 1e6
+
+
+def request_of(fields: int) -> bytes:
+    """A request head with some fields."""
+    lines = b"".join(b"X-Field-%d: some value of usual length\r\n" % number for number in range(fields - 1))
+    return b"GET /some/path?x=1 HTTP/1.1\r\nHost: bench.example\r\n" + lines + b"\r\n"
+
+
+def recognised(raw_head: bytes) -> RequestHead:
+    """The head, which must be a plain one."""
+    head = recognise_request(raw_head)
+    assert head is not None
+    return head
+
+
+def forwarded(head: RequestHead) -> bytes:
+    """The head as it goes upstream."""
+    intent = Intent(b"bench.example", b"bench.example", request_framing(head), b"id")
+    return writer.request_head(head.method, head.target, upstream_request(head, _HOP, intent))
+
+
+def curves() -> Iterator[Curve]:
+    """All of them."""
+    yield from _fields()
+    yield from _routes()
+    yield from _upstreams()
+    yield from _arrival()
+
+
+def _fields() -> Iterator[Curve]:
+    heads = [(count, request_of(count)) for count in (8, 32, 128, 512, 2048)]
+    limit = "`field_count` 128"
+    yield Curve("recognise a request", "fields", [(n, cost_us(recognised, head)) for n, head in heads], limit)
+    yield Curve("referee a request", "fields", [(n, cost_us(referee_request, head)) for n, head in heads], limit)
+    read = [(n, recognised(head)) for n, head in heads]
+    yield Curve("strip, state, write", "fields", [(n, cost_us(forwarded, head)) for n, head in read], limit)
+    values = [
+        (n, b"GET / HTTP/1.1\r\nHost: h\r\nCookie: " + b"x" * n + b"\r\n\r\n") for n in (1024, 4096, 16_384, 65_536)
+    ]
+    points = [(n, cost_us(_recognised_and_forwarded, head)) for n, head in values]
+    yield Curve("recognise and write a request", "bytes of one field", points, "`request_head_bytes` 32 KiB")
+    points = [(n, _nominations_us(n)) for n in (1, 4, 16, 64, 256, 1024)]
+    yield Curve("recognise and strip a request", "nominations", points, "`nominations` 256")
+
+
+def _recognised_and_forwarded(raw_head: bytes) -> bytes:
+    return forwarded(recognised(raw_head))
+
+
+def _nominations_us(count: int) -> float:
+    # More heads than the caches of options hold, in turn: each is a miss.
+    heads = itertools.cycle(
+        b"GET / HTTP/1.1\r\nHost: h\r\nConnection: "
+        + b", ".join(b"X-%d-%d" % (head, n) for n in range(count))
+        + b"\r\n\r\n"
+        for head in range(600)
+    )
+
+    def one() -> None:
+        head = recognised(next(heads))
+        strip(head.fields, head.options)
+
+    for _ in range(600):
+        one()
+    return cost_us(one)
+
+
+def _routes() -> Iterator[Curve]:
+    counts = (1, 10, 100, 1000)
+    for grows_by, host, path, bound in (
+        ("routes, by path", b"", b"/service-%04d", ""),
+        ("routes, by host", b"h%04d.example", b"/", ""),
+        ("routes, by wildcard", b"*.h%04d.example", b"/", ""),
+        ("routes, all paths of different length", b"", b"/%0*d", "the configuration"),
+    ):
+        points = []
+        for count in counts:
+            table = RoutingTable(
+                Route(str(n), "u", host % n if host else b"", _path(path, n, count)) for n in range(count)
+            )
+            asked = (host % (count - 1)).replace(b"*", b"a") if host else b"h"
+            points.append((count, cost_us(_match_100_times, table, asked, b"/service-0000/x") / 100))
+        yield Curve("match a route", grows_by, points, bound)
+    table = RoutingTable(Route(str(n), "u", b"*.h%04d.example" % n) for n in range(100))
+    points = [(n, cost_us(table.match, b"a." * n + b"example", b"/")) for n in (4, 64, 1024, 4096, 16_000)]
+    yield Curve("match a route, 100 wildcards", "labels in the client's Host", points, "`request_head_bytes` 32 KiB")
+
+
+def _path(pattern: bytes, number: int, count: int) -> bytes:
+    if b"*" in pattern:
+        return pattern % (number + 1, count)
+    return pattern % number if b"%" in pattern else pattern
+
+
+def _match_100_times(table: RoutingTable, authority: bytes, path: bytes) -> None:
+    for _ in range(100):
+        table.match(authority, path)
+
+
+def _upstreams() -> Iterator[Curve]:
+    counts = (1, 10, 100, 1000)
+    origins = {count: [Origin("127.0.0.1", port) for port in range(1, count + 1)] for count in counts}
+    points = [(count, cost_us(_order_100_times, Balancer(origins[count])) / 100) for count in counts]
+    yield Curve("choose an origin", "origins of the upstream", points)
+    points = [(count, cost_us(Balancer, origins[count])) for count in counts]
+    yield Curve("start: build the balancer", "origins of the upstream", points, "once per start; the configuration")
+    origin = origins[1][0]
+    sizes = (1, 16, 64, 256, 1024)
+    points = [(size, cost_us(_lease_100_times, _idle(origin, size), origin) / 100) for size in sizes]
+    yield Curve("lease an upstream connection and give it back", "idle ones of that origin", points)
+    points = [(size, cost_us(_forget_all, origin, size)) for size in sizes]
+    yield Curve(
+        "an origin closes all its idle connections", "idle ones of that origin", points, "`idle_per_origin` 256"
+    )
+    points = [(size, cost_us(_idle(origin, size).expire, 1.0)) for size in sizes]
+    yield Curve("one sweep of the pool", "idle upstream connections", points, "four times a second")
+
+
+def _order_100_times(balancer: Balancer) -> None:
+    for _ in range(100):
+        balancer.order()
+
+
+def _idle(origin: Origin, size: int) -> IdleConnections[object]:
+    idle: IdleConnections[object] = IdleConnections(size)
+    for _ in range(size):
+        idle.put(origin, object(), 0.0, 9.0)
+    return idle
+
+
+def _lease_100_times(idle: IdleConnections[object], origin: Origin) -> None:
+    for _ in range(100):
+        idle.put(origin, idle.take(origin, 1.0), 0.0, 9.0)
+
+
+def _forget_all(origin: Origin, size: int) -> None:
+    idle: IdleConnections[int] = IdleConnections(size)
+    for number in range(size):
+        idle.put(origin, number, 0.0, 9.0)
+    for number in reversed(range(size)):  # the dearest order for a list that is searched from its beginning
+        idle.forget(origin, number)
+
+
+def _arrival() -> Iterator[Curve]:
+    sizes = (256, 1024, 4096, 16_384)
+    points = [
+        (size, cost_us(_drip_head, b"GET / HTTP/1.1\r\nHost: h\r\nCookie: " + b"x" * size + b"\r\n\r\n"))
+        for size in sizes
+    ]
+    yield Curve("a head, byte by byte", "its bytes", points, "`request_head_bytes` 32 KiB")
+    for task, before, after, bound in (
+        ("a chunk", b"%x\r\n", b"\r\n0\r\n\r\n", ""),
+        ("a chunk extension", b"1;", b"\r\nx\r\n0\r\n\r\n", "`chunk_extension_bytes` 4 KiB"),
+        ("a trailer section", b"0\r\nX: ", b"\r\n\r\n", "`trailer_bytes` 16 KiB"),
+    ):
+        points = []
+        for size in sizes:
+            coded = (before % size if b"%" in before else before) + b"x" * size + after
+            points.append((size, cost_us(_drip_body, coded)))
+        yield Curve(f"{task}, byte by byte", "its bytes", points, bound)
+    counts = (10, 100, 1000, 5000)
+    points = [(count, cost_us(_pipelined, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n" * count)) for count in counts]
+    yield Curve("requests that arrive in one read", "requests", points, "one read: up to 320 KiB")
+    points = [(count, cost_us(_chunked, b"1\r\nx\r\n" * count + b"0\r\n\r\n")) for count in counts]
+    yield Curve("a body of small chunks in one read", "chunks", points)
+
+
+def _drip_head(raw_head: bytes) -> None:
+    reader = HeadReader(_NO_LIMITS, recognise=True)
+    head = None
+    for byte in raw_head:
+        reader.receive(bytes((byte,)))
+        head = reader.request_head()
+    assert head is not None
+
+
+def _drip_body(coded: bytes) -> None:
+    body = ChunkedBody(_NO_LIMITS, refereed=False)
+    for byte in coded:
+        body.receive(bytes((byte,)))
+    assert body.complete
+
+
+def _pipelined(requests: bytes) -> None:
+    reader = HeadReader(_NO_LIMITS, recognise=True)
+    reader.receive(requests)
+    while reader.request_head() is not None:
+        pass
+    assert not reader.unread
+
+
+def _chunked(coded: bytes) -> None:
+    body = ChunkedBody(_NO_LIMITS, refereed=False)
+    body.receive(coded)
+    assert body.complete
