@@ -37,7 +37,7 @@ def measure(workload: Workload, server: Server, folder: Path, seconds: float, fi
             load = Load(**json.loads(_expect(client, "{")))
             spent, memory = clock(server.pid).since(before), memory_bytes(server.pid)
     if load.bad or not load.requests:
-        raise Void(f"{load.bad:,} wrong answers or broken connections, {load.requests:,} right ones")
+        raise Void(f"{load.bad:,} wrong answers or broken connections, beside {load.requests:,} answers")
     return Sample(
         cpu_us=spent.cpu_us / load.requests,
         requests_per_s=load.requests / load.duration_s,

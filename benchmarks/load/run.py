@@ -22,8 +22,7 @@ from benchmarks.load.wrk import Wrk
 
 _NGINX_LOAD: Final = 0.2  # of its worker, at the fixed rate
 _RATE_WITHOUT_NGINX: Final = 5_000.0
-_LOG_LOGGED: Final = 0.95  # of the requests at least have their line by then: Envoy holds 64 KiB of them back
-_SETTLES_S: Final = 0.3
+_LOG_SETTLES_S: Final = 0.3
 _LOGGED: Final = 0.95  # of the requests at least have their line by then: Envoy holds 64 KiB of them back
 _SETTLES_S: Final = 0.5  # after 10,000 connections, before the proxy is weighed
 _WARM_UP: Final = 1.0

@@ -476,7 +476,7 @@ def _same_request(meant: Request, arrived: Request) -> None:
 
 def judge_upstream(case: Case, client: _End, outcomes: list[Outcome]) -> None:
     """Law B. Raises Find, Violation, Incomplete."""
-    if len(outcomes) != 1 or outcomes[0].status in (0, 499) or outcomes[0].error == "internal":
+    if len(outcomes) != 1 or not outcomes[0].status or outcomes[0].error in ("internal", "client_gone", "cancelled"):
         raise Find(f"an upstream's bytes ended in {outcomes}")
     outcome = outcomes[0]
     asked, _ = strict.request(case.request)

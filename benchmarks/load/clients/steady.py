@@ -4,6 +4,7 @@ So a proxy that stalls is not asked less (no coordinated omission). Not asyncio:
 between two requests. `select` on the epoll descriptor waits in microseconds, which `epoll.poll` does not.
 """
 
+import gc
 import select
 import socket
 import time
@@ -22,6 +23,7 @@ _WARM_UP_PATIENCE_S: Final = 20.0  # what is left over would be counted as the l
 
 def steady(port: int, cue: Cue, rate: float) -> Load:
     """Send at the rate; warm up first."""
+    gc.disable()  # its pauses would be the proxy's
     clients: dict[int, socket.socket] = {}
     poll = select.epoll()
     for _ in range(_CONNECTIONS):

@@ -121,7 +121,8 @@ def _python() -> str:
 
 
 def _onehop_version(python: str) -> list[str]:
-    return [python, "-m", "proxy", "--version"]
+    words = "__version__, '/ h11', version('h11'), '/ uvloop', version('uvloop')"
+    return [python, "-c", f"from importlib.metadata import version; from proxy import __version__; print({words})"]
 
 
 def _aiohttp_version(python: str) -> list[str]:
