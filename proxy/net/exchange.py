@@ -333,7 +333,8 @@ class Exchange:
             await client.drain_writes()
         if stays_open:
             return True
-        client.must_linger = not request_sent
+        # A client that did not ask for the close may have its next request on the way (RFC 9112 §9.6).
+        client.must_linger = not request_sent or persists(request.http_version, request.options)
         return False
 
     def _response_trailers(self, head: ResponseHead, body: IncomingBody, intent: Intent) -> Fields:
