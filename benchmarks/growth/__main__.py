@@ -14,11 +14,13 @@ from benchmarks.growth.fit import Curve
 from benchmarks.load.machine import describe_machine
 from benchmarks.load.upstreams import upstreams
 
+_OUTPUT_HELP = "Where to write GROWTH.md.  [default: benchmarks; nowhere with --pure-only]"
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--pure-only", is_flag=True, help="Only functions: no sockets, no load.")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path(__file__).parents[1])
-def main(pure_only: bool, output: Path) -> None:
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help=_OUTPUT_HELP)
+def main(pure_only: bool, output: Path | None) -> None:
     """Show how CPU grows with the size of the task."""
     console = Console()
     curves = _shown(pure.curves(), console)
@@ -28,8 +30,11 @@ def main(pure_only: bool, output: Path) -> None:
                 raise click.ClickException(f"needs {program}: apt-get install {package}; or --pure-only")
         with tempfile.TemporaryDirectory(prefix="onehop-growth-") as name, upstreams(Path(name) / "upstreams") as ports:
             curves += _shown(live.curves(ports, Path(name)), console)
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "GROWTH.md").write_text("\n".join(_page(curves, pure_only)) + "\n")
+    if output is None and not pure_only:
+        output = Path(__file__).parents[1]
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "GROWTH.md").write_text("\n".join(_page(curves, pure_only)) + "\n")
     table = Table("task", "grows by", "exponent", "verdict", box=None)
     for curve in curves:
         style = "bold red" if curve.is_defect else None

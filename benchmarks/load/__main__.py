@@ -1,11 +1,13 @@
 """`make bench`, or `python -m benchmarks.load`: see --help."""
 
+import os
 import shutil
 import signal
 import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 import click
 from rich.console import Console
@@ -16,6 +18,10 @@ from benchmarks.load.peers import PROXIES, Proxy
 from benchmarks.load.report import Context, print_summary, write
 from benchmarks.load.run import Plan, run
 from benchmarks.load.workloads import WORKLOADS, Workload
+
+_WHOLE: Final = Path(__file__).parents[1]
+_PARTIAL: Final = _WHOLE.parent / ".cache" / "benchmarks"
+_OUTPUT_HELP: Final = "Where to write.  [default: benchmarks; .cache/benchmarks for less than the whole]"
 
 
 def _chosen_workloads(asked: str) -> list[Workload]:
@@ -44,8 +50,8 @@ def _stop(signal_number: int, frame: FrameType | None) -> None:
 @click.option("--rounds", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--seconds", default=2, show_default=True, type=click.IntRange(1), help="Per sample.")
 @click.option("--quick", is_flag=True, help="One round of a second, fewer idle connections: figures are rough.")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path(__file__).parents[1])
-def main(workloads: str, proxies: str, rounds: int, seconds: int, quick: bool, output: Path) -> None:
+@click.option("--output", type=click.Path(path_type=Path, file_okay=False), help=_OUTPUT_HELP)
+def main(workloads: str, proxies: str, rounds: int, seconds: int, quick: bool, output: Path | None) -> None:
     """Put the same load on onehop and on the proxies that are installed, and compare what it cost them."""
     console = Console(width=None if sys.stdout.isatty() else 100)
     for program, package in (("nginx", "nginx-light"), ("wrk", "wrk")):  # the upstream, the load
@@ -84,8 +90,11 @@ def main(workloads: str, proxies: str, rounds: int, seconds: int, quick: bool, o
         missing=missing,
         plan=plan,
     )
+    if output is None:
+        output = _PARTIAL if workloads or proxies or quick else _WHOLE
     write(findings, context, output)
     print_summary(findings, console)
+    console.print(f"written: {os.path.relpath(output / 'RESULTS.md')}")
     own = [void for void in findings.voids if ", onehop" in void]
     if own:
         raise click.ClickException(f"onehop gave wrong answers: {own[0]}")

@@ -32,23 +32,35 @@ def write(findings: Findings, context: Context, folder: Path) -> None:
     """Write RESULTS.md, results.json and chart.svg."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "RESULTS.md").write_text("\n".join(_page(findings, context)) + "\n")
-    document = {
-        "command": context.command,
-        "machine": context.machine,
-        "versions": context.versions,
-        "not_measured": context.missing,
-        "fixed_rate_per_s": findings.rate,
-        "void": findings.voids,
-        "samples": {
-            workload: {proxy: [sample._asdict() for sample in samples] for proxy, samples in proxies.items()}
-            for workload, proxies in findings.results.items()
-        },
-    }
-    (folder / "results.json").write_text(json.dumps(document, indent=1) + "\n")
+    (folder / "results.json").write_text(_document(findings, context))
     small = findings.results.get(SMALL_GET.name, {})
     if small:
         figures = {proxy: _main(Measure.CPU, samples).median for proxy, samples in small.items()}
         (folder / "chart.svg").write_text(chart(figures))
+
+
+def _document(findings: Findings, context: Context) -> str:
+    """Every sample, one proxy's under one workload on a line."""
+    head = {
+        "command": context.command,
+        "machine": context.machine,
+        "versions": context.versions,
+        "not_installed": context.missing,
+        "fixed_rate_per_s": findings.rate,
+        "void": findings.voids,
+        "columns": ["workload", "proxy", "samples"],
+        "sample_columns": Sample._fields,
+    }
+    rows = [
+        json.dumps([workload, proxy, [[_short(value) for value in sample] for sample in samples]])
+        for workload, proxies in findings.results.items()
+        for proxy, samples in proxies.items()
+    ]
+    return json.dumps(head, indent=1).removesuffix("\n}") + ',\n "rows": [\n  ' + ",\n  ".join(rows) + "\n ]\n}\n"
+
+
+def _short(value: float | None) -> float | None:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _page(findings: Findings, context: Context) -> list[str]:
