@@ -19,6 +19,7 @@ from proxy.http1.message import RequestHead
 from proxy.net.balancer import Balancer
 from proxy.net.downstream import ClientConnection
 from proxy.net.exchange import Exchange, Facilities, Observe
+from proxy.net.fiber import Fiber
 from proxy.net.outcome import Outcome
 from proxy.net.pool import Pool
 from proxy.net.stream import Deadlines, Stream
@@ -79,10 +80,10 @@ class Worker:
         self._recognise = config.reader == "auto"
         self._pseudonym = pseudonym.encode("ascii")
         self._trusted = networks(config.trusted_networks)
-        self._clients: set[ClientConnection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._clients: dict[ClientConnection, Fiber] = {}
         self._servers: list[asyncio.Server] = []
         self._drained = asyncio.Event()
+        self._idle = asyncio.Event()  # once draining: no client is left
         self._draining = False
         self._stopping: asyncio.Task[None] | None = None
         self._log = AccessLog(config.access_log, _STDOUT, self._loop) if config.access_log != "off" else None
@@ -127,12 +128,12 @@ class Worker:
     async def run_until_drained(self) -> None:
         """Serve until `drain` was called and every exchange under way has ended, or `drain_s` has passed."""
         await self._drained.wait()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=self._config.timeouts.drain_s)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=1.0)
+        if self._clients:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._config.timeouts.drain_s):
+                    await self._idle.wait()
+            for late in list(self._clients.values()):
+                late.cancel()
         self.pool.drain()
         self.deadlines.stop()
         for stream in list(self.deadlines.streams):
@@ -189,15 +190,15 @@ class Worker:
         client.draining = self._draining
         full = len(self._clients) >= self._config.limits.connections
         serve = self._refuse(client) if full else client.serve(self._run_exchange, self._report_unread)
-        self._clients.add(client)
-        task = self._loop.create_task(serve)
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._ended(client, done))
+        fiber = Fiber(serve, lambda exc: self._ended(client, exc))
+        self._clients[client] = fiber
+        fiber.resume()
 
-    def _ended(self, client: ClientConnection, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._clients.discard(client)
-        if not task.cancelled() and (exc := task.exception()) is not None:
+    def _ended(self, client: ClientConnection, exc: BaseException | None) -> None:
+        del self._clients[client]
+        if self._draining and not self._clients:
+            self._idle.set()
+        if exc is not None and not isinstance(exc, asyncio.CancelledError):
             sys.stderr.write(f"onehop: defect in a connection: {type(exc).__name__}: {exc}\n")
 
     def _run_exchange(self, client: ClientConnection, head: RequestHead, started: float) -> Awaitable[bool]:

@@ -31,6 +31,7 @@ from proxy.http1.screening import asks_for_trailers, max_forwards, screen_expect
 from proxy.http1.target import RequestTarget, request_target
 from proxy.net.balancer import Balancer
 from proxy.net.downstream import ClientConnection
+from proxy.net.fiber import Fiber
 from proxy.net.incoming import IncomingBody
 from proxy.net.outcome import Outcome
 from proxy.net.pool import Pool
@@ -76,7 +77,7 @@ class Exchange:
 
     __slots__ = (
         "_body", "_client", "_f", "_head", "_invited", "_loop", "_outcome", "_replayable",
-        "_response_began", "_upload", "_upload_task", "_upstream",
+        "_response_began", "_upload", "_uploading", "_upstream",
     )  # fmt: skip
 
     def __init__(self, facilities: Facilities, client: ClientConnection, head: RequestHead, started: float) -> None:
@@ -88,7 +89,7 @@ class Exchange:
         self._body: IncomingBody | None = None
         self._upstream: UpstreamConnection | None = None
         self._upload: Upload | None = None
-        self._upload_task: asyncio.Task[None] | None = None
+        self._uploading: Fiber | None = None
         self._replayable = True  # whether the body, if any, is still in our hands
         self._response_began = False
         self._invited = False
@@ -109,8 +110,8 @@ class Exchange:
             return await self._answer_error(InternalError(f"{type(exc).__name__}: {exc}"))
         finally:
             client.abandon = None
-            if self._upload_task is not None:
-                self._upload_task.cancel()
+            if self._uploading is not None:
+                self._uploading.cancel()
             if self._upstream is not None:
                 self._upstream.stream.abort()
             if self._body is not None:
@@ -260,7 +261,8 @@ class Exchange:
         if not upload.sent_whole:
             if intent.expects_continue:
                 self._loop.call_later(f.timeouts.continue_s, self._invite)
-            self._upload_task = self._loop.create_task(upload.run())
+            self._uploading = Fiber(upload.run())
+            self._uploading.resume()
 
     async def _read_response(self, upstream: UpstreamConnection, intent: Intent) -> ResponseHead:
         """The final response head, or the 101 that was asked for."""
@@ -374,8 +376,8 @@ class Exchange:
         if client.stream.is_ended and not isinstance(error, ClientGone):
             error = ClientGone("the client closed the connection")
         outcome.error, outcome.detail = error.code, error.detail
-        if self._upload_task is not None:
-            await self._stop_upload()
+        if self._uploading is not None:
+            self._uploading.cancel()
         if isinstance(error, ClientGone):
             if not outcome.status:
                 outcome.status = 499
@@ -444,11 +446,6 @@ class Exchange:
         """The client's connection broke: end the upstream's work too, which wakes whoever waits for it."""
         if self._upstream is not None:
             self._upstream.stream.abort()
-
-    async def _stop_upload(self) -> None:
-        if self._upload_task is not None:
-            self._upload_task.cancel()
-            await asyncio.gather(self._upload_task, return_exceptions=True)
 
 
 def _pseudonyms(via: list[bytes]) -> list[bytes]:

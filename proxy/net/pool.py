@@ -57,7 +57,8 @@ class Pool:
 
     async def lease_fresh(self, origin: Origin) -> UpstreamConnection:
         """A new connection. Raises ConnectFailed, ConnectTimeout."""
-        connection = await connect(origin, self._deadlines, self._limits, self._connect_s, recognise=self._recognise)
+        connecting = connect(origin, self._deadlines, self._limits, self._connect_s, recognise=self._recognise)
+        connection = await self._deadlines.loop.create_task(connecting)  # a task: asyncio's time-outs ask for one
         self.opened += 1
         connection.when_stirred = lambda: self._forget(connection)
         connection.begin()

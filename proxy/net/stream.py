@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable
 from typing import Final, cast
 
+from proxy.net.fiber import Fiber, parked
+
 #: Reading pauses while this much is unread: one busy peer's burst, times thousands of connections, is what it costs.
 UNREAD_LIMIT: Final = 65_536
 
@@ -56,7 +58,7 @@ class ConnectionEnded(Exception):
 
 
 class Stream(asyncio.Protocol):
-    """One connection. At most one reader and one writer wait on it at a time."""
+    """One connection. At most one fiber reads and one writes at a time; what happens here resumes them at once."""
 
     __slots__ = (
         "__weakref__", "_close_deadline", "_deadlines", "_ended", "_eof", "_read_deadline", "_reader",
@@ -75,8 +77,8 @@ class Stream(asyncio.Protocol):
         self._ended: BaseException | None = None
         self._reading_paused = False
         self._writing_paused = False
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
+        self._reader: Fiber | None = None
+        self._writer: Fiber | None = None
         self._read_deadline = _NEVER
         self._write_deadline = _NEVER
         self._close_deadline = _NEVER
@@ -94,8 +96,7 @@ class Stream(asyncio.Protocol):
         self._unread.append(data)
         self._unread_bytes += len(data)
         if self._reader is not None:
-            if not self._reader.done():
-                self._reader.set_result(None)
+            self._reader.resume()
         elif self.watcher is not None:
             self.watcher()
         elif self._unread_bytes >= UNREAD_LIMIT and not self._reading_paused:
@@ -104,16 +105,19 @@ class Stream(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._eof = True
-        self._wake_reader()
-        if self.watcher is not None:
+        if self._reader is not None:
+            self._reader.resume()
+        elif self.watcher is not None:
             self.watcher()
         return True  # a half-closed peer may still be owed an answer
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = self._ended or exc or ConnectionEnded()
         self._deadlines.streams.discard(self)
-        self._wake_reader()
-        self._wake_writer()
+        if self._reader is not None:
+            self._reader.resume()
+        if self._writer is not None:
+            self._writer.resume()
         if self.watcher is not None:
             self.watcher()
         if self.on_lost is not None:
@@ -124,7 +128,8 @@ class Stream(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        self._wake_writer()
+        if self._writer is not None:
+            self._writer.resume()
 
     # -- reading -------------------------------------------------------------------------------------------------
 
@@ -141,10 +146,10 @@ class Stream(asyncio.Protocol):
             if self._reading_paused:
                 self._reading_paused = False
                 self.transport.resume_reading()
-            self._reader = self._deadlines.loop.create_future()
+            self._reader = Fiber.running
             self._read_deadline = deadline
             try:
-                await self._reader
+                await parked()
             finally:
                 self._reader = None
                 self._read_deadline = _NEVER
@@ -196,10 +201,10 @@ class Stream(asyncio.Protocol):
     async def drain(self, deadline: float) -> None:
         """Wait until the peer has taken enough. Raises TimeoutError past `deadline`, ConnectionEnded."""
         while self._writing_paused and self._ended is None:
-            self._writer = self._deadlines.loop.create_future()
+            self._writer = Fiber.running
             self._write_deadline = deadline
             try:
-                await self._writer
+                await parked()
             finally:
                 self._writer = None
                 self._write_deadline = _NEVER
@@ -221,12 +226,10 @@ class Stream(asyncio.Protocol):
             self.transport.close()
 
     def abort(self) -> None:
-        """Close at once; what is unsent is lost."""
+        """Close at once; what is unsent is lost. Who waits here is resumed when the loop says that it is gone."""
         if self._ended is None:
             self._ended = ConnectionEnded()
             self.transport.abort()
-            self._wake_reader()
-            self._wake_writer()
 
     def reset(self) -> None:
         """Close at once with RST: a peer that reads until close must not take this for a proper end."""
@@ -258,17 +261,9 @@ class Stream(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """Fail whoever waits past its deadline."""
-        if self._read_deadline < now and self._reader is not None and not self._reader.done():
-            self._reader.set_exception(TimeoutError())
-        if self._write_deadline < now and self._writer is not None and not self._writer.done():
-            self._writer.set_exception(TimeoutError())
+        if self._read_deadline < now and self._reader is not None:
+            self._reader.resume(TimeoutError())
+        if self._write_deadline < now and self._writer is not None:
+            self._writer.resume(TimeoutError())
         if self._close_deadline < now:
             self.abort()
-
-    def _wake_reader(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
-
-    def _wake_writer(self) -> None:
-        if self._writer is not None and not self._writer.done():
-            self._writer.set_result(None)

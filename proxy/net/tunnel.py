@@ -2,6 +2,7 @@
 
 import asyncio
 
+from proxy.net.fiber import Fiber
 from proxy.net.stream import ConnectionEnded, Stream
 
 #: How long one direction may be silent once the other has ended: enough to say goodbye.
@@ -26,10 +27,11 @@ class Tunnel:
             self._pass_on(from_client, self._upstream)
         if from_upstream:
             self._pass_on(from_upstream, self._client)
-        upward = asyncio.create_task(self._pump(self._client, self._upstream))
+        upward = Fiber(self._pump(self._client, self._upstream))
+        upward.resume()
         try:
             await self._pump(self._upstream, self._client)
-            await upward
+            await upward.join()
         finally:
             upward.cancel()
 
