@@ -15,32 +15,29 @@ from proxy.http1.fields import Fields, tokens
 from proxy.http1.framing import outgoing_response_framing, request_framing, response_framing
 from proxy.http1.hop_by_hop import MADE_ANEW, Verdict, strip
 from proxy.http1.message import (
-    NO_BODY,
     BodyFraming,
     Chunked,
     FixedLength,
     NoBody,
-    RequestHead,
     ResponseHead,
     UntilClose,
 )
 from proxy.http1.persistence import persists
 from proxy.http1.reader import HeadReader
-from proxy.http1.screening import MessageLimits, asks_for_trailers, max_forwards, screen_expectation
+from proxy.http1.screening import MessageLimits, max_forwards
 from proxy.http1.target import request_target
 from proxy.policy.answers import SECRET_FIELDS
 from proxy.policy.forwarding import (
     Hop,
-    Intent,
     downstream_response,
     interim_response,
     switching_response,
     upstream_request,
 )
+from proxy.policy.intent import read_intent
 
 _HOP: Final = Hop(pseudonym=b"onehop", peer=b"192.0.2.1")  # a client from the documentation's network (RFC 5737)
 _WEBSOCKET: Final = b"websocket"
-_METHODS_WITH_LENGTH: Final = frozenset({b"POST", b"PUT", b"PATCH"})  # RFC 9110 §8.6
 _WIDEST: Final = 60  # of a field, before the rules beside all others would leave the screen
 _DROPPED_FROM_INTERIM: Final = MADE_ANEW - {b"host"}
 
@@ -79,19 +76,15 @@ def explain_request(raw_head: bytes) -> Explanation:
         raise BadRequest("the head is not complete")
     target = request_target(head)
     framing = request_framing(head)
-    has_body = framing not in (NO_BODY, FixedLength(0))
-    hops_left = max_forwards(head)
-    intent = Intent(
-        authority=target.authority,
+    intent = read_intent(
+        head,
+        target,
+        framing,
         host=target.authority or b"the-upstream",
-        framing=FixedLength(0) if framing == NO_BODY and head.method in _METHODS_WITH_LENGTH else framing,
         request_id=b"a-new-id",
-        expects_continue=screen_expectation(head) and has_body,
-        upgrade=None if has_body else _upgrade(head),
-        wants_trailers=asks_for_trailers(head.known),
-        max_forwards=None if hops_left is None else hops_left - 1,
+        upgrades=frozenset({_WEBSOCKET}),
     )
-    if hops_left == 0:
+    if max_forwards(head) == 0:
         answered = "nothing goes on: Max-Forwards is 0, so this hop answers (RFC 9110 §7.6.2)"
         return Explanation([], [_persistence(head.http_version, head.options, "client"), answered], "")
     verdicts: list[Verdict] = []
@@ -186,11 +179,6 @@ def _safe(lines: Fields) -> Fields:
 def _shown(head: bytes) -> str:
     text = head.decode("latin-1").replace("\r\n", "\n").rstrip("\n")
     return re.sub(r"[^\n\t -~\u00a0-\u00ff]", "?", text)  # Latin-1 has control characters that terminals obey
-
-
-def _upgrade(head: RequestHead) -> bytes | None:
-    asked = head.http_version >= b"1.1" and b"upgrade" in head.options
-    return _WEBSOCKET if asked and _WEBSOCKET in tokens(head.known.get(b"upgrade", ())) else None
 
 
 def _persistence(version: bytes, options: frozenset[bytes], side: str) -> str:

@@ -14,7 +14,8 @@ from proxy.http1.message import RequestHead
 from proxy.net.downstream import ClientConnection
 from proxy.net.exchange import Observe
 from proxy.policy.answers import SECRET_FIELDS
-from proxy.policy.forwarding import Intent, upstream_request
+from proxy.policy.forwarding import upstream_request
+from proxy.policy.intent import Intent
 
 _REMEMBERED: Final = 256  # a page is asked for its own request, moments later
 

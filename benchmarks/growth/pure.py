@@ -18,7 +18,8 @@ from proxy.http1.screening import MessageLimits
 from proxy.net.balancer import Balancer
 from proxy.net.idle import IdleConnections
 from proxy.net.origin import Origin
-from proxy.policy.forwarding import Hop, Intent, upstream_request
+from proxy.policy.forwarding import Hop, upstream_request
+from proxy.policy.intent import Intent
 from proxy.policy.routing import Route, RoutingTable
 
 _ENOUGH_S: Final = 0.08  # per point

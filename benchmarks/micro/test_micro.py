@@ -17,7 +17,8 @@ from proxy.http1.reader import HeadReader
 from proxy.http1.recogniser import recognise_request, recognise_response
 from proxy.http1.referee import referee_request, referee_response
 from proxy.http1.screening import MessageLimits, screen_request
-from proxy.policy.forwarding import Hop, Intent, downstream_response, upstream_request
+from proxy.policy.forwarding import Hop, downstream_response, upstream_request
+from proxy.policy.intent import Intent
 from proxy.policy.routing import Route, RoutingTable
 
 FIELDS = pytest.mark.parametrize("fields", [1, 8, 20, 80])

@@ -18,7 +18,7 @@ Index: TypeAlias = dict[bytes, list[bytes]]
 #: The fields whose meaning this proxy acts on. All others pass without being looked at.
 UNDERSTOOD: Final = frozenset({
     b"connection", b"content-length", b"transfer-encoding", b"host", b"expect", b"upgrade", b"te", b"via", b"trailer",
-    b"max-forwards", b"keep-alive", b"date", b"x-request-id", b"accept",
+    b"max-forwards", b"keep-alive", b"date", b"x-request-id",
     b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded",
 })  # fmt: skip
 

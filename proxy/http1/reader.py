@@ -21,6 +21,7 @@ from proxy.http1.screening import (
 )
 
 _HEAD_END: Final = b"\r\n\r\n"
+_LINE_END: Final = b"\r\n"
 #: Empty lines before a request line are tolerated (RFC 9112 §2.2), one or two of them.
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n){1,2}")
 
@@ -28,25 +29,26 @@ _EMPTY_LINES: Final = re.compile(rb"(?:\r\n){1,2}")
 class CountedBody:
     """A body of a known length."""
 
-    __slots__ = ("_remaining", "left_over")
+    __slots__ = ("_remaining", "complete", "left_over")
 
     trailers: Final[Fields] = []  # only a chunked body has any
 
     def __init__(self, length: int) -> None:
         self._remaining = length
+        self.complete = length == 0
         self.left_over = b""
-
-    @property
-    def complete(self) -> bool:
-        """Whether all of it has arrived."""
-        return self._remaining == 0
 
     def receive(self, data: bytes) -> list[bytes]:
         """Take what arrived, and return the body bytes in it: the same object where all of it is body."""
-        if len(data) > self._remaining:
+        size = len(data)
+        if size < self._remaining:
+            self._remaining -= size
+            return [data] if data else []
+        if size > self._remaining:
             self.left_over = data[self._remaining :]
             data = data[: self._remaining]
-        self._remaining -= len(data)
+        self._remaining = 0
+        self.complete = True
         return [data] if data else []
 
 
@@ -97,7 +99,7 @@ class HeadReader:
 
         Raises BadRequest with the status that the client is owed: 400, 414, 431, 501 or 505.
         """
-        if self.unread[:1] in (b"\r", b"\n") and not self._skip_empty_lines():
+        if not self.unread or (self.unread[0] in _LINE_END and not self._skip_empty_lines()):
             return None
         raw_head = self._take_head(self._limits.request_head_bytes, response=False)
         if raw_head is None:
@@ -142,13 +144,12 @@ class HeadReader:
     def _take_head(self, limit: int, *, response: bool) -> bytes | None:
         unread = self.unread
         # Only what is new is searched, and the three bytes before it that a head's end may begin with.
-        end = unread.find(_HEAD_END, max(self._searched - 3, 0))
-        if end < 0 or end + 4 > limit:
+        end = unread.find(_HEAD_END, self._searched - 3 if self._searched > 3 else 0) + 4
+        if end < 4 or end > limit:
             if unread:
                 self._screen_unfinished(limit, response=response)  # raises where it is over the limit
             self._searched = len(unread)
             return None
-        end += 4
         self._searched = 0
         if end == len(unread):
             self.unread = b""

@@ -12,13 +12,16 @@ from typing import Final
 
 from proxy.http1.fields import Fields, Index, connection_options, index
 from proxy.http1.message import RequestHead, ResponseHead
+from proxy.http1.screening import LENGTH_DIGITS
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-_LINES: Final = rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+"
+_LINES: Final = (
+    rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+(?<![\t ])\r\n)*+"
+)  # white space at the end: the referee's
 _REQUEST: Final = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])\r\n(" + _LINES + rb")\r\n")
-_RESPONSE: Final = re.compile(rb"HTTP/(1\.[01]) ([2-5][0-9][0-9]) ([!-~](?:[\x20-\x7e]*+))?\r\n(" + _LINES + rb")\r\n")
+_REASON: Final = rb"(?:[!-~][\x20-\x7e]*+)?+"
+_RESPONSE: Final = re.compile(rb"HTTP/(1\.[01]) ([2-5][0-9][0-9]) (" + _REASON + rb")\r\n(" + _LINES + rb")\r\n")
 _LINE: Final = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
-_PLAIN_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _CHUNKED: Final = [b"chunked"]
 
 
@@ -28,7 +31,7 @@ def recognise_request(raw_head: bytes) -> RequestHead | None:
     if head is None:
         return None
     method, target, version, section = head.groups()
-    lines = _lines(section)
+    lines = _LINE.findall(section)
     known = _plain_index(lines)
     if known is None or (b"host" not in known and version == b"1.1"):
         return None
@@ -41,28 +44,22 @@ def recognise_response(raw_head: bytes) -> ResponseHead | None:
     if head is None:
         return None
     version, status, reason, section = head.groups()
-    lines = _lines(section)
+    lines = _LINE.findall(section)
     known = _plain_index(lines)
     if known is None:
         return None
-    return ResponseHead(int(status), reason or b"", version, lines, known, connection_options(known))
-
-
-def _lines(section: bytes) -> Fields:
-    lines = _LINE.findall(section)
-    if b" \r\n" in section or b"\t\r\n" in section:
-        lines = [(name, value.rstrip(b" \t")) for name, value in lines]
-    return lines
+    return ResponseHead(int(status), reason, version, lines, known, connection_options(known))
 
 
 def _plain_index(lines: Fields) -> Index | None:
     """The index of the lines, or None where framing or host is anything but plain."""
-    found = index(lines)
-    lengths = found.get(b"content-length")
-    if lengths and not (len(lengths) == 1 and _PLAIN_LENGTH.fullmatch(lengths[0])):
+    known = index(lines)
+    if b"content-length" in known:
+        lengths = known[b"content-length"]
+        if len(lengths) > 1 or b"transfer-encoding" in known:
+            return None
+        if not lengths[0].isdigit() or len(lengths[0]) > LENGTH_DIGITS:
+            return None
+    elif b"transfer-encoding" in known and known[b"transfer-encoding"] != _CHUNKED:
         return None
-    codings = found.get(b"transfer-encoding")
-    if codings and (lengths or codings != _CHUNKED):
-        return None
-    hosts = found.get(b"host")
-    return None if hosts and len(hosts) > 1 else found
+    return None if b"host" in known and len(known[b"host"]) > 1 else known

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from proxy.errors import BadRequest, BadResponse, ProxyError
-from proxy.http1.fields import Fields, Index, members, tokens
+from proxy.http1.fields import Index, members, tokens
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.target import AUTHORITY
 
@@ -18,7 +18,8 @@ _CONTROL: Final = bytes(i for i in range(32) if i not in b"\t\r\n") + b"\x7f"
 _STRAY_LINE_END: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 _FOLD: Final = re.compile(rb"\r\n[ \t]")
 _LENGTH_LINE: Final = re.compile(rb"\r\ncontent-length:([^\r]*)", re.IGNORECASE)
-_PLAIN_LENGTH: Final = re.compile(rb"[0-9]{1,18}")  # 18 digits: an exabyte, and no parser overflows
+LENGTH_DIGITS: Final = 18  # of a Content-Length: an exabyte, and no parser overflows
+_PLAIN_LENGTH: Final = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS)
 
 
 class MessageLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +65,10 @@ def screen_request(head: RequestHead, limits: MessageLimits) -> None:
     index = head.known
     if len(head.target) > limits.target_bytes:
         raise BadRequest("request target too long", status=414, code="target_too_long")
-    _screen_size(head.fields, index, limits, BadRequest)
+    if len(head.fields) > limits.field_count:
+        raise _too_large(BadRequest, "too many field lines")
+    if b"connection" in index:
+        _screen_nominations(index[b"connection"], limits, BadRequest)
     hosts = index.get(b"host")
     if hosts is None:
         if head.http_version >= b"1.1":
@@ -83,9 +87,12 @@ def screen_request(head: RequestHead, limits: MessageLimits) -> None:
 def screen_response(head: ResponseHead, limits: MessageLimits) -> None:
     """Refuse a response whose framing contradicts itself, or that is over a limit."""
     index = head.known
-    _screen_size(head.fields, index, limits, BadResponse)
+    if len(head.fields) > limits.field_count:
+        raise _too_large(BadResponse, "too many field lines")
+    if b"connection" in index:
+        _screen_nominations(index[b"connection"], limits, BadResponse)
     lengths = index.get(b"content-length")
-    if lengths and not _PLAIN_LENGTH.fullmatch(lengths[0]):
+    if lengths and len(lengths[0]) > LENGTH_DIGITS:
         # h11 takes 20 digits: over 64 bits, the client would read another length out of them than we do.
         raise BadResponse("Content-Length is too large")
     if b"transfer-encoding" in index:
@@ -119,11 +126,11 @@ def max_forwards(head: RequestHead) -> int | None:
     return int(values[0])
 
 
-def _screen_size(lines: Fields, index: Index, limits: MessageLimits, fault: type[ProxyError]) -> None:
-    if len(lines) > limits.field_count:
-        raise _too_large(fault, "too many field lines")
-    nominating = index.get(b"connection")
-    if nominating and sum(value.count(b",") + 1 for value in nominating) > limits.nominations:
+def _screen_nominations(values: list[bytes], limits: MessageLimits, fault: type[ProxyError]) -> None:
+    nominations = 0
+    for value in values:
+        nominations += value.count(b",") + 1
+    if nominations > limits.nominations:
         raise _too_large(fault, "too many connection options")
 
 
@@ -135,5 +142,4 @@ def _too_large(fault: type[ProxyError], detail: str) -> ProxyError:
 
 def asks_for_trailers(index: Index) -> bool:
     """Whether the sender says `TE: trailers` (RFC 9110 §10.1.4)."""
-    values = index.get(b"te")
-    return values is not None and b"trailers" in tokens(values)
+    return b"te" in index and b"trailers" in tokens(index[b"te"])

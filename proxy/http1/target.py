@@ -1,7 +1,9 @@
 """The request target in its four forms (RFC 9112 §3.2), and the authority that routing goes by."""
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from proxy.errors import BadRequest
 from proxy.http1.message import RequestHead
@@ -11,7 +13,7 @@ AUTHORITY: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]++|\[[0-9A-Fa-f:.]
 _ABSOLUTE: Final = re.compile(rb"(?i:(https?)://)([^/?#]*)(/[^?#]*)?(\?[^#]*)?")
 
 
-class RequestTarget(NamedTuple):
+class RequestTarget(msgspec.Struct, frozen=True):
     """Where a request wants to go. `origin_form` is what the upstream is sent; `authority` is `b""` if none came.
 
     Both keep the client's bytes: no decoding, no dot-segment removal.

@@ -10,12 +10,12 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 
 def request_head(method: bytes, target: bytes, lines: Fields) -> bytes:
     """A request head. We always speak HTTP/1.1 upstream (RFC 9110 §6.2: a proxy sends its own version)."""
-    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, _field_section(lines))
+    return b"\r\n".join([b"%b %b HTTP/1.1" % (method, target), *map(b": ".join, lines), b"", b""])
 
 
 def response_head(status: int, reason: bytes, lines: Fields) -> bytes:
     """A response head. The version is ours, 1.1, also to a 1.0 client (RFC 9110 §6.2)."""
-    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason, _field_section(lines))
+    return b"\r\n".join([b"HTTP/1.1 %d %b" % (status, reason), *map(b": ".join, lines), b"", b""])
 
 
 def chunks(pieces: Iterable[bytes]) -> list[bytes]:
@@ -25,8 +25,4 @@ def chunks(pieces: Iterable[bytes]) -> list[bytes]:
 
 def last_chunk(trailers: Fields) -> bytes:
     """The end of a chunked body, with its trailer section."""
-    return b"0\r\n%b\r\n" % _field_section(trailers) if trailers else LAST_CHUNK
-
-
-def _field_section(lines: Fields) -> bytes:
-    return b"\r\n".join([*map(b": ".join, lines), b""])
+    return b"\r\n".join([b"0", *map(b": ".join, trailers), b"", b""]) if trailers else LAST_CHUNK

@@ -59,7 +59,7 @@ class ClientConnection:
         """Carry requests until one side closes. Every request read is answered or visibly cut; none raises here."""
         try:
             while True:
-                waiting_since = monotonic()
+                waiting_since = self._deadlines.loop.time()  # monotonic, if only to the millisecond
                 try:
                     head = await self._next_request()
                 except ProxyError as error:
@@ -85,7 +85,7 @@ class ClientConnection:
         deadline = loop.time() + patience_s
         head_deadline = 0.0
         reader = self.reader
-        while not reader.unread or (head := reader.request_head()) is None:
+        while (head := reader.request_head()) is None:
             if reader.unread and not head_deadline:
                 head_deadline = deadline = loop.time() + timeouts.request_head_s
             self.waits_for_request = not reader.unread

@@ -23,16 +23,16 @@ from proxy.errors import (
     UpstreamError,
 )
 from proxy.http1 import writer
-from proxy.http1.fields import Fields, members, tokens
+from proxy.http1.fields import Fields, tokens
 from proxy.http1.framing import outgoing_response_framing, request_framing
-from proxy.http1.message import Chunked, FixedLength, NoBody, RequestHead, ResponseHead, UntilClose
+from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, FixedLength, RequestHead, ResponseHead
 from proxy.http1.persistence import persists
-from proxy.http1.screening import asks_for_trailers, max_forwards, screen_expectation
-from proxy.http1.target import RequestTarget, request_target
+from proxy.http1.screening import max_forwards
+from proxy.http1.target import request_target
 from proxy.net.balancer import Balancer
 from proxy.net.downstream import ClientConnection
 from proxy.net.fiber import Fiber
-from proxy.net.incoming import IncomingBody
+from proxy.net.incoming import NO_INCOMING_BODY, IncomingBody
 from proxy.net.outcome import Outcome
 from proxy.net.pool import Pool
 from proxy.net.relay import Upload, write_all
@@ -41,7 +41,7 @@ from proxy.net.tunnel import Tunnel
 from proxy.net.upstream import UpstreamConnection
 from proxy.policy import forwarding
 from proxy.policy.answers import Answer, error_answer, options_answer, trace_answer
-from proxy.policy.forwarding import Intent
+from proxy.policy.intent import Intent, read_intent, went_through
 from proxy.policy.retry import may_replay, may_retry
 from proxy.policy.routing import Route, RoutingTable
 from proxy.policy.trust import Network, client_address
@@ -50,7 +50,6 @@ from proxy.policy.trust import Network, client_address
 Observe: TypeAlias = Callable[[RequestHead, ClientConnection, Intent], None]
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_METHODS_WITH_LENGTH = frozenset({b"POST", b"PUT", b"PATCH"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +84,12 @@ class Exchange:
         self._client = client
         self._head = head
         self._loop = facilities.loop
-        self._outcome = Outcome(client.peer, started)
-        self._body: IncomingBody | None = None
+        self._outcome = outcome = Outcome(client.peer, started)
+        outcome.method, outcome.target, outcome.http_version = head.method, head.target, head.http_version
+        outcome.request_id = self._request_id()
+        if client.hop.trusted and b"x-forwarded-for" in head.known:
+            outcome.client = client_address(client.peer, head.known[b"x-forwarded-for"], facilities.trusted)
+        self._body = NO_INCOMING_BODY
         self._upstream: UpstreamConnection | None = None
         self._upload: Upload | None = None
         self._uploading: Fiber | None = None
@@ -114,76 +117,62 @@ class Exchange:
                 self._uploading.cancel()
             if self._upstream is not None:
                 self._upstream.stream.abort()
-            if self._body is not None:
+            if self._body is not NO_INCOMING_BODY:
                 outcome.request_bytes = self._body.received_bytes
             self._f.report(outcome)
 
     # -- the straight line ---------------------------------------------------------------------------------------
 
     async def _forward(self) -> bool:
-        head, client, f = self._head, self._client, self._f
+        head, client, f, outcome = self._head, self._client, self._f, self._outcome
+        known = head.known
         # 1. Read the semantics first: all of it may stand in fields that are about to be stripped.
-        understood = self._understand()
-        if understood is None:
+        framing = request_framing(head)
+        if framing is not NO_BODY:
+            self._body = self._incoming_body(framing)
+        target = request_target(head)
+        if went_through(known, client.hop.pseudonym):
+            raise LoopDetected("this request has been through this proxy before")
+        if b"max-forwards" in known and max_forwards(head) == 0:
             return await self._answer_here()
-        intent, route, target = understood
+        route = f.routes.match(target.authority, target.path)
+        if route is None:
+            raise NoRoute("no route for this host and path")
+        outcome.route = route.name
+        balancer = f.balancers[route.upstream]
+        intent = read_intent(
+            head,
+            target,
+            framing,
+            host=balancer.host or target.authority or balancer.authority,
+            request_id=outcome.request_id.encode(),
+            upgrades=f.upgrades,
+        )
         # 2. Strip, then state.
         if f.observe is not None:
             f.observe(head, client, intent)
         lines = forwarding.upstream_request(head, client.hop, intent, route.request_fields)
         request = writer.request_head(head.method, target.origin_form, lines)
         # 3. Send it, as often as is harmless, until there is a response.
-        response = await self._respond(request, intent, f.balancers[route.upstream])
+        response = await self._respond(request, intent, balancer)
         upstream = self._upstream
         assert upstream is not None
         if response.status == 101:
             return await self._tunnel(response, intent, upstream)
         return await self._relay_response(response, intent, upstream, route)
 
-    def _understand(self) -> tuple[Intent, Route, RequestTarget] | None:
-        """What the request asks for, and where; None where it ends here. Raises BadRequest, NoRoute, LoopDetected."""
-        head, client, f, outcome = self._head, self._client, self._f, self._outcome
-        index = head.known
-        outcome.method, outcome.target, outcome.http_version = head.method, head.target, head.http_version
-        outcome.request_id = request_id = self._request_id()
-        if client.hop.trusted and b"x-forwarded-for" in index:
-            outcome.client = client_address(client.peer, index[b"x-forwarded-for"], f.trusted)
-        framing = request_framing(head)
-        self._body = IncomingBody(framing, client.reader, client.stream)
-        limit = f.limits.request_body_bytes
+    def _incoming_body(self, framing: BodyFraming) -> IncomingBody:
+        """The request's body. Raises BadRequest 413 where its head already says that it is too large."""
+        body = IncomingBody(framing, self._client.reader, self._client.stream)
+        limit = self._f.limits.request_body_bytes
         if limit and isinstance(framing, FixedLength) and framing.length > limit:
+            self._body = body  # what is left of it comes behind our answer
             raise BadRequest(f"request body over {limit} bytes", status=413, code="body_too_large")
-        target = request_target(head)
-        expects_continue = screen_expectation(head) and not self._body.complete
-        hops_left = max_forwards(head)
-        if b"via" in index and client.hop.pseudonym in _pseudonyms(index[b"via"]):
-            raise LoopDetected("this request has been through this proxy before")
-        if hops_left == 0:
-            return None
-        route = f.routes.match(target.authority, target.path)
-        if route is None:
-            raise NoRoute("no route for this host and path")
-        outcome.route = route.name
-        if framing == NoBody() and head.method in _METHODS_WITH_LENGTH:
-            framing = FixedLength(0)  # RFC 9110 §8.6: these methods anticipate content, so say that there is none
-        balancer = f.balancers[route.upstream]
-        intent = Intent(
-            authority=target.authority,
-            host=balancer.host or target.authority or balancer.authority,
-            framing=framing,
-            request_id=request_id.encode(),
-            expects_continue=expects_continue,
-            upgrade=self._upgrade(self._body.complete),
-            wants_trailers=asks_for_trailers(index),
-            max_forwards=None if hops_left is None else hops_left - 1,
-        )
-        return intent, route, target
+        return body
 
     async def _respond(self, request: bytes, intent: Intent, balancer: Balancer) -> ResponseHead:
         """Send the request, and return the final response head, or the 101; interim ones have gone to the client."""
-        method = self._head.method
         body = self._body
-        assert body is not None
         arrived = body.ready()
         self._replayable = body.complete and body.received_bytes <= self._f.replay_bytes
         fresh = False
@@ -200,7 +189,7 @@ class Exchange:
                     or self._client.stream.is_ended
                     or not isinstance(error, UpstreamClosed)
                     or not may_retry(
-                        method,
+                        self._head.method,
                         reused=upstream.is_reused,
                         response_began=upstream.response_began,
                         body_replayable=self._replayable,
@@ -215,10 +204,10 @@ class Exchange:
     async def _lease(self, balancer: Balancer, *, fresh: bool) -> UpstreamConnection:
         """A connection to one of the upstream's origins: an idle one, or the first that can be opened."""
         pool, outcome = self._f.pool, self._outcome
-        outcome.attempts += 1
         replayable = may_replay(self._head.method, body_replayable=self._replayable)
         origins = balancer.order()
         for origin in origins:
+            outcome.attempts += 1
             outcome.origin = origin
             upstream = None if fresh else pool.lease_idle(origin, replayable=replayable)
             if upstream is None:
@@ -228,7 +217,6 @@ class Exchange:
                     # Nothing was sent, so any request may go to the next one.
                     if origin is origins[-1]:
                         raise
-                    outcome.attempts += 1
                     continue
             self._upstream = upstream
             outcome.reused = upstream.is_reused
@@ -239,12 +227,11 @@ class Exchange:
 
     def _send(self, upstream: UpstreamConnection, request: bytes, arrived: list[bytes], intent: Intent) -> None:
         """Write head and body: at once where the body has arrived, else by an upload that runs beside the response."""
-        body, f = self._body, self._f
-        assert body is not None
-        if isinstance(intent.framing, NoBody):
+        if intent.framing is NO_BODY:
             upstream.stream.write(request)
             return
-        chunked = isinstance(intent.framing, Chunked)
+        body, f = self._body, self._f
+        chunked = intent.framing is CHUNKED
         connection_options = self._head.options
         upload = self._upload = Upload(
             body,
@@ -297,7 +284,7 @@ class Exchange:
         stays_open = (
             request_sent
             and not client.draining
-            and not isinstance(framing, UntilClose)
+            and framing is not UNTIL_CLOSE
             and persists(request.http_version, request.options)
         )
         connection = None
@@ -305,7 +292,7 @@ class Exchange:
             connection = b"close"
         elif request.http_version < b"1.1":
             connection = b"keep-alive"
-        chunked = isinstance(framing, Chunked)
+        chunked = framing is CHUNKED
         lines = forwarding.downstream_response(
             head, client.hop, framing, f.http_date(), connection, route.response_fields,
             with_trailers=intent.wants_trailers,
@@ -315,7 +302,6 @@ class Exchange:
         self._response_began = True
         out = [writer.response_head(head.status, head.reason, lines)]
         body = upstream.body
-        assert body is not None
         while True:
             out += writer.chunks(pieces) if chunked else pieces
             if body.complete and chunked:
@@ -356,7 +342,7 @@ class Exchange:
             await tunnel.run(client.reader.take_unread(), upstream.take_unread())
         finally:
             outcome.request_bytes, outcome.response_bytes = tunnel.bytes_up, tunnel.bytes_down
-            self._body = None
+            self._body = NO_INCOMING_BODY
         upstream.stream.close()
         self._upstream = None
         return False
@@ -388,7 +374,7 @@ class Exchange:
             return False
         answer = error_answer(
             error,
-            self._head.known.get(b"accept"),
+            [value for name, value in self._head.fields if name.lower() == b"accept"],
             pseudonym=client.hop.pseudonym,
             request_id=outcome.request_id,
         )
@@ -401,8 +387,9 @@ class Exchange:
     async def _answer(self, answer: Answer, *, keep_open: bool) -> bool:
         """Send a complete answer. The connection goes on only where no byte of this request can still come."""
         head, client = self._head, self._client
-        arrived_whole = self._body is not None and self._body.complete
-        stays_open = keep_open and arrived_whole and not client.draining and persists(head.http_version, head.options)
+        stays_open = (
+            keep_open and self._body.complete and not client.draining and persists(head.http_version, head.options)
+        )
         connection = b"close"
         if stays_open:
             connection = b"keep-alive" if head.http_version < b"1.1" else b""
@@ -426,16 +413,6 @@ class Exchange:
                 return given.decode("ascii")
         return self._f.next_request_id()
 
-    def _upgrade(self, body_complete: bool) -> bytes | None:
-        """The protocol to switch to, if the client asks for one on the allow-list, as RFC 9110 §7.8 says to ask."""
-        index, http_version = self._head.known, self._head.http_version
-        if b"upgrade" not in index or not body_complete or http_version < b"1.1":
-            return None
-        if b"upgrade" not in self._head.options:
-            return None
-        wanted = [token for token in tokens(index[b"upgrade"]) if token in self._f.upgrades]
-        return wanted[0] if wanted else None
-
     def _invite(self) -> None:
         """The upstream keeps silent about `Expect: 100-continue`: ask for the body ourselves."""
         if not self._invited and not self._response_began and not self._outcome.status:
@@ -446,8 +423,3 @@ class Exchange:
         """The client's connection broke: end the upstream's work too, which wakes whoever waits for it."""
         if self._upstream is not None:
             self._upstream.stream.abort()
-
-
-def _pseudonyms(via: list[bytes]) -> list[bytes]:
-    """The second word of every Via member: who received the message there (RFC 9110 §7.6.3)."""
-    return [words[1] for member in members(via) if len(words := member.split(None, 2)) > 1]

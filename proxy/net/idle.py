@@ -3,14 +3,16 @@
 Newest first: the connection used last is the least likely to have been closed by its upstream meanwhile.
 """
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
+
+import msgspec
 
 from proxy.net.origin import Origin
 
 C = TypeVar("C")
 
 
-class _Entry(NamedTuple, Generic[C]):
+class _Entry(msgspec.Struct, Generic[C]):
     connection: C
     since: float
     expires_at: float
@@ -34,10 +36,11 @@ class IdleConnections(Generic[C]):
         """Keep `connection` until `expires_at`; return the surplus, oldest first, for closing."""
         entries = self._entries.setdefault(origin, [])
         entries.append(_Entry(connection, now, expires_at))
-        surplus = [entry.connection for entry in entries[: -self._per_origin or None]]
-        if surplus or not self._per_origin:
-            del entries[: len(surplus)]
-        return surplus
+        if len(entries) <= self._per_origin:
+            return []
+        surplus = entries[: len(entries) - self._per_origin]
+        del entries[: len(surplus)]
+        return [entry.connection for entry in surplus]
 
     def take(self, origin: Origin, now: float, newest_since: float = 0.0) -> C | None:
         """Hand out the newest connection, if it has not expired and went idle after `newest_since`.

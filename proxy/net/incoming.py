@@ -1,5 +1,7 @@
 """The body of one message as it arrives on a stream."""
 
+from typing import Final
+
 from proxy.http1.fields import Fields
 from proxy.http1.message import BodyFraming
 from proxy.http1.reader import HeadReader, UnboundedBody
@@ -35,7 +37,7 @@ class IncomingBody:
 
     def ready(self) -> list[bytes]:
         """What came along with the head. Raises BadRequest where the chunked coding is broken."""
-        if self._body is None or not self._reader.unread:
+        if self.complete or not self._reader.unread:
             return []
         return self._take(self._reader.take_unread())
 
@@ -64,3 +66,16 @@ class IncomingBody:
                 self._reader.receive(body.left_over)
                 body.left_over = b""
         return pieces
+
+
+class _NoIncomingBody(IncomingBody):
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self._body = None
+        self.complete = True
+        self.received_bytes = 0
+
+
+#: The body of every message that has none: complete from the start, and so never read.
+NO_INCOMING_BODY: Final[IncomingBody] = _NoIncomingBody()

@@ -10,11 +10,11 @@ from typing import Final
 
 from proxy.errors import BadRequest, BadResponse, ConnectFailed, ConnectTimeout, ResponseTimeout, UpstreamClosed
 from proxy.http1.framing import response_framing
-from proxy.http1.message import BodyFraming, ResponseHead, UntilClose
+from proxy.http1.message import NO_BODY, UNTIL_CLOSE, BodyFraming, ResponseHead
 from proxy.http1.persistence import KeepAlive, keep_alive, persists
 from proxy.http1.reader import HeadReader
 from proxy.http1.screening import MessageLimits
-from proxy.net.incoming import BodyCutShort, IncomingBody
+from proxy.net.incoming import NO_INCOMING_BODY, BodyCutShort, IncomingBody
 from proxy.net.origin import Origin
 from proxy.net.stream import ConnectionEnded, Deadlines, Stream
 
@@ -38,8 +38,8 @@ class UpstreamConnection:
         self.promise = _NO_PROMISE
         self.stays_open = False
         self.response_began = False
-        self.framing: BodyFraming = UntilClose()
-        self.body: IncomingBody | None = None
+        self.framing: BodyFraming = UNTIL_CLOSE
+        self.body = NO_INCOMING_BODY
         self.when_stirred: Callable[[], None] | None = None  # what the pool does if it stirs while idle
         self._head_deadline = _NEVER
         self._reader = HeadReader(limits, recognise=recognise)
@@ -57,7 +57,7 @@ class UpstreamConnection:
         self.serial += 1
         self.stays_open = False
         self.response_began = False
-        self.body = None
+        self.body = NO_INCOMING_BODY
         self._head_deadline = _NEVER
 
     def await_head(self, deadline: float) -> None:
@@ -87,12 +87,12 @@ class UpstreamConnection:
             self.framing = response_framing(head, method)
             promise = head.known.get(b"keep-alive")
             self.promise = keep_alive(promise) if promise else _NO_PROMISE
-            self.body = IncomingBody(self.framing, reader, self.stream)
+            if self.framing is not NO_BODY:
+                self.body = IncomingBody(self.framing, reader, self.stream)
         return head
 
     def ready(self) -> list[bytes]:
         """Body bytes that came with the head. Raises BadResponse."""
-        assert self.body is not None
         try:
             return self.body.ready()
         except BadRequest as exc:
@@ -100,7 +100,6 @@ class UpstreamConnection:
 
     async def read_body(self, deadline: float) -> list[bytes]:
         """More body bytes. Raises BadResponse, UpstreamClosed, ResponseTimeout: the body is cut."""
-        assert self.body is not None
         try:
             return await self.body.read(deadline)
         except BadRequest as exc:
@@ -121,9 +120,8 @@ class UpstreamConnection:
         the exchange knows."""
         return (
             self.stays_open
-            and self.body is not None
             and self.body.complete
-            and not isinstance(self.framing, UntilClose)
+            and self.framing is not UNTIL_CLOSE
             and not self._reader.unread
             and not self.stream.has_unread
             and self.promise.max_requests != 0

@@ -3,15 +3,15 @@
 Whatever this hop states is added after stripping, so no client and no upstream can nominate it away.
 """
 
+from functools import lru_cache
 from itertools import product
 from typing import Final, NamedTuple
 
-import msgspec
-
-from proxy.http1.fields import Fields, tokens
+from proxy.http1.fields import FieldLine, Fields, tokens
 from proxy.http1.framing import framing_fields
 from proxy.http1.hop_by_hop import Verdict, strip
-from proxy.http1.message import BodyFraming, Chunked, RequestHead, ResponseHead
+from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead, ResponseHead
+from proxy.policy.intent import Intent
 from proxy.policy.routing import FieldRules
 
 
@@ -60,19 +60,6 @@ class Hop(NamedTuple):
     state_forwarded: bool = False  # also state RFC 7239 `Forwarded`
 
 
-class Intent(msgspec.Struct, frozen=True):
-    """What was read out of a request's fields before they were stripped, and goes on."""
-
-    authority: bytes  # whom the client asked for; empty where a 1.0 client did not say
-    host: bytes  # what Host says to the upstream
-    framing: BodyFraming
-    request_id: bytes
-    expects_continue: bool = False
-    upgrade: bytes | None = None  # the protocol, from the allow-list
-    wants_trailers: bool = False
-    max_forwards: int | None = None  # already counted down
-
-
 def upstream_request(
     head: RequestHead,
     hop: Hop,
@@ -92,9 +79,10 @@ def upstream_request(
     # 3. State what only this hop knows. Host goes first (RFC 9110 §7.2).
     lines = [(b"Host", intent.host), *kept]
     lines += _client_fields(head, hop, intent)
-    lines.append((b"Via", b"%b %b" % (head.http_version, hop.pseudonym)))
+    lines.append(_via(head.http_version, hop.pseudonym))
     # 4. Delimit the body for the next hop.
-    lines += framing_fields(intent.framing)
+    if intent.framing is not NO_BODY:
+        lines += framing_fields(intent.framing)
     if intent.expects_continue:
         lines.append((b"Expect", b"100-continue"))
     if intent.max_forwards is not None:
@@ -104,7 +92,8 @@ def upstream_request(
         lines += [(b"Connection", b"Upgrade"), (b"Upgrade", intent.upgrade)]
     if intent.wants_trailers:
         lines += [(b"Connection", b"TE"), (b"TE", b"trailers")]
-    lines += _announced_trailers(head, intent.framing)
+    if intent.framing is CHUNKED:
+        lines += _announced_trailers(head)
     if verdicts is not None:
         _explain(verdicts, lines[:1], kept, lines[1 + len(kept) :], trusted=hop.trusted)
     return lines
@@ -131,10 +120,10 @@ def downstream_response(
     lines = kept.copy() if verdicts is not None else kept
     if b"date" not in head.known or b"date" in head.options:
         lines.append((b"Date", date))
-    lines.append((b"Via", b"%b %b" % (head.http_version, hop.pseudonym)))
+    lines.append(_via(head.http_version, hop.pseudonym))
     lines += framing_fields(framing)
-    if with_trailers:
-        lines += _announced_trailers(head, framing)
+    if with_trailers and framing is CHUNKED:
+        lines += _announced_trailers(head)
     if connection is not None:
         lines.append((b"Connection", connection))
     if verdicts is not None:
@@ -150,7 +139,7 @@ def interim_response(head: ResponseHead) -> Fields:
 def switching_response(head: ResponseHead, hop: Hop, protocol: bytes) -> Fields:
     """The fields of the 101 that goes to the client: one canonical Connection, of our own."""
     lines = strip(head.fields, head.options, _DROP_FROM_RESPONSE)
-    lines.append((b"Via", b"%b %b" % (head.http_version, hop.pseudonym)))
+    lines.append(_via(head.http_version, hop.pseudonym))
     return [*lines, (b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
 
 
@@ -161,12 +150,16 @@ def trailers(lines: Fields, connection_options: frozenset[bytes]) -> Fields:
 
 def _client_fields(head: RequestHead, hop: Hop, intent: Intent) -> Fields:
     """Who the client is, as far as this hop knows or was told by a peer that it trusts."""
-    told = head.known if hop.trusted else {}
-    chain = [*told.get(b"x-forwarded-for", ()), hop.peer]
+    chain, authority, scheme = hop.peer, intent.authority, hop.scheme
+    if hop.trusted:
+        told = head.known
+        chain = b", ".join([*told.get(b"x-forwarded-for", ()), chain])
+        authority = told.get(b"x-forwarded-host", (authority,))[0]
+        scheme = told.get(b"x-forwarded-proto", (scheme,))[0]
     lines = [
-        (b"X-Forwarded-For", b", ".join(chain)),
-        (b"X-Forwarded-Host", told.get(b"x-forwarded-host", (intent.authority,))[0]),
-        (b"X-Forwarded-Proto", told.get(b"x-forwarded-proto", (hop.scheme,))[0]),
+        (b"X-Forwarded-For", chain),
+        (b"X-Forwarded-Host", authority),
+        (b"X-Forwarded-Proto", scheme),
         (b"X-Request-Id", intent.request_id),
     ]
     if hop.state_forwarded:
@@ -176,10 +169,16 @@ def _client_fields(head: RequestHead, hop: Hop, intent: Intent) -> Fields:
     return lines
 
 
-def _announced_trailers(head: RequestHead | ResponseHead, framing: BodyFraming) -> Fields:
-    """`Trailer`, made anew: only where trailers can follow, and only for those that would be forwarded."""
+@lru_cache(maxsize=16)
+def _via(http_version: bytes, pseudonym: bytes) -> FieldLine:
+    """Our member of `Via`: it says the version that was received (RFC 9110 §7.6.3)."""
+    return (b"Via", b"%b %b" % (http_version, pseudonym))
+
+
+def _announced_trailers(head: RequestHead | ResponseHead) -> Fields:
+    """`Trailer` of a chunked message, made anew: only for those that would be forwarded."""
     values = head.known.get(b"trailer")
-    if values is None or not isinstance(framing, Chunked):
+    if values is None:
         return []
     names = [(name, b"") for name in dict.fromkeys(tokens(values))]
     announced = b", ".join(name for name, _ in trailers(names, head.options))
