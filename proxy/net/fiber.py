@@ -23,7 +23,7 @@ class Fiber:
     running: "ClassVar[Fiber | None]" = None
 
     def __init__(
-        self, coroutine: Coroutine[Any, None, None], on_end: Callable[[BaseException | None], None] | None = None
+        self, coroutine: Coroutine[Any, Any, None], on_end: Callable[[BaseException | None], None] | None = None
     ) -> None:
         self._coroutine = coroutine
         self._on_end = on_end
@@ -31,11 +31,11 @@ class Fiber:
         self._joining: Fiber | None = None
         self.ended = False
 
-    def resume(self, error: BaseException | None = None) -> None:
-        """Run until it waits again, or ends; with `error` raised where it waits."""
+    def resume(self, value: object = None, error: BaseException | None = None) -> None:
+        """Run until it waits again, or ends. Where it waits, `value` is what came, or `error` is raised."""
         outer, Fiber.running = Fiber.running, self
         try:
-            awaited = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+            awaited = self._coroutine.send(value) if error is None else self._coroutine.throw(error)
         except StopIteration:
             self._end(None)
         except BaseException as exc:
@@ -54,7 +54,7 @@ class Fiber:
             self._future.remove_done_callback(self._resume_after)
             self._future.cancel()
             self._future = None
-        self.resume(asyncio.CancelledError())
+        self.resume(error=asyncio.CancelledError())
 
     async def join(self) -> None:
         """Wait, in another fiber, until this one has ended."""

@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from types import coroutine
 from typing import Final, cast
 
 from proxy.net.fiber import Fiber, parked
@@ -93,11 +94,12 @@ class Stream(asyncio.Protocol):
             self.on_connected(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._reader is not None:
+            self._reader.resume(data)  # as the object that arrived, to the read that waits for it
+            return
         self._unread.append(data)
         self._unread_bytes += len(data)
-        if self._reader is not None:
-            self._reader.resume()
-        elif self.watcher is not None:
+        if self.watcher is not None:
             self.watcher()
         elif self._unread_bytes >= UNREAD_LIMIT and not self._reading_paused:
             self._reading_paused = True
@@ -133,7 +135,8 @@ class Stream(asyncio.Protocol):
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    async def read(self, deadline: float) -> bytes:
+    @coroutine
+    def read(self, deadline: float) -> Generator[None, bytes | None, bytes]:
         """Return what arrived, at least one byte; `b""` once the peer has ended its side.
 
         Raises TimeoutError past `deadline` (loop time), ConnectionEnded if the connection broke.
@@ -149,12 +152,13 @@ class Stream(asyncio.Protocol):
             self._reader = Fiber.running
             self._read_deadline = deadline
             try:
-                await parked()
+                data = yield
             finally:
                 self._reader = None
                 self._read_deadline = _NEVER
-        # One segment is handed on as the object that arrived. Several are many small ones: joining costs less than
-        # a wake-up for each.
+            if data is not None:
+                return data
+        # Several segments are many small ones: joining costs less than a turn for each.
         data = self._unread[0] if len(self._unread) == 1 else b"".join(self._unread)
         self._unread.clear()
         self._unread_bytes = 0
@@ -262,8 +266,8 @@ class Stream(asyncio.Protocol):
     def expire(self, now: float) -> None:
         """Fail whoever waits past its deadline."""
         if self._read_deadline < now and self._reader is not None:
-            self._reader.resume(TimeoutError())
+            self._reader.resume(error=TimeoutError())
         if self._write_deadline < now and self._writer is not None:
-            self._writer.resume(TimeoutError())
+            self._writer.resume(error=TimeoutError())
         if self._close_deadline < now:
             self.abort()
