@@ -28,13 +28,14 @@ class ChunkedBody:
     `receive` raises BadRequest at the first byte that no strict reader would take.
     """
 
-    __slots__ = ("_limits", "_next", "_pending", "_referee", "complete", "left_over", "trailers")
+    __slots__ = ("_limits", "_next", "_pending", "_referee", "complete", "left_over", "received_bytes", "trailers")
 
     def __init__(self, limits: MessageLimits, *, refereed: bool) -> None:
         self._limits = limits
         self._referee = ChunkedReferee() if refereed else None
         self._pending = b""  # an unfinished size line, data end or trailer section
         self._next = _SIZE
+        self.received_bytes = 0  # without the coding
         self.complete = False
         self.trailers: Fields = []
         self.left_over = b""
@@ -54,6 +55,7 @@ class ChunkedBody:
     def _scan(self, data: bytes) -> list[bytes]:
         if 0 < len(data) < self._next:
             self._next -= len(data)
+            self.received_bytes += len(data)
             return [data]  # all of it is one chunk's: no copy
         pieces: list[bytes] = []
         if self._pending:
@@ -65,6 +67,7 @@ class ChunkedBody:
                 piece = data[position : position + self._next]
                 pieces.append(piece)
                 position += len(piece)
+                self.received_bytes += len(piece)
                 self._next = self._next - len(piece) or _DATA_END
             elif self._next == _SIZE:
                 line_end = data.find(_CRLF, position)

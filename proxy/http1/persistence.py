@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Collection, Iterable
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from proxy.http1.fields import members
 
@@ -16,7 +18,7 @@ def persists(http_version: bytes, connection_options: Collection[bytes]) -> bool
     return b"keep-alive" in connection_options
 
 
-class KeepAlive(NamedTuple):
+class KeepAlive(msgspec.Struct, frozen=True):
     """What a `Keep-Alive` field promises: seconds it stays open idle, and further requests; None is unsaid."""
 
     timeout_s: int | None = None

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from proxy.errors import BadRequest, BadResponse, ProxyError
 from proxy.http1.chunked import ChunkedBody
 from proxy.http1.fields import Fields
-from proxy.http1.message import BodyFraming, Chunked, FixedLength, NoBody, RequestHead, ResponseHead
+from proxy.http1.message import NO_BODY, BodyFraming, Chunked, FixedLength, NoBody, RequestHead, ResponseHead
 from proxy.http1.recogniser import recognise_request, recognise_response
 from proxy.http1.referee import referee_request, referee_response
 from proxy.http1.screening import (
@@ -26,49 +26,69 @@ _LINE_END: Final = b"\r\n"
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n){1,2}")
 
 
+class EmptyBody:
+    """The body of a message that has none: complete from the start, so it is never given anything."""
+
+    __slots__ = ()
+
+    complete: Final = True
+    received_bytes: Final = 0
+    trailers: Final[Fields] = []  # only a chunked body has any
+    left_over: Final = b""
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Nothing is body."""
+        raise AssertionError("bytes for a body that has none")
+
+
 class CountedBody:
     """A body of a known length."""
 
-    __slots__ = ("_remaining", "complete", "left_over")
+    __slots__ = ("_length", "complete", "left_over", "received_bytes")
 
-    trailers: Final[Fields] = []  # only a chunked body has any
+    trailers: Final[Fields] = []
 
     def __init__(self, length: int) -> None:
-        self._remaining = length
+        self._length = length
+        self.received_bytes = 0
         self.complete = length == 0
         self.left_over = b""
 
     def receive(self, data: bytes) -> list[bytes]:
         """Take what arrived, and return the body bytes in it: the same object where all of it is body."""
-        size = len(data)
-        if size < self._remaining:
-            self._remaining -= size
-            return [data] if data else []
-        if size > self._remaining:
-            self.left_over = data[self._remaining :]
-            data = data[: self._remaining]
-        self._remaining = 0
-        self.complete = True
+        received = self.received_bytes + len(data)
+        if received >= self._length:
+            if received > self._length:
+                end = self._length - self.received_bytes
+                self.left_over = data[end:]
+                data = data[:end]
+            received = self._length
+            self.complete = True
+        self.received_bytes = received
         return [data] if data else []
 
 
 class UnboundedBody:
     """A body that ends with the connection: `complete` is set by whoever saw the end."""
 
-    __slots__ = ("complete", "left_over")
+    __slots__ = ("complete", "received_bytes")
 
     trailers: Final[Fields] = []
+    left_over: Final = b""
 
     def __init__(self) -> None:
+        self.received_bytes = 0
         self.complete = False
-        self.left_over = b""
 
     def receive(self, data: bytes) -> list[bytes]:
         """All of it is body."""
+        self.received_bytes += len(data)
         return [data] if data else []
 
 
-Body: TypeAlias = CountedBody | ChunkedBody | UnboundedBody
+Body: TypeAlias = EmptyBody | CountedBody | ChunkedBody | UnboundedBody
+
+EMPTY_BODY: Final = EmptyBody()
 
 
 class HeadReader:
@@ -124,15 +144,27 @@ class HeadReader:
         screen_response(head, self._limits)
         return head
 
-    def body(self, framing: BodyFraming) -> Body | None:
-        """A reader for the body behind the head just taken, None where there is none. Feed it `take_unread()`."""
+    def body(self, framing: BodyFraming) -> Body:
+        """The body behind the head just taken. Nothing of it is read yet: `body_bytes` does."""
+        if framing is NO_BODY:
+            return EMPTY_BODY
         if isinstance(framing, FixedLength):
-            return CountedBody(framing.length) if framing.length else None
-        if isinstance(framing, NoBody):
-            return None
+            return CountedBody(framing.length) if framing.length else EMPTY_BODY
         if isinstance(framing, Chunked):
             return ChunkedBody(self._limits, refereed=not self._recognise)
-        return UnboundedBody()
+        return EMPTY_BODY if isinstance(framing, NoBody) else UnboundedBody()
+
+    def body_bytes(self, body: Body, data: bytes = b"") -> list[bytes]:
+        """The bytes of `body` in what is unread, or in `data` where nothing is, in order and unjoined. What stands
+        behind its end stays unread: it is the next message. Raises BadRequest where the chunked coding is broken."""
+        if body.complete:
+            return []
+        if self.unread:
+            data = self.take_unread()
+        pieces = body.receive(data) if data else []
+        if body.left_over:
+            self.unread = body.left_over
+        return pieces
 
     def take_unread(self) -> bytes:
         """Hand over what arrived behind the last head."""

@@ -133,7 +133,7 @@ class ClientConnection:
 
     async def drain_writes(self) -> None:
         """Wait until the client has read enough. Raises ClientGone."""
-        if not self.stream.must_drain:
+        if not self.stream.must_drain():
             return
         try:
             await self.stream.drain(self._deadlines.loop.time() + self.timeouts.client_write_idle_s)

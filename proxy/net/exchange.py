@@ -27,12 +27,13 @@ from proxy.http1.fields import Fields, tokens
 from proxy.http1.framing import outgoing_response_framing, request_framing
 from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, FixedLength, RequestHead, ResponseHead
 from proxy.http1.persistence import persists
+from proxy.http1.reader import EMPTY_BODY, Body
 from proxy.http1.screening import max_forwards
 from proxy.http1.target import request_target
 from proxy.net.balancer import Balancer
 from proxy.net.downstream import ClientConnection
 from proxy.net.fiber import Fiber
-from proxy.net.incoming import NO_INCOMING_BODY, IncomingBody
+from proxy.net.origin import Origin
 from proxy.net.outcome import Outcome
 from proxy.net.pool import Pool
 from proxy.net.relay import Upload, write_all
@@ -84,12 +85,12 @@ class Exchange:
         self._client = client
         self._head = head
         self._loop = facilities.loop
-        self._outcome = outcome = Outcome(client.peer, started)
-        outcome.method, outcome.target, outcome.http_version = head.method, head.target, head.http_version
-        outcome.request_id = self._request_id()
+        self._outcome = outcome = Outcome(
+            client.peer, started, self._request_id(), head.method, head.target, head.http_version
+        )
         if client.hop.trusted and b"x-forwarded-for" in head.known:
             outcome.client = client_address(client.peer, head.known[b"x-forwarded-for"], facilities.trusted)
-        self._body = NO_INCOMING_BODY
+        self._body: Body = EMPTY_BODY
         self._upstream: UpstreamConnection | None = None
         self._upload: Upload | None = None
         self._uploading: Fiber | None = None
@@ -117,7 +118,7 @@ class Exchange:
                 self._uploading.cancel()
             if self._upstream is not None:
                 self._upstream.stream.abort()
-            if self._body is not NO_INCOMING_BODY:
+            if self._body is not EMPTY_BODY:
                 outcome.request_bytes = self._body.received_bytes
             self._f.report(outcome)
 
@@ -129,7 +130,7 @@ class Exchange:
         # 1. Read the semantics first: all of it may stand in fields that are about to be stripped.
         framing = request_framing(head)
         if framing is not NO_BODY:
-            self._body = self._incoming_body(framing)
+            self._begin_body(framing)
         target = request_target(head)
         if went_through(known, client.hop.pseudonym):
             raise LoopDetected("this request has been through this proxy before")
@@ -161,26 +162,30 @@ class Exchange:
             return await self._tunnel(response, intent, upstream)
         return await self._relay_response(response, intent, upstream, route)
 
-    def _incoming_body(self, framing: BodyFraming) -> IncomingBody:
-        """The request's body. Raises BadRequest 413 where its head already says that it is too large."""
-        body = IncomingBody(framing, self._client.reader, self._client.stream)
+    def _begin_body(self, framing: BodyFraming) -> None:
+        """Raises BadRequest 413 where the head already says that the body is too large."""
+        self._body = self._client.reader.body(framing)
         limit = self._f.limits.request_body_bytes
         if limit and isinstance(framing, FixedLength) and framing.length > limit:
-            self._body = body  # what is left of it comes behind our answer
             raise BadRequest(f"request body over {limit} bytes", status=413, code="body_too_large")
-        return body
 
     async def _respond(self, request: bytes, intent: Intent, balancer: Balancer) -> ResponseHead:
         """Send the request, and return the final response head, or the 101; interim ones have gone to the client."""
-        body = self._body
-        arrived = body.ready()
-        self._replayable = body.complete and body.received_bytes <= self._f.replay_bytes
+        arrived = self._client.reader.body_bytes(self._body)
+        self._replayable = self._body.complete and self._body.received_bytes <= self._f.replay_bytes
         fresh = False
         while True:
-            upstream = await self._lease(balancer, fresh=fresh)
+            origins = balancer.order()
+            upstream = None if fresh else self._lease_idle(origins[0])
+            if upstream is None:
+                upstream = await self._lease(origins, fresh=fresh)
             try:
                 self._send(upstream, request, arrived, intent)
-                return await self._read_response(upstream, intent)
+                if self._upload is None or self._upload.sent_whole:
+                    upstream.await_head(self._loop.time() + self._f.timeouts.response_head_s)
+                # Else the body is on its way, and its own deadlines watch it: the upload starts this one at its end.
+                head = await upstream.read_head(self._head.method)
+                return head if head.status >= 200 else await self._pass_interim(head, upstream, intent)
             except UpstreamError as error:
                 if self._upload is not None and self._upload.error is not None:
                     raise self._upload.error from error
@@ -190,7 +195,7 @@ class Exchange:
                     or not isinstance(error, UpstreamClosed)
                     or not may_retry(
                         self._head.method,
-                        reused=upstream.is_reused,
+                        reused=self._outcome.reused,
                         response_began=upstream.response_began,
                         body_replayable=self._replayable,
                     )
@@ -201,29 +206,41 @@ class Exchange:
                 self._upstream = None
                 fresh = True
 
-    async def _lease(self, balancer: Balancer, *, fresh: bool) -> UpstreamConnection:
-        """A connection to one of the upstream's origins: an idle one, or the first that can be opened."""
-        pool, outcome = self._f.pool, self._outcome
+    def _lease_idle(self, origin: Origin) -> UpstreamConnection | None:
+        """A connection that is open already, if the pool has one that this request may use."""
         replayable = may_replay(self._head.method, body_replayable=self._replayable)
-        origins = balancer.order()
+        upstream = self._f.pool.lease_idle(origin, replayable=replayable)
+        if upstream is not None:
+            self._leased(upstream, reused=True)
+        return upstream
+
+    async def _lease(self, origins: list[Origin], *, fresh: bool) -> UpstreamConnection:
+        """A connection to one of the origins: an idle one, or the first that can be opened."""
         for origin in origins:
-            outcome.attempts += 1
-            outcome.origin = origin
-            upstream = None if fresh else pool.lease_idle(origin, replayable=replayable)
-            if upstream is None:
-                try:
-                    upstream = await pool.lease_fresh(origin)
-                except (ConnectFailed, ConnectTimeout):
-                    # Nothing was sent, so any request may go to the next one.
-                    if origin is origins[-1]:
-                        raise
-                    continue
-            self._upstream = upstream
-            outcome.reused = upstream.is_reused
+            upstream = None if fresh else self._lease_idle(origin)
+            if upstream is not None:
+                return upstream
+            try:
+                upstream = await self._f.pool.lease_fresh(origin)
+            except (ConnectFailed, ConnectTimeout):
+                self._outcome.origin = origin
+                self._outcome.attempts += 1
+                # Nothing was sent, so any request may go to the next one.
+                if origin is origins[-1]:
+                    raise
+                continue
+            self._leased(upstream, reused=False)
             if self._client.stream.is_ended:
                 raise ClientGone("the client closed the connection before the request was sent")
             return upstream
         raise AssertionError("an upstream has at least one origin")
+
+    def _leased(self, upstream: UpstreamConnection, *, reused: bool) -> None:
+        outcome = self._outcome
+        self._upstream = upstream
+        outcome.origin = upstream.origin
+        outcome.reused = reused
+        outcome.attempts += 1
 
     def _send(self, upstream: UpstreamConnection, request: bytes, arrived: list[bytes], intent: Intent) -> None:
         """Write head and body: at once where the body has arrived, else by an upload that runs beside the response."""
@@ -234,6 +251,8 @@ class Exchange:
         chunked = intent.framing is CHUNKED
         connection_options = self._head.options
         upload = self._upload = Upload(
+            self._client.stream,
+            self._client.reader,
             body,
             upstream.stream,
             chunked=chunked,
@@ -251,15 +270,10 @@ class Exchange:
             self._uploading = Fiber(upload.run())
             self._uploading.resume()
 
-    async def _read_response(self, upstream: UpstreamConnection, intent: Intent) -> ResponseHead:
-        """The final response head, or the 101 that was asked for."""
+    async def _pass_interim(self, head: ResponseHead, upstream: UpstreamConnection, intent: Intent) -> ResponseHead:
+        """Pass on a 1xx and those that follow; return the final response head, or the 101 that was asked for."""
         f, client = self._f, self._client
-        patience_s = f.timeouts.response_head_s
         for _ in range(f.limits.interim_responses):
-            if self._upload is None or self._upload.sent_whole:
-                upstream.await_head(self._loop.time() + patience_s)
-            # Else the body is on its way, and its own deadlines watch it: the upload starts this one at its end.
-            head = await upstream.read_head(self._head.method)
             if head.status >= 200:
                 return head
             if head.status == 101:
@@ -272,6 +286,9 @@ class Exchange:
                 fields = forwarding.interim_response(head)
                 client.stream.write(writer.response_head(head.status, head.reason, fields))
                 await client.drain_writes()
+            if self._upload is None or self._upload.sent_whole:
+                upstream.await_head(self._loop.time() + f.timeouts.response_head_s)
+            head = await upstream.read_head(self._head.method)
         raise BadResponse("too many interim responses")
 
     async def _relay_response(
@@ -311,13 +328,13 @@ class Exchange:
             outcome.response_bytes = body.received_bytes
             if body.complete:
                 break
-            if client.stream.must_drain:
+            if client.stream.must_drain():
                 await client.drain_writes()
             pieces = await upstream.read_body(self._loop.time() + f.timeouts.response_body_idle_s)
             out = []
         self._upstream = None
         f.pool.give_back(upstream, request_complete=self._upload is None or self._upload.sent_whole)
-        if client.stream.must_drain:
+        if client.stream.must_drain():
             await client.drain_writes()
         if stays_open:
             return True
@@ -325,7 +342,7 @@ class Exchange:
         client.must_linger = not request_sent or persists(request.http_version, request.options)
         return False
 
-    def _response_trailers(self, head: ResponseHead, body: IncomingBody, intent: Intent) -> Fields:
+    def _response_trailers(self, head: ResponseHead, body: Body, intent: Intent) -> Fields:
         if not intent.wants_trailers or not body.trailers:
             return []
         return forwarding.trailers(body.trailers, head.options)
@@ -342,7 +359,7 @@ class Exchange:
             await tunnel.run(client.reader.take_unread(), upstream.take_unread())
         finally:
             outcome.request_bytes, outcome.response_bytes = tunnel.bytes_up, tunnel.bytes_down
-            self._body = NO_INCOMING_BODY
+            self._body = EMPTY_BODY
         upstream.stream.close()
         self._upstream = None
         return False

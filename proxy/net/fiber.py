@@ -8,7 +8,10 @@ tasks like any coroutine; only what asks for the current task (`asyncio.timeout`
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
-from typing import Any, ClassVar
+from typing import Any
+
+#: The fiber that runs now; None while the loop does.
+running: "Fiber | None" = None
 
 
 class Fiber:
@@ -18,9 +21,6 @@ class Fiber:
     """
 
     __slots__ = ("_coroutine", "_future", "_joining", "_on_end", "ended")
-
-    #: The one that runs now; None while the loop does.
-    running: "ClassVar[Fiber | None]" = None
 
     def __init__(
         self, coroutine: Coroutine[Any, Any, None], on_end: Callable[[BaseException | None], None] | None = None
@@ -33,7 +33,8 @@ class Fiber:
 
     def resume(self, value: object = None, error: BaseException | None = None) -> None:
         """Run until it waits again, or ends. Where it waits, `value` is what came, or `error` is raised."""
-        outer, Fiber.running = Fiber.running, self
+        global running
+        outer, running = running, self
         try:
             awaited = self._coroutine.send(value) if error is None else self._coroutine.throw(error)
         except StopIteration:
@@ -44,7 +45,7 @@ class Fiber:
             if awaited is not None:
                 self._await(awaited)
         finally:
-            Fiber.running = outer
+            running = outer
 
     def cancel(self) -> None:
         """Raise CancelledError where it waits; what it does about that happens before this returns."""
@@ -59,7 +60,7 @@ class Fiber:
     async def join(self) -> None:
         """Wait, in another fiber, until this one has ended."""
         if not self.ended:
-            self._joining = Fiber.running
+            self._joining = running
             try:
                 await parked()
             finally:
@@ -87,5 +88,5 @@ class Fiber:
 
 @coroutine
 def parked() -> Generator[None, None, None]:
-    """Wait until somebody resumes this fiber, who must know it by then: `Fiber.running`."""
+    """Wait until somebody resumes this fiber, who must know it by then: `running`."""
     yield

@@ -72,7 +72,7 @@ class Pool:
         if (
             self._draining
             or not request_complete
-            or not connection.is_reusable
+            or not connection.may_be_reused()
             or connection.serial >= settings.max_requests
             or now - connection.open_since > settings.max_age_s
         ):

@@ -7,10 +7,11 @@ answer while they read.
 import asyncio
 from collections.abc import Callable
 
-from proxy.errors import BadRequest, ClientGone, ProxyError, RequestTimeout, ResponseTimeout
+from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, RequestTimeout, ResponseTimeout
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
-from proxy.net.incoming import BodyCutShort, IncomingBody
+from proxy.http1.reader import Body, HeadReader
+from proxy.net.incoming import BodyCutShort, read_body
 from proxy.net.settings import Limits, Timeouts
 from proxy.net.stream import ConnectionEnded, Stream
 
@@ -36,7 +37,9 @@ class Upload:
         "_chunked",
         "_limits",
         "_loop",
+        "_reader",
         "_sink",
+        "_source",
         "_timeouts",
         "_trailers",
         "_when_sent",
@@ -46,7 +49,9 @@ class Upload:
 
     def __init__(
         self,
-        body: IncomingBody,
+        source: Stream,
+        reader: HeadReader,
+        body: Body,
         sink: Stream,
         *,
         chunked: bool,
@@ -56,6 +61,8 @@ class Upload:
         loop: asyncio.AbstractEventLoop,
         when_sent: Callable[[float], None],
     ) -> None:
+        self._source = source
+        self._reader = reader
         self._body = body
         self._sink = sink
         self._chunked = chunked
@@ -72,8 +79,9 @@ class Upload:
         so that whoever waits for the response wakes up."""
         try:
             while not self.sent_whole and not self._sink.is_ended:
-                self.pass_on(await self._body.read(self._loop.time() + self._timeouts.request_body_idle_s))
-                if not self.sent_whole and self._sink.must_drain:
+                deadline = self._loop.time() + self._timeouts.request_body_idle_s
+                self.pass_on(await read_body(self._source, self._reader, self._body, deadline))
+                if not self.sent_whole and self._sink.must_drain():
                     await self._drain()
         except ProxyError as error:
             self.error = error
@@ -83,6 +91,8 @@ class Upload:
             self.error = BadRequest("the connection ended within the request body", code="request_body_cut")
         except ConnectionEnded:
             self.error = ClientGone("the client closed the connection within its request")
+        except Exception as exc:  # a defect of ours: the exchange says so
+            self.error = InternalError(f"{type(exc).__name__}: {exc}")
         if self.error is not None:
             self._sink.abort()
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from types import coroutine
 from typing import Final, cast
 
+from proxy.net import fiber
 from proxy.net.fiber import Fiber, parked
 
 #: Reading pauses while this much is unread: one busy peer's burst, times thousands of connections, is what it costs.
@@ -149,7 +150,7 @@ class Stream(asyncio.Protocol):
             if self._reading_paused:
                 self._reading_paused = False
                 self.transport.resume_reading()
-            self._reader = Fiber.running
+            self._reader = fiber.running
             self._read_deadline = deadline
             try:
                 data = yield
@@ -169,7 +170,6 @@ class Stream(asyncio.Protocol):
         if self._reader is not None:
             self._read_deadline = deadline
 
-    @property
     def has_unread(self) -> bool:
         """Whether a read would return at once."""
         return bool(self._unread) or self._eof or self._ended is not None
@@ -197,7 +197,6 @@ class Stream(asyncio.Protocol):
         if self._ended is None:
             self.transport.writelines(buffers)
 
-    @property
     def must_drain(self) -> bool:
         """Whether the peer is slower than the writer."""
         return self._writing_paused or self._ended is not None
@@ -205,7 +204,7 @@ class Stream(asyncio.Protocol):
     async def drain(self, deadline: float) -> None:
         """Wait until the peer has taken enough. Raises TimeoutError past `deadline`, ConnectionEnded."""
         while self._writing_paused and self._ended is None:
-            self._writer = Fiber.running
+            self._writer = fiber.running
             self._write_deadline = deadline
             try:
                 await parked()

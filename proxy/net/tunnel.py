@@ -41,7 +41,7 @@ class Tunnel:
             while data := await self._read(source):
                 self._last_progress = self._loop.time()
                 self._pass_on(data, sink)
-                if sink.must_drain:
+                if sink.must_drain():
                     await sink.drain(self._loop.time() + self._idle_s)
             sink.end_writing()
             self._idle_s = min(self._idle_s, _HALF_CLOSED_S)

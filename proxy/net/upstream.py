@@ -10,11 +10,11 @@ from typing import Final
 
 from proxy.errors import BadRequest, BadResponse, ConnectFailed, ConnectTimeout, ResponseTimeout, UpstreamClosed
 from proxy.http1.framing import response_framing
-from proxy.http1.message import NO_BODY, UNTIL_CLOSE, BodyFraming, ResponseHead
+from proxy.http1.message import UNTIL_CLOSE, BodyFraming, ResponseHead
 from proxy.http1.persistence import KeepAlive, keep_alive, persists
-from proxy.http1.reader import HeadReader
+from proxy.http1.reader import EMPTY_BODY, Body, HeadReader
 from proxy.http1.screening import MessageLimits
-from proxy.net.incoming import NO_INCOMING_BODY, BodyCutShort, IncomingBody
+from proxy.net.incoming import BodyCutShort, read_body
 from proxy.net.origin import Origin
 from proxy.net.stream import ConnectionEnded, Deadlines, Stream
 
@@ -39,7 +39,7 @@ class UpstreamConnection:
         self.stays_open = False
         self.response_began = False
         self.framing: BodyFraming = UNTIL_CLOSE
-        self.body = NO_INCOMING_BODY
+        self.body: Body = EMPTY_BODY
         self.when_stirred: Callable[[], None] | None = None  # what the pool does if it stirs while idle
         self._head_deadline = _NEVER
         self._reader = HeadReader(limits, recognise=recognise)
@@ -47,17 +47,12 @@ class UpstreamConnection:
     def __repr__(self) -> str:
         return f"<UpstreamConnection {self.origin} exchange {self.serial}>"
 
-    @property
-    def is_reused(self) -> bool:
-        """Whether the current exchange is not its first."""
-        return self.serial > 1
-
     def begin(self) -> None:
         """Start an exchange."""
         self.serial += 1
         self.stays_open = False
         self.response_began = False
-        self.body = NO_INCOMING_BODY
+        self.body = EMPTY_BODY
         self._head_deadline = _NEVER
 
     def await_head(self, deadline: float) -> None:
@@ -87,21 +82,20 @@ class UpstreamConnection:
             self.framing = response_framing(head, method)
             promise = head.known.get(b"keep-alive")
             self.promise = keep_alive(promise) if promise else _NO_PROMISE
-            if self.framing is not NO_BODY:
-                self.body = IncomingBody(self.framing, reader, self.stream)
+            self.body = reader.body(self.framing)
         return head
 
     def ready(self) -> list[bytes]:
         """Body bytes that came with the head. Raises BadResponse."""
         try:
-            return self.body.ready()
+            return self._reader.body_bytes(self.body)
         except BadRequest as exc:
             raise BadResponse(exc.detail) from exc
 
     async def read_body(self, deadline: float) -> list[bytes]:
         """More body bytes. Raises BadResponse, UpstreamClosed, ResponseTimeout: the body is cut."""
         try:
-            return await self.body.read(deadline)
+            return await read_body(self.stream, self._reader, self.body, deadline)
         except BadRequest as exc:
             raise BadResponse(exc.detail) from exc
         except TimeoutError as exc:
@@ -113,8 +107,7 @@ class UpstreamConnection:
         """Hand over what arrived behind a 101."""
         return self._reader.take_unread()
 
-    @property
-    def is_reusable(self) -> bool:
+    def may_be_reused(self) -> bool:
         """Whether the next request may go on it: the response is complete and self-delimited, both sides keep the
         connection open, nothing surplus has arrived, and it has not ended. Whether our request was sent whole, only
         the exchange knows."""
@@ -123,7 +116,7 @@ class UpstreamConnection:
             and self.body.complete
             and self.framing is not UNTIL_CLOSE
             and not self._reader.unread
-            and not self.stream.has_unread
+            and not self.stream.has_unread()
             and self.promise.max_requests != 0
         )
 

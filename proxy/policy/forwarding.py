@@ -5,7 +5,9 @@ Whatever this hop states is added after stripping, so no client and no upstream 
 
 from functools import lru_cache
 from itertools import product
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from proxy.http1.fields import FieldLine, Fields, tokens
 from proxy.http1.framing import framing_fields
@@ -50,7 +52,7 @@ FORBIDDEN_TRAILERS: Final = FORWARDED | _OURS | frozenset({
 })  # fmt: skip
 
 
-class Hop(NamedTuple):
+class Hop(msgspec.Struct, frozen=True):
     """What this hop knows of a client's connection, and of itself."""
 
     pseudonym: bytes  # in Via: unique to this instance, so that a loop is seen (RFC 9110 §7.6.3)

@@ -1,12 +1,13 @@
 """Which route serves a request: by host, exact or wildcard, and by path prefix. The longest match wins."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+
+import msgspec
 
 from proxy.http1.fields import Fields
 
 
-class FieldRules(NamedTuple):
+class FieldRules(msgspec.Struct, frozen=True):
     """What a route changes in a message's fields, after stripping: `remove` (lower-case names), then `put`."""
 
     remove: frozenset[bytes] = frozenset()
@@ -18,7 +19,7 @@ class FieldRules(NamedTuple):
         return [line for line in lines if line[0].lower() not in gone] + list(self.put)
 
 
-class Route(NamedTuple):
+class Route(msgspec.Struct, frozen=True):
     """One row of the routing table. `host` is `b""` for any, `b"*.example.com"` for its subdomains."""
 
     name: str

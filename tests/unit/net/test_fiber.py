@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from proxy.net import fiber
 from proxy.net.fiber import Fiber, parked
 
 
@@ -18,19 +19,19 @@ async def test_it_runs_at_once_until_it_parks():
     seen = []
 
     async def work():
-        seen.append(Fiber.running)
+        seen.append(fiber.running)
         await parked()
         seen.append("resumed")
 
     ends = Ends()
-    fiber = Fiber(work(), ends)
-    fiber.resume()
-    assert seen == [fiber]
-    assert Fiber.running is None
-    assert not fiber.ended
-    fiber.resume()
-    assert seen == [fiber, "resumed"]
-    assert fiber.ended
+    one = Fiber(work(), ends)
+    one.resume()
+    assert seen == [one]
+    assert fiber.running is None
+    assert not one.ended
+    one.resume()
+    assert seen == [one, "resumed"]
+    assert one.ended
     assert ends == [None]
 
 
@@ -67,11 +68,11 @@ async def test_an_error_is_raised_where_it_waits():
             await parked()
         raise ValueError("of its own")
 
-    fiber = Fiber(work(), ends)
-    fiber.resume()
-    fiber.resume(TimeoutError())
-    assert not fiber.ended
-    fiber.resume()  # and no error of the fiber comes out here
+    one = Fiber(work(), ends)
+    one.resume()
+    one.resume(error=TimeoutError())
+    assert not one.ended
+    one.resume()  # and no error of the fiber comes out here
     assert [type(exc) for exc in ends] == [ValueError]
 
 
@@ -79,13 +80,13 @@ async def test_one_resumed_by_another_gives_the_turn_back():
     order = []
 
     async def inner():
-        order.append(Fiber.running)
+        order.append(fiber.running)
         await parked()
-        order.append(Fiber.running)
+        order.append(fiber.running)
 
     async def outer():
         second.resume()
-        order.append(Fiber.running)
+        order.append(fiber.running)
 
     first, second = Fiber(outer()), Fiber(inner())
     second.resume()
@@ -103,13 +104,13 @@ async def test_cancelling_ends_it_before_it_returns():
         finally:
             cleaned.append(True)
 
-    fiber = Fiber(work(), ends)
-    fiber.resume()
-    fiber.cancel()
+    one = Fiber(work(), ends)
+    one.resume()
+    one.cancel()
     assert cleaned == [True]
-    assert fiber.ended
+    assert one.ended
     assert [type(exc) for exc in ends] == [asyncio.CancelledError]
-    fiber.cancel()  # again: nothing
+    one.cancel()  # again: nothing
     assert len(ends) == 1
 
 
@@ -119,10 +120,10 @@ async def test_cancelling_cancels_what_it_awaits():
     async def work():
         await future
 
-    fiber = Fiber(work(), Ends())
-    fiber.resume()
-    fiber.cancel()
-    assert fiber.ended
+    one = Fiber(work(), Ends())
+    one.resume()
+    one.cancel()
+    assert one.ended
     assert future.cancelled()
     await asyncio.sleep(0)  # a callback left behind would resume what has ended
 
