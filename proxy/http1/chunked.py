@@ -14,6 +14,7 @@ from proxy.http1.screening import MessageLimits, screen_bytes
 
 #: chunk-size, then extensions that are dropped. 15 digits keep the size under 2**60; h11 takes up to 20.
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)(?:;[\t\x20-\x7e\x80-\xff]*+)?[ \t]*+")
+_PLAIN_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)\r\n")
 _CRLF: Final = b"\r\n"
 
 # What comes next, where it is not `n > 0` bytes of chunk data.
@@ -63,6 +64,16 @@ class ChunkedBody:
             self._pending = b""
         position, end = 0, len(data)
         while position < end and not self.complete:
+            if self._next == _SIZE:
+                # Most chunks come whole, and say nothing but their size.
+                while (line := _PLAIN_SIZE_LINE.match(data, position)) is not None:
+                    start = line.end()
+                    stop = start + int(line[1], 16)
+                    if stop == start or data[stop : stop + 2] != _CRLF:
+                        break
+                    pieces.append(data[start:stop])
+                    self.received_bytes += stop - start
+                    position = stop + 2
             if self._next > 0:
                 piece = data[position : position + self._next]
                 pieces.append(piece)
