@@ -10,7 +10,7 @@ import msgspec
 from proxy.config import Config, FieldRulesConfig, origin_of, parse_listen
 from proxy.http1.fields import TOKEN
 from proxy.http1.hop_by_hop import HOP_BY_HOP
-from proxy.http1.target import AUTHORITY
+from proxy.http1.target import is_authority
 from proxy.policy.trust import networks
 
 #: Key, value as shown, what was expected.
@@ -75,7 +75,7 @@ def _upstreams(config: Config) -> Iterator[Finding]:
         for url in upstream.urls:
             if (expected := _fault(origin_of, url)) is not None:
                 yield ("upstreams", name, "urls"), f'"{without_password(url)}"', f"expected {expected}"
-        if upstream.host is not None and not AUTHORITY.fullmatch(upstream.host.encode("latin-1", "replace")):
+        if upstream.host is not None and not is_authority(upstream.host.encode("latin-1", "replace")):
             yield ("upstreams", name, "host"), f'"{upstream.host}"', "expected HOST or HOST:PORT"
 
 

@@ -12,7 +12,7 @@ import msgspec
 from proxy.errors import BadRequest, BadResponse, ProxyError
 from proxy.http1.fields import Index, members, tokens
 from proxy.http1.message import RequestHead, ResponseHead
-from proxy.http1.target import AUTHORITY
+from proxy.http1.target import is_authority
 
 _CONTROL: Final = bytes(i for i in range(32) if i not in b"\t\r\n") + b"\x7f"
 _LENGTH_LINE: Final = re.compile(rb"\r\ncontent-length:([^\r]*)", re.IGNORECASE)
@@ -72,7 +72,7 @@ def screen_request(head: RequestHead, limits: MessageLimits) -> None:
     if hosts is None:
         if head.http_version >= b"1.1":
             raise BadRequest("no Host field")
-    elif len(hosts) > 1 or not AUTHORITY.fullmatch(hosts[0]):
+    elif len(hosts) > 1 or not is_authority(hosts[0]):
         raise BadRequest("not one valid Host field")
     if b"transfer-encoding" in index:
         if b"content-length" in index:

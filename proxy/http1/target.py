@@ -1,6 +1,7 @@
 """The request target in its four forms (RFC 9112 §3.2), and the authority that routing goes by."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -8,9 +9,18 @@ import msgspec
 from proxy.errors import BadRequest
 from proxy.http1.message import RequestHead
 
-#: host[:port] of an http URI (RFC 3986 §3.2.2), userinfo excluded: it has no meaning here and hides the real host.
-AUTHORITY: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]++|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
+_AUTHORITY: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]++|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 _ABSOLUTE: Final = re.compile(rb"(?i:(https?)://)([^/?#]*)(/[^?#]*)?(\?[^#]*)?")
+
+_HIGHEST_PORT: Final = 65_535
+
+
+@lru_cache(maxsize=256)  # a service is asked under few names
+def is_authority(text: bytes) -> bool:
+    """Whether this is host[:port] of an http URI (RFC 3986 §3.2.2). Userinfo has no meaning here and hides the real
+    host: it is none."""
+    authority = _AUTHORITY.fullmatch(text)
+    return authority is not None and int(authority[1] or 0) <= _HIGHEST_PORT
 
 
 class RequestTarget(msgspec.Struct, frozen=True):
@@ -21,11 +31,6 @@ class RequestTarget(msgspec.Struct, frozen=True):
 
     origin_form: bytes
     authority: bytes
-
-    @property
-    def path(self) -> bytes:
-        """The path without the query."""
-        return self.origin_form.partition(b"?")[0]
 
 
 def request_target(head: RequestHead) -> RequestTarget:
@@ -48,7 +53,7 @@ def request_target(head: RequestHead) -> RequestTarget:
             raise BadRequest("* is a target for OPTIONS only")
         return RequestTarget(target, authority)
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is None or not AUTHORITY.fullmatch(absolute[2]):
+    if absolute is None or not is_authority(absolute[2]):
         raise BadRequest("the request target has none of the four forms")
     path, query = absolute[3] or b"", absolute[4] or b""
     if not path:

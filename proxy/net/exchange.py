@@ -136,7 +136,7 @@ class Exchange:
             raise LoopDetected("this request has been through this proxy before")
         if b"max-forwards" in known and max_forwards(head) == 0:
             return await self._answer_here()
-        route = f.routes.match(target.authority, target.path)
+        route = f.routes.match(target.authority, target.origin_form)
         if route is None:
             raise NoRoute("no route for this host and path")
         outcome.route = route.name
@@ -211,7 +211,11 @@ class Exchange:
         replayable = may_replay(self._head.method, body_replayable=self._replayable)
         upstream = self._f.pool.lease_idle(origin, replayable=replayable)
         if upstream is not None:
-            self._leased(upstream, reused=True)
+            self._upstream = upstream
+            outcome = self._outcome
+            outcome.origin = origin
+            outcome.reused = True
+            outcome.attempts += 1
         return upstream
 
     async def _lease(self, origins: list[Origin], *, fresh: bool) -> UpstreamConnection:
@@ -220,27 +224,20 @@ class Exchange:
             upstream = None if fresh else self._lease_idle(origin)
             if upstream is not None:
                 return upstream
+            self._outcome.origin = origin
+            self._outcome.reused = False
+            self._outcome.attempts += 1
             try:
-                upstream = await self._f.pool.lease_fresh(origin)
+                upstream = self._upstream = await self._f.pool.lease_fresh(origin)
             except (ConnectFailed, ConnectTimeout):
-                self._outcome.origin = origin
-                self._outcome.attempts += 1
                 # Nothing was sent, so any request may go to the next one.
                 if origin is origins[-1]:
                     raise
                 continue
-            self._leased(upstream, reused=False)
             if self._client.stream.is_ended:
                 raise ClientGone("the client closed the connection before the request was sent")
             return upstream
         raise AssertionError("an upstream has at least one origin")
-
-    def _leased(self, upstream: UpstreamConnection, *, reused: bool) -> None:
-        outcome = self._outcome
-        self._upstream = upstream
-        outcome.origin = upstream.origin
-        outcome.reused = reused
-        outcome.attempts += 1
 
     def _send(self, upstream: UpstreamConnection, request: bytes, arrived: list[bytes], intent: Intent) -> None:
         """Write head and body: at once where the body has arrived, else by an upload that runs beside the response."""

@@ -57,8 +57,11 @@ class RoutingTable:
         self._hosts: dict[bytes, _Paths] = {}
         self._wildcards: dict[bytes, _Paths] = {}
         self._any = _Paths()
-        for route in routes:
+        rows = list(routes)
+        for route in rows:
             self._paths_of(route.host.lower()).add(route)
+        takes_all = len(rows) == 1 and rows[0].host in (b"", b"*") and rows[0].path == b"/"
+        self._catch_all = rows[0] if takes_all else None
         self._only_any = not self._hosts and not self._wildcards
 
     def _paths_of(self, host: bytes) -> _Paths:
@@ -68,11 +71,14 @@ class RoutingTable:
             return self._wildcards.setdefault(host[1:], _Paths())
         return self._hosts.setdefault(host, _Paths())
 
-    def match(self, authority: bytes, path: bytes) -> Route | None:
-        """The route for a request's authority (port ignored) and path, or None.
+    def match(self, authority: bytes, target: bytes) -> Route | None:
+        """The route for a request's authority (port ignored) and its target in origin-form, or None.
 
         An exact host goes before a wildcard, a longer wildcard before a shorter, and any host comes last.
         """
+        if self._catch_all is not None:
+            return self._catch_all
+        path = target.partition(b"?")[0]
         if path == b"*":
             path = b"/"  # OPTIONS * asks about the server: whoever serves its root
         if self._only_any:

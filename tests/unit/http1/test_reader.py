@@ -54,7 +54,7 @@ ACCEPTED_REQUESTS = [
     ("GET //a/../%2F? HTTP/1.1|Host: h||",                     None),
     ("GET / HTTP/1.1|Host: h|A: \t1\t |B:|b:2|C: \x80\xff||",  None),
     ("GET / HTTP/1.1|Host: h:||",                              None),
-    ("GET / HTTP/1.1|Host: h:99999||",                         None),  # digits enough for a port, and nobody dials it
+    ("GET / HTTP/1.1|Host: h:65535||",                         None),
     ("GET / HTTP/1.1|Host: [::1]:80||",                        None),
     ("POST / HTTP/1.1|Host: h|Content-Length: 5||",            None),
     ("POST / HTTP/1.1|Host: h|Content-Length: \t5 ||",         None),
@@ -161,6 +161,7 @@ REFUSED_REQUESTS = [
     ("GET / HTTP/1.1|Host:||",                                              400),
     ("GET / HTTP/1.1|Host: a b||",                                          400),
     ("GET / HTTP/1.1|Host: a@b||",                                          400),
+    ("GET / HTTP/1.1|Host: h:65536||",                                      400),  # no port
     ("GET / HTTP/1.1|Host: a, b||",                                         400),
     ("GET / HTTP/1.1|Host: h:port||",                                       400),
     ("GET / HTTP/1.1|Host: ::1||",                                          400),

@@ -44,6 +44,10 @@ MATCHES = [
     (b"x",                  b"/%61pi",       "/"),
     (b"x",                  b"/x/../api",    "/"),
     (b"x",                  b"/api/../x",    "/api"),
+    # the query is no part of the path
+    (b"x",                  b"/api?/b",      "/api"),
+    (b"x",                  b"/?/api",       "/"),
+    (b"x",                  b"/api/v2?a?b",  "/api/v2"),
     # an asterisk asks whoever serves the root
     (b"x",                  b"*",            "/"),
     (b"a.example",          b"*",            "a.example/"),
