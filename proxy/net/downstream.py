@@ -61,7 +61,7 @@ class ClientConnection:
             while True:
                 waiting_since = self._deadlines.loop.time()  # monotonic, if only to the millisecond
                 try:
-                    head = await self._next_request()
+                    head = await self._next_request(waiting_since)
                 except ProxyError as error:
                     await report_unread(self, error, waiting_since)
                     return
@@ -77,17 +77,15 @@ class ClientConnection:
             await self.stream.linger(self._deadlines.loop.time() + self.timeouts.linger_s, _LINGER_BYTES)
         self.stream.close()
 
-    async def _next_request(self) -> RequestHead | None:
+    async def _next_request(self, waiting_since: float) -> RequestHead | None:
         """The next request, or None: the client is done. Raises BadRequest, RequestTimeout."""
-        loop, timeouts = self._deadlines.loop, self.timeouts
+        reader, timeouts = self.reader, self.timeouts
         # A browser opens connections ahead of need: silence before the first byte is no fault.
-        patience_s = timeouts.client_idle_s if self._served_one else timeouts.request_head_s
-        deadline = loop.time() + patience_s
+        deadline = waiting_since + (timeouts.client_idle_s if self._served_one else timeouts.request_head_s)
         head_deadline = 0.0
-        reader = self.reader
         while (head := reader.request_head()) is None:
             if reader.unread and not head_deadline:
-                head_deadline = deadline = loop.time() + timeouts.request_head_s
+                head_deadline = deadline = self._deadlines.loop.time() + timeouts.request_head_s
             self.waits_for_request = not reader.unread
             try:
                 data = await self.stream.read(deadline)

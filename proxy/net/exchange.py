@@ -50,6 +50,7 @@ from proxy.policy.trust import Network, client_address
 #: Told of a request before it is stripped.
 Observe: TypeAlias = Callable[[RequestHead, ClientConnection, Intent], None]
 
+_REQUEST_ID_BYTES = 128
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -85,11 +86,10 @@ class Exchange:
         self._client = client
         self._head = head
         self._loop = facilities.loop
-        self._outcome = outcome = Outcome(
-            client.peer, started, self._request_id(), head.method, head.target, head.http_version
-        )
-        if client.hop.trusted and b"x-forwarded-for" in head.known:
-            outcome.client = client_address(client.peer, head.known[b"x-forwarded-for"], facilities.trusted)
+        request_id = facilities.next_request_id()
+        self._outcome = Outcome(client.peer, started, request_id, head.method, head.target, head.http_version)
+        if client.hop.trusted:
+            self._believe(head)
         self._body: Body = EMPTY_BODY
         self._upstream: UpstreamConnection | None = None
         self._upload: Upload | None = None
@@ -419,13 +419,14 @@ class Exchange:
 
     # -- details -------------------------------------------------------------------------------------------------
 
-    def _request_id(self) -> str:
-        """The id that a trusted peer gave this request, else a new one."""
-        if self._client.hop.trusted:
-            given = self._head.known.get(b"x-request-id", [b""])[0]
-            if 0 < len(given) <= 128 and given.isascii():
-                return given.decode("ascii")
-        return self._f.next_request_id()
+    def _believe(self, head: RequestHead) -> None:
+        """Take a trusted peer's word for who the client is, and for the request's id."""
+        known, outcome = head.known, self._outcome
+        if b"x-forwarded-for" in known:
+            outcome.client = client_address(self._client.peer, known[b"x-forwarded-for"], self._f.trusted)
+        given = known.get(b"x-request-id", [b""])[0]
+        if 0 < len(given) <= _REQUEST_ID_BYTES and given.isascii():
+            outcome.request_id = given.decode("ascii")
 
     def _invite(self) -> None:
         """The upstream keeps silent about `Expect: 100-continue`: ask for the body ourselves."""
