@@ -10,10 +10,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
+from proxy.net.origin import Origin
 from proxy.net.outcome import Outcome
 
 _FLUSH_S: Final = 0.1
@@ -120,7 +122,7 @@ class AccessLog:
             duration_s=round(time.monotonic() - outcome.started, 6),
             request_id=outcome.request_id,
             route=outcome.route,
-            upstream=str(outcome.origin) if outcome.origin is not None else "",
+            upstream=_shown(outcome.origin) if outcome.origin is not None else "",
             reused=outcome.reused,
             attempts=outcome.attempts,
             error=outcome.error,
@@ -152,8 +154,15 @@ def render_text(line: Line) -> bytes:
         f"{line.status} {line.request_bytes}>{line.response_bytes} {line.duration_s * 1000:.1f}ms "
         f"{served} id={line.request_id}{failed}"
     )
-    # A control byte in a line could forge another line, or steer the terminal that shows it.
-    return "".join(char if char.isprintable() else "?" for char in text).encode("utf-8", "replace") + b"\n"
+    if not text.isprintable():
+        # A control byte in a line could forge another line, or steer the terminal that shows it.
+        text = "".join(char if char.isprintable() else "?" for char in text)
+    return text.encode("utf-8", "replace") + b"\n"
+
+
+@lru_cache(maxsize=1024)
+def _shown(origin: Origin) -> str:
+    return str(origin)
 
 
 def _attempts(attempts: int) -> str:

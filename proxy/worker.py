@@ -80,7 +80,7 @@ class Worker:
         self._recognise = config.reader == "auto"
         self._pseudonym = pseudonym.encode("ascii")
         self._trusted = networks(config.trusted_networks)
-        self._clients: dict[ClientConnection, Fiber] = {}
+        self.clients: dict[ClientConnection, Fiber] = {}  # everybody connected, and who serves them
         self._servers: list[asyncio.Server] = []
         self._drained = asyncio.Event()
         self._idle = asyncio.Event()  # once draining: no client is left
@@ -128,11 +128,11 @@ class Worker:
     async def run_until_drained(self) -> None:
         """Serve until `drain` was called and every exchange under way has ended, or `drain_s` has passed."""
         await self._drained.wait()
-        if self._clients:
+        if self.clients:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._config.timeouts.drain_s):
                     await self._idle.wait()
-            for late in list(self._clients.values()):
+            for late in list(self.clients.values()):
                 late.cancel()
         self.pool.drain()
         self.deadlines.stop()
@@ -147,7 +147,7 @@ class Worker:
         if self._draining:
             return
         self._draining = True
-        for client in self._clients:
+        for client in self.clients:
             client.draining = True  # from here on, every answer says close
         self._stopping = self._loop.create_task(self._stop_accepting())
 
@@ -165,9 +165,9 @@ class Worker:
             accepted.setblocking(False)
             await self._loop.connect_accepted_socket(self._new_stream, accepted)
         # Busy clients read `Connection: close` in an answer meanwhile; only who asks nothing is closed on.
-        if self._clients:
+        if self.clients:
             await asyncio.sleep(_FAREWELL_S)
-        for client in list(self._clients):
+        for client in list(self.clients):
             client.drain()
         self._drained.set()
 
@@ -188,15 +188,15 @@ class Worker:
             recognise=self._recognise,
         )  # fmt: skip
         client.draining = self._draining
-        full = len(self._clients) >= self._config.limits.connections
+        full = len(self.clients) >= self._config.limits.connections
         serve = self._refuse(client) if full else client.serve(self._run_exchange, self._report_unread)
         fiber = Fiber(serve, lambda exc: self._ended(client, exc))
-        self._clients[client] = fiber
+        self.clients[client] = fiber
         fiber.resume()
 
     def _ended(self, client: ClientConnection, exc: BaseException | None) -> None:
-        del self._clients[client]
-        if self._draining and not self._clients:
+        del self.clients[client]
+        if self._draining and not self.clients:
             self._idle.set()
         if exc is not None and not isinstance(exc, asyncio.CancelledError):
             sys.stderr.write(f"onehop: defect in a connection: {type(exc).__name__}: {exc}\n")

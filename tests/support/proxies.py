@@ -83,5 +83,6 @@ async def running_proxy(
         for listening in sockets:
             listening.close()
     left_over = {task for task in asyncio.all_tasks() - before if not task.done()}
+    assert not worker.clients, f"connections left over: {worker.clients}"
     assert not worker.deadlines.streams, f"streams left open: {worker.deadlines.streams}"
     assert not [t for t in left_over if "proxy" in repr(t.get_coro())], f"tasks left over: {left_over}"
