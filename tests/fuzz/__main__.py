@@ -24,6 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="go on from this case: after a find that is mended")
     parser.add_argument("--lanes", type=int, default=16, help="cases side by side")
     parser.add_argument("--case", help="run the one case of this name, with both readers")
     arguments = parser.parse_args()
@@ -34,14 +35,14 @@ def main() -> int:
             _run(iter([case, case]), lanes=2)
             print("no find")
         else:
-            _run_for(arguments.seconds, arguments.seed, arguments.lanes)
+            _run_for(arguments.seconds, arguments.seed, arguments.first, arguments.lanes)
     except Find as find:
         print(f"FIND\n{find}")
         return 1
     return 0
 
 
-def _run_for(seconds: float, seed: int, lanes: int) -> None:
+def _run_for(seconds: float, seed: int, first: int, lanes: int) -> None:
     started = told = time.monotonic()
     count = 0
 
@@ -53,7 +54,7 @@ def _run_for(seconds: float, seed: int, lanes: int) -> None:
             print(f"seed {seed}: {count} cases, {count / (now - started):.0f}/s", flush=True)
 
     while time.monotonic() - started < seconds:
-        _run(_until(started + seconds, named_cases(seed, count, _BATCH)), lanes=lanes, progress=progress)
+        _run(_until(started + seconds, named_cases(seed, first + count, _BATCH)), lanes=lanes, progress=progress)
     elapsed = time.monotonic() - started
     print(f"seed {seed}: {count} cases in {elapsed:.0f} s, {count / elapsed:.0f}/s, no find")
 

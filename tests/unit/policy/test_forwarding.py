@@ -63,9 +63,10 @@ UNTRUSTED_REQUESTS = [
     ("GET / HTTP/1.1|Host: h|Forwarded: for=6|X-Real-IP: 6|X_Real_IP: 6|X-Forwarded-Port: 6|X-Forwarded-Prefix: /6", ""),
     ("GET / HTTP/1.1|Host: h|X-Forwarded-Host: 6|X-Forwarded-Proto: 6|X-Forwarded-Server: 6|X-Forwarded-Scheme: 6"
      "|X-Forwarded-Ssl: 6|X-Forwarded-By: 6|X-Forwarded-User: 6|X_Request_Id: 6", ""),
+    ("GET / HTTP/1.1|Host: h|X-Forwarded-Client-Cert: 6|x_forwarded_email: 6|X-FORWARDED-Fo9r: 6|X-Forwarded: 6", ""),
     # end-to-end fields pass as they stand, in order, with duplicates
     ("GET / HTTP/1.1|B: 1|a: 2|Host: h|B: 3|Max-Forwards: 5",               "B: 1|a: 2|B: 3|Max-Forwards: 5"),
-    ("GET / HTTP/1.1|Host: h|X-Forwarded-Fo: 1|Forwarded-For: 2",           "X-Forwarded-Fo: 1|Forwarded-For: 2"),
+    ("GET / HTTP/1.1|Host: h|X-Forward: 1|Forwarded-For: 2|X: 3",           "X-Forward: 1|Forwarded-For: 2|X: 3"),
     # an expectation that was not understood goes no further: ours is stated from the intent
     ("GET / HTTP/1.1|Host: h|Expect: 100-continue",                         ""),
     # an earlier Via stays before ours
@@ -296,6 +297,7 @@ TRAILERS = [
     ("X-T: v|X-A: 1",                                     "x-t",      "X-A: 1"),  # 18
     ("Content-Length: 5|X-A: 1",                          "",         "X-A: 1"),  # 18
     ("X-Forwarded-For: 6|X_Forwarded_For: 6|X-A: 1",      "",         "X-A: 1"),  # 18
+    ("X-Forwarded-Fo9r: 6|x_forwarded_email: 6|X-A: 1",   "",         "X-A: 1"),  # a find of the fuzz oracle
     ("Transfer-Encoding: chunked|HOST: x|Trailer: y",     "",         ""),
     ("Connection: X-A|X-A: 1",                            "",         "X-A: 1"),
     ("Authorization: x|Cookie: x|Set-Cookie: x|Proxy-Authorization: x|WWW-Authenticate: x", "", ""),
