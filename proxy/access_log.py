@@ -71,24 +71,23 @@ class AccessLog:
 
     def close(self, patience_s: float) -> None:
         """Write what is left, for at most `patience_s`."""
-        self._flush()
+        self._flush(patience_s)
         try:
             self._batches.put(None, timeout=patience_s)
         except queue.Full:
             return
         self._thread.join(patience_s)
 
-    def _flush(self) -> None:
+    def _flush(self, patience_s: float = 0.0) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._lines:
+        if not self._lines and not self._dropped:
             return
         lines, self._lines = self._lines, []
-        if self._dropped:
-            lines.insert(0, b'{"dropped_log_lines":%d}\n' % self._dropped)
+        said = [b'{"dropped_log_lines":%d}\n' % self._dropped] if self._dropped else []
         try:
-            self._batches.put_nowait(b"".join(lines))
+            self._batches.put(b"".join(said + lines), block=patience_s > 0, timeout=patience_s)
             self._dropped = 0
         except queue.Full:
             self._dropped += len(lines)

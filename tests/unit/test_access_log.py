@@ -1,0 +1,117 @@
+"""The access log: what a line says, and that nothing in it can forge another or hold up the loop."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import threading
+import time
+
+import msgspec
+import pytest
+
+from proxy.access_log import AccessLog, Line, render_json, render_text
+from proxy.net.origin import Origin
+from proxy.net.outcome import Outcome
+
+PLAIN = Line(
+    time="2026-11-23T20:00:00.000Z", client="192.0.2.1", method="GET", target="/a?b", version="1.1", status=200,
+    request_bytes=0, response_bytes=128, duration_s=0.0123, request_id="id-1", route="default",
+    upstream="127.0.0.1:9000", reused=True, attempts=1,
+)  # fmt: skip
+
+_END = b"the end\n"
+
+TEXT = [
+    # what differs                                        the line, without time and client
+    ({},                                                  '"GET /a?b HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused id=id-1'),
+    ({"reused": False, "attempts": 2},                    '"GET /a?b HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 attempts=2 id=id-1'),
+    ({"upstream": "", "reused": False, "error": "no_route", "detail": "no route"},
+                                                          '"GET /a?b HTTP/1.1" 200 0>128 12.3ms - id=id-1 error=no_route (no route)'),
+    # a request that could not be read
+    ({"method": "", "target": "", "version": "", "upstream": "", "reused": False, "status": 400},
+                                                          '"- - HTTP/?" 400 0>128 12.3ms - id=id-1'),
+    # nothing in it can begin another line, or steer a terminal
+    ({"target": "/\n2026 forged\r\x1b[2J\x85\u2028"},     '"GET /?2026 forged??[2J?? HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused id=id-1'),
+    ({"target": "/\xfc\xff"},                             '"GET /üÿ HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused id=id-1'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "expected"), TEXT)
+def test_a_line_of_text(changes, expected):
+    line = msgspec.structs.replace(PLAIN, **changes)
+    assert render_text(line).decode() == f"2026-11-23T20:00:00.000Z 192.0.2.1 {expected}\n"
+
+
+def test_a_line_of_json_is_one_object_on_one_line():
+    line = msgspec.structs.replace(PLAIN, target='/"\n\x00\xff', error="", attempts=0)
+    rendered = render_json(line)
+    assert rendered.count(b"\n") == 1
+    assert msgspec.json.decode(rendered) == {
+        "time": "2026-11-23T20:00:00.000Z", "client": "192.0.2.1", "method": "GET", "target": '/"\n\x00\xff',
+        "version": "1.1", "status": 200, "request_bytes": 0, "response_bytes": 128, "duration_s": 0.0123,
+        "request_id": "id-1", "route": "default", "upstream": "127.0.0.1:9000", "reused": True,
+    }  # fmt: skip
+
+
+def outcome(target: bytes = b"/a", **known) -> Outcome:
+    origin = Origin("127.0.0.1", 9000)
+    return Outcome("192.0.2.1", time.monotonic(), "id-1", b"GET", target, b"1.1", origin=origin, status=200, **known)
+
+
+@contextlib.contextmanager
+def pipe(size: int = 1 << 20):
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, size)
+    try:
+        yield reading, writing
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+async def test_outcomes_become_lines_in_order():
+    with pipe() as (reading, writing):
+        log = AccessLog("json", writing, asyncio.get_running_loop())
+        for number in range(600):  # more than one batch
+            log.report(outcome(b"/%d" % number))
+        log.close(patience_s=5)
+        decoded = [msgspec.json.decode(line) for line in os.read(reading, 1 << 20).splitlines()]
+    assert [line["target"] for line in decoded] == [f"/{number}" for number in range(600)]
+    assert decoded[0]["upstream"] == "127.0.0.1:9000"
+
+
+async def test_a_long_target_is_cut():
+    with pipe() as (reading, writing):
+        log = AccessLog("json", writing, asyncio.get_running_loop())
+        log.report(outcome(b"/" + b"x" * 5000))
+        log.close(patience_s=5)
+        line = msgspec.json.decode(os.read(reading, 1 << 16))
+    assert line["target"] == "/" + "x" * 1023 + "..."
+
+
+async def test_a_full_pipe_holds_nobody_up_and_what_is_dropped_is_said(monkeypatch):
+    monkeypatch.setattr("proxy.access_log._BATCHES_WAITING", 2)
+    received = bytearray()
+    with pipe(size=4096) as (reading, writing):
+        log = AccessLog("json", writing, asyncio.get_running_loop())
+        reported = 0
+        while not log._dropped:  # nobody reads: were this to wait for the pipe, it would wait for ever
+            log.report(outcome())
+            reported += 1
+        reading_on = threading.Thread(target=lambda: received.extend(_all_of(reading)))
+        reading_on.start()
+        log.close(patience_s=30)
+        os.write(writing, _END)
+        reading_on.join()
+    lines = [msgspec.json.decode(line) for line in received.splitlines()]
+    dropped = sum(line.get("dropped_log_lines", 0) for line in lines)
+    assert dropped
+    assert dropped + sum("target" in line for line in lines) == reported
+
+
+def _all_of(reading: int) -> bytes:
+    received = b""
+    while not received.endswith(_END):
+        received += os.read(reading, 1 << 16)
+    return received.removesuffix(_END)
