@@ -50,6 +50,7 @@ _FORGED = [
     ("x-real-ip", "X-Real-IP: 6.6.6.6"),
     ("x-forwarded-port", "X-Forwarded-Port: 6.6.6.6"),
     ("x-forwarded-prefix", "X-Forwarded-Prefix: /6.6.6.6"),
+    ("any-suffix", "X-Forwarded-Fo9r: 6.6.6.6|X-Forwarded-Client-Cert: By=6.6.6.6"),
     ("underscore-for", "X_Forwarded_For: 6.6.6.6"),
     ("underscore-mixed", "X-Forwarded_For: 6.6.6.6"),
     ("underscore-host", "X_Forwarded_Host: 6.6.6.6"),

@@ -70,8 +70,8 @@ def _response(
 _FORBIDDEN_UP = [
     "Content-Length: 71", "Transfer-Encoding: forged", "Host: forged", "Connection: forged", "Authorization: forged",
     "Cookie: forged", "X-Forwarded-For: forged", "X_Forwarded_For: forged", "X-Forwarded-Host: forged",
-    "X-Forwarded-Proto: forged", "X-Real-IP: forged", "Forwarded: for=forged", "Content-Type: forged",
-    "Content-Encoding: forged", "Expect: forged", "Max-Forwards: 71", "Range: forged", "Via: 1.1 forged",
+    "X-Forwarded-Proto: forged", "X-Forwarded-Fo9r: forged", "X-Real-IP: forged", "Forwarded: for=forged",
+    "Content-Type: forged", "Content-Encoding: forged", "Expect: forged", "Max-Forwards: 71", "Range: forged", "Via: 1.1 forged",
     "Cache-Control: forged", "Trailer: forged", "Proxy-Authorization: forged", "If-None-Match: forged",
 ]  # fmt: skip
 _FORBIDDEN_DOWN = [
