@@ -22,11 +22,20 @@ UNDERSTOOD: Final = frozenset({
     b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded",
 })  # fmt: skip
 
+#: Whatever begins like this says who the client is. No finite list has them all: frameworks make up new ones.
+_CLAIM: Final = frozenset({b"x-forwarded", b"x_forwarded"})
+_CLAIM_LENGTH: Final = 11
+_X: Final = b"x"[0]
+
+#: The key, no field's name, under which an index keeps the lower-case names of such claims.
+CLAIMS: Final = b""
+
 TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 
 
 def index(lines: Iterable[FieldLine]) -> Index:
-    """Collect the values of every field this proxy understands, by lower-case name."""
+    """Collect the values of every field this proxy understands, by lower-case name; and, under `CLAIMS`, the names
+    that begin with X-Forwarded."""
     found: Index = {}
     for name, value in lines:
         key = name.lower()
@@ -35,7 +44,14 @@ def index(lines: Iterable[FieldLine]) -> Index:
                 found[key].append(value)
             else:
                 found[key] = [value]
+        if key[0] == _X and key[:_CLAIM_LENGTH] in _CLAIM:
+            found.setdefault(CLAIMS, []).append(key)
     return found
+
+
+def is_claim(name: bytes) -> bool:
+    """Whether a lower-case name begins with `x-forwarded`, in either spelling."""
+    return name[:_CLAIM_LENGTH] in _CLAIM
 
 
 def members(values: Iterable[bytes]) -> list[bytes]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from proxy.http1.fields import FieldLine, Fields, tokens
+from proxy.http1.fields import CLAIMS, FieldLine, Fields, is_claim, tokens
 from proxy.http1.framing import framing_fields
 from proxy.http1.hop_by_hop import Verdict, strip
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead, ResponseHead
@@ -30,7 +30,6 @@ def _spellings(*names: bytes) -> frozenset[bytes]:
 #: What says who the client is. From an untrusted peer it is a forgery, whatever it says. And so is every other field
 #: whose name begins like these: X-Forwarded-Port, -Prefix, -User, and what the next framework will call it.
 FORWARDED: Final = _spellings(b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
-_CLAIM: Final = frozenset({b"x-forwarded", b"x_forwarded"})
 _OURS: Final = _spellings(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id")
 _MADE_ANEW: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 _DROP_FROM_UNTRUSTED: Final = FORWARDED | _OURS | _MADE_ANEW
@@ -72,8 +71,8 @@ def upstream_request(
     also = _DROP_FROM_TRUSTED
     if not hop.trusted:
         also = _DROP_FROM_UNTRUSTED
-        if claims := _claims(head.fields):
-            also |= claims
+        if CLAIMS in head.known:
+            also = also.union(head.known[CLAIMS])
     if intent.max_forwards is not None:
         also |= _MAX_FORWARDS
     kept = strip(head.fields, head.options, also, verdicts)
@@ -149,13 +148,11 @@ def switching_response(head: ResponseHead, hop: Hop, protocol: bytes) -> Fields:
 
 def trailers(lines: Fields, connection_options: frozenset[bytes]) -> Fields:
     """The trailer fields that may go on, in either direction. `connection_options` are those of the head."""
-    return strip(lines, connection_options, FORBIDDEN_TRAILERS | _claims(lines))
+    return strip(lines, connection_options, FORBIDDEN_TRAILERS.union(filter(is_claim, map(_lower_name, lines))))
 
 
-def _claims(lines: Fields) -> frozenset[bytes]:
-    """The lower-case names of these lines that begin with X-Forwarded, in either spelling."""
-    names = [name for name, _ in lines if name[0] in b"xX" and name[:11].lower() in _CLAIM]
-    return frozenset([name.lower() for name in names]) if names else _NONE
+def _lower_name(line: FieldLine) -> bytes:
+    return line[0].lower()
 
 
 def _client_fields(head: RequestHead, hop: Hop, intent: Intent) -> Fields:
@@ -201,7 +198,7 @@ def _explain(verdicts: list[Verdict], first: Fields, kept: Fields, stated: Field
     put = {line[0].lower() for line in kept}
     for position, (line, outcome, _) in enumerate(verdicts):
         name = line[0].lower()
-        if outcome == "replaced" and not trusted and (name in FORWARDED or name[:11] in _CLAIM):
+        if outcome == "replaced" and not trusted and (name in FORWARDED or is_claim(name)):
             verdicts[position] = Verdict(line, "untrusted", "who the client is, said by a peer we do not trust")
         elif outcome == "kept" and line not in surviving:
             verdicts[position] = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.http1.fields import UNDERSTOOD, connection_options, index, members, tokens
+from proxy.http1.fields import CLAIMS, UNDERSTOOD, connection_options, index, members, tokens
 from tests.support.notation import lines
 
 MEMBERS = [
@@ -84,7 +84,21 @@ def test_the_index_of_no_lines_is_empty():
 
 @pytest.mark.parametrize("name", sorted(UNDERSTOOD))
 def test_an_understood_name_is_indexed_in_any_spelling(name):
-    assert index([(name.upper(), b"v")]) == index([(name.title(), b"v")]) == {name: [b"v"]}
+    for spelling in (name.upper(), name.title()):
+        assert index([(spelling, b"v")])[name] == [b"v"]
+
+
+CLAIMING = [
+    # fields                                              the names that begin with X-Forwarded
+    ("X-Forwarded-For: 1|a: 2|x_forwarded_email: 3",      [b"x-forwarded-for", b"x_forwarded_email"]),
+    ("X-FORWARDED: 1|X-Forwarded-A.b: 2",                 [b"x-forwarded", b"x-forwarded-a.b"]),
+    ("X-Forward: 1|Forwarded: 2|X: 3|X-Real-IP: 4",       None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("notation", "claims"), CLAIMING)
+def test_the_index_names_the_claims_about_the_client(notation, claims):
+    assert index(lines(notation)).get(CLAIMS) == claims
 
 
 @pytest.mark.parametrize("name", [b"hos", b"hostt", b"x-host", b"content_length", b"transfer-encoding2"])
