@@ -19,7 +19,7 @@ _IDLE_SECONDS: Final = 2.0
 
 
 @contextmanager
-def _onehop(folder: Path, upstream_port: int, routes: int = 0) -> Iterator[Server]:
+def _onehop(folder: Path, upstream_port: int, routes: int = 0, workers: int = 1) -> Iterator[Server]:
     port = free_port()
     words = [
         sys.executable,
@@ -27,7 +27,7 @@ def _onehop(folder: Path, upstream_port: int, routes: int = 0) -> Iterator[Serve
         "proxy",
         "run",
         "--workers",
-        "1",
+        str(workers),
         "--access-log",
         "off",
         "--listen",
@@ -60,6 +60,13 @@ def curves(ports: Upstreams, folder: Path) -> Iterator[Curve]:
         with _onehop(place, ports.plain, routes=count) as server:
             points.append((count, _cpu_us(SMALL_GET, server, place)))
     yield Curve("small GET, end to end", "routes", points)
+
+    points = []
+    for count in (1, 2, 4):
+        place = folder / f"workers-{count}"
+        with _onehop(place, ports.plain, workers=count) as server:
+            points.append((count, _cpu_us(SMALL_GET, server, place)))
+    yield Curve("small GET, end to end", "workers, all on one core", points)
 
     busy, quiet = [], []
     for count in sorted({affordable(count) for count in (1, 100, 1000, 4000, 10_000)}):
