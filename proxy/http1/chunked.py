@@ -115,18 +115,18 @@ class ChunkedBody:
             self.complete = True
             self.left_over = section[2:]
             return
-        end = section.find(b"\r\n\r\n")
-        size = end + 4 if end >= 0 else len(section)
-        if size > self._limits.trailer_bytes:
-            raise BadRequest("trailer section too large", status=431, code="trailers_too_large")
-        if end < 0:
+        end = section.find(b"\r\n\r\n") + 4
+        limit = self._limits.trailer_bytes
+        if end < 4 or end > limit:
+            # One over the limit, so that how the bytes were split does not choose the status.
+            screen_bytes(section[: limit + 1].removesuffix(b"\r"))
+            if len(section) > limit:
+                raise BadRequest("trailer section too large", status=431, code="trailers_too_large")
             self._pending = section
-            if section != b"\r":
-                screen_bytes(section.removesuffix(b"\r"))
             return
-        screen_bytes(section[:size])
-        self.trailers = referee_trailers(section[:size])
+        section, self.left_over = section[:end], section[end:]
+        screen_bytes(section)
+        self.trailers = referee_trailers(section)
         if len(self.trailers) > self._limits.field_count:
             raise BadRequest("too many trailer fields", status=431, code="trailers_too_large")
         self.complete = True
-        self.left_over = section[size:]
