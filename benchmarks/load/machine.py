@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from pathlib import Path
 
 from benchmarks.load.processes import pinning
@@ -21,5 +22,5 @@ def describe_machine() -> str:
     )
     return (
         f"{model}, {os.cpu_count()} cores{virtual}, {memory_gib:.0f} GiB, {platform.system()} {platform.release()}, "
-        f"Python {platform.python_version()}; {cores}"
+        f"Python {' '.join(sys.version.split())}; {cores}"  # with its build: it matters
     )
