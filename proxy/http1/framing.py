@@ -44,9 +44,9 @@ def response_framing(head: ResponseHead, method: bytes) -> BodyFraming:
 
 def outgoing_response_framing(incoming: BodyFraming, client_version: bytes) -> BodyFraming:
     """The length where it is known, else chunked to a 1.1 client, else until close."""
-    if isinstance(incoming, NoBody | FixedLength):
-        return incoming
-    return CHUNKED if client_version >= b"1.1" else UNTIL_CLOSE
+    if incoming is CHUNKED or incoming is UNTIL_CLOSE:
+        return CHUNKED if client_version >= b"1.1" else UNTIL_CLOSE
+    return incoming
 
 
 def framing_fields(framing: BodyFraming) -> Fields:
