@@ -12,7 +12,7 @@ from proxy.demo.service import FieldNote, Observation, start_demo_service
 from proxy.http1.hop_by_hop import Verdict
 from proxy.http1.message import RequestHead
 from proxy.net.downstream import ClientConnection
-from proxy.net.exchange import Observe
+from proxy.net.facilities import Observe
 from proxy.policy.answers import SECRET_FIELDS
 from proxy.policy.forwarding import upstream_request
 from proxy.policy.intent import Intent

@@ -18,7 +18,8 @@ from proxy.errors import LimitReached, ProxyError
 from proxy.http1.message import RequestHead
 from proxy.net.balancer import Balancer
 from proxy.net.downstream import ClientConnection
-from proxy.net.exchange import Exchange, Facilities, Observe
+from proxy.net.exchange import Exchange
+from proxy.net.facilities import Facilities, Observe
 from proxy.net.fiber import Fiber
 from proxy.net.outcome import Outcome
 from proxy.net.pool import Pool
