@@ -51,9 +51,9 @@ def request_of(fields: int) -> bytes:
 
 def recognised(raw_head: bytes) -> RequestHead:
     """The head, which must be a plain one."""
-    head = recognise_request(raw_head)
-    assert head is not None
-    return head
+    found = recognise_request(raw_head)
+    assert found is not None
+    return found[0]
 
 
 def forwarded(head: RequestHead) -> bytes:

@@ -35,16 +35,16 @@ def response(number: int) -> bytes:
 
 def recognised_request(raw_head: bytes) -> RequestHead:
     """As the recogniser reads it, which it must."""
-    head = recognise_request(raw_head)
-    assert head is not None
-    return head
+    found = recognise_request(raw_head)
+    assert found is not None
+    return found[0]
 
 
 def recognised_response(raw_head: bytes) -> ResponseHead:
     """As the recogniser reads it, which it must."""
-    head = recognise_response(raw_head)
-    assert head is not None
-    return head
+    found = recognise_response(raw_head)
+    assert found is not None
+    return found[0]
 
 
 def in_turn(function: Callable[[T], R], make: Callable[[int], T]) -> Callable[[], R]:

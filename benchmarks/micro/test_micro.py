@@ -14,7 +14,6 @@ from proxy.http1.framing import request_framing
 from proxy.http1.hop_by_hop import strip
 from proxy.http1.message import FixedLength, RequestHead, ResponseHead
 from proxy.http1.reader import HeadReader
-from proxy.http1.recogniser import recognise_request, recognise_response
 from proxy.http1.referee import referee_request, referee_response
 from proxy.http1.screening import MessageLimits, screen_request
 from proxy.policy.forwarding import Hop, downstream_response, upstream_request
@@ -28,7 +27,7 @@ DATE = b"Mon, 23 Nov 2026 15:50:45 GMT"
 
 
 @FIELDS
-@pytest.mark.parametrize("read", [recognise_request, referee_request])
+@pytest.mark.parametrize("read", [recognised_request, referee_request])
 def test_reading_a_request(
     benchmark: BenchmarkFixture, read: Callable[[bytes], RequestHead | None], fields: int
 ) -> None:
@@ -37,7 +36,7 @@ def test_reading_a_request(
     assert len(head.fields) == fields
 
 
-@pytest.mark.parametrize("read", [recognise_response, referee_response])
+@pytest.mark.parametrize("read", [recognised_response, referee_response])
 def test_reading_a_response(benchmark: BenchmarkFixture, read: Callable[[bytes], ResponseHead | None]) -> None:
     benchmark.group = "read a response, 5 fields"
     assert benchmark(in_turn(read, response)).status == 200

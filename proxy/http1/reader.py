@@ -121,11 +121,20 @@ class HeadReader:
         """
         if not self.unread or (self.unread[0] in _LINE_END and not self._skip_empty_lines()):
             return None
-        raw_head = self._take_head(self._limits.request_head_bytes, response=False)
-        if raw_head is None:
-            return None
-        head = recognise_request(raw_head) if self._recognise else None
-        if head is None:
+        limit = self._limits.request_head_bytes
+        if isinstance(self.unread, bytearray):
+            if not self._find_end(limit, response=False):
+                return None
+            self.unread = bytes(self.unread)
+        recognised = recognise_request(self.unread) if self._recognise else None
+        if recognised is not None and recognised[1] <= limit:
+            head, end = recognised
+            self.unread = self.unread[end:]
+        else:
+            end = self._find_end(limit, response=False)
+            if not end:
+                return None
+            raw_head = self._take(end)
             screen_bytes(raw_head)
             screen_lengths(raw_head)
             head = referee_request(raw_head)
@@ -134,11 +143,20 @@ class HeadReader:
 
     def response_head(self) -> ResponseHead | None:
         """The next response's head, interim or final, or None: more is needed. Raises BadResponse."""
-        raw_head = self._take_head(self._limits.response_head_bytes, response=True)
-        if raw_head is None:
-            return None
-        head = recognise_response(raw_head) if self._recognise else None
-        if head is None:
+        limit = self._limits.response_head_bytes
+        if isinstance(self.unread, bytearray):
+            if not self._find_end(limit, response=True):
+                return None
+            self.unread = bytes(self.unread)
+        recognised = recognise_response(self.unread) if self._recognise else None
+        if recognised is not None and recognised[1] <= limit:
+            head, end = recognised
+            self.unread = self.unread[end:]
+        else:
+            end = self._find_end(limit, response=True)
+            if not end:
+                return None
+            raw_head = self._take(end)
             screen_bytes(raw_head, response=True)
             head = referee_response(raw_head)
         screen_response(head, self._limits)
@@ -173,21 +191,22 @@ class HeadReader:
         self._searched = 0
         return unread
 
-    def _take_head(self, limit: int, *, response: bool) -> bytes | None:
-        unread = self.unread
+    def _find_end(self, limit: int, *, response: bool) -> int:
+        """Where the head that came ends, or 0: not yet. Raises where it is over the limit, or wrong already."""
         # Only what is new is searched, and the three bytes before it that a head's end may begin with.
-        end = unread.find(_HEAD_END, self._searched - 3 if self._searched > 3 else 0) + 4
-        if end < 4 or end > limit:
-            if unread:
-                self._screen_unfinished(limit, response=response)  # raises where it is over the limit
-            self._searched = len(unread)
-            return None
-        self._searched = 0
-        if end == len(unread):
-            self.unread = b""
-            return bytes(unread)
-        self.unread = bytes(unread[end:])
-        return bytes(unread[:end])
+        end = self.unread.find(_HEAD_END, max(self._searched - 3, 0)) + 4
+        if 4 <= end <= limit:
+            self._searched = 0
+            return end
+        if self.unread:
+            self._screen_unfinished(limit, response=response)
+        self._searched = len(self.unread)
+        return 0
+
+    def _take(self, end: int) -> bytes:
+        raw_head = bytes(self.unread[:end])
+        self.unread = bytes(self.unread[end:])
+        return raw_head
 
     def _screen_unfinished(self, limit: int, *, response: bool) -> None:
         # Without this, a TLS hello or a head with bare LF would wait for an end that never comes.

@@ -1,8 +1,8 @@
 """The recogniser: reads the plain majority of heads with one pattern, and never rejects.
 
 What it does not know it leaves to the referee, bytes untouched. It is correct exactly if for every head that it
-accepts, the referee accepts the same bytes and yields the same method, target, version, fields and index, and
-screening of bytes and lengths has nothing to refuse. That sentence is tested as a property.
+accepts, the head ends at the first empty line, the referee accepts the same bytes and yields the same method, target,
+version, fields and index, and screening of bytes and lengths has nothing to refuse. That sentence is tested as a property.
 
 Quantifiers are possessive: a near miss fails in linear time.
 """
@@ -25,30 +25,32 @@ _LINE: Final = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
 _CHUNKED: Final = [b"chunked"]
 
 
-def recognise_request(raw_head: bytes) -> RequestHead | None:
-    """Read a complete request head in origin-form, or return None: ask the referee."""
-    head = _REQUEST.fullmatch(raw_head)
-    if head is None:
+def recognise_request(data: bytes) -> tuple[RequestHead, int] | None:
+    """Read the request head in origin-form that `data` begins with; return it, and where it ends. None: ask the
+    referee, or for more."""
+    found = _REQUEST.match(data)
+    if found is None:
         return None
-    method, target, version, section = head.groups()
+    method, target, version, section = found.groups()
     lines = _LINE.findall(section)
     known = _plain_index(lines)
     if known is None or (b"host" not in known and version == b"1.1"):
         return None
-    return RequestHead(method, target, version, lines, known, connection_options(known))
+    return RequestHead(method, target, version, lines, known, connection_options(known)), found.end()
 
 
-def recognise_response(raw_head: bytes) -> ResponseHead | None:
-    """Read a complete final response head, or return None: ask the referee."""
-    head = _RESPONSE.fullmatch(raw_head)
-    if head is None:
+def recognise_response(data: bytes) -> tuple[ResponseHead, int] | None:
+    """Read the final response head that `data` begins with; return it, and where it ends. None: ask the referee, or
+    for more."""
+    found = _RESPONSE.match(data)
+    if found is None:
         return None
-    version, status, reason, section = head.groups()
+    version, status, reason, section = found.groups()
     lines = _LINE.findall(section)
     known = _plain_index(lines)
     if known is None:
         return None
-    return ResponseHead(int(status), reason, version, lines, known, connection_options(known))
+    return ResponseHead(int(status), reason, version, lines, known, connection_options(known)), found.end()
 
 
 def _plain_index(lines: Fields) -> Index | None:

@@ -116,8 +116,11 @@ def make_head(pick: Callable[[], float], *, response: bool) -> bytes:
     return raw
 
 
-def disagreement(raw_head: bytes, head: RequestHead | ResponseHead) -> str | None:
-    """What the referee or screening has against a head that was recognised, if anything."""
+def disagreement(data: bytes, head: RequestHead | ResponseHead, end: int) -> str | None:
+    """What the referee or screening has against a head that was recognised, and where it ends, if anything."""
+    if data.find(b"\r\n\r\n") + 4 != end:
+        return f"recognised up to {end}, where no head ends"
+    raw_head = data[:end]
     try:
         if isinstance(head, RequestHead):
             screen_bytes(raw_head)
@@ -138,10 +141,10 @@ def run(seed: str, count: int) -> Result:
     for made in range(1, count + 1):
         response = pick() < 0.4
         raw_head = make_head(pick, response=response)
-        head = recognise_response(raw_head) if response else recognise_request(raw_head)
-        if head is not None:
+        found = recognise_response(raw_head) if response else recognise_request(raw_head)
+        if found is not None:
             recognised += 1
-            if (wrong := disagreement(raw_head, head)) is not None:
+            if (wrong := disagreement(raw_head, *found)) is not None:
                 return Result(made, recognised, (raw_head, wrong))
     return Result(count, recognised, None)
 

@@ -14,9 +14,12 @@ MORE = settings(max_examples=6 * settings.default.max_examples)
 @MORE
 @given(REQUEST_HEADS)
 def test_the_referee_reads_a_recognised_request_alike(raw_head):
-    head = recognise_request(raw_head)
-    event("recognised" if head is not None else "left to the referee")
-    if head is not None:
+    found = recognise_request(raw_head)
+    event("recognised" if found is not None else "left to the referee")
+    if found is not None:
+        head, end = found
+        assert end == raw_head.index(b"\r\n\r\n") + 4
+        raw_head = raw_head[:end]
         screen_bytes(raw_head)
         screen_lengths(raw_head)
         assert head == referee_request(raw_head)
@@ -25,8 +28,11 @@ def test_the_referee_reads_a_recognised_request_alike(raw_head):
 @MORE
 @given(RESPONSE_HEADS)
 def test_the_referee_reads_a_recognised_response_alike(raw_head):
-    head = recognise_response(raw_head)
-    event("recognised" if head is not None else "left to the referee")
-    if head is not None:
+    found = recognise_response(raw_head)
+    event("recognised" if found is not None else "left to the referee")
+    if found is not None:
+        head, end = found
+        assert end == raw_head.index(b"\r\n\r\n") + 4
+        raw_head = raw_head[:end]
         screen_bytes(raw_head, response=True)
         assert head == referee_response(raw_head)

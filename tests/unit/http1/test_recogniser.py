@@ -22,9 +22,19 @@ RECOGNISED_REQUESTS = [
 ]
 
 
+BEHIND = [b"", b"\r\n", b"body", b"\r\n\r\n", b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n", b"\x00\xff" * 5_000]
+
+
 @pytest.mark.parametrize("notation", RECOGNISED_REQUESTS)
-def test_a_plain_request_is_recognised(notation):
-    assert recognise_request(wire(notation + "||")) == request(notation)
+def test_a_plain_request_is_recognised_whatever_stands_behind_it(notation):
+    raw_head = wire(notation + "||")
+    assert [recognise_request(raw_head + more) for more in BEHIND] == [(request(notation), len(raw_head))] * len(BEHIND)
+
+
+@pytest.mark.parametrize("notation", RECOGNISED_REQUESTS)
+def test_a_request_is_not_recognised_before_its_end(notation):
+    raw_head = wire(notation + "||")
+    assert [recognise_request(raw_head[:end]) for end in range(len(raw_head))] == [None] * len(raw_head)
 
 
 LEFT_REQUESTS = [
@@ -71,8 +81,6 @@ LEFT_REQUESTS = [
     "POST / HTTP/1.1|Host: h|Transfer-Encoding: gzip, chunked||",
     "POST / HTTP/1.1|Host: h|Transfer-Encoding: chunked|Transfer-Encoding: chunked||",
     "GET / HTTP/1.1|Host: h|",
-    "GET / HTTP/1.1|Host: h||x",
-    "GET / HTTP/1.1|Host: h||\n",
     "",
 ]
 
@@ -95,8 +103,17 @@ RECOGNISED_RESPONSES = [
 
 
 @pytest.mark.parametrize("notation", RECOGNISED_RESPONSES)
-def test_a_plain_final_response_is_recognised(notation):
-    assert recognise_response(wire(notation + "||")) == response(notation)
+def test_a_plain_final_response_is_recognised_whatever_stands_behind_it(notation):
+    raw_head = wire(notation + "||")
+    assert [recognise_response(raw_head + more) for more in BEHIND] == [(response(notation), len(raw_head))] * len(
+        BEHIND
+    )
+
+
+@pytest.mark.parametrize("notation", RECOGNISED_RESPONSES)
+def test_a_response_is_not_recognised_before_its_end(notation):
+    raw_head = wire(notation + "||")
+    assert [recognise_response(raw_head[:end]) for end in range(len(raw_head))] == [None] * len(raw_head)
 
 
 LEFT_RESPONSES = [
@@ -122,7 +139,6 @@ LEFT_RESPONSES = [
     "HTTP/1.1 200 OK|Transfer-Encoding: CHUNKED||",
     "|HTTP/1.1 200 OK||",
     "HTTP/1.1 200 OK|",
-    "HTTP/1.1 200 OK||x",
 ]
 
 
