@@ -15,13 +15,15 @@ from benchmarks.load.clients.idle import affordable
 from benchmarks.load.measure import Void, logged_lines, measure
 from benchmarks.load.peers import Proxy
 from benchmarks.load.processes import Server, wait_until_listening
-from benchmarks.load.samples import Results, Sample, of
+from benchmarks.load.samples import Results, Sample
 from benchmarks.load.upstreams import Upstreams, upstreams
-from benchmarks.load.workloads import SMALL_GET, Measure, Own, Workload
+from benchmarks.load.workloads import STEADY, Measure, Own, Workload
 from benchmarks.load.wrk import Wrk
 
 _NGINX_LOAD: Final = 0.2  # of its worker, at the fixed rate
-_RATE_WITHOUT_NGINX: Final = 5_000.0
+_RATE_TRIED_FIRST: Final = 5_000.0  # and taken where there is no nginx
+_TRIALS: Final = 4
+_TRIAL_S: Final = 1.0
 _LOG_SETTLES_S: Final = 0.3
 _LOGGED: Final = 0.95  # of the requests at least have their line by then: Envoy holds 64 KiB of them back
 _SETTLES_S: Final = 0.5  # after 10,000 connections, before the proxy is weighed
@@ -68,7 +70,7 @@ def run(plan: Plan, folder: Path, progress: Callable[[str], None]) -> Findings:
     with upstreams(folder / "upstreams") as ports:
         for workload in plan.workloads:
             if workload.measure is Measure.LATENCY:
-                rate = _rate(findings.results, plan, folder, ports)
+                rate = _rate(plan, folder, ports)
                 findings = findings._replace(rate=rate)
                 workload = workload._replace(load=Own("steady", (str(rate),)))
             elif workload.measure is Measure.MEMORY:
@@ -126,13 +128,18 @@ def _sample(plan: Plan, workload: Workload, server: Server, place: Path, number:
     return sample
 
 
-def _rate(results: Results, plan: Plan, folder: Path, ports: Upstreams) -> float:
-    """Requests per second that load nginx's worker by a fifth."""
-    figure = of(results.get(SMALL_GET.name, {}).get("nginx", []), lambda sample: sample.cpu_us)
+def _rate(plan: Plan, folder: Path, ports: Upstreams) -> float:
+    """Requests per second that load nginx's worker by a fifth.
+
+    Found by trying: a worker that has time is woken for each request, and needs more than twice the CPU of a full one.
+    """
+    rate = _RATE_TRIED_FIRST
     nginx = next((proxy for proxy in plan.proxies if proxy.name == "nginx"), None)
-    if figure is None and nginx is not None:
+    if nginx is not None:
         place = folder / "nginx-for-its-rate"
         with nginx.start(place, ports.plain, log=False) as server:
             wait_until_listening(server)
-            return round(_NGINX_LOAD * 1e6 / measure(SMALL_GET, server, place, 1, 0).cpu_us, -2)
-    return round(_NGINX_LOAD * 1e6 / figure.median, -2) if figure is not None else _RATE_WITHOUT_NGINX
+            for _ in range(_TRIALS):
+                trial = STEADY._replace(load=Own("steady", (str(rate),)))
+                rate = round(rate * _NGINX_LOAD / measure(trial, server, place, _TRIAL_S, 0).busy, -2)
+    return rate

@@ -42,7 +42,7 @@ _POST: Final = (*SEVEN_FIELDS[:-1], "Content-Type: application/x-www-form-urlenc
 SMALL_GET: Final = Workload("small GET", Wrk("/small", SMALL), h11=True)
 STEADY: Final = Workload("latency at a fixed rate", Own("steady"), measure=Measure.LATENCY, h11=True)
 
-# The first is the chart's, and its figure for nginx sets the rate of STEADY.
+# The first is the chart's.
 WORKLOADS: Final = [
     SMALL_GET,
     Workload("small GET, access log", Wrk("/small", SMALL), log=True, h11=True),

@@ -1,8 +1,8 @@
 """The recogniser: reads the plain majority of heads with one pattern, and never rejects.
 
-What it does not know it leaves to the referee, bytes untouched. It is correct exactly if for every head that it
-accepts, the head ends at the first empty line, the referee accepts the same bytes and yields the same method, target,
-version, fields and index, and screening of bytes and lengths has nothing to refuse. That sentence is tested as a property.
+What it does not know it leaves to the referee, bytes untouched. It is correct exactly if every head that it accepts
+ends at the first empty line, the referee accepts the same bytes and yields the same method, target, version, fields and
+index, and screening of bytes and lengths has nothing to refuse. That sentence is tested as a property.
 
 Quantifiers are possessive: a near miss fails in linear time.
 """
