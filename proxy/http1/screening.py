@@ -72,7 +72,7 @@ def screen_request(head: RequestHead, limits: MessageLimits) -> None:
     if hosts is None:
         if head.http_version >= b"1.1":
             raise BadRequest("no Host field")
-    elif len(hosts) > 1 or not is_authority(hosts[0]):
+    elif len(hosts) > 1 or not (is_authority(hosts[0]) or _may_be_empty(hosts[0], head.target)):
         raise BadRequest("not one valid Host field")
     if b"transfer-encoding" in index:
         if b"content-length" in index:
@@ -123,6 +123,12 @@ def max_forwards(head: RequestHead) -> int | None:
     if len(values) > 1 or not _PLAIN_LENGTH.fullmatch(values[0]):
         raise BadRequest("Max-Forwards is not one plain decimal")
     return int(values[0])
+
+
+def _may_be_empty(host: bytes, target: bytes) -> bool:
+    """Whether it is an empty Host beside a target that says the authority itself: that one counts (RFC 9112 §3.2.2).
+    Anywhere else it names no host, and an http URI without a host is invalid (RFC 9110 §4.2.1)."""
+    return host == b"" and target[:1] not in (b"/", b"*")
 
 
 def _screen_nominations(values: list[bytes], limits: MessageLimits, fault: type[ProxyError]) -> None:

@@ -61,6 +61,8 @@ CASES = [
          ("GET http://a.example/x?y HTTP/1.1|Host: evil||", Verdict()),
          (either(every(status(200), sent_like("Host", r"a\.example"), sent_nowhere("'evil'")), refused()),),
          promise=(sent_start("GET /x?y HTTP/1.1"),)),
+    Case("target-absolute-empty-host", "an empty Host beside an absolute-form target does not count", _ABSOLUTE, Level.MUST,
+         "GET http://h/x HTTP/1.1|Host:||", (status(200), sent("Host", "h"))),
     Case("target-absolute-same", "an absolute-form target that agrees with Host is accepted", _ABSOLUTE, Level.MUST,
          "GET http://h/x HTTP/1.1|Host: h||", (status(200), sent("Host", "h"))),
     Case("target-absolute-origin-form", "it goes on in origin-form", _TARGET, Level.MUST,
