@@ -14,13 +14,18 @@ from proxy.http1.screening import MessageLimits, screen_bytes
 
 #: chunk-size, then extensions that are dropped. 15 digits keep the size under 2**60; h11 takes up to 20.
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)(?:;[\t\x20-\x7e\x80-\xff]*+)?[ \t]*+")
+_DIGITS: Final = re.compile(rb"[0-9A-Fa-f]{1,15}+")
+_EXTENSION: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*+")
+_PADDING: Final = re.compile(rb"[ \t]*+")
 _PLAIN_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)\r\n")
 _CRLF: Final = b"\r\n"
+_SEMICOLON: Final = b";"[0]
 
 # What comes next, where it is not `n > 0` bytes of chunk data.
 _SIZE: Final = 0
 _DATA_END: Final = -1
 _TRAILERS: Final = -2
+_WITHIN_EXTENSION: Final = -3
 
 
 class ChunkedBody:
@@ -29,12 +34,21 @@ class ChunkedBody:
     `receive` raises BadRequest at the first byte that no strict reader would take.
     """
 
-    __slots__ = ("_limits", "_next", "_pending", "_referee", "complete", "left_over", "received_bytes", "trailers")
+    __slots__ = (
+        "_announced", "_extension", "_extension_bytes", "_limits", "_next", "_pending", "_referee", "_section",
+        "complete", "left_over", "received_bytes", "trailers",
+    )  # fmt: skip
+
+    # Only within an extension whose end has not come: the size before it, its form, its length so far.
+    _announced: int
+    _extension: re.Pattern[bytes]
+    _extension_bytes: int
 
     def __init__(self, limits: MessageLimits, *, refereed: bool) -> None:
         self._limits = limits
         self._referee = ChunkedReferee() if refereed else None
-        self._pending = b""  # an unfinished size line, data end or trailer section
+        self._pending = b""  # an unfinished size, line end or data end
+        self._section = bytearray()  # an unfinished trailer section
         self._next = _SIZE
         self.received_bytes = 0  # without the coding
         self.complete = False
@@ -83,11 +97,19 @@ class ChunkedBody:
             elif self._next == _SIZE:
                 line_end = data.find(_CRLF, position)
                 if line_end < 0:
-                    self._pending = data[position:]
-                    # A size line that is wrong already, or grows without end, is refused before it ends.
-                    self._size(self._pending.removesuffix(b"\r") or b"0")
+                    self._keep_unfinished(data[position:])
                     break
                 self._next = self._size(data[position:line_end]) or _TRAILERS
+                position = line_end + 2
+            elif self._next == _WITHIN_EXTENSION:
+                line_end = data.find(_CRLF, position)
+                if line_end < 0:
+                    text = data[position:].removesuffix(b"\r")
+                    self._skip_extension(text)
+                    self._pending = data[position + len(text) :]
+                    break
+                self._skip_extension(data[position:line_end])
+                self._next = self._announced or _TRAILERS
                 position = line_end + 2
             elif self._next == _DATA_END:
                 if not data.startswith(_CRLF, position):
@@ -98,7 +120,7 @@ class ChunkedBody:
                 position += 2
                 self._next = _SIZE
             else:
-                self._end(data[position:])
+                self._take_trailers(data[position:])
                 break
         return pieces
 
@@ -110,23 +132,50 @@ class ChunkedBody:
             raise BadRequest("chunk extension too long", code="chunk_extension_too_long")
         return int(size[1], 16)
 
-    def _end(self, section: bytes) -> None:
+    def _keep_unfinished(self, line: bytes) -> None:
+        """Keep a size line that has not ended, without its extension. One that is wrong already, or grows without end,
+        is refused before it ends."""
+        text = line.removesuffix(b"\r")
+        size = self._size(text or b"0")
+        digits = _DIGITS.match(text)
+        if digits is None or digits.end() == len(text):
+            self._pending = line
+            return
+        self._announced = size
+        self._extension = _EXTENSION if text[digits.end()] == _SEMICOLON else _PADDING
+        self._extension_bytes = len(text) - digits.end()
+        self._pending = line[len(text) :]
+        self._next = _WITHIN_EXTENSION
+
+    def _skip_extension(self, text: bytes) -> None:
+        self._extension_bytes += len(text)
+        if self._extension_bytes > self._limits.chunk_extension_bytes:
+            raise BadRequest("chunk extension too long", code="chunk_extension_too_long")
+        if self._extension.fullmatch(text) is None:
+            raise BadRequest("bad chunk size")
+
+    def _take_trailers(self, data: bytes) -> None:
+        section, limit = self._section, self._limits.trailer_bytes
+        seen = len(section)  # only what is new is looked at, and what may stand before it in a line end
+        section += data
         if section.startswith(_CRLF):
-            self.complete = True
-            self.left_over = section[2:]
+            self._complete(2)
             return
-        end = section.find(b"\r\n\r\n") + 4
-        limit = self._limits.trailer_bytes
-        if end < 4 or end > limit:
-            # One over the limit, so that how the bytes were split does not choose the status.
-            screen_bytes(section[: limit + 1].removesuffix(b"\r"))
-            if len(section) > limit:
-                raise BadRequest("trailer section too large", status=431, code="trailers_too_large")
-            self._pending = section
+        end = section.find(b"\r\n\r\n", max(seen - 3, 0)) + 4
+        if 4 <= end <= limit:
+            raw = bytes(section[:end])
+            screen_bytes(raw)
+            self.trailers = referee_trailers(raw)
+            if len(self.trailers) > self._limits.field_count:
+                raise BadRequest("too many trailer fields", status=431, code="trailers_too_large")
+            self._complete(end)
             return
-        section, self.left_over = section[:end], section[end:]
-        screen_bytes(section)
-        self.trailers = referee_trailers(section)
-        if len(self.trailers) > self._limits.field_count:
-            raise BadRequest("too many trailer fields", status=431, code="trailers_too_large")
+        # One over the limit, so that how the bytes were split does not choose the status.
+        new = bytes(section[max(seen - 2, 0) : limit + 1]).removesuffix(b"\r")
+        screen_bytes(new.removeprefix(b"\n") if seen else new)
+        if len(section) > limit:
+            raise BadRequest("trailer section too large", status=431, code="trailers_too_large")
+
+    def _complete(self, end: int) -> None:
         self.complete = True
+        self.left_over = bytes(self._section[end:])

@@ -3,6 +3,7 @@
 Newest first: the connection used last is the least likely to have been closed by its upstream meanwhile.
 """
 
+from itertools import islice
 from typing import Generic, TypeVar
 
 import msgspec
@@ -12,8 +13,7 @@ from proxy.net.origin import Origin
 C = TypeVar("C")
 
 
-class _Entry(msgspec.Struct, Generic[C]):
-    connection: C
+class _Entry(msgspec.Struct):
     since: float
     expires_at: float
 
@@ -23,7 +23,7 @@ class IdleConnections(Generic[C]):
 
     def __init__(self, per_origin: int) -> None:
         self._per_origin = per_origin
-        self._entries: dict[Origin, list[_Entry[C]]] = {}
+        self._entries: dict[Origin, dict[C, _Entry]] = {}  # the inner ones from oldest to newest
 
     def __len__(self) -> int:
         return sum(len(entries) for entries in self._entries.values())
@@ -34,13 +34,16 @@ class IdleConnections(Generic[C]):
 
     def put(self, origin: Origin, connection: C, now: float, expires_at: float) -> list[C]:
         """Keep `connection` until `expires_at`; return the surplus, oldest first, for closing."""
-        entries = self._entries.setdefault(origin, [])
-        entries.append(_Entry(connection, now, expires_at))
+        entries = self._entries.get(origin)
+        if entries is None:
+            entries = self._entries[origin] = {}
+        entries[connection] = _Entry(now, expires_at)
         if len(entries) <= self._per_origin:
             return []
-        surplus = entries[: len(entries) - self._per_origin]
-        del entries[: len(surplus)]
-        return [entry.connection for entry in surplus]
+        surplus = list(islice(entries, len(entries) - self._per_origin))
+        for oldest in surplus:
+            del entries[oldest]
+        return surplus
 
     def take(self, origin: Origin, now: float, newest_since: float = 0.0) -> C | None:
         """Hand out the newest connection, if it has not expired and went idle after `newest_since`.
@@ -50,35 +53,30 @@ class IdleConnections(Generic[C]):
         entries = self._entries.get(origin)
         if not entries:
             return None
-        newest = entries[-1]
-        if newest.expires_at <= now or newest.since < newest_since:
+        connection, entry = entries.popitem()
+        if entry.expires_at <= now or entry.since < newest_since:
+            entries[connection] = entry
             return None
-        entries.pop()
-        return newest.connection
+        return connection
 
     def forget(self, origin: Origin, connection: C) -> bool:
         """Drop one that ended by itself; whether it was here."""
-        entries = self._entries.get(origin, [])
-        for position, entry in enumerate(entries):
-            if entry.connection is connection:
-                del entries[position]
-                return True
-        return False
+        return self._entries.get(origin, {}).pop(connection, None) is not None
 
     def expire(self, now: float) -> list[C]:
         """Drop and return those past their time."""
         expired: list[C] = []
         for origin, entries in list(self._entries.items()):
-            live = [entry for entry in entries if entry.expires_at > now]
-            if len(live) != len(entries):
-                expired += [entry.connection for entry in entries if entry.expires_at <= now]
-                self._entries[origin] = live
-            if not live:
+            late = [connection for connection, entry in entries.items() if entry.expires_at <= now]
+            for connection in late:
+                del entries[connection]
+            expired += late
+            if not entries:
                 del self._entries[origin]
         return expired
 
     def clear(self) -> list[C]:
         """Drop and return all."""
-        everything = [entry.connection for entries in self._entries.values() for entry in entries]
+        everything = [connection for entries in self._entries.values() for connection in entries]
         self._entries.clear()
         return everything

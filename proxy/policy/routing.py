@@ -63,6 +63,7 @@ class RoutingTable:
         takes_all = len(rows) == 1 and rows[0].host in (b"", b"*") and rows[0].path == b"/"
         self._catch_all = rows[0] if takes_all else None
         self._only_any = not self._hosts and not self._wildcards
+        self._wildcard_lengths = sorted({len(suffix) for suffix in self._wildcards}, reverse=True)
 
     def _paths_of(self, host: bytes) -> _Paths:
         if not host or host == b"*":
@@ -87,13 +88,11 @@ class RoutingTable:
         paths = self._hosts.get(host)
         if paths is not None and (route := paths.match(path)) is not None:
             return route
-        if self._wildcards:
-            dot = host.find(b".")
-            while dot >= 0:
-                paths = self._wildcards.get(host[dot:])
-                if paths is not None and (route := paths.match(path)) is not None:
-                    return route
-                dot = host.find(b".", dot + 1)
+        # Each distinct length once, so that the cost does not grow with the labels of what a client calls a host.
+        for length in self._wildcard_lengths:
+            paths = self._wildcards.get(host[-length:])
+            if paths is not None and (route := paths.match(path)) is not None:
+                return route
         return self._any.match(path)
 
 
