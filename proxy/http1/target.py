@@ -2,6 +2,7 @@
 
 import re
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Final
 
 import msgspec
@@ -9,7 +10,9 @@ import msgspec
 from proxy.errors import BadRequest
 from proxy.http1.message import RequestHead
 
-_AUTHORITY: Final = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]++|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
+_AUTHORITY: Final = re.compile(
+    rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})++|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{0,5}))?"
+)
 _ABSOLUTE: Final = re.compile(rb"(?i:(https?)://)([^/?#]*)(/[^?#]*)?(\?[^#]*)?")
 
 _HIGHEST_PORT: Final = 65_535
@@ -20,7 +23,12 @@ def is_authority(text: bytes) -> bool:
     """Whether this is host[:port] of an http URI (RFC 3986 §3.2.2). Userinfo has no meaning here and hides the real
     host: it is none."""
     authority = _AUTHORITY.fullmatch(text)
-    return authority is not None and int(authority[1] or 0) <= _HIGHEST_PORT
+    if authority is None or int(authority[2] or 0) > _HIGHEST_PORT:
+        return False
+    try:
+        return authority[1] is None or bool(IPv6Address(authority[1].decode("ascii")))
+    except ValueError:
+        return False
 
 
 class RequestTarget(msgspec.Struct, frozen=True):

@@ -103,7 +103,7 @@ class Exchange:
         # 3. Send it, as often as is harmless, until there is a response.
         sending = self._sending = Sending(f, client, head, self._body, outcome)
         client.abandon = sending.abandon
-        response = await sending.respond(request, intent, balancer)
+        response = await sending.respond(request, intent, balancer, route.request_fields)
         upstream = sending.upstream
         assert upstream is not None
         if response.status == 101:
@@ -150,7 +150,7 @@ class Exchange:
         while True:
             out += writer.chunks(pieces) if chunked else pieces
             if body.complete and chunked:
-                out.append(writer.last_chunk(self._response_trailers(head, body, intent)))
+                out.append(writer.last_chunk(self._response_trailers(head, body, intent, route)))
             if out:
                 write_all(client.stream, out)
             outcome.response_bytes = body.received_bytes
@@ -170,10 +170,10 @@ class Exchange:
         client.must_linger = not request_sent or persists(request.http_version, request.options)
         return False
 
-    def _response_trailers(self, head: ResponseHead, body: Body, intent: Intent) -> Fields:
+    def _response_trailers(self, head: ResponseHead, body: Body, intent: Intent, route: Route) -> Fields:
         if not intent.wants_trailers or not body.trailers:
             return []
-        return forwarding.trailers(body.trailers, head.options)
+        return forwarding.trailers(body.trailers, head.options, route.response_fields)
 
     async def _tunnel(self, head: ResponseHead, intent: Intent, upstream: UpstreamConnection) -> None:
         client, outcome = self._client, self._outcome

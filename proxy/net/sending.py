@@ -27,6 +27,7 @@ from proxy.net.upstream import UpstreamConnection
 from proxy.policy import forwarding
 from proxy.policy.intent import Intent
 from proxy.policy.retry import may_replay, may_retry
+from proxy.policy.routing import FieldRules
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -62,7 +63,9 @@ class Sending:
         """Whether the last byte of the request has been written."""
         return self._upload is None or self._upload.sent_whole
 
-    async def respond(self, request: bytes, intent: Intent, balancer: Balancer) -> ResponseHead:
+    async def respond(
+        self, request: bytes, intent: Intent, balancer: Balancer, rules: FieldRules | None
+    ) -> ResponseHead:
         """Send the request, and return the final response head, or the 101; interim ones have gone to the client.
 
         Raises UpstreamError, ClientGone, and what is wrong with the request's body: BadRequest, RequestTimeout.
@@ -79,7 +82,7 @@ class Sending:
             if upstream is None:
                 upstream = await self._lease(origins, fresh=fresh)
             try:
-                self._send(upstream, request, arrived, intent)
+                self._send(upstream, request, arrived, intent, rules)
                 head = await self._read_head(upstream)
                 if head.status < 200:
                     head = await self._pass_interim(head, upstream, intent)
@@ -151,7 +154,14 @@ class Sending:
             return upstream
         raise AssertionError("an upstream has at least one origin")
 
-    def _send(self, upstream: UpstreamConnection, request: bytes, arrived: list[bytes], intent: Intent) -> None:
+    def _send(
+        self,
+        upstream: UpstreamConnection,
+        request: bytes,
+        arrived: list[bytes],
+        intent: Intent,
+        rules: FieldRules | None,
+    ) -> None:
         """Write head and body: at once where the body has arrived, else by an upload that runs beside the response."""
         if intent.framing is NO_BODY:
             upstream.stream.write(request)
@@ -165,7 +175,7 @@ class Sending:
             body,
             upstream.stream,
             chunked=chunked,
-            trailers=lambda lines: forwarding.trailers(lines, connection_options),
+            trailers=lambda lines: forwarding.trailers(lines, connection_options, rules),
             timeouts=f.timeouts,
             limits=f.limits,
             loop=f.loop,

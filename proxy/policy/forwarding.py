@@ -96,7 +96,7 @@ def upstream_request(
     if intent.wants_trailers:
         lines += [(b"Connection", b"TE"), (b"TE", b"trailers")]
     if intent.framing is CHUNKED:
-        lines += _announced_trailers(head)
+        lines += _announced_trailers(head, rules)
     if verdicts is not None:
         _explain(verdicts, lines[:1], kept, lines[1 + len(kept) :], trusted=hop.trusted)
     return lines
@@ -126,7 +126,7 @@ def downstream_response(
     lines.append(_via(head.http_version, hop.pseudonym))
     lines += framing_fields(framing)
     if with_trailers and framing is CHUNKED:
-        lines += _announced_trailers(head)
+        lines += _announced_trailers(head, rules)
     if connection is not None:
         lines.append((b"Connection", connection))
     if verdicts is not None:
@@ -146,9 +146,11 @@ def switching_response(head: ResponseHead, hop: Hop, protocol: bytes) -> Fields:
     return [*lines, (b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
 
 
-def trailers(lines: Fields, connection_options: frozenset[bytes]) -> Fields:
-    """The trailer fields that may go on, in either direction. `connection_options` are those of the head."""
-    return strip(lines, connection_options, FORBIDDEN_TRAILERS.union(filter(is_claim, map(_lower_name, lines))))
+def trailers(lines: Fields, connection_options: frozenset[bytes], rules: FieldRules | None = None) -> Fields:
+    """The trailer fields that may go on, in either direction. `connection_options` are those of the head, `rules` the
+    route's: what it puts or removes in a head, no trailer may bring in again."""
+    gone = FORBIDDEN_TRAILERS.union(filter(is_claim, map(_lower_name, lines)), rules.owned if rules is not None else ())
+    return strip(lines, connection_options, gone)
 
 
 def _lower_name(line: FieldLine) -> bytes:
@@ -160,7 +162,7 @@ def _client_fields(head: RequestHead, hop: Hop, intent: Intent) -> Fields:
     chain, authority, scheme = hop.peer, intent.authority, hop.scheme
     if hop.trusted:
         told = head.known
-        chain = b", ".join([*told.get(b"x-forwarded-for", ()), chain])
+        chain = b", ".join([*filter(None, told.get(b"x-forwarded-for", ())), chain])
         authority = told.get(b"x-forwarded-host", (authority,))[0]
         scheme = told.get(b"x-forwarded-proto", (scheme,))[0]
     lines = [
@@ -182,13 +184,13 @@ def _via(http_version: bytes, pseudonym: bytes) -> FieldLine:
     return (b"Via", b"%b %b" % (http_version, pseudonym))
 
 
-def _announced_trailers(head: RequestHead | ResponseHead) -> Fields:
+def _announced_trailers(head: RequestHead | ResponseHead, rules: FieldRules | None) -> Fields:
     """`Trailer` of a chunked message, made anew: only for those that would be forwarded."""
     values = head.known.get(b"trailer")
     if values is None:
         return []
     names = [(name, b"") for name in dict.fromkeys(tokens(values))]
-    announced = b", ".join(name for name, _ in trailers(names, head.options))
+    announced = b", ".join(name for name, _ in trailers(names, head.options, rules))
     return [(b"Trailer", announced)] if announced else []
 
 

@@ -13,9 +13,14 @@ class FieldRules(msgspec.Struct, frozen=True):
     remove: frozenset[bytes] = frozenset()
     put: tuple[tuple[bytes, bytes], ...] = ()
 
+    @property
+    def owned(self) -> frozenset[bytes]:
+        """The lower-case names about which the route has the only say, in trailers too."""
+        return self.remove.union(name.lower() for name, _ in self.put)
+
     def apply(self, lines: Fields) -> Fields:
         """Return the changed lines. A field that is put replaces every line of its name."""
-        gone = self.remove.union(name.lower() for name, _ in self.put)
+        gone = self.owned
         return [line for line in lines if line[0].lower() not in gone] + list(self.put)
 
 

@@ -108,6 +108,7 @@ AUTHORITIES = [
     ("h:-1", False), ("h:+80", False), ("h:8o", False), ("h:123456", False), ("::1", False), ("[::1", False),
     ("::1]", False), ("[]", False), ("[::1]80", False), ("[::1%25eth0]", False), ("[h]", False), ("h/", False),
     ("h?", False), ("h#", False), ("h\\", False), ('"h"', False), ("<h>", False), ("h\t", False), (" h", False),
+    ("a%zz", False), ("a%", False), ("a%2", False), ("[:::::]", False), ("[1.2.3.4]", False), ("[::]", True),
     ("h\n", False), ("h\x00", False), ("h\xe4", False), ("http://h", False),
 ]  # fmt: skip
 

@@ -392,3 +392,16 @@ def test_the_verdicts_of_a_response_tell_every_line():
         ("Via: 1.1 me", "set"),
         ("Content-Length: 5", "set"),
     ]
+
+
+def test_no_trailer_brings_in_what_the_routes_rules_put_or_remove():
+    rules = FieldRules(remove=frozenset({b"x-gone"}), put=((b"X-Auth-User", b"a"),))
+    kept = trailers(lines("x-auth-user: root|X-Gone: 1|X-T: 1"), frozenset(), rules)
+    assert shown(kept) == "X-T: 1"
+
+
+def test_an_empty_chain_of_a_trusted_peer_makes_no_empty_member():
+    head = request("GET / HTTP/1.1|Host: h|X-Forwarded-For:")
+    hop = Hop(b"onehop-1", b"192.0.2.1", trusted=True)
+    intent = Intent(b"h", b"h", NO_BODY, b"id")
+    assert (b"X-Forwarded-For", b"192.0.2.1") in upstream_request(head, hop, intent)
