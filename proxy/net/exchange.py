@@ -253,6 +253,6 @@ class Exchange:
         known, outcome = head.known, self._outcome
         if b"x-forwarded-for" in known:
             outcome.client = client_address(self._client.peer, known[b"x-forwarded-for"], self._f.trusted)
-        given = known.get(b"x-request-id", [b""])[0]
+        given = known.get(b"x-request-id", [b""])[0] if b"x-request-id" not in head.options else b""
         if 0 < len(given) <= _REQUEST_ID_BYTES and given.isascii():
             outcome.request_id = given.decode("ascii")

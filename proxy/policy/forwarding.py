@@ -163,8 +163,11 @@ def _client_fields(head: RequestHead, hop: Hop, intent: Intent) -> Fields:
     if hop.trusted:
         told = head.known
         chain = b", ".join([*filter(None, told.get(b"x-forwarded-for", ())), chain])
-        authority = told.get(b"x-forwarded-host", (authority,))[0]
-        scheme = told.get(b"x-forwarded-proto", (scheme,))[0]
+        # The chain of addresses is read before stripping, nominated or not; what else is nominated ends here.
+        if b"x-forwarded-host" not in head.options:
+            authority = told.get(b"x-forwarded-host", (authority,))[0]
+        if b"x-forwarded-proto" not in head.options:
+            scheme = told.get(b"x-forwarded-proto", (scheme,))[0]
     lines = [
         (b"X-Forwarded-For", chain),
         (b"X-Forwarded-Host", authority),

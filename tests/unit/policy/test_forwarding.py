@@ -405,3 +405,15 @@ def test_an_empty_chain_of_a_trusted_peer_makes_no_empty_member():
     hop = Hop(b"onehop-1", b"192.0.2.1", trusted=True)
     intent = Intent(b"h", b"h", NO_BODY, b"id")
     assert (b"X-Forwarded-For", b"192.0.2.1") in upstream_request(head, hop, intent)
+
+
+def test_what_a_trusted_peer_nominates_ends_here_but_for_its_chain_of_addresses():
+    head = request(
+        "GET / HTTP/1.1|Host: h|Connection: X-Forwarded-For, x-forwarded-host, X-Forwarded-Proto"
+        "|X-Forwarded-For: 1.2.3.4|X-Forwarded-Host: evil|X-Forwarded-Proto: gopher"
+    )
+    hop = Hop(b"onehop-1", b"192.0.2.1", trusted=True)
+    sent = upstream_request(head, hop, Intent(b"h", b"h", NO_BODY, b"id"))
+    assert (b"X-Forwarded-For", b"1.2.3.4, 192.0.2.1") in sent
+    assert (b"X-Forwarded-Host", b"h") in sent
+    assert (b"X-Forwarded-Proto", b"http") in sent
