@@ -12,20 +12,21 @@ from proxy.http1.fields import Fields
 from proxy.http1.referee import ChunkedReferee, referee_trailers
 from proxy.http1.screening import MessageLimits, screen_bytes
 
-#: chunk-size, then extensions that are dropped. 15 digits keep the size under 2**60; h11 takes up to 20.
-_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)(?:;[\t\x20-\x7e\x80-\xff]*+)?[ \t]*+")
-_DIGITS: Final = re.compile(rb"[0-9A-Fa-f]{1,15}+")
-_EXTENSION: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*+")
-_PADDING: Final = re.compile(rb"[ \t]*+")
+_EXTENSION_TEXT: Final = rb"[\t\x20-\x7e\x80-\xff]*+"
+#: What may stand behind a size: white space that means nothing, and extensions that are dropped.
+_BEHIND_SIZE: Final = rb"[ \t]*+(;" + _EXTENSION_TEXT + rb")?+"
+#: chunk-size and what is behind it. 15 digits keep the size under 2**60; h11 takes up to 20.
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)" + _BEHIND_SIZE)
+_BEFORE_EXTENSION: Final = re.compile(_BEHIND_SIZE)
+_WITHIN_EXTENSION: Final = re.compile(_EXTENSION_TEXT)
 _PLAIN_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)\r\n")
 _CRLF: Final = b"\r\n"
-_SEMICOLON: Final = b";"[0]
 
 # What comes next, where it is not `n > 0` bytes of chunk data.
 _SIZE: Final = 0
 _DATA_END: Final = -1
 _TRAILERS: Final = -2
-_WITHIN_EXTENSION: Final = -3
+_BEHIND_SIZE_CUT: Final = -3
 
 
 class ChunkedBody:
@@ -39,7 +40,7 @@ class ChunkedBody:
         "complete", "left_over", "received_bytes", "trailers",
     )  # fmt: skip
 
-    # Only within an extension whose end has not come: the size before it, its form, its length so far.
+    # Only where the end of a size line has not come: the size, the form of what is behind it, its length so far.
     _announced: int
     _extension: re.Pattern[bytes]
     _extension_bytes: int
@@ -99,9 +100,9 @@ class ChunkedBody:
                 if line_end < 0:
                     self._keep_unfinished(data[position:])
                     break
-                self._next = self._size(data[position:line_end]) or _TRAILERS
+                self._next = int(self._size_line(data[position:line_end])[1], 16) or _TRAILERS
                 position = line_end + 2
-            elif self._next == _WITHIN_EXTENSION:
+            elif self._next == _BEHIND_SIZE_CUT:
                 line_end = data.find(_CRLF, position)
                 if line_end < 0:
                     text = data[position:].removesuffix(b"\r")
@@ -124,35 +125,45 @@ class ChunkedBody:
                 break
         return pieces
 
-    def _size(self, line: bytes) -> int:
-        size = _SIZE_LINE.fullmatch(line)
-        if size is None:
+    def _size_line(self, line: bytes) -> re.Match[bytes]:
+        found = _SIZE_LINE.fullmatch(line)
+        if found is None:
             raise BadRequest("bad chunk size")
-        if len(line) - len(size[1]) > self._limits.chunk_extension_bytes:
+        if len(line) - found.end(1) > self._limits.chunk_extension_bytes:
             raise BadRequest("chunk extension too long", code="chunk_extension_too_long")
-        return int(size[1], 16)
+        if found.start(2) > found.end(1):
+            self._leave_to_us()
+        return found
 
     def _keep_unfinished(self, line: bytes) -> None:
         """Keep a size line that has not ended, without its extension. One that is wrong already, or grows without end,
         is refused before it ends."""
         text = line.removesuffix(b"\r")
-        size = self._size(text or b"0")
-        digits = _DIGITS.match(text)
-        if digits is None or digits.end() == len(text):
+        size_line = self._size_line(text) if text else None
+        if size_line is None or size_line.end(1) == len(text):
             self._pending = line
             return
-        self._announced = size
-        self._extension = _EXTENSION if text[digits.end()] == _SEMICOLON else _PADDING
-        self._extension_bytes = len(text) - digits.end()
+        self._announced = int(size_line[1], 16)
+        self._extension = _WITHIN_EXTENSION if size_line[2] else _BEFORE_EXTENSION
+        self._extension_bytes = len(text) - size_line.end(1)
         self._pending = line[len(text) :]
-        self._next = _WITHIN_EXTENSION
+        self._next = _BEHIND_SIZE_CUT
 
     def _skip_extension(self, text: bytes) -> None:
         self._extension_bytes += len(text)
         if self._extension_bytes > self._limits.chunk_extension_bytes:
             raise BadRequest("chunk extension too long", code="chunk_extension_too_long")
-        if self._extension.fullmatch(text) is None:
+        found = self._extension.fullmatch(text)
+        if found is None:
             raise BadRequest("bad chunk size")
+        if self._extension is _BEFORE_EXTENSION and found[1]:
+            self._extension = _WITHIN_EXTENSION
+            self._leave_to_us()
+
+    def _leave_to_us(self) -> None:
+        """White space before `;` has to be read (RFC 9112 §7.1.1, RFC 9110 §5.6.3), and h11 refuses it: from there on
+        it has no say in this body."""
+        self._referee = None
 
     def _take_trailers(self, data: bytes) -> None:
         section, limit = self._section, self._limits.trailer_bytes

@@ -25,7 +25,7 @@ class KeepAlive(msgspec.Struct, frozen=True):
     max_requests: int | None = None
 
 
-_PARAMETER: Final = re.compile(rb"(timeout|max)[ \t]*=[ \t]*\"?([0-9]{1,9})\"?", re.IGNORECASE)
+_PARAMETER: Final = re.compile(rb"(timeout|max)[ \t]*=[ \t]*\"?([0-9]{1,9})(?:\.[0-9]*+)?\"?", re.IGNORECASE)
 
 
 def keep_alive(values: Iterable[bytes]) -> KeepAlive:

@@ -25,6 +25,10 @@ _LINE_END: Final = b"\r\n"
 #: Empty lines before a request line are tolerated (RFC 9112 §2.2), one or two of them.
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n){1,2}")
 
+# What every first line looks like that the referee may accept. `GET /` alone is HTTP/0.9.
+_REQUEST_LINE: Final = re.compile(rb"[^\r]+ HTTP/[0-9]\.[0-9]\r")
+_STATUS_LINE: Final = re.compile(rb"HTTP/[0-9]\.[0-9] ")
+
 
 class EmptyBody:
     """The body of a message that has none: complete from the start, so it is never given anything."""
@@ -178,6 +182,7 @@ class HeadReader:
         if body.complete:
             return []
         if self.unread:
+            assert not data, "what is unread came before it"
             data = self.take_unread()
         pieces = body.receive(data) if data else []
         if body.left_over:
@@ -209,12 +214,21 @@ class HeadReader:
         return raw_head
 
     def _screen_unfinished(self, limit: int, *, response: bool) -> None:
-        # Without this, a TLS hello or a head with bare LF would wait for an end that never comes.
+        # Without this, a TLS hello, a head with bare LF or an HTTP/0.9 request would wait for an end that never comes.
+        line_end = self.unread.find(_LINE_END, 0, limit)
+        if line_end >= max(self._searched - 1, 0):  # the first line's end has just come
+            self._screen_first_line(response=response)
         # Two bytes back, for a fold; one over the limit, so that how the bytes were split does not choose the status.
         new = bytes(self.unread[max(self._searched - 2, 0) : limit + 1]).removesuffix(b"\r")
         screen_bytes(new.removeprefix(b"\n") if self._searched else new, response=response)
         if len(self.unread) > limit:
             raise self._too_large(limit, response=response)
+
+    def _screen_first_line(self, *, response: bool) -> None:
+        if response and not _STATUS_LINE.match(self.unread):
+            raise BadResponse("not a status line")
+        if not response and not _REQUEST_LINE.match(self.unread):
+            raise BadRequest("not a request line")
 
     def _too_large(self, limit: int, *, response: bool) -> ProxyError:
         if response:

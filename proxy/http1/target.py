@@ -11,7 +11,9 @@ from proxy.errors import BadRequest
 from proxy.http1.message import RequestHead
 
 _AUTHORITY: Final = re.compile(
-    rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})++|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{0,5}))?"
+    rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})++"  # a name or an IPv4 address
+    rb"|\[(?:([0-9A-Fa-f:.]++)|[vV][0-9A-Fa-f]++\.[A-Za-z0-9._~!$&'()*+;=:-]++)\])"  # IPv6 address, IPvFuture
+    rb"(?::([0-9]{0,5}))?"
 )
 _ABSOLUTE: Final = re.compile(rb"(?i:(https?)://)([^/?#]*)(/[^?#]*)?(\?[^#]*)?")
 
@@ -25,10 +27,12 @@ def is_authority(text: bytes) -> bool:
     authority = _AUTHORITY.fullmatch(text)
     if authority is None or int(authority[2] or 0) > _HIGHEST_PORT:
         return False
-    try:
-        return authority[1] is None or bool(IPv6Address(authority[1].decode("ascii")))
-    except ValueError:
-        return False
+    if authority[1] is not None:
+        try:
+            IPv6Address(authority[1].decode("ascii"))
+        except ValueError:
+            return False
+    return True
 
 
 class RequestTarget(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ The only place, with `sending`, `relay` and `tunnel`, that sees both the client 
 
 import asyncio
 
-from proxy.errors import BadRequest, ClientGone, InternalError, LoopDetected, NoRoute, ProxyError
+from proxy.errors import BadRequest, ClientGone, InternalError, LoopDetected, NoRoute, ProxyError, UpstreamError
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.framing import outgoing_response_framing, request_framing
@@ -53,7 +53,9 @@ class Exchange:
         try:
             return await self._forward()
         except ProxyError as error:
-            return await self._answer_error(error)
+            cause = self._sending.upload_error if self._sending is not None else None
+            # An upload that fails breaks the upstream's connection: what that looked like is not what happened.
+            return await self._answer_error(cause if cause is not None and isinstance(error, UpstreamError) else error)
         except asyncio.CancelledError:
             outcome.error, outcome.detail = "cancelled", "the worker ended first"
             client.stream.abort()
@@ -197,7 +199,7 @@ class Exchange:
         head = self._head
         if head.method == b"OPTIONS":
             return await self._answer(options_answer(), keep_open=True)
-        return await self._answer(trace_answer(head.method, head.target, head.fields), keep_open=True)
+        return await self._answer(trace_answer(head), keep_open=True)
 
     async def _answer_error(self, error: ProxyError) -> bool:
         """Tell the client what went wrong, or cut the transfer where a response has begun: never a clean end."""

@@ -8,6 +8,7 @@ from proxy.errors import (
     ClientGone,
     ConnectFailed,
     ConnectTimeout,
+    ProxyError,
     UpgradeRefused,
     UpstreamClosed,
     UpstreamError,
@@ -39,8 +40,8 @@ class Sending:
     """
 
     __slots__ = (
-        "_body", "_client", "_f", "_head", "_invited", "_outcome", "_over", "_replayable", "_upload", "_uploading",
-        "upstream",
+        "_body", "_client", "_f", "_head", "_invited", "_invited_here", "_outcome", "_over", "_replayable", "_upload",
+        "_uploading", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -55,7 +56,8 @@ class Sending:
         self._upload: Upload | None = None
         self._uploading: Fiber | None = None
         self._replayable = True  # whether the body, if any, is still in our hands
-        self._invited = False
+        self._invited = False  # the client was told to go on: by the upstream, or by us in its place
+        self._invited_here = False
         self._over = False
 
     @property
@@ -63,12 +65,18 @@ class Sending:
         """Whether the last byte of the request has been written."""
         return self._upload is None or self._upload.sent_whole
 
+    @property
+    def upload_error(self) -> ProxyError | None:
+        """Why the request's body stopped short, if it did: what the upstream's connection broke of, then."""
+        return self._upload.error if self._upload is not None else None
+
     async def respond(
         self, request: bytes, intent: Intent, balancer: Balancer, rules: FieldRules | None
     ) -> ResponseHead:
         """Send the request, and return the final response head, or the 101; interim ones have gone to the client.
 
-        Raises UpstreamError, ClientGone, and what is wrong with the request's body: BadRequest, RequestTimeout.
+        Raises UpstreamError, ClientGone, and BadRequest where the body that came with the head is broken already.
+        Where `upload_error` is set, that is why.
         """
         arrived: list[bytes] = []
         body = self._body
@@ -87,10 +95,9 @@ class Sending:
                 if head.status < 200:
                     head = await self._pass_interim(head, upstream, intent)
             except UpstreamError as error:
-                if self._upload is not None and self._upload.error is not None:
-                    raise self._upload.error from error
                 if (
                     fresh
+                    or self.upload_error is not None
                     or self._client.stream.is_ended
                     or not isinstance(error, UpstreamClosed)
                     or not may_retry(
@@ -206,7 +213,9 @@ class Sending:
                 if intent.upgrade is None or offered != [intent.upgrade] or b"upgrade" not in head.options:
                     raise UpgradeRefused(f"{upstream.origin} switched protocols without being asked")
                 return head
-            if self._head.http_version >= b"1.1" and not (head.status == 100 and self._invited):
+            if head.status == 100 and self._invited_here:
+                self._invited_here = False  # the client has it already, from us
+            elif self._head.http_version >= b"1.1":
                 self._invited = self._invited or head.status == 100
                 fields = forwarding.interim_response(head)
                 client.stream.write(writer.response_head(head.status, head.reason, fields))
@@ -216,6 +225,6 @@ class Sending:
 
     def _invite(self) -> None:
         """The upstream keeps silent about `Expect: 100-continue`: ask for the body ourselves."""
-        if not self._invited and not self._over:
-            self._invited = True
+        if not self._invited and not self._over and not self.request_sent:
+            self._invited = self._invited_here = True
             self._client.stream.write(_CONTINUE)

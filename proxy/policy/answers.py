@@ -9,6 +9,7 @@ import msgspec
 from proxy.errors import ProxyError
 from proxy.http1.fields import Fields, members
 from proxy.http1.hop_by_hop import HOP_BY_HOP
+from proxy.http1.message import RequestHead
 
 #: Never reflected, logged or shown: what authenticates a person or a program.
 SECRET_FIELDS: Final = frozenset({
@@ -67,11 +68,11 @@ def options_answer() -> Answer:
     return Answer(200, b"OK", [(b"Allow", ALLOW)], b"")
 
 
-def trace_answer(method: bytes, target: bytes, lines: Fields) -> Answer:
+def trace_answer(head: RequestHead) -> Answer:
     """`TRACE` whose `Max-Forwards` ends here: the head as received, secrets and hop-by-hop fields left out."""
     hidden = SECRET_FIELDS | HOP_BY_HOP
-    shown = b"".join(b"%b: %b\r\n" % line for line in lines if line[0].lower() not in hidden)
-    body = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, shown)
+    shown = b"".join(b"%b: %b\r\n" % line for line in head.fields if line[0].lower() not in hidden)
+    body = b"%b %b HTTP/%b\r\n%b\r\n" % (head.method, head.target, head.http_version, shown)
     return Answer(200, b"OK", [(b"Content-Type", b"message/http")], body)
 
 

@@ -149,8 +149,9 @@ def switching_response(head: ResponseHead, hop: Hop, protocol: bytes) -> Fields:
 def trailers(lines: Fields, connection_options: frozenset[bytes], rules: FieldRules | None = None) -> Fields:
     """The trailer fields that may go on, in either direction. `connection_options` are those of the head, `rules` the
     route's: what it puts or removes in a head, no trailer may bring in again."""
-    gone = FORBIDDEN_TRAILERS.union(filter(is_claim, map(_lower_name, lines)), rules.owned if rules is not None else ())
-    return strip(lines, connection_options, gone)
+    gone = FORBIDDEN_TRAILERS.union(filter(is_claim, map(_lower_name, lines)))
+    kept = strip(lines, connection_options, gone)
+    return kept if rules is None else rules.without_owned(kept)
 
 
 def _lower_name(line: FieldLine) -> bytes:
@@ -168,16 +169,15 @@ def _client_fields(head: RequestHead, hop: Hop, intent: Intent) -> Fields:
             authority = told.get(b"x-forwarded-host", (authority,))[0]
         if b"x-forwarded-proto" not in head.options:
             scheme = told.get(b"x-forwarded-proto", (scheme,))[0]
-    lines = [
-        (b"X-Forwarded-For", chain),
-        (b"X-Forwarded-Host", authority),
-        (b"X-Forwarded-Proto", scheme),
-        (b"X-Request-Id", intent.request_id),
-    ]
+    lines = [(b"X-Forwarded-For", chain)]
+    if authority:  # a 1.0 client may keep silent about it
+        lines.append((b"X-Forwarded-Host", authority))
+    lines += [(b"X-Forwarded-Proto", scheme), (b"X-Request-Id", intent.request_id)]
     if hop.state_forwarded:
         node = b'"[%b]"' % hop.peer if b":" in hop.peer else hop.peer
         # An authority that passed screening holds no quote and no backslash.
-        lines.append((b"Forwarded", b'for=%b;host="%b";proto=%b' % (node, intent.authority, hop.scheme)))
+        host = b'host="%b";' % intent.authority if intent.authority else b""
+        lines.append((b"Forwarded", b"for=%b;%bproto=%b" % (node, host, hop.scheme)))
     return lines
 
 

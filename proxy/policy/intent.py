@@ -1,5 +1,6 @@
 """What a request asks of this hop, read before anything is stripped: all of it may stand in fields that end here."""
 
+import re
 from typing import Final
 
 import msgspec
@@ -11,6 +12,7 @@ from proxy.http1.target import RequestTarget
 
 _METHODS_WITH_LENGTH: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 _EMPTY: Final = FixedLength(0)
+_COMMENT_PARTS: Final = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
 
 
 class Intent(msgspec.Struct, frozen=True):
@@ -60,8 +62,26 @@ def went_through(known: Index, pseudonym: bytes) -> bool:
     """Whether a message has been through the hop of that name before, by its `Via` (RFC 9110 §7.6.3)."""
     if b"via" not in known:
         return False
-    received_by = [words[1] for member in members(known[b"via"]) if len(words := member.split(None, 2)) > 1]
+    values = map(_without_comments, known[b"via"])
+    received_by = [words[1] for member in members(values) if len(words := member.split(None, 2)) > 1]
     return pseudonym in received_by
+
+
+def _without_comments(value: bytes) -> bytes:
+    """A field value without its comments (RFC 9110 §5.6.5), in which a comma separates nothing. One that does not end
+    is none: it would hide what follows."""
+    if b"(" not in value:
+        return value
+    kept: list[bytes] = []
+    depth = 0
+    for part in _COMMENT_PARTS.findall(value):
+        if part == b"(":
+            depth += 1
+        elif part == b")" and depth:
+            depth -= 1
+        elif not depth:
+            kept.append(part)
+    return value if depth else b"".join(kept)
 
 
 def _upgrade(head: RequestHead, upgrades: frozenset[bytes]) -> bytes | None:

@@ -1,27 +1,37 @@
 """Which route serves a request: by host, exact or wildcard, and by path prefix. The longest match wins."""
 
 from collections.abc import Iterable
+from functools import cached_property
 
 import msgspec
 
 from proxy.http1.fields import Fields
 
 
-class FieldRules(msgspec.Struct, frozen=True):
-    """What a route changes in a message's fields, after stripping: `remove` (lower-case names), then `put`."""
+class FieldRules(msgspec.Struct, frozen=True, dict=True):
+    """What a route changes in a message's fields, after stripping: `remove` (lower-case names), then `put`.
+
+    A name is meant in all its spellings, and `_` for `-` is one: CGI, WSGI and PHP services read both as one name.
+    """
 
     remove: frozenset[bytes] = frozenset()
     put: tuple[tuple[bytes, bytes], ...] = ()
 
-    @property
-    def owned(self) -> frozenset[bytes]:
-        """The lower-case names about which the route has the only say, in trailers too."""
-        return self.remove.union(name.lower() for name, _ in self.put)
+    @cached_property
+    def _owned(self) -> frozenset[bytes]:
+        return frozenset(map(_one_spelling, (*self.remove, *(name for name, _ in self.put))))
+
+    def without_owned(self, lines: Fields) -> Fields:
+        """Return the lines about which the route has no say. Of a trailer section, these are all that may go on."""
+        return [line for line in lines if _one_spelling(line[0]) not in self._owned]
 
     def apply(self, lines: Fields) -> Fields:
         """Return the changed lines. A field that is put replaces every line of its name."""
-        gone = self.owned
-        return [line for line in lines if line[0].lower() not in gone] + list(self.put)
+        return [*self.without_owned(lines), *self.put]
+
+
+def _one_spelling(name: bytes) -> bytes:
+    return name.lower().replace(b"_", b"-")
 
 
 class Route(msgspec.Struct, frozen=True):

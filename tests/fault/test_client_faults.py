@@ -157,6 +157,24 @@ async def test_a_client_that_cuts_its_body_is_not_forwarded_as_complete() -> Non
     assert not bodies or not bodies[0].endswith(b"0\r\n\r\n")
 
 
+async def test_a_body_that_breaks_within_the_response_is_the_clients_fault() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
+        await peer.rest()
+
+    upstream = ScriptedUpstream(script)
+    async with upstream.serving(), running_proxy(upstream.port) as proxy:
+        async with client(proxy.port) as peer:
+            await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await peer.head()
+            await peer.send(b"zz\r\n")
+            assert not (await peer.rest()).endswith(b"0\r\n\r\n")
+        await proxy.outcomes.wait_for(1)
+        outcome = proxy.outcomes[0]
+        assert (outcome.status, outcome.error, outcome.detail) == (200, "bad_request", "bad chunk size")
+
+
 async def test_more_clients_than_the_limit_are_told_so() -> None:
     upstream = ScriptedUpstream(answering(OK))
     async with (

@@ -49,7 +49,7 @@ class Peer:
             return await self._reader.read(65536)
 
     async def rest(self) -> bytes:
-        """Everything until the other side closes. A reset counts as an end: see `ends_abnormally`."""
+        """Everything until the other side closes. A reset counts as an end."""
         received = bytearray()
         async with asyncio.timeout(PATIENCE_S):
             try:

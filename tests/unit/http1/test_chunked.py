@@ -50,6 +50,9 @@ BODIES = [
     ("3;;;|abc|0||",                                     "abc",         ""),
     ("3;345678901234567|abc|0||",                        "abc",         ""),
     ("3; a=b |abc|0||",                                  "abc",         ""),
+    # white space that means nothing, and has to be read (RFC 9110 §5.6.3)
+    ("3 ;a|abc|0\t ; b = c ||",                          "abc",         ""),
+    ("1 ;a|a|2|bc|0;d|E: 1||",                           "abc",         "E: 1"),
     # spaces before the line end, which some upstreams pad with
     ("3  \t|abc|0 ||",                                   "abc",         ""),
     # trailers
@@ -110,8 +113,9 @@ BROKEN = [
     ("1,1|a|0||",                                        400),
     ("1.|a|0||",                                         400),
     ("\xb2|aa|0||",                                      400),
-    ("1 ;a|a|0||",                                       400),  # BWS before `;`: other readers differ
-    ("1\t;a|a|0||",                                      400),
+    ("1 a;a|a|0||",                                      400),
+    ("1 ;a\x00|a|0||",                                   400),
+    ("1 ;" + "a" * 15 + "|a|0||",                        400),
     ("1;a\x00|a|0||",                                    400),
     ("1;a\x0b|a|0||",                                    400),
     ("1;a\x7f|a|0||",                                    400),
@@ -181,6 +185,7 @@ ALREADY_WRONG = [
     b" ",
     b"1 1",
     b"1;\x00",
+    b"1 ;\x00",
     b"1\n",
     b"1\rx",
     b"1" * 16,

@@ -54,7 +54,8 @@ KEEP_ALIVE = [
     ([b"timeout=-5"],                         None,    None),
     ([b"timeout=+5"],                         None,    None),
     ([b"timeout=5s"],                         None,    None),
-    ([b"timeout=5.5"],                        None,    None),
+    ([b"timeout=5.9, max=2."],                5,       2),
+    ([b"timeout=.5"],                         None,    None),
     ([b"timeout=5;max=1"],                    None,    None),
     ([b"xtimeout=5, maxx=1"],                 None,    None),
     ([b"timeout=9999999999"],                 None,    None),  # ten digits: no number anybody means

@@ -248,7 +248,10 @@ def test_the_start_of_a_head_waits_for_more(reader, notation):
     assert reader.request_head() is None, "asking again changes nothing"
 
 
-ALREADY_WRONG = ["\n", "\rG", "\x16", "G\x00", "GET / HTTP/1.1\n", "GET / HTTP/1.1\rH", "A|B: 1| ", "|||", "|||GET"]
+ALREADY_WRONG = [
+    "\n", "\rG", "\x16", "G\x00", "GET / HTTP/1.1\n", "GET / HTTP/1.1\rH", "|||", "|||GET",
+    "GET / HTTP/1.1|B: 1| ", "A|B: 1", "GET /|", "GET|A", "|GET / HTTP/1.1x|", "GET / HTTP/1.1 |", " HTTP/1.1|",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("notation", ALREADY_WRONG)
@@ -308,7 +311,8 @@ REFUSED_RESPONSES = [
     "HTTP/1.1 2x0 OK||",
     "HTTP/1.1 099 OK||",
     "http/1.1 200 OK||",
-    "SSH-2.0-x||",
+    "SSH-2.0-x|",
+    "HTTP/1.1|A: 1|",
     "<html>\n",
     "|HTTP/1.1 200 OK||",
     "||",

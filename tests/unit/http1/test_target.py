@@ -109,6 +109,8 @@ AUTHORITIES = [
     ("::1]", False), ("[]", False), ("[::1]80", False), ("[::1%25eth0]", False), ("[h]", False), ("h/", False),
     ("h?", False), ("h#", False), ("h\\", False), ('"h"', False), ("<h>", False), ("h\t", False), (" h", False),
     ("a%zz", False), ("a%", False), ("a%2", False), ("[:::::]", False), ("[1.2.3.4]", False), ("[::]", True),
+    ("[v1.a:b]", True), ("[VF.!]:80", True), ("[v.a]", False), ("[v1.]", False), ("[v1]", False), ("[vg.a]", False),
+    ("[v1.a%20]", False), ("[v1.a]b", False),
     ("h\n", False), ("h\x00", False), ("h\xe4", False), ("http://h", False),
 ]  # fmt: skip
 

@@ -148,6 +148,16 @@ def test_nominating_framing_leaves_the_body_whole(fields, nominated):  # 7
     assert shown(upstream_request(head, UNTRUSTED, intent)) == stated(last=fields)
 
 
+def test_no_field_speaks_of_a_host_that_no_client_named():
+    intent = msgspec.structs.replace(INTENT, authority=b"", host=b"inner")
+    hop = msgspec.structs.replace(UNTRUSTED, state_forwarded=True)
+    said = upstream_request(request("GET / HTTP/1.0|"), hop, intent)
+    assert shown(said) == (
+        "Host: inner|X-Forwarded-For: 9.9.9.9|X-Forwarded-Proto: http|X-Request-Id: id1"
+        "|Forwarded: for=9.9.9.9;proto=http|Via: 1.0 me"
+    )
+
+
 def test_host_is_what_the_upstream_wants_and_the_authority_what_the_client_asked_for():
     intent = msgspec.structs.replace(INTENT, authority=b"public:8080", host=b"inner")
     fields = upstream_request(request("GET http://public:8080/ HTTP/1.1|Host: other"), UNTRUSTED, intent)

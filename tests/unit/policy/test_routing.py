@@ -121,6 +121,9 @@ RULES = [
     ([],                  [(b"C", b"8"), (b"C", b"9")], "c: 1",                        "C: 8|C: 9"),
     ([b"a"],              [(b"A", b"9")],              "A: 1",                         "A: 9"),
     ([b"a"],              [],                          "Aa: 1|a-: 2",                  "Aa: 1|a-: 2"),
+    # `_` and `-` are one name to CGI, WSGI and PHP
+    ([b"a-b-c"],          [(b"D-e", b"9")],            "A_b-C: 1|a-b_c: 2|d_E: 3|d: 4", "d: 4|D-e: 9"),
+    ([b"a_b"],            [],                          "A-B: 1|a_b: 2|ab: 3",          "ab: 3"),
 ]  # fmt: skip
 
 
