@@ -97,8 +97,7 @@ async def _client_step(step: Step, wire: Wire, number: int, play: Play) -> None:
                 async with asyncio.timeout(min(play.patience_s, 1.0)):
                     message = await _response(wire, number, record, "GET")
             except TimeoutError:
-                with contextlib.suppress(OSError):
-                    wire.writer.write_eof()
+                wire.end_writing()
                 message = await _response(wire, number, record, "GET")
             if message is not None:
                 with contextlib.suppress(TimeoutError):

@@ -74,6 +74,11 @@ def sent_like(name: str, pattern: str, at: int = 0) -> Check:
     return _of_request(at, lambda m: _like(m, name, pattern))
 
 
+def sent_no_empty(name: str, at: int = 0) -> Check:
+    """No line of that name is empty."""
+    return _of_request(at, lambda m: f"sent an empty {name}" if "" in m.values(name) else None)
+
+
 def sent_start(start: str, at: int = 0) -> Check:
     """The request line."""
     return _of_request(at, lambda m: _same("request line", m.start, start))
@@ -189,6 +194,13 @@ def got_body(data: bytes, at: int = 0) -> Check:
     return _of_response(at, lambda m: _body(m, data, "response"))
 
 
+def got_body_like(start: bytes, at: int = 0) -> Check:
+    """The response's body begins like this."""
+    return _of_response(
+        at, lambda m: None if m.body.startswith(start) else f"body {m.body[:80]!r}, not {start!r} first"
+    )
+
+
 def got_whole(at: int = 0) -> Check:
     """The response is complete."""
     return _of_response(at, lambda m: None if m.complete else "the response was cut")
@@ -236,11 +248,11 @@ def invited() -> Check:
     )
 
 
-def interim(name: str, *values: str) -> Check:
-    """The first interim response has exactly these lines of that name."""
+def interim(name: str, *values: str, at: int = 0) -> Check:
+    """An interim response has exactly these lines of that name."""
     return lambda record: (
-        _same(f"interim {name}", record.interims[0].values(name), list(values))
-        if record.interims
+        _same(f"interim {name}", record.interims[at].values(name), list(values))
+        if -len(record.interims) <= at < len(record.interims)
         else "no interim response"
     )
 
@@ -361,6 +373,21 @@ def not_switched() -> Check:
         return f"tunnelled {record.tunnelled!r}" if record.tunnelled else None
 
     return check
+
+
+def tunnelled(data: bytes) -> Check:
+    """What came to the upstream behind the 101."""
+    return lambda record: _same("tunnelled", record.tunnelled, data)
+
+
+def tunnelled_back(data: bytes) -> Check:
+    """What came to the client behind the 101."""
+    return lambda record: _same("tunnelled back", record.tunnelled_back, data)
+
+
+def echoed(data: bytes) -> Check:
+    """What went through the tunnel, and came back."""
+    return every(tunnelled(data), tunnelled_back(data))
 
 
 def answered_once() -> Check:

@@ -1,7 +1,6 @@
 """One case under way: what both ends record, and the steps that both know. Judges nothing."""
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, field
 
 from tests.conformance.steps import Answer, Await, Case, HalfClose, Pause, Signal, Slowly, Step, w
@@ -59,8 +58,7 @@ class Play:
             case Await(name):
                 await self.event(name).wait()
             case HalfClose():
-                with contextlib.suppress(OSError):
-                    wire.writer.write_eof()
+                wire.end_writing()
             case _:
                 return False
         return True

@@ -1,7 +1,6 @@
 """The scripted upstream: one server on one port, which plays the answers of whichever case is on."""
 
 import asyncio
-import contextlib
 import socket
 import struct
 
@@ -34,9 +33,7 @@ class Upstream:
     async def retire(self, patience_s: float) -> None:
         """End every connection, and wait a moment for the proxy to notice: the next case starts with none."""
         for wire in self._tasks.values():
-            with contextlib.suppress(OSError):
-                if wire.writer.can_write_eof() and not wire.writer.is_closing():
-                    wire.writer.write_eof()
+            wire.end_writing()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=patience_s)
         left = list(self._tasks.items())

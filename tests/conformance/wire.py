@@ -4,6 +4,7 @@ Shares no code with the proxy under test. Whatever two recipients could read in 
 """
 
 import asyncio
+import contextlib
 import re
 from dataclasses import dataclass, field
 
@@ -67,6 +68,7 @@ class Wire:
         self.writer = writer
         self.unread = bytearray()
         self.ended = ""  # "closed", "reset"
+        self._said_all = False
 
     async def more(self) -> bool:
         """Wait for bytes; whether there were any."""
@@ -116,10 +118,17 @@ class Wire:
     async def send(self, data: bytes, *, slowly: bool = False) -> None:
         """Send; `slowly` gives the kernel one byte at a time. A peer that is gone is noticed when reading."""
         for piece in (data[i : i + 1] for i in range(len(data))) if slowly else (data,):
-            if not self.writer.is_closing():
+            if not self.writer.is_closing() and not self._said_all:
                 self.writer.write(piece)
             if slowly:
                 await asyncio.sleep(0)
+
+    def end_writing(self) -> None:
+        """Half-close, unless the connection is ending anyway."""
+        self._said_all = True
+        if not self.writer.is_closing():
+            with contextlib.suppress(OSError):
+                self.writer.write_eof()
 
     def abort(self) -> None:
         """Close with a reset where anything is unread."""

@@ -20,6 +20,7 @@ GROUPS = {
     "forwarding": "Via, Date, X-Forwarded-*, loops",
     "early": "Early answers and uploads",
     "limits": "Limits",
+    "combinations": "Rules that meet",
 }
 
 

@@ -2,6 +2,7 @@
 
 from tests.conformance.judge import (
     closed,
+    echoed,
     either,
     every,
     got,
@@ -18,8 +19,9 @@ from tests.conformance.judge import (
     sent_start,
     status,
     statuses,
+    tunnelled,
+    tunnelled_back,
 )
-from tests.conformance.play import Record
 from tests.conformance.steps import (
     Case,
     Close,
@@ -48,25 +50,11 @@ def _ask(options: str, fields: str = "", token: str = "websocket") -> str:
     return f"GET /ws HTTP/1.1|Host: h|Connection: {options}|Upgrade: {token}|{fields}{_KEY}||"
 
 
-def _echoed(data: bytes, back: bytes | None = None):  # type: ignore[no-untyped-def]
-    def check(record: Record) -> str | None:
-        if record.tunnelled != data:
-            return f"the tunnel carried {record.tunnelled!r} up, not {data!r}"
-        expected = data if back is None else back
-        return None if record.tunnelled_back == expected else f"and {record.tunnelled_back!r} down, not {expected!r}"
-
-    return check
-
-
-def _not_tunnelled(record: Record) -> str | None:
-    return f"tunnelled {record.tunnelled!r}" if record.tunnelled else None
-
-
 CASES = [
     Case("upgrade-websocket", "a WebSocket handshake goes through, and bytes flow both ways", _UPGRADE, Level.GOOD,
          (_ASK, Response(), "ping", Tunnelled(4)),
          (status(101), sent_like("Upgrade", "(?i)websocket"), sent_like("Connection", "(?i)upgrade"),
-          got("Upgrade", "websocket"), _echoed(b"ping")), ((_SWITCH, Tunnel()),)),
+          got("Upgrade", "websocket"), echoed(b"ping")), ((_SWITCH, Tunnel()),)),
     Case("upgrade-key-passes", "the handshake's own fields are end to end", _UPGRADE, Level.GOOD,
          (_ASK, Response()),
          (sent("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="), got("Sec-WebSocket-Accept",
@@ -76,7 +64,7 @@ CASES = [
          (status(101), sent_lacks("X-Internal-Auth"), sent_options("upgrade")), ((_SWITCH, Tunnel()),)),
     Case("upgrade-101-nominated", "what a 101 nominates beside Upgrade does not reach the client", "RFC 9110 §7.6.1",
          Level.MUST, (_ASK, Response(), "ping", Tunnelled(4)),
-         (status(101), got_lacks("X-R"), got_options("upgrade"), _echoed(b"ping")),
+         (status(101), got_lacks("X-R"), got_options("upgrade"), echoed(b"ping")),
          ((_SWITCH.replace("Connection: Upgrade", "Connection: Upgrade, X-R|X-R: 1"), Tunnel()),)),
     Case("upgrade-101-standard", "the standard set is removed from a 101", "RFC 9110 §7.6.1", Level.SHOULD,
          (_ASK, Response()),
@@ -86,19 +74,19 @@ CASES = [
          (_ASK, Response()), (status(101), got_lacks("Proxy-Authenticate")),
          ((_SWITCH.replace("Connection:", "Proxy-Authenticate: Basic|Connection:"), Tunnel()),)),
     Case("upgrade-bytes-with-101", "bytes that come in one segment with the 101 are not lost", _UPGRADE, Level.GOOD,
-         (_ASK, Response(), "ping", Tunnelled(9)), (status(101), _echoed(b"ping", b"helloping")),
+         (_ASK, Response(), "ping", Tunnelled(9)), (status(101), tunnelled(b"ping"), tunnelled_back(b"helloping")),
          ((_SWITCH + "hello", Tunnel()),)),
     Case("upgrade-bytewise", "a handshake and a tunnel, one byte per segment", _UPGRADE, Level.GOOD,
-         (Slowly(_ASK), Response(), Slowly("ping"), Tunnelled(4)), (status(101), _echoed(b"ping")),
+         (Slowly(_ASK), Response(), Slowly("ping"), Tunnelled(4)), (status(101), echoed(b"ping")),
          ((Slowly(_SWITCH), Tunnel()),)),
     Case("upgrade-server-ends", "the upstream's end of a tunnel reaches the client", _UPGRADE, Level.GOOD,
-         (_ASK, Response(), Tunnelled(3), Closed()), (status(101), closed(), _echoed(b"", b"bye")),
+         (_ASK, Response(), Tunnelled(3), Closed()), (status(101), closed(), tunnelled(b""), tunnelled_back(b"bye")),
          ((_SWITCH + "bye", Close()),)),
     Case("upgrade-client-half-closes", "a client that ends its side still gets what comes back", _UPGRADE, Level.GOOD,
-         (_ASK, Response(), "ping", HalfClose(), Tunnelled(4), Closed()), (status(101), closed(), _echoed(b"ping")),
+         (_ASK, Response(), "ping", HalfClose(), Tunnelled(4), Closed()), (status(101), closed(), echoed(b"ping")),
          ((_SWITCH, Tunnel()),)),
     Case("upgrade-many-bytes", "a megabyte goes through a tunnel whole", _UPGRADE, Level.GOOD,
-         (_ASK, Response(), b"x" * 1_000_000, Tunnelled(1_000_000)), (status(101), _echoed(b"x" * 1_000_000)),
+         (_ASK, Response(), b"x" * 1_000_000, Tunnelled(1_000_000)), (status(101), echoed(b"x" * 1_000_000)),
          ((_SWITCH, Tunnel()),)),
     # -- refused and unasked
     Case("upgrade-refused", "an upstream that declines answers as ever, and the connection goes on", _UPGRADE,
@@ -107,7 +95,7 @@ CASES = [
     Case("upgrade-smuggled-request", "what follows an upgrade request is parsed, not tunnelled, until a 101 has come",
          "CVE-2026-2833", Level.MUST, (_ASK + "GET /admin HTTP/1.1|Host: h||",
          Response(), Verdict()),
-         (status(200), _not_tunnelled, either(requests(1), every(requests(2), sent_like("X-Forwarded-For", ".+", at=1)))), (_OK,),
+         (status(200), tunnelled(b""), either(requests(1), every(requests(2), sent_like("X-Forwarded-For", ".+", at=1)))), (_OK,),
          promise=(requests(2),)),
     Case("upgrade-unasked-101", "a 101 that nobody asked for is not passed on", _UPGRADE, Level.MUST,
          ("GET / HTTP/1.1|Host: h||", Verdict()), (not_switched(), nowhere("evil")),
@@ -135,13 +123,13 @@ CASES = [
          (status(200), got_body(b"ok"), sent_lacks("Upgrade"))),
     Case("upgrade-options-case", "`Connection: keep-alive, UPGRADE` and `Upgrade: WebSocket` ask as well", _UPGRADE,
          Level.GOOD, (_ask("keep-alive, UPGRADE", token="WebSocket"), Response(), "ping", Tunnelled(4)),
-         (status(101), _echoed(b"ping")), ((_SWITCH, Tunnel()),)),
+         (status(101), echoed(b"ping")), ((_SWITCH, Tunnel()),)),
     Case("upgrade-426", "a 426 goes on as an ordinary response", _UPGRADE, Level.GOOD, _ASK,
          (status(426), got_body(b"no")), ("HTTP/1.1 426 Upgrade Required|Content-Length: 2||no",)),
     Case("upgrade-early-bytes", "bytes sent before the 101 are held back, and then tunnelled", _UPGRADE, Level.GOOD,
-         (_ASK + "ping", Response(), Tunnelled(4)), (status(101), _echoed(b"ping")),
+         (_ASK + "ping", Response(), Tunnelled(4)), (status(101), echoed(b"ping")),
          ((Pause(0.03), _SWITCH, Tunnel()),)),
     Case("upgrade-interim-first", "an interim response may come before the 101", _UPGRADE, Level.GOOD,
-         (_ASK, Response(), "ping", Tunnelled(4)), (status(101), _echoed(b"ping")),
+         (_ASK, Response(), "ping", Tunnelled(4)), (status(101), echoed(b"ping")),
          (("HTTP/1.1 103 Early Hints|Link: </a>||" + _SWITCH, Tunnel()),)),
 ]  # fmt: skip
