@@ -63,6 +63,7 @@ _INSERTED: Final = [
 _CHUNKED_BODIES: Final = [
     b"5\r\nhello\r\n0\r\n\r\n", b"0\r\n\r\n", b"1\r\na\r\n2\r\nbc\r\n0\r\n\r\n", b"05;a=b;c=\"d\"\r\nhello\r\n0;x\r\n\r\n",
     b"A\r\n0123456789\r\n0\r\nX-T: 1\r\nX-A: 2\r\n\r\n", b"5 \r\nhello\r\n000\r\nContent-Length: 3\r\nHost: t\r\n\r\n",
+    b"5 ;a\r\nhello\r\n0\t; b = c \r\n\r\n",
     b"2e\r\nGET /hidden HTTP/1.1\r\nHost: h\r\nX-Body: yes\r\n\r\n\r\n0\r\n\r\n",
 ]  # fmt: skip
 
