@@ -18,6 +18,8 @@ _CONTROL: Final = bytes(i for i in range(32) if i not in b"\t\r\n") + b"\x7f"
 _LENGTH_LINE: Final = re.compile(rb"\r\ncontent-length:([^\r]*)", re.IGNORECASE)
 LENGTH_DIGITS: Final = 18  # of a Content-Length: an exabyte, and no parser overflows
 _PLAIN_LENGTH: Final = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS)
+_DECIMAL: Final = re.compile(rb"0*+([0-9]*+)(?<=[0-9])")
+_MOST_FORWARDS: Final = 10**LENGTH_DIGITS
 
 
 class MessageLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,9 +122,11 @@ def max_forwards(head: RequestHead) -> int | None:
     values = head.known.get(b"max-forwards")
     if values is None or head.method not in (b"OPTIONS", b"TRACE"):
         return None
-    if len(values) > 1 or not _PLAIN_LENGTH.fullmatch(values[0]):
+    decimal = _DECIMAL.fullmatch(values[0])
+    if len(values) > 1 or decimal is None:
         raise BadRequest("Max-Forwards is not one plain decimal")
-    return int(values[0])
+    # The RFC has the most that a recipient supports stand for more.
+    return int(decimal[1] or b"0") if len(decimal[1]) <= LENGTH_DIGITS else _MOST_FORWARDS
 
 
 def _may_be_empty(host: bytes, target: bytes) -> bool:

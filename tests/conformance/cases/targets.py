@@ -92,6 +92,10 @@ CASES = [
     Case("method-connect-origin-form", "nor in origin-form, where an upstream would say 200", "RFC 9110 §9.3.6",
          Level.GOOD, ("CONNECT / HTTP/1.1|Host: h||", Verdict()), (refused(),), promise=(refused(405),)),
     # -- Max-Forwards
+    Case("hops-many", "more hops than anybody counts are as many as one can", _HOPS, Level.MUST,
+         (f"OPTIONS /a HTTP/1.1|Host: h|Max-Forwards: {'9' * 40}||", Verdict()),
+         (either(sent_like("Max-Forwards", "(?!9{40}$)[0-9]+"), refused()),),
+         promise=(sent("Max-Forwards", "9" * 18),)),
     Case("hops-options", "Max-Forwards of OPTIONS is counted down", _HOPS, Level.MUST,
          ("OPTIONS /a HTTP/1.1|Host: h|Max-Forwards: 5||", Verdict()),
          (either(every(status(200), sent("Max-Forwards", "4")), refused()),), promise=(sent("Max-Forwards", "4"),)),

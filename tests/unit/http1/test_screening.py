@@ -266,7 +266,10 @@ HOPS = [
     ("OPTIONS",  "Max-Forwards: -1",                   400),
     ("OPTIONS",  "Max-Forwards: 1.5",                  400),
     ("OPTIONS",  "Max-Forwards: 1, 1",                 400),
-    ("OPTIONS",  f"Max-Forwards: {'9' * 19}",          400),
+    ("OPTIONS",  f"Max-Forwards: {'0' * 30}5",         5),
+    ("OPTIONS",  f"Max-Forwards: {'0' * 30}",          0),
+    ("OPTIONS",  f"Max-Forwards: {'9' * 18}",          10**18 - 1),
+    ("OPTIONS",  f"Max-Forwards: {'9' * 6000}",        10**18),  # more than we count, and than int() reads
     ("TRACE",    "Max-Forwards: 1|Max-Forwards: 1",    400),
 ]  # fmt: skip
 
