@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import sys
 from collections.abc import Callable, Generator
 from types import coroutine
 from typing import Final, cast
@@ -21,6 +22,8 @@ UNREAD_LIMIT: Final = 65_536
 _NEVER: Final = float("inf")
 _CLOSE_S: Final = 30.0  # for what is still queued when a connection is closed: at most the write buffer's high water
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER, zero seconds: close() sends RST
+#: In these releases, asyncio's own `writelines` tells nobody to pause (CVE-2024-12254): buffers would grow.
+_WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
 
 
 class Deadlines:
@@ -195,7 +198,11 @@ class Stream(asyncio.Protocol):
     def writelines(self, buffers: list[bytes]) -> None:
         """Send several buffers in order, unjoined."""
         if self._ended is None:
-            self.transport.writelines(buffers)
+            if _WRITELINES_PAUSES:
+                self.transport.writelines(buffers)
+            else:
+                for data in buffers:
+                    self.transport.write(data)
 
     def must_drain(self) -> bool:
         """Whether the peer is slower than the writer."""
