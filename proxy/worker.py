@@ -211,9 +211,10 @@ class Worker:
         outcome.request_id = self._facilities.next_request_id()
         outcome.error, outcome.detail = error.code, error.detail
         answer = error_answer(error, None, pseudonym=self._pseudonym, request_id=outcome.request_id)
+        method = b"HEAD" if client.reader.unread.startswith(b"HEAD ") else b""  # whose answer has no body, even now
         try:
             await client.write_answer(
-                answer, method=b"", date=self._facilities.http_date(), connection=b"close", outcome=outcome
+                answer, method=method, date=self._facilities.http_date(), connection=b"close", outcome=outcome
             )
             client.must_linger = True
         except ProxyError:

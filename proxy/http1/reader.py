@@ -98,7 +98,7 @@ EMPTY_BODY: Final = EmptyBody()
 class HeadReader:
     """Finds where a head ends, and has it read. One per direction of a connection.
 
-    `unread` holds what arrived and is not yet part of a message: its owner bounds it.
+    `unread` holds what arrived and is not yet part of a message, and a head that was refused: its owner bounds it.
     """
 
     __slots__ = ("_limits", "_recognise", "_searched", "unread")
@@ -133,16 +133,16 @@ class HeadReader:
         recognised = recognise_request(self.unread) if self._recognise else None
         if recognised is not None and recognised[1] <= limit:
             head, end = recognised
-            self.unread = self.unread[end:]
         else:
             end = self._find_end(limit, response=False)
             if not end:
                 return None
-            raw_head = self._take(end)
+            raw_head = self.unread[:end]
             screen_bytes(raw_head)
             screen_lengths(raw_head)
             head = referee_request(raw_head)
         screen_request(head, self._limits)
+        self.unread = self.unread[end:]
         return head
 
     def response_head(self) -> ResponseHead | None:
@@ -155,15 +155,15 @@ class HeadReader:
         recognised = recognise_response(self.unread) if self._recognise else None
         if recognised is not None and recognised[1] <= limit:
             head, end = recognised
-            self.unread = self.unread[end:]
         else:
             end = self._find_end(limit, response=True)
             if not end:
                 return None
-            raw_head = self._take(end)
+            raw_head = self.unread[:end]
             screen_bytes(raw_head, response=True)
             head = referee_response(raw_head)
         screen_response(head, self._limits)
+        self.unread = self.unread[end:]
         return head
 
     def body(self, framing: BodyFraming) -> Body:
@@ -208,11 +208,6 @@ class HeadReader:
         self._searched = len(self.unread)
         return 0
 
-    def _take(self, end: int) -> bytes:
-        raw_head = bytes(self.unread[:end])
-        self.unread = bytes(self.unread[end:])
-        return raw_head
-
     def _screen_unfinished(self, limit: int, *, response: bool) -> None:
         # Without this, a TLS hello, a head with bare LF or an HTTP/0.9 request would wait for an end that never comes.
         line_end = self.unread.find(_LINE_END, 0, limit)
@@ -233,7 +228,10 @@ class HeadReader:
     def _too_large(self, limit: int, *, response: bool) -> ProxyError:
         if response:
             return BadResponse(f"response head over {limit} bytes", code="head_too_large")
-        if b"\r\n" not in self.unread[:limit]:
+        start = self.unread[:limit]
+        if b" " not in start:
+            return BadRequest("method too long", status=501, code="method_too_long")
+        if _LINE_END not in start:
             return BadRequest("request target too long", status=414, code="target_too_long")
         return BadRequest(f"request head over {limit} bytes", status=431, code="head_too_large")
 

@@ -38,11 +38,12 @@ def is_authority(text: bytes) -> bool:
 class RequestTarget(msgspec.Struct, frozen=True):
     """Where a request wants to go. `origin_form` is what the upstream is sent; `authority` is `b""` if none came.
 
-    Both keep the client's bytes: no decoding, no dot-segment removal.
+    Both keep the client's bytes: no decoding, no dot-segment removal. `secured`: the target itself said https.
     """
 
     origin_form: bytes
     authority: bytes
+    secured: bool = False
 
 
 def request_target(head: RequestHead) -> RequestTarget:
@@ -71,4 +72,4 @@ def request_target(head: RequestHead) -> RequestTarget:
     if not path:
         # RFC 9112 §3.2.4: OPTIONS without a path asks about the server as a whole.
         path = b"*" if method == b"OPTIONS" and not query else b"/"
-    return RequestTarget(path + query, absolute[2])
+    return RequestTarget(path + query, absolute[2], absolute[1].lower() == b"https")

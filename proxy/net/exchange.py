@@ -80,6 +80,9 @@ class Exchange:
         if framing is not NO_BODY:
             self._begin_body(framing)
         target = request_target(head)
+        if target.secured and not client.hop.trusted:
+            # RFC 9110 §7.4: only a trusted gateway may have got it over a connection that was.
+            raise BadRequest("an https target over a connection that is not secured", status=421, code="misdirected")
         if went_through(known, client.hop.pseudonym):
             raise LoopDetected("this request has been through this proxy before")
         if b"max-forwards" in known and max_forwards(head) == 0:
@@ -142,7 +145,7 @@ class Exchange:
         chunked = framing is CHUNKED
         lines = forwarding.downstream_response(
             head, client.hop, framing, f.http_date(), connection, route.response_fields,
-            with_trailers=intent.wants_trailers,
+            with_trailers=intent.wants_trailers, upgrades=f.upgrades,
         )  # fmt: skip
         outcome.status = head.status
         pieces = upstream.ready()

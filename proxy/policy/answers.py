@@ -15,6 +15,8 @@ from proxy.http1.message import RequestHead
 SECRET_FIELDS: Final = frozenset({
     b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"x-auth-token",
 })  # fmt: skip
+#: Where RFC 9110 §15 has another phrase than some of the Pythons that we run on, or none has any.
+_PHRASES: Final = {413: b"Content Too Large", 414: b"URI Too Long", 499: b"Client Closed Request"}
 ALLOW: Final = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE"
 
 
@@ -29,8 +31,8 @@ class Answer(msgspec.Struct, frozen=True):
 
 def reason(status: int) -> bytes:
     """The reason phrase for a status, empty where it has none."""
-    if status == 499:
-        return b"Client Closed Request"
+    if status in _PHRASES:
+        return _PHRASES[status]
     try:
         return HTTPStatus(status).phrase.encode("ascii")
     except ValueError:

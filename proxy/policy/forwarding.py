@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from proxy.http1.fields import CLAIMS, FieldLine, Fields, is_claim, tokens
+from proxy.http1.fields import CLAIMS, FieldLine, Fields, is_claim, members, tokens
 from proxy.http1.framing import framing_fields
 from proxy.http1.hop_by_hop import Verdict, strip
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead, ResponseHead
@@ -37,6 +37,7 @@ _DROP_FROM_TRUSTED: Final = _OURS | _MADE_ANEW
 _MAX_FORWARDS: Final = frozenset({b"max-forwards"})
 _DROP_FROM_RESPONSE: Final = frozenset({b"content-length", b"transfer-encoding"})
 _NONE: Final[frozenset[bytes]] = frozenset()
+_UNSAID: Final = (b"",)
 
 #: What no trailer may say (RFC 9110 §6.5.1): framing, routing, authentication, cookies, and who the client is.
 FORBIDDEN_TRAILERS: Final = FORWARDED | _OURS | frozenset({
@@ -112,10 +113,12 @@ def downstream_response(
     verdicts: list[Verdict] | None = None,
     *,
     with_trailers: bool = False,
+    upgrades: frozenset[bytes] = _NONE,
 ) -> Fields:
     """The fields of the final response that goes to the client.
 
-    `connection` is what we say of our own connection to it, `date` what time it is (RFC 9110 §6.6.1).
+    `connection` is what we say of our own connection to it, `date` what time it is (RFC 9110 §6.6.1), `upgrades` what a
+    426 may ask the client to switch to.
     """
     kept = strip(head.fields, head.options, _DROP_FROM_RESPONSE, verdicts)
     if rules is not None:
@@ -129,6 +132,11 @@ def downstream_response(
         lines += _announced_trailers(head, rules)
     if connection is not None:
         lines.append((b"Connection", connection))
+    if head.status == 426:
+        # It has to name a protocol (RFC 9110 §15.5.22). The upstream's own field ended here, as every Upgrade does.
+        asked = [token for token in tokens(head.known.get(b"upgrade", ())) if token in upgrades]
+        if asked:
+            lines += [(b"Connection", b"Upgrade"), (b"Upgrade", b", ".join(asked))]
     if verdicts is not None:
         _explain(verdicts, [], kept, lines[len(kept) :], trusted=True)
     return lines
@@ -163,12 +171,12 @@ def _client_fields(head: RequestHead, hop: Hop, intent: Intent) -> Fields:
     chain, authority, scheme = hop.peer, intent.authority, hop.scheme
     if hop.trusted:
         told = head.known
-        chain = b", ".join([*filter(None, told.get(b"x-forwarded-for", ())), chain])
+        chain = b", ".join([*members(told.get(b"x-forwarded-for", ())), chain])
         # The chain of addresses is read before stripping, nominated or not; what else is nominated ends here.
         if b"x-forwarded-host" not in head.options:
-            authority = told.get(b"x-forwarded-host", (authority,))[0]
+            authority = told.get(b"x-forwarded-host", _UNSAID)[0] or authority
         if b"x-forwarded-proto" not in head.options:
-            scheme = told.get(b"x-forwarded-proto", (scheme,))[0]
+            scheme = told.get(b"x-forwarded-proto", _UNSAID)[0] or scheme
     lines = [(b"X-Forwarded-For", chain)]
     if authority:  # a 1.0 client may keep silent about it
         lines.append((b"X-Forwarded-Host", authority))

@@ -53,7 +53,7 @@ def read_intent(
         request_id,
         b"expect" in known and screen_expectation(head) and has_body,
         _upgrade(head, upgrades) if b"upgrade" in known and not has_body else None,
-        asks_for_trailers(known),
+        head.http_version >= b"1.1" and asks_for_trailers(known),  # to a 1.0 client, none could go on
         None if hops_left is None else hops_left - 1,
     )
 

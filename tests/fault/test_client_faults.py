@@ -31,6 +31,9 @@ REFUSED = [  # what arrives, the status it is owed
     (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2000\r\n\r\n", 413),
     (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
     (b"\x16\x03\x01\x02\x00\x01\x00", 400),
+    (b"A" * 40_000 + b" / HTTP/1.1\r\nHost: h\r\n\r\n", 501),
+    (b"GET https://h/ HTTP/1.1\r\nHost: h\r\n\r\n", 421),
+    (b"GET /\r\n", 400),
 ]
 
 
@@ -55,6 +58,24 @@ async def test_a_refused_request_is_answered_once_closed_and_logged(
         await proxy.outcomes.wait_for(1)
         assert [outcome.status for outcome in proxy.outcomes] == [status]
         assert proxy.outcomes[0].error
+
+
+REFUSED_HEADS = [
+    b"HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+    b"HEAD /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"HEAD / HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 40_000,
+    b"\r\nHEAD / HTTP/1.1\r\nX : 1\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("request_bytes", REFUSED_HEADS)
+async def test_a_refused_head_request_is_answered_without_a_body(request_bytes: bytes, reader: str) -> None:
+    async with running_proxy(1, reader=reader) as proxy, client(proxy.port) as peer:
+        await peer.send(request_bytes)
+        head, _ = await peer.response("HEAD")
+        assert int(fields_of(head)["content-length"][0]) > 0
+        peer.half_close()
+        assert await peer.ended()
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ TARGETS = [
 @pytest.mark.parametrize(("method", "target", "origin_form", "authority"), TARGETS)
 def test_a_target_becomes_origin_form_and_authority(method, target, origin_form, authority):
     head = request(f"{method} {target} HTTP/1.1|Host: h")
-    assert request_target(head) == RequestTarget(origin_form.encode(), authority.encode())
+    secured = target.lower().startswith("https:")
+    assert request_target(head) == RequestTarget(origin_form.encode(), authority.encode(), secured)
 
 
 REFUSED = [

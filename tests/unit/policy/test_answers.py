@@ -92,7 +92,7 @@ def test_a_client_is_not_shown_our_inner_addresses(error, accept):
 
 @pytest.mark.parametrize(
     ("status", "phrase"),
-    [(200, b"OK"), (404, b"Not Found"), (431, b"Request Header Fields Too Large"), (499, b"Client Closed Request"),
+    [(200, b"OK"), (404, b"Not Found"), (413, b"Content Too Large"), (414, b"URI Too Long"), (431, b"Request Header Fields Too Large"), (499, b"Client Closed Request"),
      (508, b"Loop Detected"), (599, b""), (999, b"")],
 )  # fmt: skip
 def test_a_status_has_its_phrase_or_none(status, phrase):

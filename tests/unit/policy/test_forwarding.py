@@ -92,6 +92,9 @@ TRUSTED_REQUESTS = [
     # 6: the chain is re-issued though its field was nominated
     ("Connection: X-Forwarded-For|X-Forwarded-For: 1.2.3.4", "",          "1.2.3.4, 9.9.9.9", "h", "http"),
     ("X-Forwarded-For: 1, 2|x-forwarded-for: 3",  "",                     "1, 2, 3, 9.9.9.9", "h", "http"),
+    ("X-Forwarded-For: ,1,, 2 ,|x-forwarded-for: ", "",                   "1, 2, 9.9.9.9", "h",    "http"),
+    ("X-Forwarded-Host: |X-Forwarded-Proto:",     "",                     "9.9.9.9",       "h",    "http"),
+    ("Connection: x-forwarded-host,X-FORWARDED-PROTO|X-Forwarded-Host: a|X-Forwarded-Proto: b", "", "9.9.9.9", "h", "http"),
     ("X-Forwarded-Host: public|X-Forwarded-Proto: https", "",             "9.9.9.9",       "public", "https"),
     ("X-Forwarded-Port: 443|Forwarded: for=1",    "X-Forwarded-Port: 443|Forwarded: for=1", "9.9.9.9", "h", "http"),
     # an underscore spelling of what we state ourselves is a forgery in transit
@@ -269,6 +272,21 @@ def test_a_client_is_told_of_trailers_only_where_it_gets_them(fields, announced,
     outgoing = downstream_response(head, UNTRUSTED, CHUNKED, DATE, None, with_trailers=with_trailers)
     expected = f"|{announced}" if announced and with_trailers else ""
     assert shown(outgoing) == "Date: d|Via: 1.1 me|Transfer-Encoding: chunked" + expected
+
+
+ASKED = [
+    ("HTTP/1.1 426 Upgrade Required|Upgrade: WebSocket, tls/1.0", "Connection: Upgrade|Upgrade: websocket"),
+    ("HTTP/1.1 426 Upgrade Required|Upgrade: h2c",                ""),
+    ("HTTP/1.1 426 Upgrade Required",                             ""),
+    ("HTTP/1.1 200 OK|Upgrade: websocket",                        ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("notation", "asked"), ASKED)
+def test_a_426_asks_for_what_we_would_switch_to(notation, asked):
+    head = response(notation + "|Connection: Upgrade|Date: d")
+    outgoing = downstream_response(head, UNTRUSTED, NO_BODY, DATE, None, upgrades=frozenset({b"websocket"}))
+    assert shown(outgoing) == "Date: d|Via: 1.1 me" + (f"|{asked}" if asked else "")
 
 
 def test_a_routes_rules_apply_to_responses():

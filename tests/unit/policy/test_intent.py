@@ -3,8 +3,28 @@
 import pytest
 
 from proxy.http1.fields import index
-from proxy.policy.intent import went_through
-from tests.support.notation import lines
+from proxy.http1.framing import request_framing
+from proxy.http1.target import request_target
+from proxy.policy.intent import read_intent, went_through
+from tests.support.notation import lines, request
+
+TRAILERS = [
+    ("GET / HTTP/1.1|Host: h|TE: trailers",        True),
+    ("GET / HTTP/1.1|Host: h|TE: gzip, Trailers",  True),
+    ("GET / HTTP/1.1|Host: h|TE: gzip",            False),
+    ("GET / HTTP/1.1|Host: h",                     False),
+    ("GET / HTTP/1.0|Host: h|TE: trailers",        False),  # chunks are not for it, so trailers are not
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("notation", "wanted"), TRAILERS)
+def test_trailers_are_asked_for_where_they_could_go_on(notation, wanted):
+    head = request(notation)
+    intent = read_intent(
+        head, request_target(head), request_framing(head), host=b"h", request_id=b"1", upgrades=frozenset()
+    )
+    assert intent.wants_trailers is wanted
+
 
 VIA = [
     # Via lines                                         been here
