@@ -2,7 +2,7 @@
 
 ProxyError
   DownstreamError             the client's message is at fault
-    BadRequest                400  (and 405, 413, 414, 417, 431, 501, 505 by its `status`)
+    BadRequest                400  (and 405, 413, 414, 417, 421, 431, 501, 505 by its `status`)
     RequestTimeout            408
     ClientGone                nobody is left to tell
   RoutingError
