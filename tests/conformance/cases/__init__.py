@@ -21,6 +21,16 @@ GROUPS = {
     "early": "Early answers and uploads",
     "limits": "Limits",
     "combinations": "Rules that meet",
+    "untouched": "What goes on as it came",
+    "nominations": "Nominations, each in its own direction and message",
+    "authorities": "Odd targets and hosts",
+    "methods": "Methods that mean something",
+    "connections": "Odd rows of persistence, pipelines, early ends",
+    "expectations": "Expectations and interim responses, more of them",
+    "switching": "Odd upgrades",
+    "response_syntax": "Responses that could be read in two ways",
+    "smuggling": "Requests that could be read in two ways",
+    "statements": "What this hop states",
 }
 
 
