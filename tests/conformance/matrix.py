@@ -20,7 +20,7 @@ would (`tests/conformance/peers/`), and are fine programs: many a ✗ is a delib
 this project's opinion, and onehop wrote the cases, so its own column proves less than the others. Of onehop some cases
 ask more than of its peers: the exact status where an RFC leaves a choice, and one answer, not two.
 
-A few outcomes hang on how segments happen to meet: of the peers' 3,318, three differed between two runs.
+A few outcomes hang on how segments happen to meet: of the peers' 5,112, two differed between two runs.
 
 **MUST** and **SHOULD** are the RFC's words (or follow from them); **good practice** is what no RFC demands.
 
