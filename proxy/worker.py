@@ -138,7 +138,7 @@ class Worker:
         self.pool.drain()
         self.deadlines.stop()
         for stream in list(self.deadlines.streams):
-            stream.abort()
+            stream.reset()
         await asyncio.sleep(0)  # lets the loop carry out the aborts
         if self._log is not None:
             self._log.close(patience_s=2.0)

@@ -72,10 +72,12 @@ class ClientConnection:
             await self.end()
 
     async def end(self) -> None:
-        """Close the connection, gently where the client may still be sending."""
+        """Close the connection, gently where the client may still be sending, and wait until it has read what it was
+        sent: whoever drains waits for that, too."""
         if self.must_linger and not self.stream.is_ended:
             await self.stream.linger(self._deadlines.loop.time() + self.timeouts.linger_s, _LINGER_BYTES)
         self.stream.close()
+        await self.stream.wait_flushed()
 
     async def _next_request(self, waiting_since: float) -> RequestHead | None:
         """The next request, or None: the client is done. Raises BadRequest, RequestTimeout."""
@@ -86,6 +88,9 @@ class ClientConnection:
         while (head := reader.request_head()) is None:
             if reader.unread and not head_deadline:
                 head_deadline = deadline = self._deadlines.loop.time() + timeouts.request_head_s
+            if self.draining and self._served_one and not reader.unread and not self.stream.has_unread():
+                self.must_linger = True  # its next request may be on the way: a reset could destroy the answer before
+                return None
             self.waits_for_request = not reader.unread
             try:
                 data = await self.stream.read(deadline)

@@ -58,7 +58,7 @@ class Exchange:
             return await self._answer_error(cause if cause is not None and isinstance(error, UpstreamError) else error)
         except asyncio.CancelledError:
             outcome.error, outcome.detail = "cancelled", "the worker ended first"
-            client.stream.abort()
+            client.stream.reset()
             raise
         except Exception as exc:  # a defect of ours costs its own exchange, is logged, and costs no other
             return await self._answer_error(InternalError(f"{type(exc).__name__}: {exc}"))
@@ -212,12 +212,8 @@ class Exchange:
         outcome.error, outcome.detail = error.code, error.detail
         if self._sending is not None:
             self._sending.end()
-        if isinstance(error, ClientGone):
-            if not outcome.status:
-                outcome.status = 499
-            client.stream.abort()
-            return False
-        if self._response_began:
+        if isinstance(error, ClientGone) or self._response_began:
+            outcome.status = outcome.status or 499
             client.stream.reset()
             return False
         answer = error_answer(

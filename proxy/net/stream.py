@@ -150,9 +150,6 @@ class Stream(asyncio.Protocol):
                 raise ConnectionEnded from self._ended
             if self._eof:
                 return b""
-            if self._reading_paused:
-                self._reading_paused = False
-                self.transport.resume_reading()
             self._reader = fiber.running
             self._read_deadline = deadline
             try:
@@ -166,6 +163,10 @@ class Stream(asyncio.Protocol):
         data = self._unread[0] if len(self._unread) == 1 else b"".join(self._unread)
         self._unread.clear()
         self._unread_bytes = 0
+        if self._reading_paused and self._ended is None:
+            # Now, not when the next read waits: on a connection that goes idle, surplus bytes would go unnoticed.
+            self._reading_paused = False
+            self.transport.resume_reading()
         return data
 
     def postpone_reading(self, deadline: float) -> None:
@@ -230,7 +231,7 @@ class Stream(asyncio.Protocol):
     # -- ending --------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close once everything written has been sent, or the peer has had time enough to take it."""
+        """Close once everything written has been sent; reset where the peer does not take it in time."""
         if self._ended is None and not self.transport.is_closing():
             self._close_deadline = self._deadlines.loop.time() + _CLOSE_S
             self.transport.close()
@@ -247,6 +248,15 @@ class Stream(asyncio.Protocol):
         if raw is not None and self._ended is None:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         self.abort()
+
+    async def wait_flushed(self) -> None:
+        """Wait, after `close`, until all that was written has been sent, or cannot be."""
+        while self._ended is None and self.transport.get_write_buffer_size():
+            self._writer = fiber.running
+            try:
+                await parked()
+            finally:
+                self._writer = None
 
     async def linger(self, deadline: float, limit: int) -> None:
         """Half-close, discard what still comes up to `limit` bytes, then close (RFC 9112 §9.6).
@@ -276,4 +286,4 @@ class Stream(asyncio.Protocol):
         if self._write_deadline < now and self._writer is not None:
             self._writer.resume(error=TimeoutError())
         if self._close_deadline < now:
-            self.abort()
+            self.reset()

@@ -1,0 +1,136 @@
+"""The end of a worker, and of a transfer that is given up: nothing that is whole is cut, nothing that is cut looks whole."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.peers import OK, PATIENCE_S, Peer, ScriptedUpstream, client
+from tests.support.proxies import RunningProxy, running_proxy
+
+SIZE = 8_000_000  # more than the kernel takes while nobody reads
+TO_1_0 = b"GET / HTTP/1.0\r\nHost: h\r\n\r\n"
+CLOSING = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+KEEPING = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+async def large(peer: Peer) -> None:
+    await peer.head()
+    await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % SIZE + b"x" * SIZE)
+    await peer.rest()
+
+
+async def large_until_close(peer: Peer) -> None:
+    await peer.head()
+    await peer.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * SIZE)
+    await peer.close()
+
+
+@contextlib.asynccontextmanager
+async def slow_client(port: int) -> AsyncIterator[socket.socket]:
+    """A client whose kernel takes little, and that reads only when told to."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
+        yield raw
+    finally:
+        raw.close()
+
+
+async def until_end(raw: socket.socket) -> int:
+    """Read to a clean end; how many bytes came. Raises ConnectionResetError at any other."""
+    loop, count = asyncio.get_running_loop(), 0
+    async with asyncio.timeout(PATIENCE_S):
+        while data := await loop.sock_recv(raw, 65_536):
+            count += len(data)
+    return count
+
+
+async def begin_drain(proxy: RunningProxy) -> asyncio.Task[None]:
+    proxy.worker.drain()
+    return asyncio.create_task(proxy.worker.run_until_drained())
+
+
+@pytest.mark.parametrize(("script", "request_bytes"), [(large, CLOSING), (large_until_close, TO_1_0)])
+async def test_what_is_still_queued_for_a_client_is_sent_before_the_worker_ends(script, request_bytes) -> None:
+    upstream = ScriptedUpstream(script)
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"drain_s": 10.0}) as proxy,
+        slow_client(proxy.port) as raw,
+    ):
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(raw, request_bytes)
+        count = len(await loop.sock_recv(raw, 65_536))
+        while not proxy.outcomes:  # read slowly, until what is left lies in queues
+            count += len(await loop.sock_recv(raw, 4096))
+        ended = await begin_drain(proxy)
+        count += await until_end(raw)
+        assert count > SIZE
+        await ended
+
+
+async def test_a_transfer_that_outlasts_the_drain_does_not_end_cleanly() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\npart")
+        await peer.rest()
+
+    upstream = ScriptedUpstream(script)
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"drain_s": 0.3}) as proxy,
+        slow_client(proxy.port) as raw,
+    ):
+        await asyncio.get_running_loop().sock_sendall(raw, TO_1_0)
+        await asyncio.get_running_loop().sock_recv(raw, 4096)
+        ended = await begin_drain(proxy)
+        with pytest.raises(ConnectionResetError):
+            await until_end(raw)
+        await ended
+        assert proxy.outcomes[0].error == "cancelled"
+
+
+async def test_a_client_that_read_too_slowly_does_not_get_a_clean_end() -> None:
+    upstream = ScriptedUpstream(large_until_close)
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"client_write_idle_s": 0.3}) as proxy,
+        slow_client(proxy.port) as raw,
+    ):
+        await asyncio.get_running_loop().sock_sendall(raw, TO_1_0)
+        await proxy.outcomes.wait_for(1)
+        assert proxy.outcomes[0].error == "client_write_timeout"
+        with pytest.raises(ConnectionResetError):
+            await until_end(raw)
+
+
+async def test_a_connection_that_was_busy_as_the_drain_began_is_closed_after_its_answer() -> None:
+    go_on = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(OK[:-1])
+        await go_on.wait()
+        await peer.send(OK[-1:])
+        await peer.rest()
+
+    upstream = ScriptedUpstream(script)
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"drain_s": 60.0}) as proxy,
+        client(proxy.port) as peer,
+    ):
+        await peer.send(KEEPING)
+        assert b"connection" not in (await peer.head()).lower()
+        ended = await begin_drain(proxy)
+        await asyncio.sleep(0.3)  # the drain has looked at who is idle, and found nobody
+        go_on.set()
+        assert await peer.rest() == b"ok"
+        await peer.close()
+        async with asyncio.timeout(PATIENCE_S):
+            await ended

@@ -1,0 +1,102 @@
+"""A stream's back-pressure and deadlines, on a transport that only notes what it is told."""
+
+import asyncio
+
+import pytest
+
+from proxy.net.fiber import Fiber
+from proxy.net.stream import UNREAD_LIMIT, Deadlines, Stream
+
+
+class NotingTransport(asyncio.Transport):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+        self.unsent = 0
+
+    def pause_reading(self) -> None:
+        self.told.append("pause")
+
+    def resume_reading(self) -> None:
+        self.told.append("resume")
+
+    def close(self) -> None:
+        self.told.append("close")
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def abort(self) -> None:
+        self.told.append("abort")
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_extra_info(self, name, default=None):
+        return SocketNote(self.told) if name == "socket" else default
+
+
+class SocketNote:
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+
+    def setsockopt(self, *_: object) -> None:
+        self._told.append("reset on close")
+
+
+@pytest.fixture
+async def stream():
+    made = Stream(Deadlines(asyncio.get_running_loop()))
+    made.connection_made(NotingTransport())
+    return made
+
+
+async def read(stream: Stream, into: list[bytes]) -> None:
+    into.append(await stream.read(float("inf")))
+
+
+def test_a_backlog_pauses_reading_until_it_is_read(stream):
+    stream.data_received(b"x" * UNREAD_LIMIT)
+    assert stream.transport.told == ["pause"]
+    stream.data_received(b"y")
+    came: list[bytes] = []
+    Fiber(read(stream, came)).resume()
+    assert came == [b"x" * UNREAD_LIMIT + b"y"]
+    # Not only once the next read waits: there may be none, and what comes on an idle connection has to be seen.
+    assert stream.transport.told == ["pause", "resume"]
+
+
+def test_a_connection_that_ended_is_not_told_to_go_on(stream):
+    stream.data_received(b"x" * UNREAD_LIMIT)
+    stream.connection_lost(None)
+    came: list[bytes] = []
+    Fiber(read(stream, came)).resume()
+    assert came == [b"x" * UNREAD_LIMIT]
+    assert stream.transport.told == ["pause"]
+
+
+def test_who_closes_can_wait_until_all_is_sent(stream):
+    stream.transport.unsent = 5
+    closing = Fiber(stream.wait_flushed())
+    closing.resume()
+    stream.resume_writing()
+    assert not closing.ended
+    stream.connection_lost(None)
+    assert closing.ended
+
+
+def test_who_closes_does_not_wait_for_nothing(stream):
+    closing = Fiber(stream.wait_flushed())
+    closing.resume()
+    assert closing.ended
+
+
+def test_a_peer_that_does_not_take_the_rest_in_time_gets_a_reset(stream):
+    stream.close()
+    assert stream.transport.told == ["close"]
+    stream.expire(stream.next_deadline - 1)
+    assert stream.transport.told == ["close"]
+    stream.expire(stream.next_deadline + 1)
+    assert stream.transport.told == ["close", "reset on close", "abort"]
