@@ -5,10 +5,15 @@ the loop. What it cannot take in time is dropped, counted, and said.
 """
 
 import asyncio
+import errno
 import os
 import queue
+import re
+import select
+import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -23,6 +28,8 @@ _FLUSH_LINES: Final = 256
 _BATCHES_WAITING: Final = 256  # then lines are dropped: some 16 MiB
 _ATOMIC: Final = 4096  # PIPE_BUF: workers share a pipe, and up to this size their lines do not mix
 _TARGET_SHOWN: Final = 1024
+_RETRY_S: Final = 1.0
+_USERINFO: Final = re.compile(rb"//[^/?#]*@")
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -57,6 +64,8 @@ class AccessLog:
         self._timer: asyncio.TimerHandle | None = None
         self._batches: queue.Queue[bytes | None] = queue.Queue(_BATCHES_WAITING)
         self._dropped = 0
+        self._unwritten: deque[int] = deque()  # lines that the thread could not write
+        self._has_reader = True
         self._second = (0, "")
         self._thread = threading.Thread(target=self._write_batches, name="access-log", daemon=True)
         self._thread.start()
@@ -82,6 +91,10 @@ class AccessLog:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        while self._unwritten:
+            self._dropped += self._unwritten.popleft()
+        if not self._has_reader:
+            self._lines.clear()
         if not self._lines and not self._dropped:
             return
         lines, self._lines = self._lines, []
@@ -99,16 +112,28 @@ class AccessLog:
                 end = batch.rfind(b"\n", start, start + _ATOMIC) + 1 or batch.find(b"\n", start) + 1
                 try:
                     self._write_whole(batch[start:end])
-                except OSError:
-                    return  # nobody reads the log any more; serving goes on
+                except OSError as exc:
+                    if exc.errno in (errno.EPIPE, errno.EBADF):
+                        self._has_reader = False  # serving goes on
+                        sys.stderr.write("onehop: the access log has no reader any more, and ends\n")
+                        return
+                    # A full disk, say: what it does not take is dropped, and the next batch is tried.
+                    self._unwritten.append(batch.count(b"\n", start))
+                    time.sleep(_RETRY_S)
+                    break
                 start = end
 
     def _write_whole(self, lines: bytes) -> None:
         while lines:
-            lines = lines[os.write(self._fd, lines) :]
+            try:
+                lines = lines[os.write(self._fd, lines) :]
+            except BlockingIOError:  # somebody made the pipe non-blocking, and it is full
+                select.select([], [self._fd], [], _RETRY_S)
 
     def _line(self, outcome: Outcome) -> Line:
         target = outcome.target if len(outcome.target) <= _TARGET_SHOWN else outcome.target[:_TARGET_SHOWN] + b"..."
+        if b"@" in target and target[:1] != b"/":
+            target = _USERINFO.sub(b"//***@", target)  # refused, but it may hold a password
         return Line(
             time=self._now(),
             client=outcome.client,

@@ -3,6 +3,7 @@
 Knows nothing of upstreams: what becomes of a request is the business of the `exchange` it is given.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import TypeAlias
@@ -68,6 +69,9 @@ class ClientConnection:
                 if head is None or not await run_exchange(self, head, monotonic()):
                     return
                 self._served_one = True
+                if self.reader.unread:
+                    # Who pipelines answers that cost no wait would keep the loop for as long as there are any.
+                    await self._turn_of_the_others()
         finally:
             await self.end()
 
@@ -78,6 +82,12 @@ class ClientConnection:
             await self.stream.linger(self._deadlines.loop.time() + self.timeouts.linger_s, _LINGER_BYTES)
         self.stream.close()
         await self.stream.wait_flushed()
+
+    async def _turn_of_the_others(self) -> None:
+        loop = self._deadlines.loop
+        turned = loop.create_future()
+        loop.call_soon(_settle, turned)
+        await turned
 
     async def _next_request(self, waiting_since: float) -> RequestHead | None:
         """The next request, or None: the client is done. Raises BadRequest, RequestTimeout."""
@@ -148,3 +158,8 @@ class ClientConnection:
     def _lost(self) -> None:
         if self.abandon is not None:
             self.abandon()
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -28,6 +28,7 @@ from proxy.policy.routing import Route
 from proxy.policy.trust import client_address
 
 _REQUEST_ID_BYTES = 128
+_NEVER = float("inf")
 
 
 class Exchange:
@@ -163,7 +164,9 @@ class Exchange:
                 break
             if client.stream.must_drain():
                 await client.drain_writes()
-            pieces = await upstream.read_body(f.loop.time() + f.timeouts.response_body_idle_s)
+            # While the request is on its way, its own deadlines watch it; its end starts the upstream's.
+            idle_s = f.timeouts.response_body_idle_s if sending.request_sent else _NEVER
+            pieces = await upstream.read_body(f.loop.time() + idle_s)
             out = []
         sending.upstream = None
         f.pool.give_back(upstream, request_complete=sending.request_sent)
@@ -171,8 +174,8 @@ class Exchange:
             await client.drain_writes()
         if stays_open:
             return True
-        # A client that did not ask for the close may have its next request on the way (RFC 9112 §9.6).
-        client.must_linger = not request_sent or persists(request.http_version, request.options)
+        # The rest of its body, its next request or a stray CRLF may be on the way (RFC 9112 §9.6).
+        client.must_linger = True
         return False
 
     def _response_trailers(self, head: ResponseHead, body: Body, intent: Intent, route: Route) -> Fields:

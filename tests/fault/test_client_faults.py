@@ -196,6 +196,45 @@ async def test_a_body_that_breaks_within_the_response_is_the_clients_fault() -> 
         assert (outcome.status, outcome.error, outcome.detail) == (200, "bad_request", "bad chunk size")
 
 
+async def test_a_client_that_pipelines_does_not_keep_the_loop_to_itself() -> None:
+    count = 2000
+    upstream = ScriptedUpstream(answering(OK))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port) as proxy,
+        client(proxy.port) as busy,
+        client(proxy.port) as other,
+    ):
+        await busy.send(b"OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n" * count)
+        await proxy.outcomes.wait_for(1)
+        await other.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        await other.response()
+        assert len(proxy.outcomes) < count
+        for _ in range(count):
+            await busy.response()
+
+
+async def test_a_slow_upload_is_no_silence_of_the_upstream() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        await peer.send(await peer.exactly(5))
+        await peer.rest()
+
+    upstream = ScriptedUpstream(script)
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"response_body_idle_s": 0.3}) as proxy,
+        client(proxy.port) as peer,
+    ):
+        await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n")
+        await peer.head()
+        for byte in (b"h", b"e", b"l", b"l", b"o"):
+            await asyncio.sleep(0.2)
+            await peer.send(byte)
+        assert await peer.exactly(5) == b"hello"
+
+
 async def test_more_clients_than_the_limit_are_told_so() -> None:
     upstream = ScriptedUpstream(answering(OK))
     async with (

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.peers import OK, PATIENCE_S, Peer, ScriptedUpstream, client
+from tests.support.peers import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client
 from tests.support.proxies import RunningProxy, running_proxy
 
 SIZE = 8_000_000  # more than the kernel takes while nobody reads
@@ -107,6 +107,19 @@ async def test_a_client_that_read_too_slowly_does_not_get_a_clean_end() -> None:
         assert proxy.outcomes[0].error == "client_write_timeout"
         with pytest.raises(ConnectionResetError):
             await until_end(raw)
+
+
+@pytest.mark.parametrize("request_bytes", [CLOSING, TO_1_0])
+async def test_a_stray_line_end_does_not_destroy_the_answer_to_who_closes(request_bytes) -> None:
+    size = 1_000_000  # less than the kernel takes: all of it is sent before the client reads it
+    upstream = ScriptedUpstream(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size))
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, slow_client(proxy.port) as raw:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(raw, request_bytes)
+        await proxy.outcomes.wait_for(1)
+        await asyncio.sleep(0.05)  # no event tells that the proxy has closed its side
+        await loop.sock_sendall(raw, b"\r\n")
+        assert await until_end(raw) > size
 
 
 async def test_a_connection_that_was_busy_as_the_drain_began_is_closed_after_its_answer() -> None:

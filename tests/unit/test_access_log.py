@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import threading
@@ -88,6 +89,69 @@ async def test_a_long_target_is_cut():
         log.close(patience_s=5)
         line = msgspec.json.decode(os.read(reading, 1 << 16))
     assert line["target"] == "/" + "x" * 1023 + "..."
+
+
+async def test_a_password_in_a_target_is_not_logged():
+    with pipe() as (reading, writing):
+        log = AccessLog("json", writing, asyncio.get_running_loop())
+        for target in (b"http://alice:s3cret@h/x@y", b"/a//b@c", b"http://h/?@"):
+            log.report(outcome(target))
+        log.close(patience_s=5)
+        decoded = [msgspec.json.decode(line)["target"] for line in os.read(reading, 1 << 16).splitlines()]
+    assert decoded == ["http://***@h/x@y", "/a//b@c", "http://h/?@"]
+
+
+async def test_a_pipe_that_does_not_block_loses_nothing_when_it_is_full():
+    received = bytearray()
+    with pipe(size=4096) as (reading, writing):
+        os.set_blocking(writing, False)
+        log = AccessLog("json", writing, asyncio.get_running_loop())
+        for _ in range(300):
+            log.report(outcome())
+        reading_on = threading.Thread(target=lambda: received.extend(_all_of(reading)))
+        reading_on.start()
+        log.close(patience_s=30)
+        os.set_blocking(writing, True)
+        os.write(writing, _END)
+        reading_on.join()
+    assert len(received.splitlines()) == 300
+
+
+async def test_a_full_disk_drops_lines_and_the_log_goes_on_when_there_is_room(monkeypatch):
+    monkeypatch.setattr("proxy.access_log._RETRY_S", 0.01)
+    full = threading.Event()
+    full.set()
+    write = os.write
+
+    def write_if_there_is_room(fd: int, data: bytes) -> int:
+        if fd == writing and full.is_set():
+            failed.set()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, data)
+
+    failed = threading.Event()
+    monkeypatch.setattr("proxy.access_log.os.write", write_if_there_is_room)
+    with pipe() as (reading, writing):
+        log = AccessLog("json", writing, asyncio.get_running_loop())
+        log.report(outcome())
+        log._flush()
+        await asyncio.to_thread(failed.wait)
+        full.clear()
+        log.report(outcome(b"/later"))
+        log.close(patience_s=5)
+        decoded = [msgspec.json.decode(line) for line in os.read(reading, 1 << 16).splitlines()]
+    assert decoded[0] == {"dropped_log_lines": 1}
+    assert decoded[1]["target"] == "/later"
+
+
+async def test_a_log_that_nobody_reads_ends_and_says_so(capfd):
+    reading, writing = os.pipe()
+    os.close(reading)
+    log = AccessLog("json", writing, asyncio.get_running_loop())
+    log.report(outcome())
+    log.close(patience_s=5)
+    os.close(writing)
+    assert "no reader" in capfd.readouterr().err
 
 
 async def test_a_full_pipe_holds_nobody_up_and_what_is_dropped_is_said(monkeypatch):
