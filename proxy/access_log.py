@@ -27,6 +27,7 @@ _FLUSH_S: Final = 0.1
 _FLUSH_LINES: Final = 256
 _BATCHES_WAITING: Final = 256  # then lines are dropped: some 16 MiB
 _ATOMIC: Final = 4096  # PIPE_BUF: workers share a pipe, and up to this size their lines do not mix
+_METHOD_SHOWN: Final = 64
 _TARGET_SHOWN: Final = 1024
 _RETRY_S: Final = 1.0
 _USERINFO: Final = re.compile(rb"//[^/?#]*@")
@@ -137,7 +138,7 @@ class AccessLog:
         return Line(
             time=self._now(),
             client=outcome.client,
-            method=outcome.method.decode("latin-1"),
+            method=outcome.method[:_METHOD_SHOWN].decode("latin-1"),
             target=target.decode("latin-1"),
             version=outcome.http_version.decode("latin-1"),
             status=outcome.status,

@@ -23,7 +23,14 @@ of its `Proxy-Status` member (RFC 9209 §2.3). `detail` stands in the log and ne
 reads it only where the fault is its own: what is said of an upstream would show it our inner addresses.
 """
 
-from typing import ClassVar
+from typing import Final
+
+#: Where one class has several types of RFC 9209 §2.3, by its code.
+_MORE_EXACT: Final = {
+    "dns_error": "dns_error",
+    "head_too_large": "http_response_header_section_size",
+    "upstream_write_timeout": "connection_write_timeout",
+}
 
 
 class ProxyError(Exception):
@@ -31,7 +38,7 @@ class ProxyError(Exception):
 
     status: int = 500
     code: str = "internal"
-    proxy_status: ClassVar[str] = "proxy_internal_error"  # RFC 9209 §2.3.29
+    proxy_status: str = "proxy_internal_error"  # RFC 9209 §2.3.29
 
     def __init__(self, detail: str = "", *, status: int | None = None, code: str | None = None) -> None:
         super().__init__(detail)
@@ -100,6 +107,7 @@ class UpstreamError(ProxyError):
     def __init__(self, detail: str = "", *, status: int | None = None, code: str | None = None) -> None:
         super().__init__(detail, status=status, code=code)
         self.public_detail = self.public
+        self.proxy_status = _MORE_EXACT.get(self.code, self.proxy_status)
 
 
 class ConnectFailed(UpstreamError):

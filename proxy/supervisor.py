@@ -9,6 +9,7 @@ import contextlib
 import errno
 import gc
 import os
+import resource
 import secrets
 import select
 import signal
@@ -24,6 +25,8 @@ from proxy.worker import Companion, run_worker
 
 _BACKLOG: Final = 2048
 _RESTART_PAUSE_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row
+_KILL_AFTER_S: Final = 5.0  # beyond `drain_s`: a worker that has not ended by then never will
+_NEVER: Final = float("inf")
 _STABLE_S: Final = 30.0  # a worker that lived this long did not crash at start
 
 
@@ -78,6 +81,7 @@ class Supervisor:
         self._alive_read, self._alive_write = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
         self._stop_signals = 0
+        self._kill_at = _NEVER
 
     def run(self, announce: Callable[[], None]) -> int:
         """Serve; `announce` is called once the workers are started. Returns the exit status."""
@@ -88,6 +92,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._count_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        _raise_descriptor_limit()
         gc.collect()
         gc.freeze()  # what exists now lives as long as the workers, and shares its pages with them
         self._start_missing()
@@ -99,6 +104,9 @@ class Supervisor:
             if self._stop_signals > asked:
                 asked = self._stop_signals
                 self._stop(at_once=asked > 1)
+            if self._kill_at <= time.monotonic():
+                _say("a worker does not end: it is killed")
+                self._stop(at_once=True)
             if not self._stopping:
                 self._start_missing()
         return 0
@@ -109,6 +117,8 @@ class Supervisor:
     def _wait(self) -> None:
         now = time.monotonic()
         pauses = [max(slot.start_at - now, 0.0) for slot in self._slots if not slot.pid and not self._stopping]
+        if self._kill_at < _NEVER:
+            pauses.append(max(self._kill_at - now, 0.0))
         select.select([self._wake_read], [], [], min(pauses, default=None))
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
@@ -169,6 +179,7 @@ class Supervisor:
 
     def _stop(self, *, at_once: bool) -> None:
         first, self._stopping = not self._stopping, True
+        self._kill_at = _NEVER if at_once else time.monotonic() + self._config.timeouts.drain_s + _KILL_AFTER_S
         for slot in self._slots:
             for listening in slot.sockets:
                 listening.close()  # else the kernel goes on taking connections that nobody will serve
@@ -176,6 +187,13 @@ class Supervisor:
                 os.kill(slot.pid, signal.SIGKILL if at_once else signal.SIGTERM)
         if first:
             _say(f"stopping: finishing what is under way, for up to {self._config.timeouts.drain_s:g} s")
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as we may: a soft limit of 1,024, which many systems set, is 500 clients."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def granted_cpus() -> int:

@@ -154,17 +154,20 @@ class Worker:
 
     async def _stop_accepting(self) -> None:
         """Close the listening sockets. What the kernel has accepted is served: closing would reset it."""
-        last_looks = [listening.dup() for listening in self._sockets]
+        last_looks: list[socket.socket] = []
+        with contextlib.suppress(OSError):  # out of descriptors: then nobody more can be served
+            last_looks += [listening.dup() for listening in self._sockets]
         for server in self._servers:
             server.close()
         waiting: list[socket.socket] = []
         for listening in last_looks:
-            with listening, contextlib.suppress(BlockingIOError):
+            with listening, contextlib.suppress(OSError):  # BlockingIOError: there is nobody more
                 while True:
                     waiting.append(listening.accept()[0])
         for accepted in waiting:
             accepted.setblocking(False)
-            await self._loop.connect_accepted_socket(self._new_stream, accepted)
+            with contextlib.suppress(OSError):
+                await self._loop.connect_accepted_socket(self._new_stream, accepted)
         # Busy clients read `Connection: close` in an answer meanwhile; only who asks nothing is closed on.
         if self.clients:
             await asyncio.sleep(_FAREWELL_S)
@@ -177,7 +180,10 @@ class Worker:
 
     def _accept(self, stream: Stream) -> None:
         peer = stream.transport.get_extra_info("peername")
-        address = peer[0] if isinstance(peer, tuple) else "unix"
+        if not isinstance(peer, tuple):
+            stream.abort()  # gone again: whatever it has sent, nobody is there to say who asked for it
+            return
+        address = peer[0]
         hop = Hop(
             pseudonym=self._pseudonym,
             peer=address.encode("ascii"),

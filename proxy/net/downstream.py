@@ -149,7 +149,7 @@ class ClientConnection:
         if not self.stream.must_drain():
             return
         try:
-            await self.stream.drain(self._deadlines.loop.time() + self.timeouts.client_write_idle_s)
+            await self.stream.drain(self.timeouts.client_write_idle_s)
         except TimeoutError as exc:
             raise ClientGone("the client stopped reading", code="client_write_timeout") from exc
         except ConnectionEnded as exc:

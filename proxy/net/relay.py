@@ -59,7 +59,7 @@ class Upload:
         timeouts: Timeouts,
         limits: Limits,
         loop: asyncio.AbstractEventLoop,
-        when_sent: Callable[[float], None],
+        when_sent: Callable[[], None],
     ) -> None:
         self._source = source
         self._reader = reader
@@ -70,7 +70,7 @@ class Upload:
         self._timeouts = timeouts
         self._limits = limits
         self._loop = loop
-        self._when_sent = when_sent  # told by when a response is due
+        self._when_sent = when_sent
         self.sent_whole = False
         self.error: ProxyError | None = None
 
@@ -109,12 +109,11 @@ class Upload:
         if buffers:
             write_all(self._sink, buffers)
         if self.sent_whole:
-            # Only now can the upstream be expected to answer.
-            self._when_sent(self._loop.time() + self._timeouts.response_head_s)
+            self._when_sent()
 
     async def _drain(self) -> None:
         try:
-            await self._sink.drain(self._loop.time() + self._timeouts.request_body_idle_s)
+            await self._sink.drain(self._timeouts.request_body_idle_s)
         except TimeoutError as exc:
             raise ResponseTimeout("the upstream stopped reading the request", code="upstream_write_timeout") from exc
         except ConnectionEnded:

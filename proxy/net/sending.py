@@ -186,7 +186,7 @@ class Sending:
             timeouts=f.timeouts,
             limits=f.limits,
             loop=f.loop,
-            when_sent=upstream.await_head,
+            when_sent=self._when_sent,
         )
         upstream.stream.write(request)
         upload.pass_on(arrived)
@@ -195,6 +195,16 @@ class Sending:
                 self._f.loop.call_later(f.timeouts.continue_s, self._invite)
             self._uploading = Fiber(upload.run())
             self._uploading.resume()
+
+    def _when_sent(self) -> None:
+        """Only now can the upstream be expected to answer, or to go on with its answer."""
+        upstream, timeouts, now = self.upstream, self._f.timeouts, self._f.loop.time()
+        if upstream is None:
+            return
+        if self._over:
+            upstream.stream.postpone_reading(now + timeouts.response_body_idle_s)
+        else:
+            upstream.await_head(now + timeouts.response_head_s)
 
     def _read_head(self, upstream: UpstreamConnection) -> Awaitable[ResponseHead]:
         if self.request_sent:
@@ -205,14 +215,16 @@ class Sending:
     async def _pass_interim(self, head: ResponseHead, upstream: UpstreamConnection, intent: Intent) -> ResponseHead:
         """Pass on a 1xx and those that follow; return the final response head, or the 101 that was asked for."""
         f, client = self._f, self._client
-        for _ in range(f.limits.interim_responses):
-            if head.status >= 200:
-                return head
+        passed_on = 0
+        while head.status < 200:
             if head.status == 101:
                 offered = tokens(head.known.get(b"upgrade", ()))
                 if intent.upgrade is None or offered != [intent.upgrade] or b"upgrade" not in head.options:
                     raise UpgradeRefused(f"{upstream.origin} switched protocols without being asked")
                 return head
+            if passed_on == f.limits.interim_responses:
+                raise BadResponse("too many interim responses")
+            passed_on += 1
             if head.status == 100 and self._invited_here:
                 self._invited_here = False  # the client has it already, from us
             elif self._head.http_version >= b"1.1":
@@ -221,7 +233,7 @@ class Sending:
                 client.stream.write(writer.response_head(head.status, head.reason, fields))
                 await client.drain_writes()
             head = await self._read_head(upstream)
-        raise BadResponse("too many interim responses")
+        return head
 
     def _invite(self) -> None:
         """The upstream keeps silent about `Expect: 100-continue`: ask for the body ourselves."""

@@ -6,9 +6,11 @@ attributes that one timer per worker sweeps (`Deadlines`), so that no request co
 
 import asyncio
 import contextlib
+import fcntl
 import socket
 import struct
 import sys
+import termios
 from collections.abc import Callable, Generator
 from types import coroutine
 from typing import Final, cast
@@ -20,7 +22,7 @@ from proxy.net.fiber import Fiber, parked
 UNREAD_LIMIT: Final = 65_536
 
 _NEVER: Final = float("inf")
-_CLOSE_S: Final = 30.0  # for what is still queued when a connection is closed: at most the write buffer's high water
+_CLOSE_S: Final = 30.0  # without a byte taken of what is still queued when a connection is closed
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER, zero seconds: close() sends RST
 #: In these releases, asyncio's own `writelines` tells nobody to pause (CVE-2024-12254): buffers would grow.
 _WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
@@ -67,8 +69,8 @@ class Stream(asyncio.Protocol):
 
     __slots__ = (
         "__weakref__", "_close_deadline", "_deadlines", "_ended", "_eof", "_read_deadline", "_reader",
-        "_reading_paused", "_unread", "_unread_bytes", "_write_deadline", "_writer", "_writing_paused",
-        "on_connected", "on_lost", "transport", "watcher",
+        "_reading_paused", "_unread", "_unread_bytes", "_untaken_at_close", "_write_deadline", "_writer",
+        "_writing_paused", "on_connected", "on_lost", "transport", "watcher",
     )  # fmt: skip
 
     def __init__(self, deadlines: Deadlines, on_connected: "Callable[[Stream], None] | None" = None) -> None:
@@ -87,6 +89,7 @@ class Stream(asyncio.Protocol):
         self._read_deadline = _NEVER
         self._write_deadline = _NEVER
         self._close_deadline = _NEVER
+        self._untaken_at_close = _NEVER
         self.transport: asyncio.Transport
 
     # -- what the loop calls -------------------------------------------------------------------------------------
@@ -209,18 +212,33 @@ class Stream(asyncio.Protocol):
         """Whether the peer is slower than the writer."""
         return self._writing_paused or self._ended is not None
 
-    async def drain(self, deadline: float) -> None:
-        """Wait until the peer has taken enough. Raises TimeoutError past `deadline`, ConnectionEnded."""
+    async def drain(self, patience_s: float) -> None:
+        """Wait until the peer has taken enough. Raises TimeoutError once it has taken nothing for `patience_s`,
+        ConnectionEnded."""
+        untaken = self._untaken_bytes()
         while self._writing_paused and self._ended is None:
             self._writer = fiber.running
-            self._write_deadline = deadline
+            self._write_deadline = self._deadlines.loop.time() + patience_s
             try:
                 await parked()
+            except TimeoutError:
+                # The kernel's megabytes empty before we may write again: slow is not silent.
+                before, untaken = untaken, self._untaken_bytes()
+                if untaken >= before:
+                    raise
             finally:
                 self._writer = None
                 self._write_deadline = _NEVER
         if self._ended is not None:
             raise ConnectionEnded from self._ended
+
+    def _untaken_bytes(self) -> int:
+        """What was written and the peer has not acknowledged: ours, and the kernel's where it tells."""
+        untaken = self.transport.get_write_buffer_size()
+        raw = self.transport.get_extra_info("socket")
+        with contextlib.suppress(OSError, ValueError):
+            untaken += int.from_bytes(fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        return untaken
 
     def end_writing(self) -> None:
         """Half-close: the peer reads to the end of what was sent, and may go on sending."""
@@ -231,7 +249,7 @@ class Stream(asyncio.Protocol):
     # -- ending --------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Close once everything written has been sent; reset where the peer does not take it in time."""
+        """Close once everything written has been sent; reset where the peer stops taking it."""
         if self._ended is None and not self.transport.is_closing():
             self._close_deadline = self._deadlines.loop.time() + _CLOSE_S
             self.transport.close()
@@ -286,4 +304,8 @@ class Stream(asyncio.Protocol):
         if self._write_deadline < now and self._writer is not None:
             self._writer.resume(error=TimeoutError())
         if self._close_deadline < now:
-            self.reset()
+            before, self._untaken_at_close = self._untaken_at_close, self._untaken_bytes()
+            if self._untaken_at_close < before:
+                self._close_deadline = now + _CLOSE_S
+            else:
+                self.reset()

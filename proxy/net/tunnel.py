@@ -18,6 +18,7 @@ class Tunnel:
         self._idle_s = idle_s
         self._loop = asyncio.get_running_loop()
         self._last_progress = self._loop.time()
+        self._waiting_for_sink = 0  # directions that wait for a slow reader
         self.bytes_up = 0
         self.bytes_down = 0
 
@@ -42,7 +43,12 @@ class Tunnel:
                 self._last_progress = self._loop.time()
                 self._pass_on(data, sink)
                 if sink.must_drain():
-                    await sink.drain(self._loop.time() + self._idle_s)
+                    self._waiting_for_sink += 1
+                    try:
+                        await sink.drain(self._idle_s)
+                    finally:
+                        self._waiting_for_sink -= 1
+                    self._last_progress = self._loop.time()
             sink.end_writing()
             self._idle_s = min(self._idle_s, _HALF_CLOSED_S)
             sink.postpone_reading(self._loop.time() + self._idle_s)
@@ -63,5 +69,8 @@ class Tunnel:
             try:
                 return await source.read(self._last_progress + self._idle_s)
             except TimeoutError:
-                if self._last_progress + self._idle_s <= self._loop.time():
+                now = self._loop.time()
+                if self._waiting_for_sink:
+                    self._last_progress = now  # the other direction moves, if slowly: its own wait watches that
+                elif self._last_progress + self._idle_s <= now:
                     raise  # nor did the other direction move meanwhile

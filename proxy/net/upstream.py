@@ -4,11 +4,20 @@ Knows nothing of the client whose request it carries.
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
 from typing import Final
 
-from proxy.errors import BadRequest, BadResponse, ConnectFailed, ConnectTimeout, ResponseTimeout, UpstreamClosed
+from proxy.errors import (
+    BadRequest,
+    BadResponse,
+    ConnectFailed,
+    ConnectTimeout,
+    LimitReached,
+    ResponseTimeout,
+    UpstreamClosed,
+)
 from proxy.http1.framing import response_framing
 from proxy.http1.message import UNTIL_CLOSE, BodyFraming, ResponseHead
 from proxy.http1.persistence import KeepAlive, keep_alive, persists
@@ -20,6 +29,7 @@ from proxy.net.stream import ConnectionEnded, Deadlines, Stream
 
 _NO_PROMISE: Final = KeepAlive()
 _NEVER: Final = float("inf")
+_OUR_SHORTAGE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 
 
 class UpstreamConnection:
@@ -124,7 +134,8 @@ class UpstreamConnection:
 async def connect(
     origin: Origin, deadlines: Deadlines, limits: MessageLimits, timeout_s: float, *, recognise: bool
 ) -> UpstreamConnection:
-    """Open a connection. Raises ConnectFailed (refused, unroutable, no such name) or ConnectTimeout."""
+    """Open a connection. Raises ConnectFailed (refused, unroutable, no such name), ConnectTimeout, and LimitReached
+    where it is we who lack descriptors, ports or memory."""
     loop = deadlines.loop
     try:
         async with asyncio.timeout(timeout_s):
@@ -134,5 +145,7 @@ async def connect(
     except socket.gaierror as exc:
         raise ConnectFailed(f"{origin.host} has no address", code="dns_error") from exc
     except OSError as exc:
+        if exc.errno in _OUR_SHORTAGE:
+            raise LimitReached(f"this proxy is out of resources: {exc.strerror}", code="out_of_resources") from exc
         raise ConnectFailed(f"no connection to {origin}: {exc.strerror or exc}") from exc
     return UpstreamConnection(origin, stream, limits, loop.time(), recognise=recognise)

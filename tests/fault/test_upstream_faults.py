@@ -55,6 +55,41 @@ async def test_the_next_origin_is_tried_where_one_refuses() -> None:
             assert (await status_of(proxy, b"POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx"))[0] == 200
 
 
+@pytest.mark.parametrize(("interims", "status"), [(3, 200), (4, 502)])
+async def test_interim_responses_are_passed_on_up_to_their_limit(interims: int, status: int) -> None:
+    upstream = ScriptedUpstream(answering(b"HTTP/1.1 103 Early Hints\r\n\r\n" * interims + OK))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, limits={"interim_responses": 3}) as proxy,
+        client(proxy.port) as peer,
+    ):
+        await peer.send(GET)
+        for _ in range(3):
+            assert (await peer.head()).startswith(b"HTTP/1.1 103 ")
+        assert (await peer.head()).startswith(b"HTTP/1.1 %d " % status)
+
+
+async def test_a_body_that_follows_a_long_upload_has_its_own_time() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        body = await peer.exactly(5)
+        await asyncio.sleep(0.9)
+        await peer.send(body)
+        await peer.rest()
+
+    upstream = ScriptedUpstream(script)
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"response_head_s": 0.2, "response_body_idle_s": 5.0}) as proxy,
+        client(proxy.port) as peer,
+    ):
+        await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n")
+        await peer.head()
+        await peer.send(b"hello")
+        assert await peer.exactly(5) == b"hello"
+
+
 async def test_an_upstream_that_never_answers_is_a_504() -> None:
     upstream = ScriptedUpstream(silent)
     async with upstream.serving(), running_proxy(upstream.port, timeouts={"response_head_s": 0.2}) as proxy:

@@ -82,13 +82,16 @@ async def test_outcomes_become_lines_in_order():
     assert decoded[0]["upstream"] == "127.0.0.1:9000"
 
 
-async def test_a_long_target_is_cut():
+async def test_a_long_target_and_a_long_method_are_cut():
     with pipe() as (reading, writing):
         log = AccessLog("json", writing, asyncio.get_running_loop())
-        log.report(outcome(b"/" + b"x" * 5000))
+        long = outcome(b"/" + b"x" * 5000)
+        long.method = b"M" * 5000
+        log.report(long)
         log.close(patience_s=5)
         line = msgspec.json.decode(os.read(reading, 1 << 16))
     assert line["target"] == "/" + "x" * 1023 + "..."
+    assert line["method"] == "M" * 64
 
 
 async def test_a_password_in_a_target_is_not_logged():

@@ -42,6 +42,9 @@ class SocketNote:
     def __init__(self, told: list[str]) -> None:
         self._told = told
 
+    def fileno(self) -> int:
+        return -1
+
     def setsockopt(self, *_: object) -> None:
         self._told.append("reset on close")
 
@@ -93,10 +96,26 @@ def test_who_closes_does_not_wait_for_nothing(stream):
     assert closing.ended
 
 
-def test_a_peer_that_does_not_take_the_rest_in_time_gets_a_reset(stream):
+def test_a_peer_that_stops_taking_the_rest_gets_a_reset(stream):
+    stream.transport.unsent = 9
     stream.close()
-    assert stream.transport.told == ["close"]
-    stream.expire(stream.next_deadline - 1)
-    assert stream.transport.told == ["close"]
+    for stream.transport.unsent in (7, 5):
+        stream.expire(stream.next_deadline - 1)
+        stream.expire(stream.next_deadline + 1)
+        assert stream.transport.told == ["close"]
     stream.expire(stream.next_deadline + 1)
     assert stream.transport.told == ["close", "reset on close", "abort"]
+
+
+def test_a_peer_that_takes_slowly_is_waited_for_and_one_that_takes_nothing_is_not(stream):
+    raised: list[BaseException | None] = []
+    stream.transport.unsent = 9
+    stream.pause_writing()
+    draining = Fiber(stream.drain(60.0), raised.append)
+    draining.resume()
+    for stream.transport.unsent in (7, 5):
+        stream.expire(stream.next_deadline + 1)
+        assert not draining.ended
+    stream.expire(stream.next_deadline + 1)
+    assert draining.ended
+    assert isinstance(raised[0], TimeoutError)

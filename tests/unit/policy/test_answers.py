@@ -61,6 +61,8 @@ FIELDS = [
     (BadRequest('"\\\r\n\xe4'),       'Proxy-Status: me; error=http_request_error; details="bad_request: \\"\\\\???"'),
     (BadRequest("x", status=405),     'Proxy-Status: me; error=http_request_error; details="bad_request: x"'
                                       "|Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE"),
+    (ConnectFailed("x", code="dns_error"), 'Proxy-Status: me; error=dns_error; details="dns_error: '
+                                      'the service behind this proxy accepts no connection"'),
     (NoRoute("x"),                    'Proxy-Status: me; error=destination_not_found; details="no_route: x"'),
     (LimitReached("x"),               'Proxy-Status: me; error=connection_limit_reached; details="limit_reached: x"'
                                       "|Retry-After: 1"),
