@@ -96,24 +96,25 @@ class ClientConnection:
         deadline = waiting_since + (timeouts.client_idle_s if self._served_one else timeouts.request_head_s)
         head_deadline = 0.0
         while (head := reader.request_head()) is None:
-            if reader.unread and not head_deadline:
+            begun = reader.unread[:5].strip(b"\r\n")  # a line end behind the last body is no request
+            if begun and not head_deadline:
                 head_deadline = deadline = self._deadlines.loop.time() + timeouts.request_head_s
-            if self.draining and self._served_one and not reader.unread and not self.stream.has_unread():
+            if self.draining and self._served_one and not begun and not self.stream.has_unread():
                 self.must_linger = True  # its next request may be on the way: a reset could destroy the answer before
                 return None
-            self.waits_for_request = not reader.unread
+            self.waits_for_request = not begun
             try:
                 data = await self.stream.read(deadline)
             except ConnectionEnded:
                 return None
             except TimeoutError as exc:
-                if not reader.unread:
+                if not begun:
                     return None
                 raise RequestTimeout("the request head did not arrive in time") from exc
             finally:
                 self.waits_for_request = False
             if not data:
-                if reader.unread.strip(b"\r\n"):
+                if begun:
                     raise BadRequest("the connection ended within a request head", code="request_cut")
                 return None
             reader.receive(data)

@@ -115,6 +115,7 @@ class Exchange:
         if response.status == 101:
             await self._tunnel(response, intent, upstream)
             sending.upstream = None
+            client.must_linger = True
             return False
         return await self._relay_response(response, intent, sending, upstream, route)
 

@@ -23,21 +23,23 @@ class Tunnel:
         self.bytes_down = 0
 
     async def run(self, from_client: bytes, from_upstream: bytes) -> None:
-        """Pass on what arrived behind the heads, then everything else; return once both directions have ended."""
+        """Pass on what arrived behind the heads, then everything else; return once both directions have ended, or one
+        has broken. The streams are the caller's to close: the client may still be sending."""
         if from_client:
             self._pass_on(from_client, self._upstream)
         if from_upstream:
             self._pass_on(from_upstream, self._client)
-        upward = Fiber(self._pump(self._client, self._upstream))
+        upward = Fiber(self._carry_up())
         upward.resume()
         try:
-            await self._pump(self._upstream, self._client)
-            await upward.join()
+            if await self._pump(self._upstream, self._client):
+                await upward.join()
         finally:
             upward.cancel()
 
-    async def _pump(self, source: Stream, sink: Stream) -> None:
-        """Carry one direction to its end; then the sink is half-closed, and the other direction goes on."""
+    async def _pump(self, source: Stream, sink: Stream) -> bool:
+        """Carry one direction to its end; then the sink is half-closed, and the other direction goes on. Returns
+        whether it ended so."""
         try:
             while data := await self._read(source):
                 self._last_progress = self._loop.time()
@@ -54,8 +56,12 @@ class Tunnel:
             sink.postpone_reading(self._loop.time() + self._idle_s)
         except (ConnectionEnded, TimeoutError):
             # What broke one direction ends the other: half a broken tunnel serves nobody. What was sent is flushed.
-            source.close()
-            sink.close()
+            self._upstream.close()
+            return False
+        return True
+
+    async def _carry_up(self) -> None:
+        await self._pump(self._client, self._upstream)
 
     def _pass_on(self, data: bytes, sink: Stream) -> None:
         if sink is self._client:

@@ -214,6 +214,19 @@ async def test_a_client_that_pipelines_does_not_keep_the_loop_to_itself() -> Non
             await busy.response()
 
 
+async def test_a_line_end_too_many_is_no_request_that_is_late() -> None:
+    upstream = ScriptedUpstream(answering(OK))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"request_head_s": 0.2, "client_idle_s": 0.6}) as proxy,
+        client(proxy.port) as peer,
+    ):
+        await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc\r\n")
+        await peer.response()
+        assert await peer.ended()
+        assert len(proxy.outcomes) == 1
+
+
 async def test_a_slow_upload_is_no_silence_of_the_upstream() -> None:
     async def script(peer: Peer) -> None:
         await peer.head()

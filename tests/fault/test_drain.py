@@ -109,6 +109,26 @@ async def test_a_client_that_read_too_slowly_does_not_get_a_clean_end() -> None:
             await until_end(raw)
 
 
+async def test_the_last_words_of_a_tunnel_reach_a_client_that_still_talks() -> None:
+    size = 1_000_000
+    handshake = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(handshake + b"x" * size)
+        await peer.close()
+
+    upstream = ScriptedUpstream(script)
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, slow_client(proxy.port) as raw:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(raw, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        count = len(await loop.sock_recv(raw, 4096))
+        for _ in range(5):
+            await loop.sock_sendall(raw, b"still here")
+            await asyncio.sleep(0.05)  # no event tells that the upstream's side has broken
+        assert count + await until_end(raw) > size
+
+
 @pytest.mark.parametrize("request_bytes", [CLOSING, TO_1_0])
 async def test_a_stray_line_end_does_not_destroy_the_answer_to_who_closes(request_bytes) -> None:
     size = 1_000_000  # less than the kernel takes: all of it is sent before the client reads it
