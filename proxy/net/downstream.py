@@ -79,7 +79,7 @@ class ClientConnection:
         """Close the connection, gently where the client may still be sending, and wait until it has read what it was
         sent: whoever drains waits for that, too."""
         if self.must_linger and not self.stream.is_ended:
-            await self.stream.linger(self._deadlines.loop.time() + self.timeouts.linger_s, _LINGER_BYTES)
+            await self.stream.linger(self.timeouts.linger_s, _LINGER_BYTES)
         self.stream.close()
         await self.stream.wait_flushed()
 

@@ -276,17 +276,30 @@ class Stream(asyncio.Protocol):
             finally:
                 self._writer = None
 
-    async def linger(self, deadline: float, limit: int) -> None:
-        """Half-close, discard what still comes up to `limit` bytes, then close (RFC 9112 §9.6).
+    async def linger(self, patience_s: float, limit: int) -> None:
+        """Half-close, discard what still comes up to `limit` bytes, then close (RFC 9112 §9.6): after `patience_s`, but
+        not while the peer is still taking what it was sent.
 
         Closing with unread bytes would send a reset, which can overtake and destroy the answer just sent.
         """
         self.end_writing()
+        loop = self._deadlines.loop
+        deadline, untaken = loop.time() + patience_s, _NEVER
         try:
-            while limit > 0 and (discarded := await self.read(deadline)):
-                limit -= len(discarded)
-        except (TimeoutError, ConnectionEnded):
-            pass  # the peer had its chance to read
+            while limit > 0:
+                try:
+                    discarded = await self.read(deadline)
+                except TimeoutError:
+                    before, untaken = untaken, self._untaken_bytes()
+                    if not 0 < untaken < before:
+                        break  # the peer had its chance to read
+                    deadline = loop.time() + patience_s
+                else:
+                    if not discarded:
+                        break
+                    limit -= len(discarded)
+        except ConnectionEnded:
+            pass
         finally:
             self.close()
 

@@ -45,12 +45,7 @@ class Tunnel:
                 self._last_progress = self._loop.time()
                 self._pass_on(data, sink)
                 if sink.must_drain():
-                    self._waiting_for_sink += 1
-                    try:
-                        await sink.drain(self._idle_s)
-                    finally:
-                        self._waiting_for_sink -= 1
-                    self._last_progress = self._loop.time()
+                    await self._drain(sink)
             sink.end_writing()
             self._idle_s = min(self._idle_s, _HALF_CLOSED_S)
             sink.postpone_reading(self._loop.time() + self._idle_s)
@@ -70,13 +65,32 @@ class Tunnel:
             self.bytes_up += len(data)
         sink.write(data)
 
+    async def _drain(self, sink: Stream) -> None:
+        """Wait for a slow reader, as long as it takes anything or the other direction moves."""
+        self._waiting_for_sink += 1
+        try:
+            while sink.must_drain():
+                try:
+                    await sink.drain(self._idle_s)
+                except TimeoutError:
+                    if self._is_idle():
+                        raise
+        finally:
+            self._waiting_for_sink -= 1
+        self._last_progress = self._loop.time()
+
     async def _read(self, source: Stream) -> bytes:
+        deadline = self._last_progress + self._idle_s
         while True:
             try:
-                return await source.read(self._last_progress + self._idle_s)
+                return await source.read(deadline)
             except TimeoutError:
-                now = self._loop.time()
                 if self._waiting_for_sink:
-                    self._last_progress = now  # the other direction moves, if slowly: its own wait watches that
-                elif self._last_progress + self._idle_s <= now:
-                    raise  # nor did the other direction move meanwhile
+                    deadline = self._loop.time() + self._idle_s  # the other direction's own wait watches it
+                elif self._is_idle():
+                    raise
+                else:
+                    deadline = self._last_progress + self._idle_s
+
+    def _is_idle(self) -> bool:
+        return self._last_progress + self._idle_s <= self._loop.time()

@@ -34,6 +34,9 @@ class NotingTransport(asyncio.Transport):
     def is_closing(self) -> bool:
         return False
 
+    def can_write_eof(self) -> bool:
+        return False
+
     def get_extra_info(self, name, default=None):
         return SocketNote(self.told) if name == "socket" else default
 
@@ -94,6 +97,29 @@ def test_who_closes_does_not_wait_for_nothing(stream):
     closing = Fiber(stream.wait_flushed())
     closing.resume()
     assert closing.ended
+
+
+def test_lingering_goes_on_while_the_peer_takes_its_answer(stream):
+    stream.transport.unsent = 9
+    lingering = Fiber(stream.linger(2.0, limit=100))
+    lingering.resume()
+    stream.data_received(b"more")
+    for stream.transport.unsent in (7, 5):
+        stream.expire(stream.next_deadline + 1)
+        assert "close" not in stream.transport.told
+    stream.expire(stream.next_deadline + 1)
+    assert stream.transport.told[-1] == "close"
+    assert lingering.ended
+
+
+def test_lingering_ends_with_what_was_taken_or_with_too_much(stream):
+    for end in (lambda: stream.expire(stream.next_deadline + 1), lambda: stream.data_received(b"x" * 101)):
+        stream.transport.told.clear()
+        lingering = Fiber(stream.linger(2.0, limit=100))
+        lingering.resume()
+        end()
+        assert lingering.ended
+        assert stream.transport.told[-1] == "close"
 
 
 def test_a_peer_that_stops_taking_the_rest_gets_a_reset(stream):
