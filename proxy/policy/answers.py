@@ -1,6 +1,7 @@
 """Answers of the proxy's own: errors, and the few requests that end here."""
 
 import html
+import re
 from http import HTTPStatus
 from typing import Final
 
@@ -15,6 +16,7 @@ from proxy.http1.message import RequestHead
 SECRET_FIELDS: Final = frozenset({
     b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"x-auth-token",
 })  # fmt: skip
+_SENSITIVE: Final = re.compile(rb"auth|token|secret|cookie|session|passw|credential|signature|jwt|assertion|key")
 #: Where RFC 9110 §15 has another phrase than some of the Pythons that we run on, or none has any.
 _PHRASES: Final = {413: b"Content Too Large", 414: b"URI Too Long", 499: b"Client Closed Request"}
 ALLOW: Final = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE"
@@ -71,9 +73,11 @@ def options_answer() -> Answer:
 
 
 def trace_answer(head: RequestHead) -> Answer:
-    """`TRACE` whose `Max-Forwards` ends here: the head as received, secrets and hop-by-hop fields left out."""
+    """`TRACE` whose `Max-Forwards` ends here: the head as received, hop-by-hop fields left out, and what is likely to be
+    secret by its name (RFC 9110 §9.3.8)."""
+    lines = [(line[0].lower(), line) for line in head.fields]
     hidden = SECRET_FIELDS | HOP_BY_HOP
-    shown = b"".join(b"%b: %b\r\n" % line for line in head.fields if line[0].lower() not in hidden)
+    shown = b"".join(b"%b: %b\r\n" % line for name, line in lines if name not in hidden and not _SENSITIVE.search(name))
     body = b"%b %b HTTP/%b\r\n%b\r\n" % (head.method, head.target, head.http_version, shown)
     return Answer(200, b"OK", [(b"Content-Type", b"message/http")], body)
 

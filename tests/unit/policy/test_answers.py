@@ -111,7 +111,7 @@ def test_trace_reflects_the_head_without_secrets_and_hop_by_hop_fields():
     told = trace_answer(
         request(
             "TRACE /a?b HTTP/1.0|Host: h|Cookie: c|AUTHORIZATION: a|Proxy-Authorization: p|X-Api-Key: k"
-            "|X-Auth-Token: t|Connection: x|TE: y|A: 1"
+            "|X-Auth-Token: t|Connection: x|TE: y|X-Csrf-Token: c|X-Goog-IAP-JWT-Assertion: j|A: 1"
         )
     )
     assert told.status == 200
