@@ -73,8 +73,8 @@ def options_answer() -> Answer:
 
 
 def trace_answer(head: RequestHead) -> Answer:
-    """`TRACE` whose `Max-Forwards` ends here: the head as received, hop-by-hop fields left out, and what is likely to be
-    secret by its name (RFC 9110 §9.3.8)."""
+    """`TRACE` whose `Max-Forwards` ends here: the head as received, hop-by-hop fields left out, and what is likely to
+    be secret by its name (RFC 9110 §9.3.8)."""
     lines = [(line[0].lower(), line) for line in head.fields]
     hidden = SECRET_FIELDS | HOP_BY_HOP
     shown = b"".join(b"%b: %b\r\n" % line for name, line in lines if name not in hidden and not _SENSITIVE.search(name))
