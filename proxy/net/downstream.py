@@ -18,7 +18,7 @@ from proxy.net.stream import ConnectionEnded, Deadlines, Stream
 from proxy.policy.answers import Answer
 from proxy.policy.forwarding import Hop
 
-#: Bytes discarded after an early close: enough for what a client has in flight, too little to serve as a sink.
+#: Bytes discarded before a close: enough for what a client has in flight, too little to serve as a sink.
 _LINGER_BYTES = 16 * 1024 * 1024
 
 #: How long a connection that has not yet sent anything is waited for when draining.
@@ -96,7 +96,7 @@ class ClientConnection:
         deadline = waiting_since + (timeouts.client_idle_s if self._served_one else timeouts.request_head_s)
         head_deadline = 0.0
         while (head := reader.request_head()) is None:
-            begun = reader.unread[:5].strip(b"\r\n")  # a line end behind the last body is no request
+            begun = reader.unread and reader.unread[:5].strip(b"\r\n")  # a line end behind the last body is no request
             if begun and not head_deadline:
                 head_deadline = deadline = self._deadlines.loop.time() + timeouts.request_head_s
             if self.draining and self._served_one and not begun and not self.stream.has_unread():

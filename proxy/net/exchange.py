@@ -19,6 +19,7 @@ from proxy.net.facilities import Facilities
 from proxy.net.outcome import Outcome
 from proxy.net.relay import write_all
 from proxy.net.sending import Sending
+from proxy.net.stream import NEVER
 from proxy.net.tunnel import Tunnel
 from proxy.net.upstream import UpstreamConnection
 from proxy.policy import forwarding
@@ -28,7 +29,6 @@ from proxy.policy.routing import Route
 from proxy.policy.trust import client_address
 
 _REQUEST_ID_BYTES = 128
-_NEVER = float("inf")
 
 
 class Exchange:
@@ -166,7 +166,7 @@ class Exchange:
             if client.stream.must_drain():
                 await client.drain_writes()
             # While the request is on its way, its own deadlines watch it; its end starts the upstream's.
-            idle_s = f.timeouts.response_body_idle_s if sending.request_sent else _NEVER
+            idle_s = f.timeouts.response_body_idle_s if sending.request_sent else NEVER
             pieces = await upstream.read_body(f.loop.time() + idle_s)
             out = []
         sending.upstream = None

@@ -23,7 +23,7 @@ class Fiber:
     __slots__ = ("_coroutine", "_future", "_joining", "_on_end", "ended")
 
     def __init__(
-        self, coroutine: Coroutine[Any, Any, None], on_end: Callable[[BaseException | None], None] | None = None
+        self, coroutine: Coroutine[Any, Any, object], on_end: Callable[[BaseException | None], None] | None = None
     ) -> None:
         self._coroutine = coroutine
         self._on_end = on_end

@@ -19,7 +19,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     upstream_idle_s: float = 55.0  # in the pool; below the 60 to 75 of common servers, so that we close first
     tunnel_idle_s: float = 600.0
     drain_s: float = 30.0  # after SIGTERM; below the 30 + grace of orchestrators
-    linger_s: float = 2.0  # reading on after an early close, so that a reset does not destroy our answer
+    linger_s: float = 2.0  # reading on before a close, so that a reset does not destroy our answer
 
 
 class Limits(MessageLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):

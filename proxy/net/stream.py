@@ -21,7 +21,8 @@ from proxy.net.fiber import Fiber, parked
 #: Reading pauses while this much is unread: one busy peer's burst, times thousands of connections, is what it costs.
 UNREAD_LIMIT: Final = 65_536
 
-_NEVER: Final = float("inf")
+NEVER: Final = float("inf")
+_NOT_ASKED: Final = float("inf")  # of untaken bytes: whatever comes next is fewer
 _CLOSE_S: Final = 30.0  # without a byte taken of what is still queued when a connection is closed
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER, zero seconds: close() sends RST
 #: In these releases, asyncio's own `writelines` tells nobody to pause (CVE-2024-12254): buffers would grow.
@@ -69,7 +70,7 @@ class Stream(asyncio.Protocol):
 
     __slots__ = (
         "__weakref__", "_close_deadline", "_deadlines", "_ended", "_eof", "_read_deadline", "_reader",
-        "_reading_paused", "_unread", "_unread_bytes", "_untaken_at_close", "_write_deadline", "_writer",
+        "_reading_paused", "_unread", "_unread_bytes", "_untaken", "_write_deadline", "_writer",
         "_writing_paused", "on_connected", "on_lost", "transport", "watcher",
     )  # fmt: skip
 
@@ -86,10 +87,10 @@ class Stream(asyncio.Protocol):
         self._writing_paused = False
         self._reader: Fiber | None = None
         self._writer: Fiber | None = None
-        self._read_deadline = _NEVER
-        self._write_deadline = _NEVER
-        self._close_deadline = _NEVER
-        self._untaken_at_close = _NEVER
+        self._read_deadline = NEVER
+        self._write_deadline = NEVER
+        self._close_deadline = NEVER
+        self._untaken: float = _NOT_ASKED  # bytes, when `_has_taken_more` was asked last
         self.transport: asyncio.Transport
 
     # -- what the loop calls -------------------------------------------------------------------------------------
@@ -159,7 +160,7 @@ class Stream(asyncio.Protocol):
                 data = yield
             finally:
                 self._reader = None
-                self._read_deadline = _NEVER
+                self._read_deadline = NEVER
             if data is not None:
                 return data
         # Several segments are many small ones: joining costs less than a turn for each.
@@ -215,7 +216,7 @@ class Stream(asyncio.Protocol):
     async def drain(self, patience_s: float) -> None:
         """Wait until the peer has taken enough. Raises TimeoutError once it has taken nothing for `patience_s`,
         ConnectionEnded."""
-        untaken = self._untaken_bytes()
+        self._untaken = self._untaken_bytes()
         while self._writing_paused and self._ended is None:
             self._writer = fiber.running
             self._write_deadline = self._deadlines.loop.time() + patience_s
@@ -223,22 +224,28 @@ class Stream(asyncio.Protocol):
                 await parked()
             except TimeoutError:
                 # The kernel's megabytes empty before we may write again: slow is not silent.
-                before, untaken = untaken, self._untaken_bytes()
-                if untaken >= before:
+                if not self._has_taken_more():
                     raise
             finally:
                 self._writer = None
-                self._write_deadline = _NEVER
+                self._write_deadline = NEVER
         if self._ended is not None:
             raise ConnectionEnded from self._ended
 
     def _untaken_bytes(self) -> int:
         """What was written and the peer has not acknowledged: ours, and the kernel's where it tells."""
+        if self._ended is not None:
+            return 0
         untaken = self.transport.get_write_buffer_size()
         raw = self.transport.get_extra_info("socket")
         with contextlib.suppress(OSError, ValueError):
             untaken += int.from_bytes(fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
         return untaken
+
+    def _has_taken_more(self) -> bool:
+        """Whether the peer has taken anything since this was asked last."""
+        before, self._untaken = self._untaken, self._untaken_bytes()
+        return self._untaken < before
 
     def end_writing(self) -> None:
         """Half-close: the peer reads to the end of what was sent, and may go on sending."""
@@ -252,6 +259,7 @@ class Stream(asyncio.Protocol):
         """Close once everything written has been sent; reset where the peer stops taking it."""
         if self._ended is None and not self.transport.is_closing():
             self._close_deadline = self._deadlines.loop.time() + _CLOSE_S
+            self._untaken = _NOT_ASKED
             self.transport.close()
 
     def abort(self) -> None:
@@ -284,14 +292,14 @@ class Stream(asyncio.Protocol):
         """
         self.end_writing()
         loop = self._deadlines.loop
-        deadline, untaken = loop.time() + patience_s, _NEVER
+        deadline = loop.time() + patience_s
+        self._untaken = _NOT_ASKED
         try:
             while limit > 0:
                 try:
                     discarded = await self.read(deadline)
                 except TimeoutError:
-                    before, untaken = untaken, self._untaken_bytes()
-                    if not 0 < untaken < before:
+                    if not self._has_taken_more() or not self._untaken:
                         break  # the peer had its chance to read
                     deadline = loop.time() + patience_s
                 else:
@@ -317,8 +325,7 @@ class Stream(asyncio.Protocol):
         if self._write_deadline < now and self._writer is not None:
             self._writer.resume(error=TimeoutError())
         if self._close_deadline < now:
-            before, self._untaken_at_close = self._untaken_at_close, self._untaken_bytes()
-            if self._untaken_at_close < before:
+            if self._has_taken_more():
                 self._close_deadline = now + _CLOSE_S
             else:
                 self.reset()

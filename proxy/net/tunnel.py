@@ -24,12 +24,12 @@ class Tunnel:
 
     async def run(self, from_client: bytes, from_upstream: bytes) -> None:
         """Pass on what arrived behind the heads, then everything else; return once both directions have ended, or one
-        has broken. The streams are the caller's to close: the client may still be sending."""
+        has broken. The client's stream is the caller's to close: it may still be sending."""
         if from_client:
             self._pass_on(from_client, self._upstream)
         if from_upstream:
             self._pass_on(from_upstream, self._client)
-        upward = Fiber(self._carry_up())
+        upward = Fiber(self._pump(self._client, self._upstream))
         upward.resume()
         try:
             if await self._pump(self._upstream, self._client):
@@ -54,9 +54,6 @@ class Tunnel:
             self._upstream.close()
             return False
         return True
-
-    async def _carry_up(self) -> None:
-        await self._pump(self._client, self._upstream)
 
     def _pass_on(self, data: bytes, sink: Stream) -> None:
         if sink is self._client:
@@ -85,12 +82,11 @@ class Tunnel:
             try:
                 return await source.read(deadline)
             except TimeoutError:
-                if self._waiting_for_sink:
-                    deadline = self._loop.time() + self._idle_s  # the other direction's own wait watches it
-                elif self._is_idle():
+                if self._is_idle() and not self._waiting_for_sink:
                     raise
-                else:
-                    deadline = self._last_progress + self._idle_s
+                # While the other direction waits for a slow reader, its own wait watches it.
+                since = self._loop.time() if self._waiting_for_sink else self._last_progress
+                deadline = since + self._idle_s
 
     def _is_idle(self) -> bool:
         return self._last_progress + self._idle_s <= self._loop.time()

@@ -25,10 +25,9 @@ from proxy.http1.reader import EMPTY_BODY, Body, HeadReader
 from proxy.http1.screening import MessageLimits
 from proxy.net.incoming import BodyCutShort, read_body
 from proxy.net.origin import Origin
-from proxy.net.stream import ConnectionEnded, Deadlines, Stream
+from proxy.net.stream import NEVER, ConnectionEnded, Deadlines, Stream
 
 _NO_PROMISE: Final = KeepAlive()
-_NEVER: Final = float("inf")
 _OUR_SHORTAGE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 
 
@@ -51,7 +50,7 @@ class UpstreamConnection:
         self.framing: BodyFraming = UNTIL_CLOSE
         self.body: Body = EMPTY_BODY
         self.when_stirred: Callable[[], None] | None = None  # what the pool does if it stirs while idle
-        self._head_deadline = _NEVER
+        self._head_deadline = NEVER
         self._reader = HeadReader(limits, recognise=recognise)
 
     def __repr__(self) -> str:
@@ -63,7 +62,7 @@ class UpstreamConnection:
         self.stays_open = False
         self.response_began = False
         self.body = EMPTY_BODY
-        self._head_deadline = _NEVER
+        self._head_deadline = NEVER
 
     def await_head(self, deadline: float) -> None:
         """From now on, a response head is due by `deadline` (loop time); also for a read that is under way."""

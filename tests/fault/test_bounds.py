@@ -4,12 +4,11 @@ import asyncio
 import itertools
 import re
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import pytest
 
-from tests.support.peers import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, fields_of
+from tests.support.peers import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, fields_of, raw_client
 from tests.support.proxies import RunningProxy, running_proxy
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -28,20 +27,6 @@ def held_bytes(proxy: RunningProxy) -> int:
     return sum(
         stream._unread_bytes + stream.transport.get_write_buffer_size() for stream in proxy.worker.deadlines.streams
     )
-
-
-@asynccontextmanager
-async def raw_client(port: int) -> AsyncIterator[socket.socket]:
-    """A client on a bare socket with small buffers: it reads only when told to."""
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65_536)
-    raw.setblocking(False)
-    try:
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
-        yield raw
-    finally:
-        raw.close()
 
 
 async def pushed_before_blocking(raw: socket.socket, block: bytes, limit: int, *, quiet_s: float = 0.4) -> int:

@@ -1,17 +1,16 @@
 """The end of a worker, and of a transfer that is given up: nothing that is whole is cut, nothing that is cut looks whole."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.peers import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client
+from tests.support.peers import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, raw_client
 from tests.support.proxies import RunningProxy, running_proxy
 
 SIZE = 8_000_000  # more than the kernel takes while nobody reads
 TO_1_0 = b"GET / HTTP/1.0\r\nHost: h\r\n\r\n"
+BUFFER_BYTES = 4096  # of a client whose kernel takes little
 CLOSING = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 KEEPING = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -26,19 +25,6 @@ async def large_until_close(peer: Peer) -> None:
     await peer.head()
     await peer.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * SIZE)
     await peer.close()
-
-
-@contextlib.asynccontextmanager
-async def slow_client(port: int) -> AsyncIterator[socket.socket]:
-    """A client whose kernel takes little, and that reads only when told to."""
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.setblocking(False)
-    try:
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
-        yield raw
-    finally:
-        raw.close()
 
 
 async def until_end(raw: socket.socket) -> int:
@@ -61,7 +47,7 @@ async def test_what_is_still_queued_for_a_client_is_sent_before_the_worker_ends(
     async with (
         upstream.serving(),
         running_proxy(upstream.port, timeouts={"drain_s": 10.0}) as proxy,
-        slow_client(proxy.port) as raw,
+        raw_client(proxy.port, BUFFER_BYTES) as raw,
     ):
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(raw, request_bytes)
@@ -84,7 +70,7 @@ async def test_a_transfer_that_outlasts_the_drain_does_not_end_cleanly() -> None
     async with (
         upstream.serving(),
         running_proxy(upstream.port, timeouts={"drain_s": 0.3}) as proxy,
-        slow_client(proxy.port) as raw,
+        raw_client(proxy.port, BUFFER_BYTES) as raw,
     ):
         await asyncio.get_running_loop().sock_sendall(raw, TO_1_0)
         await asyncio.get_running_loop().sock_recv(raw, 4096)
@@ -100,7 +86,7 @@ async def test_a_client_that_read_too_slowly_does_not_get_a_clean_end() -> None:
     async with (
         upstream.serving(),
         running_proxy(upstream.port, timeouts={"client_write_idle_s": 0.3}) as proxy,
-        slow_client(proxy.port) as raw,
+        raw_client(proxy.port, BUFFER_BYTES) as raw,
     ):
         await asyncio.get_running_loop().sock_sendall(raw, TO_1_0)
         await proxy.outcomes.wait_for(1)
@@ -119,7 +105,7 @@ async def test_the_last_words_of_a_tunnel_reach_a_client_that_still_talks() -> N
         await peer.close()
 
     upstream = ScriptedUpstream(script)
-    async with upstream.serving(), running_proxy(upstream.port) as proxy, slow_client(proxy.port) as raw:
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, raw_client(proxy.port, BUFFER_BYTES) as raw:
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(raw, b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
         count = len(await loop.sock_recv(raw, 4096))
@@ -133,7 +119,7 @@ async def test_the_last_words_of_a_tunnel_reach_a_client_that_still_talks() -> N
 async def test_a_stray_line_end_does_not_destroy_the_answer_to_who_closes(request_bytes) -> None:
     size = 1_000_000  # less than the kernel takes: all of it is sent before the client reads it
     upstream = ScriptedUpstream(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size))
-    async with upstream.serving(), running_proxy(upstream.port) as proxy, slow_client(proxy.port) as raw:
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, raw_client(proxy.port, BUFFER_BYTES) as raw:
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(raw, request_bytes)
         await proxy.outcomes.wait_for(1)

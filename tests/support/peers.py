@@ -128,6 +128,20 @@ async def client(port: int) -> AsyncIterator[Peer]:
         await peer.close()
 
 
+@asynccontextmanager
+async def raw_client(port: int, buffer_bytes: int = 65_536) -> AsyncIterator[socket.socket]:
+    """A client on a bare socket with small buffers: it reads only when told to."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+    raw.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port))
+        yield raw
+    finally:
+        raw.close()
+
+
 Script = Callable[[Peer], Awaitable[None]]
 
 
