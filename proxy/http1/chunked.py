@@ -14,7 +14,7 @@ from proxy.http1.screening import MessageLimits, screen_bytes
 
 _EXTENSION_TEXT: Final = rb"[\t\x20-\x7e\x80-\xff]*+"
 #: What may stand behind a size: white space that means nothing, and extensions that are dropped.
-_BEHIND_SIZE: Final = rb"[ \t]*+(;" + _EXTENSION_TEXT + rb")?+"
+_BEHIND_SIZE: Final = rb"[ \t]*+(;" + _EXTENSION_TEXT + rb")?"
 #: chunk-size and what is behind it. 15 digits keep the size under 2**60; h11 takes up to 20.
 _SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)" + _BEHIND_SIZE)
 _BEFORE_EXTENSION: Final = re.compile(_BEHIND_SIZE)

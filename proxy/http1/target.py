@@ -11,7 +11,8 @@ from proxy.errors import BadRequest
 from proxy.http1.message import RequestHead
 
 _AUTHORITY: Final = re.compile(
-    rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})++"  # a name or an IPv4 address
+    # No possessive group: on CPython 3.11.0 to 3.11.4 one takes a malformed `%` for a match (gh-106052).
+    rb"(?:(?:[A-Za-z0-9._~!$&'()*+;=-]++|%[0-9A-Fa-f]{2})+"  # a name or an IPv4 address
     rb"|\[(?:([0-9A-Fa-f:.]++)|[vV][0-9A-Fa-f]++\.[A-Za-z0-9._~!$&'()*+;=:-]++)\])"  # IPv6 address, IPvFuture
     rb"(?::([0-9]{0,5}))?"
 )
