@@ -7,20 +7,20 @@ from typing import Final
 
 from benchmarks.growth.fit import Curve
 from proxy.http1 import writer
-from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import request_framing
 from proxy.http1.hop_by_hop import strip
+from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead
-from proxy.http1.reader import HeadReader
-from proxy.http1.recogniser import recognise_request
-from proxy.http1.referee import referee_request
-from proxy.http1.screening import MessageLimits
-from proxy.net.balancer import Balancer
-from proxy.net.idle import IdleConnections
-from proxy.net.origin import Origin
+from proxy.http1.parsing.chunked import ChunkedBody
+from proxy.http1.parsing.fast_path import parse_plain_request
+from proxy.http1.parsing.h11_parser import parse_request
+from proxy.http1.parsing.head_parser import HeadParser
 from proxy.policy.forwarding import Hop, upstream_request
-from proxy.policy.intent import Intent
+from proxy.policy.request_plan import Intent
 from proxy.policy.routing import Route, RoutingTable
+from proxy.upstream.idle import IdleConnections
+from proxy.upstream.origin import Origin
+from proxy.upstream.service import Balancer
 
 _ENOUGH_S: Final = 0.08  # per point
 _AT_LEAST: Final = 5  # calls
@@ -51,7 +51,7 @@ def request_of(fields: int) -> bytes:
 
 def recognised(raw_head: bytes) -> RequestHead:
     """The head, which must be a plain one."""
-    found = recognise_request(raw_head)
+    found = parse_plain_request(raw_head)
     assert found is not None
     return found[0]
 
@@ -73,17 +73,17 @@ def curves() -> Iterator[Curve]:
 def _fields() -> Iterator[Curve]:
     heads = [(count, request_of(count)) for count in (8, 32, 128, 512, 2048)]
     limit = "`field_count` 128"
-    yield Curve("recognise a request", "fields", [(n, cost_us(recognised, head)) for n, head in heads], limit)
-    yield Curve("referee a request", "fields", [(n, cost_us(referee_request, head)) for n, head in heads], limit)
+    yield Curve("fast_path a request", "fields", [(n, cost_us(recognised, head)) for n, head in heads], limit)
+    yield Curve("h11 parser a request", "fields", [(n, cost_us(parse_request, head)) for n, head in heads], limit)
     read = [(n, recognised(head)) for n, head in heads]
     yield Curve("strip, state, write", "fields", [(n, cost_us(forwarded, head)) for n, head in read], limit)
     values = [
         (n, b"GET / HTTP/1.1\r\nHost: h\r\nCookie: " + b"x" * n + b"\r\n\r\n") for n in (1024, 4096, 16_384, 65_536)
     ]
     points = [(n, cost_us(_recognised_and_forwarded, head)) for n, head in values]
-    yield Curve("recognise and write a request", "bytes of one field", points, "`request_head_bytes` 32 KiB")
+    yield Curve("fast_path and write a request", "bytes of one field", points, "`request_head_bytes` 32 KiB")
     points = [(n, _nominations_us(n)) for n in (1, 4, 16, 64, 256, 1024)]
-    yield Curve("recognise and strip a request", "nominations", points, "`nominations` 256")
+    yield Curve("fast_path and strip a request", "nominations", points, "`nominations` 256")
 
 
 def _recognised_and_forwarded(raw_head: bytes) -> bytes:
@@ -209,7 +209,7 @@ def _arrival() -> Iterator[Curve]:
 
 
 def _drip_head(raw_head: bytes) -> None:
-    reader = HeadReader(_NO_LIMITS, recognise=True)
+    reader = HeadParser(_NO_LIMITS, fast_path=True)
     head = None
     for byte in raw_head:
         reader.receive(bytes((byte,)))
@@ -218,14 +218,14 @@ def _drip_head(raw_head: bytes) -> None:
 
 
 def _drip_body(coded: bytes) -> None:
-    body = ChunkedBody(_NO_LIMITS, refereed=False)
+    body = ChunkedBody(_NO_LIMITS, with_h11=False)
     for byte in coded:
         body.receive(bytes((byte,)))
     assert body.complete
 
 
 def _pipelined(requests: bytes) -> None:
-    reader = HeadReader(_NO_LIMITS, recognise=True)
+    reader = HeadParser(_NO_LIMITS, fast_path=True)
     reader.receive(requests)
     while reader.request_head() is not None:
         pass
@@ -233,6 +233,6 @@ def _pipelined(requests: bytes) -> None:
 
 
 def _chunked(coded: bytes) -> None:
-    body = ChunkedBody(_NO_LIMITS, refereed=False)
+    body = ChunkedBody(_NO_LIMITS, with_h11=False)
     body.receive(coded)
     assert body.complete

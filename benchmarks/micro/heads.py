@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from proxy.http1.message import RequestHead, ResponseHead
-from proxy.http1.recogniser import recognise_request, recognise_response
+from proxy.http1.parsing.fast_path import parse_plain_request, parse_plain_response
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,15 +34,15 @@ def response(number: int) -> bytes:
 
 
 def recognised_request(raw_head: bytes) -> RequestHead:
-    """As the recogniser reads it, which it must."""
-    found = recognise_request(raw_head)
+    """As the fast path reads it, which it must."""
+    found = parse_plain_request(raw_head)
     assert found is not None
     return found[0]
 
 
 def recognised_response(raw_head: bytes) -> ResponseHead:
-    """As the recogniser reads it, which it must."""
-    found = recognise_response(raw_head)
+    """As the fast path reads it, which it must."""
+    found = parse_plain_response(raw_head)
     assert found is not None
     return found[0]
 

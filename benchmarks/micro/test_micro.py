@@ -1,4 +1,4 @@
-"""Reading, screening, stripping, stating, writing, routing: each alone, by the number of fields."""
+"""Reading, checking, stripping, stating, writing, routing: each alone, by the number of fields."""
 
 from collections.abc import Callable
 
@@ -9,15 +9,16 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.micro.heads import in_turn, recognised_request, recognised_response, request, response
 from proxy.http1 import writer
-from proxy.http1.chunked import ChunkedBody
 from proxy.http1.framing import request_framing
 from proxy.http1.hop_by_hop import strip
+from proxy.http1.limits import MessageLimits
 from proxy.http1.message import FixedLength, RequestHead, ResponseHead
-from proxy.http1.reader import HeadReader
-from proxy.http1.referee import referee_request, referee_response
-from proxy.http1.screening import MessageLimits, screen_request
+from proxy.http1.parsing.chunked import ChunkedBody
+from proxy.http1.parsing.h11_parser import parse_request, parse_response
+from proxy.http1.parsing.head_parser import HeadParser
+from proxy.http1.parsing.strictness import check_request
 from proxy.policy.forwarding import Hop, downstream_response, upstream_request
-from proxy.policy.intent import Intent
+from proxy.policy.request_plan import Intent
 from proxy.policy.routing import Route, RoutingTable
 
 FIELDS = pytest.mark.parametrize("fields", [1, 8, 20, 80])
@@ -27,7 +28,7 @@ DATE = b"Mon, 23 Nov 2026 15:50:45 GMT"
 
 
 @FIELDS
-@pytest.mark.parametrize("read", [recognised_request, referee_request])
+@pytest.mark.parametrize("read", [recognised_request, parse_request])
 def test_reading_a_request(
     benchmark: BenchmarkFixture, read: Callable[[bytes], RequestHead | None], fields: int
 ) -> None:
@@ -36,16 +37,16 @@ def test_reading_a_request(
     assert len(head.fields) == fields
 
 
-@pytest.mark.parametrize("read", [recognised_response, referee_response])
+@pytest.mark.parametrize("read", [recognised_response, parse_response])
 def test_reading_a_response(benchmark: BenchmarkFixture, read: Callable[[bytes], ResponseHead | None]) -> None:
     benchmark.group = "read a response, 5 fields"
     assert benchmark(in_turn(read, response)).status == 200
 
 
-@pytest.mark.parametrize("recognise", [True, False], ids=["auto", "h11"])
-def test_taking_a_head_out_of_what_arrived(benchmark: BenchmarkFixture, recognise: bool) -> None:
+@pytest.mark.parametrize("fast_path", [True, False], ids=["auto", "h11"])
+def test_taking_a_head_out_of_what_arrived(benchmark: BenchmarkFixture, fast_path: bool) -> None:
     benchmark.group = "take and screen a request, 8 fields"
-    reader = HeadReader(LIMITS, recognise=recognise)
+    reader = HeadParser(LIMITS, fast_path=fast_path)
 
     def take(raw_head: bytes) -> RequestHead | None:
         reader.receive(raw_head)
@@ -57,7 +58,7 @@ def test_taking_a_head_out_of_what_arrived(benchmark: BenchmarkFixture, recognis
 @FIELDS
 def test_screening(benchmark: BenchmarkFixture, fields: int) -> None:
     benchmark.group = "screen a request"
-    benchmark(in_turn(lambda head: screen_request(head, LIMITS), lambda n: recognised_request(request(n, fields))))
+    benchmark(in_turn(lambda head: check_request(head, LIMITS), lambda n: recognised_request(request(n, fields))))
 
 
 @FIELDS
@@ -121,13 +122,13 @@ def test_writing(benchmark: BenchmarkFixture, fields: int) -> None:
 
 
 @pytest.mark.parametrize("chunks", [3, 20])
-@pytest.mark.parametrize("refereed", [False, True], ids=["auto", "h11"])
-def test_reading_chunks(benchmark: BenchmarkFixture, refereed: bool, chunks: int) -> None:
+@pytest.mark.parametrize("with_h11", [False, True], ids=["auto", "h11"])
+def test_reading_chunks(benchmark: BenchmarkFixture, with_h11: bool, chunks: int) -> None:
     benchmark.group = f"read {chunks} chunks"
     coded = (b"12c\r\n" + b"x" * 300 + b"\r\n") * chunks + b"0\r\n\r\n"
 
     def read() -> int:
-        return len(ChunkedBody(LIMITS, refereed=refereed).receive(coded))
+        return len(ChunkedBody(LIMITS, with_h11=with_h11).receive(coded))
 
     assert benchmark(read) == chunks
 

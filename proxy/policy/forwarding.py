@@ -13,7 +13,7 @@ from proxy.http1.fields import CLAIMS, FieldLine, Fields, is_claim, members, tok
 from proxy.http1.framing import framing_fields
 from proxy.http1.hop_by_hop import Verdict, strip
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead, ResponseHead
-from proxy.policy.intent import Intent
+from proxy.policy.request_plan import Intent
 from proxy.policy.routing import FieldRules
 
 
@@ -183,7 +183,7 @@ def _client_fields(head: RequestHead, hop: Hop, intent: Intent) -> Fields:
     lines += [(b"X-Forwarded-Proto", scheme), (b"X-Request-Id", intent.request_id)]
     if hop.state_forwarded:
         node = b'"[%b]"' % hop.peer if b":" in hop.peer else hop.peer
-        # An authority that passed screening holds no quote and no backslash.
+        # An authority that passed `strictness` holds no quote and no backslash.
         host = b'host="%b";' % intent.authority if intent.authority else b""
         lines.append((b"Forwarded", b"for=%b;%bproto=%b" % (node, host, hop.scheme)))
     return lines

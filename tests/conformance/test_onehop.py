@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from proxy.config import Config, FieldRulesConfig, RouteConfig, UpstreamConfig
-from proxy.net.settings import Timeouts
-from proxy.supervisor import bind
-from proxy.worker import Worker
+from proxy.config.model import Config, FieldRulesConfig, RouteConfig, UpstreamConfig
+from proxy.policy.settings import Timeouts
+from proxy.process.listeners import bind
+from proxy.process.worker import Worker
 from tests.conformance.cases import CASES
 from tests.conformance.lanes import Result, run_cases
 from tests.conftest import READERS
@@ -54,15 +54,15 @@ def results(request: pytest.FixtureRequest) -> dict[str, Result]:
             },
             **_SETTINGS[setting],
         )
-        sockets = bind(config, 1)[0].sockets
+        sockets = bind(config, 1)[0]
         worker = Worker(config, sockets, "onehop-test")
         await worker.start()
         try:
             yield sockets[0].getsockname()[1]
         finally:
-            worker.drain()
+            worker.shut_down()
             async with asyncio.timeout(PATIENCE_S):
-                await worker.run_until_drained()
+                await worker.run_until_shut_down()
             for listening in sockets:
                 listening.close()
 

@@ -150,8 +150,8 @@ async def test_a_client_that_reads_nothing_for_too_long_is_let_go() -> None:
         raw_client(proxy.port) as raw,
     ):
         raw.send(REQUEST)
-        await proxy.outcomes.wait_for(1)
-        assert proxy.outcomes[0].error == "client_write_timeout"
+        await proxy.records.wait_for(1)
+        assert proxy.records[0].error == "client_write_timeout"
         await is_served(proxy)
 
 
@@ -178,8 +178,8 @@ async def test_an_upstream_that_reads_nothing_for_too_long_is_a_504() -> None:
                         await asyncio.sleep(0.01)
                     else:
                         await asyncio.sleep(0)
-        await proxy.outcomes.wait_for(1)
-        assert (proxy.outcomes[0].status, proxy.outcomes[0].error) == (504, "upstream_write_timeout")
+        await proxy.records.wait_for(1)
+        assert (proxy.records[0].status, proxy.records[0].error) == (504, "upstream_write_timeout")
         await is_served(proxy)
         held.set()
 
@@ -235,7 +235,7 @@ async def test_ten_thousand_pipelined_requests_are_answered_in_order() -> None:
     count = 10_000
     upstream = await asyncio.get_running_loop().create_server(_Echo, "127.0.0.1", 0)
     async with upstream, running_proxy(upstream.sockets[0].getsockname()[1]) as proxy, client(proxy.port) as peer:
-        sending = asyncio.create_task(
+        attempts = asyncio.create_task(
             peer.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number for number in range(count)))
         )
         received = bytearray()
@@ -244,8 +244,8 @@ async def test_ten_thousand_pipelined_requests_are_answered_in_order() -> None:
         async with client(proxy.port) as other:
             await other.send(b"GET /other HTTP/1.1\r\nHost: h\r\n\r\n")
             assert (await other.response())[1] == b"/other"
-        assert len(proxy.outcomes) < count
-        await sending
+        assert len(proxy.records) < count
+        await attempts
         peer.half_close()
         received += await peer.rest()
         numbers = re.findall(rb"\r\n\r\n/([0-9]+)(?=HTTP/1.1 200|\Z)", received)
@@ -345,7 +345,7 @@ async def test_what_an_upstream_never_ends_is_a_502_or_cut(start: bytes, block: 
         received = await peer.rest()
         if cut:
             assert not received.endswith(b"0\r\n\r\n")
-            assert proxy.outcomes[0].error
+            assert proxy.records[0].error
         else:
             assert received.count(b"HTTP/1.1 1") <= 32
             assert b"HTTP/1.1 502 Bad Gateway\r\n" in received
@@ -369,11 +369,11 @@ async def test_a_thousand_half_open_clients_hold_up_nobody() -> None:
                 raw.send(REQUEST[: number % 20])
             for _ in range(20):
                 await is_served(proxy)
-            assert len(proxy.outcomes) == 20
+            assert len(proxy.records) == 20
         finally:
             for raw in idle:
                 raw.close()
-        await proxy.outcomes.wait_for(20 + 950)
+        await proxy.records.wait_for(20 + 950)
 
 
 async def test_a_request_on_its_way_does_not_cost_a_draining_answer_its_tail() -> None:
@@ -392,9 +392,9 @@ async def test_a_request_on_its_way_does_not_cost_a_draining_answer_its_tail() -
     async with upstream.serving(), running_proxy(upstream.port) as proxy, raw_client(proxy.port) as raw:
         raw.send(REQUEST)
         await asked.wait()
-        proxy.worker.drain()
+        proxy.worker.shut_down()
         go.set()
-        await proxy.outcomes.wait_for(1)
+        await proxy.records.wait_for(1)
         raw.send(REQUEST)  # nobody has told this client yet, and most of the answer is still on its way
         received = bytearray()
         async with asyncio.timeout(PATIENCE_S):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.config import RouteConfig, UpstreamConfig
+from proxy.config.model import RouteConfig, UpstreamConfig
 from tests.support.peers import OK, Peer, ScriptedUpstream, answering, client, fields_of
 from tests.support.proxies import running_proxy
 
@@ -55,9 +55,9 @@ async def test_a_refused_request_is_answered_once_closed_and_logged(
             assert "error=http_request_error" in fields["proxy-status"][0]
             peer.half_close()
             assert await peer.ended()
-        await proxy.outcomes.wait_for(1)
-        assert [outcome.status for outcome in proxy.outcomes] == [status]
-        assert proxy.outcomes[0].error
+        await proxy.records.wait_for(1)
+        assert [record.status for record in proxy.records] == [status]
+        assert proxy.records[0].error
 
 
 REFUSED_HEADS = [
@@ -91,15 +91,15 @@ async def test_an_error_speaks_the_clients_language(accept: bytes, content_type:
         await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\nAccept: " + accept + b"\r\n\r\n")
         head, body = await peer.response()
         assert fields_of(head)["content-type"] == [content_type]
-        assert proxy.outcomes[0].request_id.encode() in body
+        assert proxy.records[0].request_id.encode() in body
 
 
 async def test_a_head_that_does_not_arrive_in_time_is_a_408() -> None:
     async with running_proxy(1, timeouts={"request_head_s": 0.2}) as proxy, client(proxy.port) as peer:
         await peer.send(b"GET / HT")
         assert (await peer.head()).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-        await proxy.outcomes.wait_for(1)
-        assert proxy.outcomes[0].error == "request_timeout"
+        await proxy.records.wait_for(1)
+        assert proxy.records[0].error == "request_timeout"
 
 
 async def test_a_body_that_does_not_arrive_in_time_is_a_408() -> None:
@@ -128,7 +128,7 @@ async def test_an_idle_client_is_let_go_without_a_word() -> None:
             await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             await peer.response()
             assert await peer.ended()
-        assert len(proxy.outcomes) == 1
+        assert len(proxy.records) == 1
 
 
 async def test_a_client_that_leaves_ends_the_upstreams_work() -> None:
@@ -148,8 +148,8 @@ async def test_a_client_that_leaves_ends_the_upstreams_work() -> None:
             peer.reset()
         async with asyncio.timeout(5):
             await ended.wait()
-        await proxy.outcomes.wait_for(1)
-        assert (proxy.outcomes[0].status, proxy.outcomes[0].error) == (499, "client_gone")
+        await proxy.records.wait_for(1)
+        assert (proxy.records[0].status, proxy.records[0].error) == (499, "client_gone")
 
 
 async def test_a_half_closed_client_still_gets_its_answer() -> None:
@@ -173,8 +173,8 @@ async def test_a_client_that_cuts_its_body_is_not_forwarded_as_complete() -> Non
             await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
             peer.half_close()
             assert (await peer.head()).startswith(b"HTTP/1.1 400 ")
-        await proxy.outcomes.wait_for(1)
-        assert proxy.outcomes[0].error == "request_body_cut"
+        await proxy.records.wait_for(1)
+        assert proxy.records[0].error == "request_body_cut"
     assert not bodies or not bodies[0].endswith(b"0\r\n\r\n")
 
 
@@ -191,9 +191,9 @@ async def test_a_body_that_breaks_within_the_response_is_the_clients_fault() -> 
             await peer.head()
             await peer.send(b"zz\r\n")
             assert not (await peer.rest()).endswith(b"0\r\n\r\n")
-        await proxy.outcomes.wait_for(1)
-        outcome = proxy.outcomes[0]
-        assert (outcome.status, outcome.error, outcome.detail) == (200, "bad_request", "bad chunk size")
+        await proxy.records.wait_for(1)
+        record = proxy.records[0]
+        assert (record.status, record.error, record.detail) == (200, "bad_request", "bad chunk size")
 
 
 async def test_a_client_that_pipelines_does_not_keep_the_loop_to_itself() -> None:
@@ -206,10 +206,10 @@ async def test_a_client_that_pipelines_does_not_keep_the_loop_to_itself() -> Non
         client(proxy.port) as other,
     ):
         await busy.send(b"OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n" * count)
-        await proxy.outcomes.wait_for(1)
+        await proxy.records.wait_for(1)
         await other.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         await other.response()
-        assert len(proxy.outcomes) < count
+        assert len(proxy.records) < count
         for _ in range(count):
             await busy.response()
 
@@ -224,7 +224,7 @@ async def test_a_line_end_too_many_is_no_request_that_is_late() -> None:
         await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc\r\n")
         await peer.response()
         assert await peer.ended()
-        assert len(proxy.outcomes) == 1
+        assert len(proxy.records) == 1
 
 
 async def test_a_slow_upload_is_no_silence_of_the_upstream() -> None:

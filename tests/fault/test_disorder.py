@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from proxy.net.fiber import Fiber
-from proxy.worker import new_loop_runner
+from proxy.process.worker import new_loop_runner
+from proxy.transport.fiber import Fiber
 from tests.support.proxies import running_proxy
 
 ROUNDS = 12
@@ -17,7 +17,7 @@ PATIENCE_S = 20.0
 
 
 async def misbehave_upstream(rng: random.Random, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer requests well or badly until one of both has had enough."""
+    """LocalResponse requests well or badly until one of both has had enough."""
     while True:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
@@ -97,8 +97,8 @@ async def disorder(reader: str) -> None:
                 await asyncio.gather(*(visit(proxy.port) for _ in range(AT_ONCE)))
             while proxy.worker.clients:  # noqa: ASYNC110 - who left politely is served to the end, and says nothing
                 await asyncio.sleep(0.01)
-        assert not [outcome for outcome in proxy.outcomes if outcome.status in (0, 500)]
-        assert {outcome.error for outcome in proxy.outcomes} >= {"", "client_gone", "upstream_closed"}
+        assert not [record for record in proxy.records if record.status in (0, 500)]
+        assert {record.error for record in proxy.records} >= {"", "client_gone", "upstream_closed"}
         upstream.close()
     assert not faults
     assert not [thing for thing in gc.get_objects() if isinstance(thing, Fiber) and not thing.ended]

@@ -37,8 +37,8 @@ async def until_end(raw: socket.socket) -> int:
 
 
 async def begin_drain(proxy: RunningProxy) -> asyncio.Task[None]:
-    proxy.worker.drain()
-    return asyncio.create_task(proxy.worker.run_until_drained())
+    proxy.worker.shut_down()
+    return asyncio.create_task(proxy.worker.run_until_shut_down())
 
 
 @pytest.mark.parametrize(("script", "request_bytes"), [(large, CLOSING), (large_until_close, TO_1_0)])
@@ -52,7 +52,7 @@ async def test_what_is_still_queued_for_a_client_is_sent_before_the_worker_ends(
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(raw, request_bytes)
         count = len(await loop.sock_recv(raw, 65_536))
-        while not proxy.outcomes:  # read slowly, until what is left lies in queues
+        while not proxy.records:  # read slowly, until what is left lies in queues
             count += len(await loop.sock_recv(raw, 4096))
         ended = await begin_drain(proxy)
         count += await until_end(raw)
@@ -78,7 +78,7 @@ async def test_a_transfer_that_outlasts_the_drain_does_not_end_cleanly() -> None
         with pytest.raises(ConnectionResetError):
             await until_end(raw)
         await ended
-        assert proxy.outcomes[0].error == "cancelled"
+        assert proxy.records[0].error == "cancelled"
 
 
 async def test_a_client_that_read_too_slowly_does_not_get_a_clean_end() -> None:
@@ -89,8 +89,8 @@ async def test_a_client_that_read_too_slowly_does_not_get_a_clean_end() -> None:
         raw_client(proxy.port, BUFFER_BYTES) as raw,
     ):
         await asyncio.get_running_loop().sock_sendall(raw, TO_1_0)
-        await proxy.outcomes.wait_for(1)
-        assert proxy.outcomes[0].error == "client_write_timeout"
+        await proxy.records.wait_for(1)
+        assert proxy.records[0].error == "client_write_timeout"
         with pytest.raises(ConnectionResetError):
             await until_end(raw)
 
@@ -122,7 +122,7 @@ async def test_a_stray_line_end_does_not_destroy_the_answer_to_who_closes(reques
     async with upstream.serving(), running_proxy(upstream.port) as proxy, raw_client(proxy.port, BUFFER_BYTES) as raw:
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(raw, request_bytes)
-        await proxy.outcomes.wait_for(1)
+        await proxy.records.wait_for(1)
         await asyncio.sleep(0.05)  # no event tells that the proxy has closed its side
         await loop.sock_sendall(raw, b"\r\n")
         assert await until_end(raw) > size

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.config import RouteConfig, UpstreamConfig
+from proxy.config.model import RouteConfig, UpstreamConfig
 from tests.support.peers import OK, Peer, ScriptedUpstream, answering, client, fields_of
 from tests.support.proxies import RunningProxy, running_proxy
 
@@ -44,8 +44,8 @@ async def test_a_refused_connection_is_a_502_and_the_clients_connection_goes_on(
             assert "error=connection_refused" in fields_of(head)["proxy-status"][0]
             assert b"connect_failed" in body
             assert b"127.0.0.1" not in body  # inner addresses are the log's
-        assert [outcome.error for outcome in proxy.outcomes] == ["connect_failed"] * 2
-        assert "127.0.0.1" in proxy.outcomes[0].detail
+        assert [record.error for record in proxy.records] == ["connect_failed"] * 2
+        assert "127.0.0.1" in proxy.records[0].detail
 
 
 async def test_the_next_origin_is_tried_where_one_refuses() -> None:
@@ -128,8 +128,8 @@ async def test_nonsense_is_a_502_and_its_connection_is_not_used_again(nonsense: 
                 head = await peer.head()
             assert head.startswith(b"HTTP/1.1 502 ")
             assert "proxy-status" in fields_of(head)
-        assert proxy.outcomes[0].status == 502
-        assert proxy.outcomes[0].error in ("bad_response", "upstream_closed", "head_too_large")
+        assert proxy.records[0].status == 502
+        assert proxy.records[0].error in ("bad_response", "upstream_closed", "head_too_large")
         assert (await status_of(proxy))[0] == 200
         assert upstream.connections == 2
 
@@ -150,9 +150,9 @@ async def test_a_body_cut_short_never_looks_complete(beginning: bytes, seen: byt
             received = await peer.rest()
             assert seen.startswith(received)
             assert not received.endswith(b"0\r\n\r\n")
-        await proxy.outcomes.wait_for(1)
-        assert proxy.outcomes[0].error == "response_body_cut"
-        assert proxy.outcomes[0].status == 200
+        await proxy.records.wait_for(1)
+        assert proxy.records[0].error == "response_body_cut"
+        assert proxy.records[0].status == 200
 
 
 async def test_a_body_until_close_that_is_reset_is_reset_to_a_1_0_client() -> None:
@@ -186,8 +186,8 @@ async def test_a_silent_body_is_cut_after_its_time() -> None:
             await peer.send(GET)
             await peer.head()
             assert await peer.rest() in (b"hello", b"")
-        await proxy.outcomes.wait_for(1)
-        assert proxy.outcomes[0].error == "response_body_timeout"
+        await proxy.records.wait_for(1)
+        assert proxy.records[0].error == "response_body_timeout"
 
 
 async def test_an_early_answer_reaches_a_client_that_is_still_sending() -> None:

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any, Final, NamedTuple
 
-from proxy.net.outcome import Outcome
+from proxy.telemetry.record import ExchangeRecord
 from tests.fuzz import strict
 from tests.fuzz.strict import Incomplete, Lines, Request, Response, Violation
 from tests.support.peers import PATIENCE_S
@@ -336,7 +336,7 @@ class Lane:
     async def run(self, case: Case) -> None:
         """Run a case. Raises Find."""
         self.arrived.clear()
-        self.proxy.outcomes.clear()
+        self.proxy.records.clear()
         try:
             await (self._from_client(case) if case.client_side else self._from_upstream(case))
             if self.finds:
@@ -361,12 +361,12 @@ class Lane:
     async def _from_client(self, case: Case) -> None:
         self.script = None
         client = await self._talk(case.pieces(), case.ending)
-        judge_client(case, client, self.proxy.outcomes, self.arrived)
+        judge_client(case, client, self.proxy.records, self.arrived)
 
     async def _from_upstream(self, case: Case) -> None:
         self.script = case
         client = await self._talk([case.request], "half-close")
-        judge_upstream(case, client, self.proxy.outcomes)
+        judge_upstream(case, client, self.proxy.records)
         self.script = None
         again = await self._talk([b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n"], "half-close")
         response, end = strict.response(bytes(again.received), 0, b"GET", ended=not again.broken, exact=True)
@@ -400,7 +400,7 @@ def _end_to_end(lines: Lines, nominating: Lines, stated: frozenset[bytes], *, re
     ]  # fmt: skip
 
 
-def judge_client(case: Case, client: _End, outcomes: list[Outcome], arrived: list[Request]) -> None:
+def judge_client(case: Case, client: _End, outcomes: list[ExchangeRecord], arrived: list[Request]) -> None:
     """Law A. Raises Find, Violation, Incomplete."""
     meant, trouble = _all_requests(case.data)
     forwarded = 0
@@ -478,7 +478,7 @@ def _same_request(meant: Request, arrived: Request) -> None:
         raise Find("a trailer is lost")
 
 
-def judge_upstream(case: Case, client: _End, outcomes: list[Outcome]) -> None:
+def judge_upstream(case: Case, client: _End, outcomes: list[ExchangeRecord]) -> None:
     """Law B. Raises Find, Violation, Incomplete."""
     if len(outcomes) != 1 or not outcomes[0].status or outcomes[0].error in ("internal", "client_gone", "cancelled"):
         raise Find(f"an upstream's bytes ended in {outcomes}")

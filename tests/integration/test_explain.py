@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from proxy.explain import as_wire, explain_request, explain_response
+from proxy.cli.explain import as_wire, explain_request, explain_response
 from tests.support.peers import OK, ScriptedUpstream, answering, client
 from tests.support.proxies import running_proxy
 

@@ -110,8 +110,8 @@ async def test_a_switching_response_is_stripped_and_the_tunnel_carries_both_ways
         assert await peer.exactly(9) == b"echo ping"
         peer.half_close()
         assert await peer.ended()
-        await proxy.outcomes.wait_for(1)
-        assert (proxy.outcomes[0].status, proxy.outcomes[0].response_bytes) == (101, 14)
+        await proxy.records.wait_for(1)
+        assert (proxy.records[0].status, proxy.records[0].response_bytes) == (101, 14)
 
 
 async def test_a_request_behind_a_refused_upgrade_is_parsed_not_tunnelled(reader: str) -> None:
@@ -125,7 +125,7 @@ async def test_a_request_behind_a_refused_upgrade_is_parsed_not_tunnelled(reader
         await peer.response()
         await peer.response()
         assert b"X-Foo" not in received[1]
-        assert len(proxy.outcomes) == 2
+        assert len(proxy.records) == 2
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ async def test_an_upstream_connection_is_pooled_only_where_it_is_safe(
             head, _ = await peer.response()
             assert b"surplus" not in head
         assert upstream.connections == (1 if reused else 2)
-        assert [outcome.reused for outcome in proxy.outcomes[1:2]] == [reused]
+        assert [record.reused for record in proxy.records[1:2]] == [reused]
 
 
 async def test_a_1_0_keep_alive_client_gets_a_chunked_answer_until_close() -> None:
@@ -117,7 +117,7 @@ async def test_an_idle_connection_that_its_upstream_closes_is_forgotten() -> Non
             await peer.send(GET)
             assert (await peer.response())[1] == b"ok"
         assert upstream.connections == 3
-        assert all(outcome.error == "" for outcome in proxy.outcomes)
+        assert all(record.error == "" for record in proxy.records)
 
 
 async def test_a_stale_connection_costs_a_get_nothing_and_never_sends_a_post_twice() -> None:
@@ -136,7 +136,7 @@ async def test_a_stale_connection_costs_a_get_nothing_and_never_sends_a_post_twi
         await peer.response()
         await peer.send(GET)
         assert (await peer.response())[1] == b"ok"
-        assert (proxy.outcomes[1].attempts, proxy.outcomes[1].status) == (2, 200)
+        assert (proxy.records[1].attempts, proxy.records[1].status) == (2, 200)
         assert upstream.connections == 2
 
     upstream = ScriptedUpstream(closes_on_the_second_request, answering(OK))
@@ -179,8 +179,8 @@ async def test_draining_finishes_what_is_under_way_and_says_close() -> None:
     async with upstream.serving(), running_proxy(upstream.port) as proxy, client(proxy.port) as peer:
         await peer.send(GET)
         await arrived.wait()
-        proxy.worker.drain()
-        ended = asyncio.create_task(proxy.worker.run_until_drained())
+        proxy.worker.shut_down()
+        ended = asyncio.create_task(proxy.worker.run_until_shut_down())
         await asyncio.sleep(0.1)  # the drain's own grace for what the kernel has accepted
         go_on.set()
         head, body = await peer.response()

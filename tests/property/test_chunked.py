@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from proxy.errors import BadRequest
 from proxy.http1 import writer
-from proxy.http1.chunked import ChunkedBody
-from proxy.http1.screening import MessageLimits
+from proxy.http1.limits import MessageLimits
+from proxy.http1.parsing.chunked import ChunkedBody
 from tests.property.strategies import bent, split
 
 LIMITS = MessageLimits(trailer_bytes=256, chunk_extension_bytes=32, field_count=8)
@@ -18,9 +18,9 @@ BEHIND = st.sampled_from([b"", b"GET / HTTP/1.1\r\n\r\n", b"\r\n", b"0\r\n\r\n"]
 
 
 @given(st.data(), PIECES, TRAILERS, BEHIND, st.booleans())
-def test_a_chunked_body_comes_out_as_it_went_in(data, pieces, trailers, behind, refereed):
+def test_a_chunked_body_comes_out_as_it_went_in(data, pieces, trailers, behind, with_h11):
     coded = b"".join([*writer.chunks(pieces), writer.last_chunk(trailers)])
-    body = ChunkedBody(LIMITS, refereed=refereed)
+    body = ChunkedBody(LIMITS, with_h11=with_h11)
     received, left_over = [], b""
     for piece in data.draw(split(coded + behind)):
         if body.complete:
@@ -34,9 +34,9 @@ def test_a_chunked_body_comes_out_as_it_went_in(data, pieces, trailers, behind, 
     assert left_over == behind
 
 
-def outcome(pieces, *, refereed):
+def record(pieces, *, with_h11):
     """What a reader makes of the pieces: the body and trailers, or that it refused."""
-    body = ChunkedBody(LIMITS, refereed=refereed)
+    body = ChunkedBody(LIMITS, with_h11=with_h11)
     received = []
     try:
         for position, piece in enumerate(pieces):
@@ -50,8 +50,8 @@ def outcome(pieces, *, refereed):
 
 @given(st.data(), PIECES.flatmap(lambda p: bent(b"".join(writer.chunks(p)) + b"0\r\nA: 1\r\n\r\n")))
 def test_the_referee_has_nothing_to_add_and_the_split_decides_nothing(data, coded):
-    expected = outcome([coded], refereed=False)
-    assert outcome([coded], refereed=True) == expected
+    expected = record([coded], with_h11=False)
+    assert record([coded], with_h11=True) == expected
     pieces = data.draw(split(coded))
-    assert outcome(pieces, refereed=False) == expected
-    assert outcome(pieces, refereed=True) == expected
+    assert record(pieces, with_h11=False) == expected
+    assert record(pieces, with_h11=True) == expected

@@ -3,8 +3,8 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from proxy.net.idle import IdleConnections
-from proxy.net.origin import Origin
+from proxy.upstream.idle import IdleConnections
+from proxy.upstream.origin import Origin
 
 ORIGINS = st.sampled_from([Origin("a", 80), Origin("a", 81), Origin("b", 80)])
 

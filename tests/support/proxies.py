@@ -5,21 +5,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from proxy.config import Config, RouteConfig, UpstreamConfig
-from proxy.net.outcome import Outcome
-from proxy.net.settings import Limits, PoolSettings, Timeouts
-from proxy.supervisor import bind
-from proxy.worker import Worker
+from proxy.config.model import Config, RouteConfig, UpstreamConfig
+from proxy.policy.settings import Limits, PoolSettings, Timeouts
+from proxy.process.listeners import bind
+from proxy.process.worker import Worker
+from proxy.telemetry.record import ExchangeRecord
 from tests.support.peers import PATIENCE_S
 
 
 class RunningProxy:
-    """A worker, its port, and the outcomes it has reported."""
+    """A worker, its port, and the records it has reported."""
 
-    def __init__(self, worker: Worker, port: int, outcomes: "Outcomes") -> None:
+    def __init__(self, worker: Worker, port: int, records: "Records") -> None:
         self.worker = worker
         self.port = port
-        self.outcomes = outcomes
+        self.records = records
 
     @property
     def idle_upstreams(self) -> int:
@@ -27,14 +27,14 @@ class RunningProxy:
         return len(self.worker.pool)
 
 
-class Outcomes(list[Outcome]):
+class Records(list[ExchangeRecord]):
     """What was reported, in order, with a way to wait for it."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
 
-    def report(self, outcome: Outcome) -> None:
-        self.append(outcome)
+    def report(self, record: ExchangeRecord) -> None:
+        self.append(record)
         self._changed.set()
 
     async def wait_for(self, count: int) -> None:
@@ -69,17 +69,17 @@ async def running_proxy(
         pool=PoolSettings(**(pool or {})),
         **settings,
     )
-    sockets = bind(config, 1)[0].sockets
-    outcomes = Outcomes()
+    sockets = bind(config, 1)[0]
+    records = Records()
     before = asyncio.all_tasks()
-    worker = Worker(config, sockets, "onehop-test", report=outcomes.report)
+    worker = Worker(config, sockets, "onehop-test", report=records.report)
     await worker.start()
     try:
-        yield RunningProxy(worker, sockets[0].getsockname()[1], outcomes)
+        yield RunningProxy(worker, sockets[0].getsockname()[1], records)
     finally:
-        worker.drain()
+        worker.shut_down()
         async with asyncio.timeout(PATIENCE_S):
-            await worker.run_until_drained()
+            await worker.run_until_shut_down()
         for listening in sockets:
             listening.close()
     left_over = {task for task in asyncio.all_tasks() - before if not task.done()}

@@ -353,7 +353,7 @@ def test_every_mix_of_hyphen_and_underscore_is_one_name(name):
     assert name.encode() in FORWARDED
 
 
-def outcomes(verdicts):
+def records(verdicts):
     return [(shown([verdict.line]), verdict.outcome) for verdict in verdicts]
 
 
@@ -365,7 +365,7 @@ def test_the_verdicts_of_a_request_tell_every_line():
     verdicts = []
     told = upstream_request(head, UNTRUSTED, INTENT, RULES, verdicts)
     assert told == upstream_request(head, UNTRUSTED, INTENT, RULES), "telling changes nothing"
-    assert outcomes(verdicts) == [
+    assert records(verdicts) == [
         ("Host: h", "replaced"),
         ("Connection: close, X-Foo", "stripped"),
         ("X-Foo: 1", "stripped"),
@@ -392,7 +392,7 @@ def test_a_trusted_peers_word_is_replaced_and_not_called_a_forgery():
     verdicts = []
     head = request("GET / HTTP/1.1|Host: h|X-Forwarded-For: 1.2.3.4")
     upstream_request(head, TRUSTED, INTENT, None, verdicts)
-    assert outcomes(verdicts)[1] == ("X-Forwarded-For: 1.2.3.4", "replaced")
+    assert records(verdicts)[1] == ("X-Forwarded-For: 1.2.3.4", "replaced")
 
 
 def test_a_nominated_end_to_end_field_is_told_as_nominated():  # 8
@@ -409,7 +409,7 @@ def test_the_verdicts_of_a_response_tell_every_line():
     verdicts = []
     told = downstream_response(head, UNTRUSTED, FixedLength(5), DATE, None, rules, verdicts)
     assert told == downstream_response(head, UNTRUSTED, FixedLength(5), DATE, None, rules)
-    assert outcomes(verdicts) == [
+    assert records(verdicts) == [
         ("Content-Length: 5", "replaced"),
         ("Connection: Set-Cookie", "stripped"),
         ("Set-Cookie: a", "stripped"),

@@ -1,0 +1,61 @@
+"""`onehop demo`: the demo service beside a worker, and what the worker saw of each request, for its page to show."""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+
+from proxy.config.model import Config, UpstreamConfig
+from proxy.demo.service import FieldNote, Observation, start_demo_service
+from proxy.downstream.connection import ClientConnection
+from proxy.exchange.context import Observe
+from proxy.http1.hop_by_hop import Verdict
+from proxy.http1.message import RequestHead
+from proxy.policy.forwarding import upstream_request
+from proxy.policy.local_responses import SECRET_FIELDS
+from proxy.policy.request_plan import Intent
+
+_REMEMBERED: Final = 256  # a page is asked for its own request, moments later
+
+
+class Observations:
+    """The last requests that a worker saw, by request id."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, Observation] = OrderedDict()
+
+    def observe(self, head: RequestHead, client: ClientConnection, intent: Intent) -> None:
+        """Note what this hop does with a request, and why: the same function as forwards it says so."""
+        verdicts: list[Verdict] = []
+        upstream_request(head, client.hop, intent, verdicts=verdicts)
+        line = b"%b %b HTTP/%b" % (head.method, head.target, head.http_version)
+        notes = [FieldNote(*shown(verdict)) for verdict in verdicts]
+        self._seen[intent.request_id.decode()] = Observation(line.decode("latin-1"), notes)
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def lookup(self, request_id: str) -> Observation | None:
+        """What was seen of a request, if it is remembered."""
+        return self._seen.get(request_id)
+
+
+def shown(verdict: Verdict) -> tuple[str, str, str, str]:
+    """A verdict as text: name, value, outcome, rule. A secret's value is not shown."""
+    name, value = verdict.line
+    text = f"••• ({len(value)} bytes)" if name.lower() in SECRET_FIELDS else value.decode("latin-1")
+    return name.decode("latin-1"), text, verdict.outcome, verdict.rule
+
+
+@asynccontextmanager
+async def demo_observer(config: Config) -> AsyncIterator[tuple[Config, Observe]]:
+    """Run the demo service on a port of its own; yields the config that leads to it, and the observer."""
+    observations = Observations()
+    server = await start_demo_service("127.0.0.1", 0, observations.lookup)
+    port = server.sockets[0].getsockname()[1]
+    upstreams = {name: UpstreamConfig(urls=[f"http://127.0.0.1:{port}"]) for name in config.upstreams}
+    try:
+        yield msgspec.structs.replace(config, upstreams=upstreams), observations.observe
+    finally:
+        server.close()

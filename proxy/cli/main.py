@@ -1,0 +1,225 @@
+"""The command `onehop`: run, check, demo, explain, health."""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+from proxy import __version__
+from proxy.config.model import Config, UpstreamConfig, config_schema, parse_listen
+from proxy.config.sources import Loaded, Problem, effective, load
+from proxy.errors import ProxyError
+
+_HEALTH_S: Final = 2.0
+_COLOURS: Final = {"kept": "green", "stripped": "red", "untrusted": "red", "replaced": "yellow", "set": "cyan"}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="onehop")
+def main() -> None:
+    """An HTTP/1.1 reverse proxy in which a header that belongs to one hop never survives it."""
+
+
+def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that override the configuration."""
+    for option in reversed([
+        click.option("--config", type=click.Path(path_type=Path), help="TOML file; default: ONEHOP_CONFIG, else none."),
+        click.option("--listen", multiple=True, metavar="HOST:PORT", help="Where to listen. Repeatable."),
+        click.option("--upstream", multiple=True, metavar="URL", help="The service. Repeatable: used in turn."),
+        click.option("--workers", type=int, help="Processes; 0: one per CPU granted."),
+        click.option("--access-log", type=click.Choice(["text", "json", "off"]), help="One line per request."),
+        click.option("--reader", type=click.Choice(["auto", "h11"]), help="h11: every message is read by h11."),
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other key. Repeatable."),
+    ]):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@main.command()
+@_settings
+def run(**options: Any) -> NoReturn:
+    """Serve. With only --upstream URL, on 127.0.0.1:8080."""
+    _serve(_valid(_load(options)))
+
+
+@main.command()
+@_settings
+@click.option("--print", "show", is_flag=True, help="Show the effective configuration, and where it comes from.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of the file, for editors.")
+def check(show: bool, schema: bool, **options: Any) -> None:
+    """Say whether the configuration is valid, and each problem that it has."""
+    if schema:
+        _write_schema()
+        return
+    loaded = _load(options)
+    config = _valid(loaded)
+    if show:
+        for name, value, source in effective(loaded):
+            click.echo(f"{name} = {value}  # {source}")
+        return
+    file = options["config"] or os.environ.get("ONEHOP_CONFIG") or "configuration"
+    click.echo(f"{file}: valid")
+    click.echo(f"  listens on {', '.join(config.listen)}")
+    for name, route in config.routes.items():
+        urls = ", ".join(config.upstreams[route.upstream].urls)
+        click.echo(f"  route {name}: {route.host or 'any host'}{route.path} -> {urls}")
+
+
+@main.command()
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.option("--access-log", type=click.Choice(["text", "json", "off"]), default="text", show_default=True)
+def demo(listen: str, access_log: str) -> NoReturn:
+    """Serve an embedded demo service, and say what to try on it."""
+    from proxy.cli.demo_observer import demo_observer
+    from proxy.cli.explain import demo_lines
+
+    loaded = load(None, {}, {"listen": [listen], "access_log": access_log, "workers": 1})
+    problems = [problem for problem in loaded.problems if problem.key != "upstreams"]
+    if problems:
+        _refuse(problems)
+    # The upstream is the demo service's, whose port its worker finds out.
+    upstreams = {"demo": UpstreamConfig(urls=["http://127.0.0.1:0"])}
+    config = Config(listen=[listen], workers=1, access_log=access_log, upstreams=upstreams, routes=_demo_routes())  # type: ignore[arg-type]  # click has checked it
+    _serve(config, companion=demo_observer, banner_lines=demo_lines)
+
+
+@main.command()
+@click.option("--response", is_flag=True, help="The head is a response's.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects: name, value, verdict, rule.")
+def explain(response: bool, as_json: bool) -> None:
+    """Read a raw head on standard input, and say what a hop does with it: field by field, and by which rule."""
+    from proxy.cli.explain import Explanation, as_wire, explain_request, explain_response, plain
+
+    raw_head = as_wire(sys.stdin.buffer.read())
+    try:
+        explanation: Explanation = explain_response(raw_head) if response else explain_request(raw_head)
+    except ProxyError as error:
+        click.echo(f"refused with {error.status}, {error.code}: {error.detail}", err=True)
+        raise SystemExit(1) from error
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(explanation.notes), indent=2).decode())
+        return
+    if sys.stdout.isatty():
+        _print_in_colour(explanation.notes, explanation.remarks, explanation.sent)
+    else:
+        click.echo("\n".join(plain(explanation)))
+
+
+@main.command()
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file; default: ONEHOP_CONFIG, else none.")
+@click.option("--listen", metavar="HOST:PORT", help="The address to ask; default: the first one configured.")
+def health(config: Path | None, listen: str | None) -> None:
+    """Exit 0 if the local instance answers."""
+    # Where it listens is all that is asked of the configuration: the upstream may be a flag of the one who serves.
+    flags: dict[str, object] = {"upstreams.default.urls": ["http://localhost"]}
+    loaded = load(config, os.environ, {"listen": [listen], **flags} if listen else flags)
+    if loaded.config is None:
+        click.echo(f"onehop: {loaded.problems[0]}", err=True)
+        raise SystemExit(1)
+    configured = loaded.config.listen[0]
+    host, port = parse_listen(configured)
+    try:
+        answer = _asked((_loopback(host), port))
+    except OSError as exc:
+        click.echo(f"onehop: {configured} does not answer: {exc}", err=True)
+        raise SystemExit(1) from exc
+    if not answer.startswith(b"HTTP/1.1 200 "):
+        status_line = answer.partition(b"\r\n")[0].decode("ascii", "backslashreplace")
+        click.echo(f"onehop: {configured} answers {status_line or 'nothing'!r}", err=True)
+        raise SystemExit(1)
+
+
+def _asked(address: tuple[str, int]) -> bytes:
+    """The head that answers `OPTIONS *` with `Max-Forwards: 0`: the proxy's own, whatever its services do."""
+    ends_at = time.monotonic() + _HEALTH_S
+    with socket.create_connection(address, _HEALTH_S) as connection:
+        connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while b"\r\n\r\n" not in answer and len(answer) < 65_536:
+            connection.settimeout(max(ends_at - time.monotonic(), 0.001))  # 0 would mean: do not wait at all
+            if not (arrived := connection.recv(4096)):
+                break
+            answer += arrived
+    return answer
+
+
+def _loopback(host: str) -> str:
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # what to ask there
+
+
+def _load(options: Mapping[str, Any]) -> Loaded:
+    flags: dict[str, object] = {}
+    for name in ("workers", "access_log", "reader"):
+        if options[name] is not None:
+            flags[name] = options[name]
+    if options["listen"]:
+        flags["listen"] = list(options["listen"])
+    if options["upstream"]:
+        flags["upstreams.default.urls"] = list(options["upstream"])
+    return load(options["config"], os.environ, flags, options["settings"])
+
+
+def _valid(loaded: Loaded) -> Config:
+    if loaded.config is None:
+        _refuse(loaded.problems)
+    return loaded.config
+
+
+def _refuse(problems: list[Problem]) -> NoReturn:
+    for problem in problems:
+        click.echo(f"onehop: {problem}", err=True)
+    raise SystemExit(2)
+
+
+def _serve(config: Config, **how: Any) -> NoReturn:
+    from proxy.process.listeners import CannotListen
+    from proxy.process.supervisor import serve
+
+    try:
+        status = serve(config, **how)
+    except CannotListen as exc:
+        click.echo(f"onehop: {exc}", err=True)
+        raise SystemExit(2) from exc
+    raise SystemExit(status)
+
+
+def _demo_routes() -> dict[str, Any]:
+    from proxy.config.model import RouteConfig
+
+    return {"demo": RouteConfig(upstream="demo")}
+
+
+def _print_in_colour(notes: list[Any], remarks: list[str], sent: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(soft_wrap=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("verdict", "field", "rule"):
+        table.add_column(title, overflow="fold", no_wrap=title == "verdict")
+    for note in notes:
+        colour = _COLOURS[note.verdict]
+        table.add_row(Text(note.verdict, colour), Text(f"{note.name}: {note.value}"), Text(note.rule, "dim"))
+    if notes:
+        console.print(table)
+        console.print()
+    for remark in remarks:
+        console.print(Text(remark))
+    if sent:
+        console.print(Text("\nThe next hop is sent:\n"))
+    for line in sent.splitlines():
+        console.print(Text(f"  {line}", "cyan"), overflow="fold")
+
+
+def _write_schema() -> None:
+    import json
+
+    click.echo(json.dumps(config_schema(), indent=2, sort_keys=True))

@@ -1,0 +1,136 @@
+"""What types cannot say about a configuration: rules between keys, and inside texts."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias
+
+import msgspec
+
+from proxy.config.model import Config, FieldRulesConfig, origin_of, parse_listen
+from proxy.http1.fields import TOKEN
+from proxy.http1.hop_by_hop import HOP_BY_HOP
+from proxy.http1.target import is_authority
+from proxy.policy.forwarded import networks
+
+#: Key, value as shown, what was expected.
+Finding: TypeAlias = tuple[tuple[str, ...], str, str]
+
+_HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]|")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_MADE_ANEW: Final = frozenset({"host", "content-length", "transfer-encoding"})
+#: Below this, browsers or WebSockets would be refused, or every message would be.
+_LEAST: Final = {
+    ("limits", "request_head_bytes"): 1024, ("limits", "response_head_bytes"): 1024, ("limits", "target_bytes"): 256,
+    ("limits", "field_count"): 8, ("limits", "connections"): 1, ("limits", "nominations"): 1,
+    ("limits", "interim_responses"): 1, ("pool", "max_requests"): 1,
+}  # fmt: skip
+_YEAR_S: Final = 365 * 86_400  # event loops refuse timers that they cannot count in milliseconds
+_STATED: Final = frozenset({
+    "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id", "forwarded", "expect",
+    "max-forwards",
+})  # fmt: skip
+_STATED_IN_RESPONSE: Final = frozenset({"via", "date"})
+
+
+def rule_problems(config: Config) -> Iterator[Finding]:
+    """Everything wrong with a configuration whose types are right."""
+    for listen in config.listen:
+        if (expected := _fault(parse_listen, listen)) is not None:
+            yield ("listen",), f'"{listen}"', f"expected {expected}"
+    for group in ("timeouts", "limits", "pool"):
+        yield from _numbers(group, getattr(config, group))
+    limits = config.limits
+    if _LEAST["limits", "request_head_bytes"] <= limits.request_head_bytes < limits.target_bytes:
+        expected = "expected no more than limits.request_head_bytes, of which the target is a part"
+        yield ("limits", "target_bytes"), str(limits.target_bytes), expected
+    for network in config.trusted_networks:
+        if (expected := _fault(lambda text: networks([text]), network)) is not None:
+            yield ("trusted_networks",), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"
+    for protocol in config.upgrades:
+        if not TOKEN.fullmatch(protocol.encode("latin-1", "replace")):
+            yield ("upgrades",), f'"{protocol}"', "expected a protocol name"
+        elif protocol.lower() == "h2c":
+            yield ("upgrades",), '"h2c"', "HTTP/2 is not spoken here: behind h2c, nothing would be stripped"
+    yield from _upstreams(config)
+    yield from _routes(config)
+
+
+def _numbers(group: str, settings: msgspec.Struct) -> Iterator[Finding]:
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        least = _LEAST.get((group, name), 0)
+        if name.endswith("_s") and not value > 0:
+            yield (group, name), f"{value:g}", "expected more than 0 seconds"
+        elif name.endswith("_s") and value > _YEAR_S:
+            yield (group, name), f"{value:g}", "expected a year of seconds at most"
+        elif value < least:
+            yield (group, name), str(value), f"expected {least} or more"
+
+
+def _upstreams(config: Config) -> Iterator[Finding]:
+    if not config.upstreams:
+        yield ("upstreams",), "", "no upstream: give --upstream URL, ONEHOP_UPSTREAM, or an [upstreams.NAME] table"
+    for name, upstream in config.upstreams.items():
+        for url in upstream.urls:
+            if (expected := _fault(origin_of, url)) is not None:
+                yield ("upstreams", name, "urls"), f'"{without_password(url)}"', f"expected {expected}"
+        if upstream.host is not None and not is_authority(upstream.host.encode("latin-1", "replace")):
+            yield ("upstreams", name, "host"), f'"{upstream.host}"', "expected HOST or HOST:PORT"
+
+
+def _routes(config: Config) -> Iterator[Finding]:
+    if config.upstreams and not config.routes:
+        yield ("routes",), "", "several upstreams need routes: a [routes.NAME] table for each"
+    taken: dict[tuple[str, str], str] = {}
+    for name, route in config.routes.items():
+        key = ("routes", name)
+        if route.upstream not in config.upstreams:
+            near = difflib.get_close_matches(route.upstream, config.upstreams, n=1)
+            meant = f', did you mean "{near[0]}"?' if near else ""
+            yield (*key, "upstream"), f'"{route.upstream}"', f"no such upstream{meant}"
+        if not _HOST.fullmatch(route.host):
+            yield (*key, "host"), f'"{route.host}"', 'expected a host name, "*.name", or "" for any'
+        if not re.fullmatch(r"/[!-~]*", route.path) or "?" in route.path or "#" in route.path:
+            yield (*key, "path"), f'"{route.path}"', 'expected a path that begins with "/"'
+        place = (route.host.lower(), route.path)
+        if place in taken:
+            yield key, "", f"serves the same host and path as routes.{taken[place]}"
+        taken[place] = name
+        yield from _field_rules((*key, "request_fields"), route.request_fields, stated=_STATED)
+        yield from _field_rules((*key, "response_fields"), route.response_fields, stated=_STATED_IN_RESPONSE)
+
+
+def _field_rules(key: tuple[str, ...], rules: FieldRulesConfig, *, stated: frozenset[str]) -> Iterator[Finding]:
+    taken: dict[str, str] = {}
+    for name in (*rules.put, *rules.remove):
+        where = (*key, "put", name) if name in rules.put else (*key, "remove")
+        # Services that read CGI's variables take `_` for `-`: X_Forwarded_For would speak against ours.
+        lower = name.lower().replace("_", "-")
+        if not TOKEN.fullmatch(name.encode("latin-1", "replace")):
+            yield where, f'"{name}"', "expected a field name"
+        elif lower.encode("latin-1") in HOP_BY_HOP or lower in _MADE_ANEW:
+            hint = "; to change Host, set upstreams.NAME.host" if lower == "host" else ""
+            yield where, f'"{name}"', f"belongs to one hop, and is made anew for each{hint}"
+        elif name in rules.put and lower in stated:
+            yield where, f'"{name}"', "is stated by this proxy itself"
+    for name, value in rules.put.items():
+        if (first := taken.setdefault(name.lower(), name)) != name:
+            yield (*key, "put", name), "•••", f"is put already, as {first}"
+        # CVE-2023-25690: a line end in a value would begin another field, or another request.
+        if not _VALUE.fullmatch(value):
+            yield (*key, "put", name), "•••", "expected one line of Latin-1 text without control characters"
+
+
+def without_password(text: str) -> str:
+    """A URL, or anything that holds one, as it may be shown."""
+    return re.sub(r"//\S*@", "//•••@", text)
+
+
+def _fault(parse: Callable[[str], object], text: str) -> str | None:
+    """What a parser says against a text, or None."""
+    try:
+        parse(text)
+    except ValueError as exc:
+        return str(exc)
+    return None

@@ -1,0 +1,1 @@
+"""The client's side: its connection, from the first byte to the last."""

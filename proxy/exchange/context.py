@@ -1,0 +1,38 @@
+"""What every exchange of a worker shares: its table, its pool, its settings."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from proxy.downstream.connection import ClientConnection
+from proxy.http1.message import RequestHead
+from proxy.policy.forwarded import Network
+from proxy.policy.request_plan import Intent
+from proxy.policy.routing import RoutingTable
+from proxy.policy.settings import Limits, Timeouts
+from proxy.telemetry.record import ExchangeRecord
+from proxy.upstream.pool import Pool
+from proxy.upstream.service import Balancer
+
+#: Told of a request before it is stripped.
+Observe: TypeAlias = Callable[[RequestHead, ClientConnection, Intent], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerContext:
+    """Handed to every exchange."""
+
+    loop: asyncio.AbstractEventLoop  # asking asyncio for it costs a system call each time, before Python 3.12
+    pool: Pool
+    routes: RoutingTable
+    balancers: Mapping[str, Balancer]
+    timeouts: Timeouts
+    limits: Limits
+    replay_bytes: int
+    upgrades: frozenset[bytes]
+    trusted: tuple[Network, ...]
+    next_request_id: Callable[[], str]
+    http_date: Callable[[], bytes]
+    report: Callable[[ExchangeRecord], None]
+    observe: Observe | None = None  # None costs nothing

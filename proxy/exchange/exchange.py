@@ -1,0 +1,263 @@
+"""One request from head to log record: the straight line.
+
+The only place, with `attempts`, `relay` and `tunnel`, that sees both the client and the upstream.
+"""
+
+import asyncio
+
+from proxy.downstream.connection import ClientConnection
+from proxy.errors import BadRequest, ClientGone, InternalError, LoopDetected, NoRoute, ProxyError, UpstreamError
+from proxy.exchange.attempts import Attempts
+from proxy.exchange.context import WorkerContext
+from proxy.exchange.copy_body import write_all
+from proxy.exchange.tunnel import Tunnel
+from proxy.http1 import writer
+from proxy.http1.fields import Fields
+from proxy.http1.framing import outgoing_response_framing, request_framing
+from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, FixedLength, RequestHead, ResponseHead
+from proxy.http1.parsing.body import EMPTY_BODY, Body
+from proxy.http1.parsing.strictness import max_forwards
+from proxy.http1.persistence import persists
+from proxy.http1.target import request_target
+from proxy.policy import forwarding
+from proxy.policy.forwarded import client_address
+from proxy.policy.local_responses import LocalResponse, error_response, options_response, trace_response
+from proxy.policy.request_plan import Intent, read_intent, went_through
+from proxy.policy.routing import Route
+from proxy.telemetry.record import ExchangeRecord
+from proxy.transport.deadlines import NEVER
+from proxy.upstream.connection import UpstreamConnection
+
+_REQUEST_ID_BYTES = 128
+
+
+class Exchange:
+    """One request and its response."""
+
+    __slots__ = ("_attempts", "_body", "_client", "_context", "_head", "_record", "_response_began")
+
+    def __init__(self, context: WorkerContext, client: ClientConnection, head: RequestHead, started: float) -> None:
+        self._context = context
+        self._client = client
+        self._head = head
+        request_id = context.next_request_id()
+        self._record = ExchangeRecord(client.peer, started, request_id, head.method, head.target, head.http_version)
+        if client.hop.trusted:
+            self._apply_trusted_headers(head)
+        self._body: Body = EMPTY_BODY
+        self._attempts: Attempts | None = None
+        self._response_began = False
+
+    async def run(self) -> bool:
+        """Carry the exchange to its end, and report its record. Returns whether the client's connection goes on."""
+        client, record = self._client, self._record
+        try:
+            return await self._forward()
+        except ProxyError as error:
+            cause = self._attempts.upload_error if self._attempts is not None else None
+            # An upload that fails breaks the upstream's connection: what that looked like is not what happened.
+            return await self._answer_error(cause if cause is not None and isinstance(error, UpstreamError) else error)
+        except asyncio.CancelledError:
+            record.error, record.detail = "cancelled", "the worker ended first"
+            client.stream.reset()
+            raise
+        except Exception as exc:  # a defect of ours costs its own exchange, is logged, and costs no other
+            return await self._answer_error(InternalError(f"{type(exc).__name__}: {exc}"))
+        finally:
+            client.abandon = None
+            if self._attempts is not None:
+                self._attempts.end()
+            if self._body is not EMPTY_BODY:
+                record.request_bytes = self._body.received_bytes
+            self._context.report(record)
+
+    # -- the straight line ---------------------------------------------------------------------------------------
+
+    async def _forward(self) -> bool:
+        head, client, f, record = self._head, self._client, self._context, self._record
+        known = head.known
+        # 1. Read the semantics first: all of it may stand in fields that are about to be stripped.
+        framing = request_framing(head)
+        if framing is not NO_BODY:
+            self._begin_body(framing)
+        target = request_target(head)
+        if target.secured and not client.hop.trusted:
+            # RFC 9110 §7.4: only a trusted gateway may have got it over a connection that was.
+            raise BadRequest("an https target over a connection that is not secured", status=421, code="misdirected")
+        if went_through(known, client.hop.pseudonym):
+            raise LoopDetected("this request has been through this proxy before")
+        if b"max-forwards" in known and max_forwards(head) == 0:
+            return await self._answer_here()
+        route = f.routes.match(target.authority, target.origin_form)
+        if route is None:
+            raise NoRoute("no route for this host and path")
+        record.route = route.name
+        balancer = f.balancers[route.upstream]
+        intent = read_intent(
+            head,
+            target,
+            framing,
+            host=balancer.host or target.authority or balancer.authority,
+            request_id=record.request_id.encode(),
+            upgrades=f.upgrades,
+        )
+        # 2. Strip, then state.
+        if f.observe is not None:
+            f.observe(head, client, intent)
+        lines = forwarding.upstream_request(head, client.hop, intent, route.request_fields)
+        request = writer.request_head(head.method, target.origin_form, lines)
+        # 3. Send it, as often as is harmless, until there is a response.
+        attempts = self._attempts = Attempts(f, client, head, self._body, record)
+        client.abandon = attempts.abandon
+        response = await attempts.respond(request, intent, balancer, route.request_fields)
+        upstream = attempts.upstream
+        assert upstream is not None
+        if response.status == 101:
+            await self._tunnel(response, intent, upstream)
+            attempts.upstream = None
+            client.must_linger = True
+            return False
+        return await self._relay_response(response, intent, attempts, upstream, route)
+
+    def _begin_body(self, framing: BodyFraming) -> None:
+        """Raises BadRequest 413 where the head already says that the body is too large."""
+        self._body = self._client.reader.body(framing)
+        limit = self._context.limits.request_body_bytes
+        if limit and isinstance(framing, FixedLength) and framing.length > limit:
+            raise BadRequest(f"request body over {limit} bytes", status=413, code="body_too_large")
+
+    async def _relay_response(
+        self, head: ResponseHead, intent: Intent, attempts: Attempts, upstream: UpstreamConnection, route: Route
+    ) -> bool:
+        client, record, f = self._client, self._record, self._context
+        request = self._head
+        framing = outgoing_response_framing(upstream.framing, request.http_version)
+        request_sent = attempts.request_sent
+        stays_open = (
+            request_sent
+            and not client.shutting_down
+            and framing is not UNTIL_CLOSE
+            and persists(request.http_version, request.options)
+        )
+        connection = None
+        if not stays_open:
+            connection = b"close"
+        elif request.http_version < b"1.1":
+            connection = b"keep-alive"
+        chunked = framing is CHUNKED
+        lines = forwarding.downstream_response(
+            head, client.hop, framing, f.http_date(), connection, route.response_fields,
+            with_trailers=intent.wants_trailers, upgrades=f.upgrades,
+        )  # fmt: skip
+        record.status = head.status
+        pieces = upstream.ready()
+        self._response_began = True
+        out = [writer.response_head(head.status, head.reason, lines)]
+        body = upstream.body
+        while True:
+            out += writer.chunks(pieces) if chunked else pieces
+            if body.complete and chunked:
+                out.append(writer.last_chunk(self._response_trailers(head, body, intent, route)))
+            if out:
+                write_all(client.stream, out)
+            record.response_bytes = body.received_bytes
+            if body.complete:
+                break
+            if client.stream.must_drain():
+                await client.wait_for_client()
+            # While the request is on its way, its own deadlines watch it; its end starts the upstream's.
+            idle_s = f.timeouts.response_body_idle_s if attempts.request_sent else NEVER
+            pieces = await upstream.read_body(f.loop.time() + idle_s)
+            out = []
+        attempts.upstream = None
+        f.pool.give_back(upstream, request_complete=attempts.request_sent)
+        if client.stream.must_drain():
+            await client.wait_for_client()
+        if stays_open:
+            return True
+        # The rest of its body, its next request or a stray CRLF may be on the way (RFC 9112 §9.6).
+        client.must_linger = True
+        return False
+
+    def _response_trailers(self, head: ResponseHead, body: Body, intent: Intent, route: Route) -> Fields:
+        if not intent.wants_trailers or not body.trailers:
+            return []
+        return forwarding.trailers(body.trailers, head.options, route.response_fields)
+
+    async def _tunnel(self, head: ResponseHead, intent: Intent, upstream: UpstreamConnection) -> None:
+        client, record = self._client, self._record
+        assert intent.upgrade is not None
+        fields = forwarding.switching_response(head, client.hop, intent.upgrade)
+        record.status = 101
+        self._response_began = True
+        client.stream.write(writer.response_head(101, head.reason, fields))
+        tunnel = Tunnel(client.stream, upstream.stream, self._context.timeouts.tunnel_idle_s)
+        try:
+            await tunnel.run(client.reader.take_unread(), upstream.take_unread())
+        finally:
+            record.request_bytes, record.response_bytes = tunnel.bytes_up, tunnel.bytes_down
+            self._body = EMPTY_BODY
+        upstream.stream.close()
+
+    # -- answers of our own --------------------------------------------------------------------------------------
+
+    async def _answer_here(self) -> bool:
+        """OPTIONS or TRACE whose `Max-Forwards` ends here (RFC 9110 §7.6.2)."""
+        head = self._head
+        if head.method == b"OPTIONS":
+            return await self._answer(options_response(), keep_open=True)
+        return await self._answer(trace_response(head), keep_open=True)
+
+    async def _answer_error(self, error: ProxyError) -> bool:
+        """Tell the client what went wrong, or cut the transfer where a response has begun: never a clean end."""
+        client, record = self._client, self._record
+        if client.stream.is_ended and not isinstance(error, ClientGone):
+            error = ClientGone("the client closed the connection")
+        record.error, record.detail = error.code, error.detail
+        if self._attempts is not None:
+            self._attempts.end()
+        if isinstance(error, ClientGone) or self._response_began:
+            record.status = record.status or 499
+            client.stream.reset()
+            return False
+        answer = error_response(
+            error,
+            [value for name, value in self._head.fields if name.lower() == b"accept"],
+            pseudonym=client.hop.pseudonym,
+            request_id=record.request_id,
+        )
+        try:
+            return await self._answer(answer, keep_open=not isinstance(error, BadRequest | InternalError))
+        except ClientGone:
+            client.stream.abort()
+            return False
+
+    async def _answer(self, answer: LocalResponse, *, keep_open: bool) -> bool:
+        """Send a complete answer. The connection goes on only where no byte of this request can still come."""
+        head, client = self._head, self._client
+        stays_open = (
+            keep_open and self._body.complete and not client.shutting_down and persists(head.http_version, head.options)
+        )
+        connection = b"close"
+        if stays_open:
+            connection = b"keep-alive" if head.http_version < b"1.1" else b""
+        await client.write_answer(
+            answer,
+            method=head.method,
+            date=self._context.http_date(),
+            connection=connection or None,
+            record=self._record,
+        )
+        client.must_linger = not stays_open
+        return stays_open
+
+    # -- details -------------------------------------------------------------------------------------------------
+
+    def _apply_trusted_headers(self, head: RequestHead) -> None:
+        """Take a trusted peer's word for who the client is, and for the request's id."""
+        known, record = head.known, self._record
+        if b"x-forwarded-for" in known:
+            record.client = client_address(self._client.peer, known[b"x-forwarded-for"], self._context.trusted)
+        given = known.get(b"x-request-id", [b""])[0] if b"x-request-id" not in head.options else b""
+        if 0 < len(given) <= _REQUEST_ID_BYTES and given.isascii():
+            record.request_id = given.decode("ascii")

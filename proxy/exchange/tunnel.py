@@ -1,0 +1,92 @@
+"""After a 101: bytes both ways, untouched, until one side is silent too long or both have ended."""
+
+import asyncio
+
+from proxy.transport.fiber import Fiber
+from proxy.transport.stream import ConnectionEnded, Stream
+
+#: How long one direction may be silent once the other has ended: enough to say goodbye.
+_HALF_CLOSED_S = 30.0
+
+
+class Tunnel:
+    """Two streams joined. The idle limit counts progress in either direction; the byte counts are for the log."""
+
+    def __init__(self, client: Stream, upstream: Stream, idle_s: float) -> None:
+        self._client = client
+        self._upstream = upstream
+        self._idle_s = idle_s
+        self._loop = asyncio.get_running_loop()
+        self._last_progress = self._loop.time()
+        self._waiting_for_sink = 0  # directions that wait for a slow reader
+        self.bytes_up = 0
+        self.bytes_down = 0
+
+    async def run(self, from_client: bytes, from_upstream: bytes) -> None:
+        """Pass on what arrived behind the heads, then everything else; return once both directions have ended, or one
+        has broken. The client's stream is the caller's to close: it may still be sending."""
+        if from_client:
+            self._pass_on(from_client, self._upstream)
+        if from_upstream:
+            self._pass_on(from_upstream, self._client)
+        upward = Fiber(self._pump(self._client, self._upstream))
+        upward.resume()
+        try:
+            if await self._pump(self._upstream, self._client):
+                await upward.join()
+        finally:
+            upward.cancel()
+
+    async def _pump(self, source: Stream, sink: Stream) -> bool:
+        """Carry one direction to its end; then the sink is half-closed, and the other direction goes on. Returns
+        whether it ended so."""
+        try:
+            while data := await self._read(source):
+                self._last_progress = self._loop.time()
+                self._pass_on(data, sink)
+                if sink.must_drain():
+                    await self._drain(sink)
+            sink.end_writing()
+            self._idle_s = min(self._idle_s, _HALF_CLOSED_S)
+            sink.set_read_deadline(self._loop.time() + self._idle_s)
+        except (ConnectionEnded, TimeoutError):
+            # What broke one direction ends the other: half a broken tunnel serves nobody. What was sent is flushed.
+            self._upstream.close()
+            return False
+        return True
+
+    def _pass_on(self, data: bytes, sink: Stream) -> None:
+        if sink is self._client:
+            self.bytes_down += len(data)
+        else:
+            self.bytes_up += len(data)
+        sink.write(data)
+
+    async def _drain(self, sink: Stream) -> None:
+        """Wait for a slow reader, as long as it takes anything or the other direction moves."""
+        self._waiting_for_sink += 1
+        try:
+            while sink.must_drain():
+                try:
+                    await sink.drain(self._idle_s)
+                except TimeoutError:
+                    if self._is_idle():
+                        raise
+        finally:
+            self._waiting_for_sink -= 1
+        self._last_progress = self._loop.time()
+
+    async def _read(self, source: Stream) -> bytes:
+        deadline = self._last_progress + self._idle_s
+        while True:
+            try:
+                return await source.read(deadline)
+            except TimeoutError:
+                if self._is_idle() and not self._waiting_for_sink:
+                    raise
+                # While the other direction waits for a slow reader, its own wait watches it.
+                since = self._loop.time() if self._waiting_for_sink else self._last_progress
+                deadline = since + self._idle_s
+
+    def _is_idle(self) -> bool:
+        return self._last_progress + self._idle_s <= self._loop.time()

@@ -1,0 +1,71 @@
+"""Message bodies as they arrive, one class per framing: bytes in, body bytes out."""
+
+from typing import Final, TypeAlias
+
+from proxy.http1.fields import Fields
+from proxy.http1.parsing.chunked import ChunkedBody
+
+
+class EmptyBody:
+    """The body of a message that has none: complete from the start, so it is never given anything."""
+
+    __slots__ = ()
+
+    complete: Final = True
+    received_bytes: Final = 0
+    trailers: Final[Fields] = []  # only a chunked body has any
+    left_over: Final = b""
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Nothing is body."""
+        raise AssertionError("bytes for a body that has none")
+
+
+class CountedBody:
+    """A body of a known length."""
+
+    __slots__ = ("_length", "complete", "left_over", "received_bytes")
+
+    trailers: Final[Fields] = []
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self.received_bytes = 0
+        self.complete = length == 0
+        self.left_over = b""
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Take what arrived, and return the body bytes in it: the same object where all of it is body."""
+        received = self.received_bytes + len(data)
+        if received >= self._length:
+            if received > self._length:
+                end = self._length - self.received_bytes
+                self.left_over = data[end:]
+                data = data[:end]
+            received = self._length
+            self.complete = True
+        self.received_bytes = received
+        return [data] if data else []
+
+
+class UnboundedBody:
+    """A body that ends with the connection: `complete` is set by whoever saw the end."""
+
+    __slots__ = ("complete", "received_bytes")
+
+    trailers: Final[Fields] = []
+    left_over: Final = b""
+
+    def __init__(self) -> None:
+        self.received_bytes = 0
+        self.complete = False
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """All of it is body."""
+        self.received_bytes += len(data)
+        return [data] if data else []
+
+
+Body: TypeAlias = EmptyBody | CountedBody | ChunkedBody | UnboundedBody
+
+EMPTY_BODY: Final = EmptyBody()

@@ -1,0 +1,71 @@
+"""The fast path: reads the plain majority of heads with one pattern, and never rejects.
+
+What it does not know it leaves to the h11 parser, bytes untouched. It is correct exactly if every head that it accepts
+ends at the first empty line, the h11 parser accepts the same bytes and yields the same method, target, version, fields
+and index, and `strictness` has nothing to refuse in its bytes and lengths. That sentence is tested as a property.
+
+Which constructs are safe: a possessive repeat of one character class (`[...]*+`) is right on every engine, and makes a
+near miss fail in linear time. A possessive or atomic group is not: CPython 3.11.0 to 3.11.4, and distributions' 3.11.2,
+take what such a group had matched when its last round failed for a match (gh-106052), and so took a field line with
+white space at its end for the end of the head. So groups are repeated greedily: a head that fails is given back line by
+line, and nothing in a line can be read in a second way.
+"""
+
+import re
+from typing import Final
+
+from proxy.http1.fields import Fields, Index, connection_options, index
+from proxy.http1.message import RequestHead, ResponseHead
+from proxy.http1.parsing.strictness import LENGTH_DIGITS
+
+_TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_LINES: Final = (
+    rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+(?<![\t ])\r\n)*"
+)  # white space at the end: the h11 parser's
+_REQUEST: Final = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])\r\n(" + _LINES + rb")\r\n")
+_REASON: Final = rb"(?:[!-~][\x20-\x7e]*+)?"
+_RESPONSE: Final = re.compile(rb"HTTP/(1\.[01]) ([2-5][0-9][0-9]) (" + _REASON + rb")\r\n(" + _LINES + rb")\r\n")
+_LINE: Final = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
+_CHUNKED: Final = [b"chunked"]
+
+
+def parse_plain_request(data: bytes) -> tuple[RequestHead, int] | None:
+    """Read the request head in origin-form that `data` begins with; return it, and where it ends. None: ask the
+    h11 parser, or for more."""
+    found = _REQUEST.match(data)
+    if found is None:
+        return None
+    method, target, version, section = found.groups()
+    lines = _LINE.findall(section)
+    known = _plain_index(lines)
+    if known is None or (b"host" not in known and version == b"1.1"):
+        return None
+    return RequestHead(method, target, version, lines, known, connection_options(known)), found.end()
+
+
+def parse_plain_response(data: bytes) -> tuple[ResponseHead, int] | None:
+    """Read the final response head that `data` begins with; return it, and where it ends. None: ask the h11 parser, or
+    for more."""
+    found = _RESPONSE.match(data)
+    if found is None:
+        return None
+    version, status, reason, section = found.groups()
+    lines = _LINE.findall(section)
+    known = _plain_index(lines)
+    if known is None:
+        return None
+    return ResponseHead(int(status), reason, version, lines, known, connection_options(known)), found.end()
+
+
+def _plain_index(lines: Fields) -> Index | None:
+    """The index of the lines, or None where framing or host is anything but plain."""
+    known = index(lines)
+    if b"content-length" in known:
+        lengths = known[b"content-length"]
+        if len(lengths) > 1 or b"transfer-encoding" in known:
+            return None
+        if not lengths[0].isdigit() or len(lengths[0]) > LENGTH_DIGITS:
+            return None
+    elif b"transfer-encoding" in known and known[b"transfer-encoding"] != _CHUNKED:
+        return None
+    return None if b"host" in known and len(known[b"host"]) > 1 else known

@@ -1,0 +1,139 @@
+"""What h11 lets pass and a proxy must not. One place, for both readers.
+
+h11 reads for an endpoint. A proxy hands the message to a second parser, so whatever two parsers could read in two
+ways is refused here: 400 for a request, 502 for a response, and the connection closes.
+"""
+
+import re
+from typing import Final
+
+from proxy.errors import BadRequest, BadResponse, ProxyError
+from proxy.http1.fields import Index, members, tokens
+from proxy.http1.limits import MessageLimits
+from proxy.http1.message import RequestHead, ResponseHead
+from proxy.http1.target import is_authority
+
+_CONTROL: Final = bytes(i for i in range(32) if i not in b"\t\r\n") + b"\x7f"
+_LENGTH_LINE: Final = re.compile(rb"\r\ncontent-length:([^\r]*)", re.IGNORECASE)
+LENGTH_DIGITS: Final = 18  # of a Content-Length: an exabyte, and no parser overflows
+_PLAIN_LENGTH: Final = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS)
+_DECIMAL: Final = re.compile(rb"0*+([0-9]*+)(?<=[0-9])")
+_MOST_FORWARDS: Final = 10**LENGTH_DIGITS
+
+
+def check_bytes(section: bytes, *, response: bool = False) -> None:
+    """Refuse a head or trailer section, as bytes, that parsers are known to split differently.
+
+    Control bytes, bare CR or LF, obsolete folding: all of RFC 9112 §2.2 and §5.2 that recipients may choose about.
+    """
+    fault = BadResponse if response else BadRequest
+    if len(section.translate(None, _CONTROL)) != len(section):
+        raise fault("control byte in the head")
+    # As many pairs as halves: then no half stands alone. Counting is a fifth of what searching costs.
+    if not section.count(b"\r\n") == section.count(b"\r") == section.count(b"\n"):
+        raise fault("line end is not CRLF")
+    if b"\r\n " in section or b"\r\n\t" in section:
+        raise fault("obsolete line folding")
+
+
+def check_lengths(raw_head: bytes) -> None:
+    """Refuse a request whose `Content-Length` is not one line with one plain decimal.
+
+    h11 collapses `5, 5` and two equal lines into one before anybody can see it.
+    """
+    lines = _LENGTH_LINE.findall(raw_head)
+    if lines and (len(lines) > 1 or not _PLAIN_LENGTH.fullmatch(lines[0].strip(b" \t"))):
+        raise BadRequest("Content-Length is not one plain decimal")
+
+
+def check_request(head: RequestHead, limits: MessageLimits) -> None:
+    """Refuse a request that two parsers could delimit or address differently, or that is over a limit."""
+    index = head.known
+    if len(head.target) > limits.target_bytes:
+        raise BadRequest("request target too long", status=414, code="target_too_long")
+    if len(head.fields) > limits.field_count:
+        raise _too_large(BadRequest, "too many field lines")
+    if b"connection" in index:
+        _check_nominations(index[b"connection"], limits, BadRequest)
+    hosts = index.get(b"host")
+    if hosts is None:
+        if head.http_version >= b"1.1":
+            raise BadRequest("no Host field")
+    elif len(hosts) > 1 or not (is_authority(hosts[0]) or _may_be_empty(hosts[0], head.target)):
+        raise BadRequest("not one valid Host field")
+    if b"transfer-encoding" in index:
+        if b"content-length" in index:
+            # h11 lets chunked win; an upstream that reads the length would see a second request inside this body.
+            raise BadRequest("both Transfer-Encoding and Content-Length")
+        if head.http_version < b"1.1":
+            # CVE-2026-2835: a 1.0 reader does not know the field, and delimits the body otherwise.
+            raise BadRequest("Transfer-Encoding in HTTP/1.0")
+
+
+def check_response(head: ResponseHead, limits: MessageLimits) -> None:
+    """Refuse a response whose framing contradicts itself, or that is over a limit."""
+    index = head.known
+    if len(head.fields) > limits.field_count:
+        raise _too_large(BadResponse, "too many field lines")
+    if b"connection" in index:
+        _check_nominations(index[b"connection"], limits, BadResponse)
+    lengths = index.get(b"content-length")
+    if lengths and len(lengths[0]) > LENGTH_DIGITS:
+        # h11 takes 20 digits: over 64 bits, the client would read another length out of them than we do.
+        raise BadResponse("Content-Length is too large")
+    if b"transfer-encoding" in index:
+        if b"content-length" in index:
+            raise BadResponse("both Transfer-Encoding and Content-Length")
+        if head.http_version < b"1.1":
+            raise BadResponse("Transfer-Encoding in HTTP/1.0")
+
+
+def expects_continue(head: RequestHead) -> bool:
+    """Whether the client waits for 100 (Continue). Raises BadRequest 417 for any other expectation.
+
+    An HTTP/1.0 client's expectation is ignored (RFC 9110 §10.1.1).
+    """
+    values = head.known.get(b"expect")
+    if values is None or head.http_version < b"1.1":
+        return False
+    expectations = [member.lower() for member in members(values)]
+    if any(expectation != b"100-continue" for expectation in expectations):
+        raise BadRequest("unknown expectation", status=417, code="expectation_failed")
+    return bool(expectations)
+
+
+def max_forwards(head: RequestHead) -> int | None:
+    """How many more hops a TRACE or OPTIONS may go (RFC 9110 §7.6.2); None for no limit, or another method."""
+    values = head.known.get(b"max-forwards")
+    if values is None or head.method not in (b"OPTIONS", b"TRACE"):
+        return None
+    decimal = _DECIMAL.fullmatch(values[0])
+    if len(values) > 1 or decimal is None:
+        raise BadRequest("Max-Forwards is not one plain decimal")
+    # The RFC has the most that a recipient supports stand for more.
+    return int(decimal[1] or b"0") if len(decimal[1]) <= LENGTH_DIGITS else _MOST_FORWARDS
+
+
+def _may_be_empty(host: bytes, target: bytes) -> bool:
+    """Whether it is an empty Host beside a target that says the authority itself: that one counts (RFC 9112 §3.2.2).
+    Anywhere else it names no host, and an http URI without a host is invalid (RFC 9110 §4.2.1)."""
+    return host == b"" and target[:1] not in (b"/", b"*")
+
+
+def _check_nominations(values: list[bytes], limits: MessageLimits, fault: type[ProxyError]) -> None:
+    nominations = 0
+    for value in values:
+        nominations += value.count(b",") + 1
+    if nominations > limits.nominations:
+        raise _too_large(fault, "too many connection options")
+
+
+def _too_large(fault: type[ProxyError], detail: str) -> ProxyError:
+    if fault is BadRequest:
+        return BadRequest(detail, status=431, code="head_too_large")
+    return BadResponse(detail, code="head_too_large")
+
+
+def asks_for_trailers(index: Index) -> bool:
+    """Whether the sender says `TE: trailers` (RFC 9110 §10.1.4)."""
+    return b"te" in index and b"trailers" in tokens(index[b"te"])

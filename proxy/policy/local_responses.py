@@ -1,0 +1,136 @@
+"""Answers of the proxy's own: errors, and the few requests that end here."""
+
+import html
+import re
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from proxy.errors import ProxyError
+from proxy.http1.fields import Fields, members
+from proxy.http1.hop_by_hop import HOP_BY_HOP
+from proxy.http1.message import RequestHead
+
+#: Never reflected, logged or shown: what authenticates a person or a program.
+SECRET_FIELDS: Final = frozenset({
+    b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"x-auth-token",
+})  # fmt: skip
+_SENSITIVE: Final = re.compile(rb"auth|token|secret|cookie|session|passw|credential|signature|jwt|assertion|key")
+#: Where RFC 9110 §15 has another phrase than some of the Pythons that we run on, or none has any.
+_PHRASES: Final = {413: b"Content Too Large", 414: b"URI Too Long", 499: b"Client Closed Request"}
+ALLOW: Final = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE"
+
+
+class LocalResponse(msgspec.Struct, frozen=True):
+    """A complete response of our own; framing, Date and Connection come with writing it."""
+
+    status: int
+    reason: bytes
+    fields: Fields
+    body: bytes
+
+
+def reason(status: int) -> bytes:
+    """The reason phrase for a status, empty where it has none."""
+    if status in _PHRASES:
+        return _PHRASES[status]
+    try:
+        return HTTPStatus(status).phrase.encode("ascii")
+    except ValueError:
+        return b""
+
+
+def error_response(
+    error: ProxyError, accept: list[bytes] | None, *, pseudonym: bytes, request_id: str
+) -> LocalResponse:
+    """The answer for a request that failed here: what, why, and the id to find it in the log by.
+
+    The body is text, JSON or HTML, whichever `Accept` names first; `Proxy-Status` is RFC 9209's.
+    """
+    phrase = reason(error.status)
+    content_type, body = _body(error, phrase.decode(), _preferred(accept), request_id)
+    proxy_status = b'%b; error=%b; details="%b: %b"' % (
+        pseudonym,
+        error.proxy_status.encode("ascii"),
+        error.code.encode("ascii"),
+        _quotable(error.public_detail),
+    )
+    lines: Fields = [
+        (b"Content-Type", content_type),
+        (b"Cache-Control", b"no-store"),
+        (b"Proxy-Status", proxy_status),
+        (b"X-Request-Id", request_id.encode("ascii", "replace")),
+    ]
+    if error.status == 405:
+        lines.append((b"Allow", ALLOW))
+    if error.status == 503:
+        lines.append((b"Retry-After", b"1"))
+    return LocalResponse(error.status, phrase, lines, body)
+
+
+def options_response() -> LocalResponse:
+    """`OPTIONS` whose `Max-Forwards` ends here (RFC 9110 §7.6.2, §9.3.7)."""
+    return LocalResponse(200, b"OK", [(b"Allow", ALLOW)], b"")
+
+
+def trace_response(head: RequestHead) -> LocalResponse:
+    """`TRACE` whose `Max-Forwards` ends here: the head as received, hop-by-hop fields left out, and what is likely to
+    be secret by its name (RFC 9110 §9.3.8)."""
+    lines = [(line[0].lower(), line) for line in head.fields]
+    hidden = SECRET_FIELDS | HOP_BY_HOP
+    shown = b"".join(b"%b: %b\r\n" % line for name, line in lines if name not in hidden and not _SENSITIVE.search(name))
+    body = b"%b %b HTTP/%b\r\n%b\r\n" % (head.method, head.target, head.http_version, shown)
+    return LocalResponse(200, b"OK", [(b"Content-Type", b"message/http")], body)
+
+
+def _preferred(accept: list[bytes] | None) -> bytes:
+    for member in members(accept or ()):
+        media_type = member.partition(b";")[0].strip().lower()
+        if media_type in (b"text/html", b"application/xhtml+xml"):
+            return b"html"
+        if media_type == b"application/json" or media_type.endswith(b"+json"):
+            return b"json"
+        if media_type in (b"text/plain", b"*/*"):
+            break
+    return b"text"
+
+
+def _body(error: ProxyError, phrase: str, form: bytes, request_id: str) -> tuple[bytes, bytes]:
+    status, code, detail = error.status, error.code, error.public_detail
+    if form == b"json":
+        document = {"status": status, "error": code, "detail": detail, "request_id": request_id}
+        return b"application/json", msgspec.json.encode(document) + b"\n"
+    if form == b"html":
+        page = _PAGE.format(
+            status=status,
+            phrase=html.escape(phrase),
+            code=html.escape(code),
+            detail=html.escape(detail),
+            request_id=html.escape(request_id),
+        )
+        return b"text/html; charset=utf-8", page.encode()
+    return b"text/plain; charset=utf-8", f"{status} {phrase}\n{code}: {detail}\nrequest {request_id}\n".encode()
+
+
+def _quotable(text: str) -> bytes:
+    """Text as the inside of an RFC 8941 string: printable ASCII, quotes escaped."""
+    printable = "".join(char if " " <= char <= "~" else "?" for char in text)
+    return printable.replace("\\", "\\\\").replace('"', '\\"').encode("ascii")
+
+
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>{status} {phrase}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 15vh auto; padding: 0 1rem }}
+code {{ font-family: ui-monospace, monospace }}
+</style>
+<h1>{status} {phrase}</h1>
+<p><code>{code}</code>: {detail}</p>
+<p>Request <code>{request_id}</code>, answered by the proxy (onehop), not by the service behind it.</p>
+</html>
+"""

@@ -1,0 +1,1 @@
+"""Processes: the supervisor that keeps workers alive, and the worker that assembles everything."""

@@ -1,0 +1,26 @@
+"""How many CPUs this process may use."""
+
+import contextlib
+import os
+
+
+def granted_cpus() -> int:
+    """How many CPUs this process may use: its affinity, and the cgroup's quota (v2, then v1) rounded up."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, _cgroup_quota() or cpus))
+
+
+def _cgroup_quota() -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = _words("/sys/fs/cgroup/cpu.max")[:2]
+        return None if quota == "max" else -(-int(quota) // int(period))
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        quota_us = int(_words("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")[0])
+        period_us = int(_words("/sys/fs/cgroup/cpu/cpu.cfs_period_us")[0])
+        return None if quota_us <= 0 else -(-quota_us // period_us)
+    return None
+
+
+def _words(path: str) -> list[str]:
+    with open(path, encoding="ascii") as file:
+        return file.read().split()

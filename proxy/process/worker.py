@@ -1,0 +1,288 @@
+"""One worker: the composition root. The only place that assembles objects; everything below is handed what it needs."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from typing import TypeAlias
+
+from proxy.config.model import Config, origin_of, routing_table
+from proxy.downstream.connection import ClientConnection
+from proxy.errors import LimitReached, ProxyError
+from proxy.exchange.context import Observe, WorkerContext
+from proxy.exchange.exchange import Exchange
+from proxy.http1.message import RequestHead
+from proxy.policy.forwarded import is_trusted, networks
+from proxy.policy.forwarding import Hop
+from proxy.policy.local_responses import error_response
+from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.record import ExchangeRecord
+from proxy.transport.deadlines import Deadlines
+from proxy.transport.fiber import Fiber
+from proxy.transport.stream import Stream
+from proxy.upstream.pool import Pool
+from proxy.upstream.service import Balancer
+
+#: Something that runs beside a worker and may change its config: the demo service does both.
+Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager[tuple[Config, Observe | None]]]
+
+_BACKLOG = 2048
+_STDOUT = 1
+_FAREWELL_S = 0.2  # between the last accept and closing idle connections
+
+
+class HttpDate:
+    """The time as `Date` says it, made once a second (RFC 9110 §5.6.7)."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = b""
+
+    def __call__(self) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._text = formatdate(second, usegmt=True).encode("ascii")
+        return self._text
+
+
+class RequestIds:
+    """Ids unique to this worker: a random prefix and a count. To find a request by, not to keep secret."""
+
+    def __init__(self) -> None:
+        self._prefix = secrets.token_hex(6)
+        self._count = 0
+
+    def __call__(self) -> str:
+        self._count += 1
+        return f"{self._prefix}-{self._count:x}"
+
+
+class Worker:
+    """Serves clients on listening sockets until it is told to drain."""
+
+    def __init__(
+        self,
+        config: Config,
+        sockets: list[socket.socket],
+        pseudonym: str,
+        *,
+        observe: Observe | None = None,
+        report: Callable[[ExchangeRecord], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._sockets = sockets
+        self._loop = asyncio.get_running_loop()
+        self._fast_path = config.reader == "auto"
+        self._pseudonym = pseudonym.encode("ascii")
+        self._trusted = networks(config.trusted_networks)
+        self.clients: dict[ClientConnection, Fiber] = {}  # everybody connected, and who serves them
+        self._servers: list[asyncio.Server] = []
+        self._stopped_accepting = asyncio.Event()
+        self._idle = asyncio.Event()  # once shutting_down: no client is left
+        self._shutting_down = False
+        self._stopping: asyncio.Task[None] | None = None
+        self._log = AccessLog(config.access_log, _STDOUT, self._loop) if config.access_log != "off" else None
+        self.deadlines = Deadlines(self._loop)
+        self.pool = Pool(
+            config.pool,
+            config.limits,
+            self.deadlines,
+            idle_s=config.timeouts.upstream_idle_s,
+            connect_s=config.timeouts.connect_s,
+            fast_path=self._fast_path,
+        )
+        self._context = WorkerContext(
+            loop=self._loop,
+            pool=self.pool,
+            routes=routing_table(config),
+            balancers={
+                name: Balancer(
+                    [origin_of(url) for url in upstream.urls],
+                    upstream.host.encode("ascii") if upstream.host else None,
+                )
+                for name, upstream in config.upstreams.items()
+            },
+            timeouts=config.timeouts,
+            limits=config.limits,
+            replay_bytes=config.pool.replay_bytes,
+            upgrades=frozenset(name.lower().encode("ascii") for name in config.upgrades),
+            trusted=self._trusted,
+            next_request_id=RequestIds(),
+            http_date=HttpDate(),
+            report=report or (self._log.report if self._log is not None else _discard),
+            observe=observe,
+        )
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        self.deadlines.start()
+        for listening in self._sockets:
+            server = await self._loop.create_server(self._new_stream, sock=listening, backlog=_BACKLOG)
+            self._servers.append(server)
+
+    async def run_until_shut_down(self) -> None:
+        """Serve until `shut_down` was called and every exchange under way has ended, or `drain_s` has passed."""
+        await self._stopped_accepting.wait()
+        if self.clients:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._config.timeouts.drain_s):
+                    await self._idle.wait()
+            for late in list(self.clients.values()):
+                late.cancel()
+        self.pool.shut_down()
+        self.deadlines.stop()
+        for stream in list(self.deadlines.streams):
+            stream.reset()
+        await asyncio.sleep(0)  # lets the loop carry out the aborts
+        if self._log is not None:
+            self._log.close(patience_s=2.0)
+
+    def shut_down(self) -> None:
+        """Stop accepting, finish what is under way, close what is idle."""
+        if self._shutting_down:
+            return
+        self._shutting_down = True
+        for client in self.clients:
+            client.shutting_down = True  # from here on, every answer says close
+        self._stopping = self._loop.create_task(self._stop_accepting())
+
+    async def _stop_accepting(self) -> None:
+        """Close the listening sockets. What the kernel has accepted is served: closing would reset it."""
+        last_looks: list[socket.socket] = []
+        with contextlib.suppress(OSError):  # out of descriptors: then nobody more can be served
+            last_looks += [listening.dup() for listening in self._sockets]
+        for server in self._servers:
+            server.close()
+        waiting: list[socket.socket] = []
+        for listening in last_looks:
+            with listening, contextlib.suppress(OSError):  # BlockingIOError: there is nobody more
+                while True:
+                    waiting.append(listening.accept()[0])
+        for accepted in waiting:
+            accepted.setblocking(False)
+            with contextlib.suppress(OSError):
+                await self._loop.connect_accepted_socket(self._new_stream, accepted)
+        # Busy clients read `Connection: close` in an answer meanwhile; only idle connections are closed.
+        if self.clients:
+            await asyncio.sleep(_FAREWELL_S)
+        for client in list(self.clients):
+            client.shut_down()
+        self._stopped_accepting.set()
+
+    def _new_stream(self) -> Stream:
+        return Stream(self.deadlines, self._accept)
+
+    def _accept(self, stream: Stream) -> None:
+        peer = stream.transport.get_extra_info("peername")
+        if not isinstance(peer, tuple):
+            stream.abort()  # gone again: whatever it has sent, nobody is there to say who asked for it
+            return
+        address = peer[0]
+        hop = Hop(
+            pseudonym=self._pseudonym,
+            peer=address.encode("ascii"),
+            trusted=bool(self._trusted) and is_trusted(address, self._trusted),
+            state_forwarded=self._config.forwarded,
+        )
+        client = ClientConnection(
+            stream, hop, address, self._config.timeouts, self._config.limits, self.deadlines,
+            fast_path=self._fast_path,
+        )  # fmt: skip
+        client.shutting_down = self._shutting_down
+        full = len(self.clients) >= self._config.limits.connections
+        serve = self._refuse(client) if full else client.serve(self._run_exchange, self._report_unread)
+        fiber = Fiber(serve, lambda exc: self._ended(client, exc))
+        self.clients[client] = fiber
+        fiber.resume()
+
+    def _ended(self, client: ClientConnection, exc: BaseException | None) -> None:
+        del self.clients[client]
+        if self._shutting_down and not self.clients:
+            self._idle.set()
+        if exc is not None and not isinstance(exc, asyncio.CancelledError):
+            sys.stderr.write(f"onehop: defect in a connection: {type(exc).__name__}: {exc}\n")
+
+    def _run_exchange(self, client: ClientConnection, head: RequestHead, started: float) -> Awaitable[bool]:
+        return Exchange(self._context, client, head, started).run()
+
+    async def _report_unread(self, client: ClientConnection, error: ProxyError, started: float) -> None:
+        """Answer a request that could not be read, log it, and close: where the next would begin, nobody knows."""
+        record = ExchangeRecord(client.peer, started)
+        record.request_id = self._context.next_request_id()
+        record.error, record.detail = error.code, error.detail
+        answer = error_response(error, None, pseudonym=self._pseudonym, request_id=record.request_id)
+        method = b"HEAD" if client.reader.unread.startswith(b"HEAD ") else b""  # whose answer has no body, even now
+        try:
+            await client.write_answer(
+                answer, method=method, date=self._context.http_date(), connection=b"close", record=record
+            )
+            client.must_linger = True
+        except ProxyError:
+            client.stream.abort()  # the client is gone: its request was refused all the same
+        finally:
+            self._context.report(record)
+
+    async def _refuse(self, client: ClientConnection) -> None:
+        await self._report_unread(client, LimitReached("too many connections"), time.monotonic())
+        await client.end()
+
+
+def _discard(_: ExchangeRecord) -> None:
+    """Where there is no access log."""
+
+
+def run_worker(
+    config: Config,
+    sockets: list[socket.socket],
+    pseudonym: str,
+    parent_alive: int,
+    companion: Companion | None = None,
+) -> None:
+    """Be a worker process, until SIGTERM or the parent's end. `parent_alive` is the read end of a pipe whose other end
+    only the parent holds. `companion` runs beside the worker, and may change its config (the demo service does)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
+    with new_loop_runner() as runner:
+        runner.run(_serve(config, sockets, pseudonym, parent_alive, companion))
+
+
+def new_loop_runner() -> asyncio.Runner:
+    """A runner on uvloop where there is a wheel for it, on asyncio's own loop elsewhere."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+async def _serve(
+    config: Config,
+    sockets: list[socket.socket],
+    pseudonym: str,
+    parent_alive: int,
+    companion: Companion | None,
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with contextlib.AsyncExitStack() as stack:
+        observe: Observe | None = None
+        if companion is not None:
+            config, observe = await stack.enter_async_context(companion(config))
+        worker = Worker(config, sockets, pseudonym, observe=observe)
+        loop.add_signal_handler(signal.SIGTERM, worker.shut_down)
+        # The parent's end is seen here even where it could not say goodbye.
+        loop.add_reader(parent_alive, _shut_down_orphan, loop, parent_alive, worker)
+        await worker.start()
+        await worker.run_until_shut_down()
+        loop.remove_reader(parent_alive)
+
+
+def _shut_down_orphan(loop: asyncio.AbstractEventLoop, parent_alive: int, worker: Worker) -> None:
+    if not os.read(parent_alive, 1):
+        loop.remove_reader(parent_alive)
+        worker.shut_down()

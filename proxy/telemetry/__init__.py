@@ -1,0 +1,1 @@
+"""What became of each exchange: its record, and who is told."""

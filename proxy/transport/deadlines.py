@@ -1,0 +1,42 @@
+"""Deadlines as attributes of streams, swept by one timer per worker: no request costs a timer."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from proxy.transport.stream import Stream
+
+NEVER: Final = float("inf")
+
+
+class Deadlines:
+    """All open streams of a worker, and the one timer that looks at their deadlines.
+
+    A deadline is noticed up to `interval_s` late: time-outs are seconds, and need no better.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, interval_s: float = 0.25) -> None:
+        self.loop = loop
+        self.streams: set[Stream] = set()
+        self.on_sweep: list[Callable[[float], None]] = []
+        self._interval_s = interval_s
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin sweeping."""
+        self._timer = self.loop.call_later(self._interval_s, self._sweep)
+
+    def stop(self) -> None:
+        """End sweeping."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _sweep(self) -> None:
+        self._timer = self.loop.call_later(self._interval_s, self._sweep)
+        now = self.loop.time()
+        for stream in [stream for stream in self.streams if stream.next_deadline < now]:
+            stream.expire(now)
+        for sweep in self.on_sweep:
+            sweep(now)

@@ -1,0 +1,23 @@
+"""The body of one message as it arrives on a stream."""
+
+from proxy.http1.parsing.body import Body, UnboundedBody
+from proxy.http1.parsing.head_parser import HeadParser
+from proxy.transport.stream import Stream
+
+
+class BodyCutShort(Exception):
+    """The peer ended its side before the body's end."""
+
+
+async def read_body(stream: Stream, reader: HeadParser, body: Body, deadline: float) -> list[bytes]:
+    """Wait for more of a body, and return it in the pieces in which it arrived: possibly none, where only framing came.
+
+    Raises BodyCutShort, BadRequest (broken coding), TimeoutError, ConnectionEnded.
+    """
+    data = await stream.read(deadline)
+    if data:
+        return reader.body_bytes(body, data)
+    if isinstance(body, UnboundedBody):
+        body.complete = True
+        return []
+    raise BodyCutShort

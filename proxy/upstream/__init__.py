@@ -1,0 +1,1 @@
+"""The side of the services: which origin, which connection, and whether it may be used again."""

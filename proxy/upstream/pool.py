@@ -1,0 +1,108 @@
+"""Lease a connection to an origin, and take it back. The rules of reuse are RFC 9112 §9.3 and the pool's settings."""
+
+from proxy.http1.limits import MessageLimits
+from proxy.policy.settings import PoolSettings
+from proxy.transport.deadlines import Deadlines
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connector import connect
+from proxy.upstream.idle import IdleConnections
+from proxy.upstream.origin import Origin
+
+_MARGIN_S = 1.0  # a promise of N seconds is used for N-1: our request must arrive before the end
+
+
+class Pool:
+    """Upstream connections of one worker: those leased, and the idle ones."""
+
+    def __init__(
+        self,
+        settings: PoolSettings,
+        limits: MessageLimits,
+        deadlines: Deadlines,
+        *,
+        idle_s: float,
+        connect_s: float,
+        fast_path: bool,
+    ) -> None:
+        self._settings = settings
+        self._limits = limits
+        self._deadlines = deadlines
+        self._idle_s = idle_s
+        self._connect_s = connect_s
+        self._fast_path = fast_path
+        self._idle: IdleConnections[UpstreamConnection] = IdleConnections(settings.idle_per_origin)
+        self._shutting_down = False
+        self.opened = 0
+        deadlines.on_sweep.append(self._expire)
+
+    def __repr__(self) -> str:
+        return f"<Pool {self._idle!r}>"
+
+    def __len__(self) -> int:
+        """How many connections stand idle."""
+        return len(self._idle)
+
+    def lease_idle(self, origin: Origin, *, replayable: bool) -> UpstreamConnection | None:
+        """An idle connection, or None: `lease_fresh` then.
+
+        A request that cannot be replayed gets only one used a moment ago: else it might meet the upstream's close,
+        and nobody could tell whether it was acted on.
+        """
+        now = self._deadlines.loop.time()
+        newest_since = 0.0 if replayable else now - self._settings.just_used_s
+        connection = self._idle.take(origin, now, newest_since)
+        if connection is not None:
+            connection.stream.watcher = None
+            connection.begin()
+        return connection
+
+    async def lease_fresh(self, origin: Origin) -> UpstreamConnection:
+        """A new connection. Raises ConnectFailed, ConnectTimeout."""
+        connecting = connect(origin, self._deadlines, self._limits, self._connect_s, fast_path=self._fast_path)
+        connection = await self._deadlines.loop.create_task(connecting)  # a task: asyncio's time-outs ask for one
+        self.opened += 1
+        connection.on_idle_event = lambda: self._forget(connection)
+        connection.begin()
+        return connection
+
+    def give_back(self, connection: UpstreamConnection, *, request_complete: bool) -> None:
+        """End a lease: keep the connection where its next request is safe, close it otherwise. Does not await, so a
+        cancelled exchange gives its socket back too."""
+        now = self._deadlines.loop.time()
+        settings = self._settings
+        if (
+            self._shutting_down
+            or not request_complete
+            or not connection.may_be_reused()
+            or connection.serial >= settings.max_requests
+            or now - connection.open_since > settings.max_age_s
+        ):
+            connection.stream.abort()
+            return
+        promised_s = connection.promise.timeout_s
+        idle_s = self._idle_s if promised_s is None else min(self._idle_s, promised_s - _MARGIN_S)
+        if idle_s <= 0:
+            connection.stream.abort()
+            return
+        connection.stream.watcher = connection.on_idle_event
+        for surplus in self._idle.put(connection.origin, connection, now, now + idle_s):
+            self._close(surplus)
+
+    def shut_down(self) -> None:
+        """Close what is idle, and from now on everything that is given back."""
+        self._shutting_down = True
+        for connection in self._idle.clear():
+            self._close(connection)
+
+    def _expire(self, now: float) -> None:
+        for connection in self._idle.expire(now):
+            self._close(connection)
+
+    def _forget(self, connection: UpstreamConnection) -> None:
+        """Bytes or an end arrived on an idle connection: whatever it says, it belongs to no request."""
+        self._idle.forget(connection.origin, connection)
+        self._close(connection)
+
+    def _close(self, connection: UpstreamConnection) -> None:
+        connection.stream.watcher = None
+        connection.stream.abort()

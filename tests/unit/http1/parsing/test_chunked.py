@@ -1,0 +1,221 @@
+"""The chunked coding (RFC 9112 §7.1): every example whole, byte by byte, and with something behind it."""
+
+import pytest
+
+from proxy.errors import BadRequest
+from proxy.http1.limits import MessageLimits
+from proxy.http1.parsing.chunked import ChunkedBody
+from tests.support.notation import bytewise, lines, wire
+
+LIMITS = MessageLimits(trailer_bytes=64, chunk_extension_bytes=16, field_count=4)
+
+NEXT_REQUEST = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n"
+
+FEEDS = {
+    "whole": lambda data: [data],
+    "byte by byte": bytewise,
+    "in two": lambda data: [data[: len(data) // 2], data[len(data) // 2 :]],
+    "with empty pieces": lambda data: [b"", data[:3], b"", data[3:]],
+}
+
+
+@pytest.fixture(params=FEEDS.values(), ids=FEEDS.keys())
+def feed(request):
+    return request.param
+
+
+@pytest.fixture(params=[True, False], ids=["with_h11", "alone"])
+def body(request):
+    return ChunkedBody(LIMITS, with_h11=request.param)
+
+
+BODIES = [
+    # on the wire                                        body           trailers
+    ("0||",                                              "",            ""),
+    ("000||",                                            "",            ""),
+    ("1|a|0||",                                          "a",           ""),
+    ("3|abc|2|de|0||",                                   "abcde",       ""),
+    ("A|0123456789|0||",                                 "0123456789",  ""),
+    ("a|0123456789|0||",                                 "0123456789",  ""),
+    ("0a|0123456789|0||",                                "0123456789",  ""),
+    ("000000000000003|abc|0||",                          "abc",         ""),
+    # data that looks like framing
+    ("5||0||0||",                                        "\r\n0\r\n",   ""),
+    ("2|\n\n|0||",                                       "\n\n",        ""),
+    # extensions are dropped
+    ("3;a|abc|0;b=c||",                                  "abc",         ""),
+    ("3;a=\"b;c,d\"|abc|0||",                            "abc",         ""),
+    ("3;a=\"\x80\"\t|abc|0||",                           "abc",         ""),
+    ("3;|abc|0||",                                       "abc",         ""),
+    ("3;;;|abc|0||",                                     "abc",         ""),
+    ("3;345678901234567|abc|0||",                        "abc",         ""),
+    ("3; a=b |abc|0||",                                  "abc",         ""),
+    # white space that means nothing, and has to be read (RFC 9110 §5.6.3)
+    ("3 ;a|abc|0\t ; b = c ||",                          "abc",         ""),
+    ("1 ;a|a|2|bc|0;d|E: 1||",                           "abc",         "E: 1"),
+    # spaces before the line end, which some upstreams pad with
+    ("3  \t|abc|0 ||",                                   "abc",         ""),
+    # trailers
+    ("3|abc|0|A: 1||",                                   "abc",         "A: 1"),
+    ("0|A: 1|a:2|B:||",                                  "",            "A: 1|a: 2|B:"),
+    ("0|Content-Length: 5||",                            "",            "Content-Length: 5"),
+    ("0|A: 1|B: 2|C: 3|D: 4||",                          "",            "A: 1|B: 2|C: 3|D: 4"),
+    ("0|A: " + "x" * 57 + "||",                          "",            "A: " + "x" * 57),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("coded", "expected", "trailers"), BODIES)
+def test_a_chunked_body_yields_its_bytes_and_trailers(body, feed, coded, expected, trailers):
+    received = [piece for data in feed(wire(coded)) for piece in body.receive(data)]
+    assert b"".join(received) == expected.encode("latin-1")
+    assert body.complete
+    assert body.trailers == lines(trailers)
+    assert body.left_over == b""
+
+
+@pytest.mark.parametrize(("coded", "expected", "trailers"), BODIES)
+def test_what_stands_behind_a_chunked_body_is_left_over(body, coded, expected, trailers):
+    received = body.receive(wire(coded) + NEXT_REQUEST)
+    assert b"".join(received) == expected.encode("latin-1")
+    assert body.complete
+    assert body.trailers == lines(trailers)
+    assert body.left_over == NEXT_REQUEST
+
+
+@pytest.mark.parametrize("coded", [row[0] for row in BODIES])
+def test_a_body_is_not_complete_before_its_last_byte(body, coded):
+    for byte in bytewise(wire(coded)[:-1]):
+        body.receive(byte)
+        assert not body.complete
+
+
+@pytest.mark.parametrize("coded", [row[0] for row in BODIES])
+def test_what_follows_a_dripped_body_is_left_over(body, coded):
+    data = wire(coded)
+    for byte in bytewise(data[:-1]):
+        body.receive(byte)
+    body.receive(data[-1:] + NEXT_REQUEST)
+    assert (body.complete, body.left_over) == (True, NEXT_REQUEST)
+
+
+BROKEN = [
+    # on the wire                                        status
+    ("|",                                                400),
+    ("|0||",                                             400),
+    ("x|",                                               400),
+    ("g|",                                               400),
+    ("-1|a|0||",                                         400),
+    ("+1|a|0||",                                         400),
+    ("0x1|a|0||",                                        400),
+    ("1_0|a|0||",                                        400),
+    (" 1|a|0||",                                         400),
+    ("1 1|a|0||",                                        400),
+    ("1,1|a|0||",                                        400),
+    ("1.|a|0||",                                         400),
+    ("\xb2|aa|0||",                                      400),
+    ("1 a;a|a|0||",                                      400),
+    ("1 ;a\x00|a|0||",                                   400),
+    ("1 ;" + "a" * 15 + "|a|0||",                        400),
+    ("1;a\x00|a|0||",                                    400),
+    ("1;a\x0b|a|0||",                                    400),
+    ("1;a\x7f|a|0||",                                    400),
+    ("1;a\rb|a|0||",                                     400),
+    ("1;a\nb|a|0||",                                     400),  # an LF that ends the line for some readers
+    ("1;a=\"\n\"|a|0||",                                 400),
+    ("1\na|0||",                                         400),
+    ("1\n|a|0||",                                        400),
+    ("1\r\ra|0||",                                       400),
+    ("1\r|a|0||",                                        400),
+    ("fffffffffffffff0|",                                400),  # 16 digits
+    ("0000000000000000|",                                400),
+    ("1" * 30 + "|",                                     400),
+    ("1;" + "a" * 16 + "|a|0||",                         400),  # extension over its limit
+    ("1" + " " * 17 + "|a|0||",                          400),
+    ("1   x|a|0||",                                      400),
+    ("1;abc\x01d|a|0||",                                 400),
+    # data does not end where its size says (CVE-2025-43859)
+    ("1|ab|0||",                                         400),
+    ("3|abcX\n0||",                                      400),
+    ("3|abc\n0||",                                       400),
+    ("3|abc\r0||",                                       400),
+    ("3|abcXX0||",                                       400),
+    ("3|abc\n\n0||",                                     400),
+    ("3|abc0||",                                         400),
+    ("1|a |0||",                                         400),
+    # trailers
+    ("0|A: 1\nB: 2||",                                   400),
+    ("0|A: 1\n||",                                       400),
+    ("0\n\n",                                            400),
+    ("0|\n",                                             400),
+    ("0|\rA: 1||",                                       400),
+    ("0|A: 1\rB: 2||",                                   400),
+    ("0|A: 1| 2||",                                      400),
+    ("0| A: 1||",                                        400),
+    ("0|A : 1||",                                        400),
+    ("0|A||",                                            400),
+    ("0|: 1||",                                          400),
+    ("0|A: \x00||",                                      400),
+    ("0|A: \x7f||",                                      400),
+    ("0|GET / HTTP/1.1||",                               400),
+    ("0|A: " + "x" * 58 + "||",                          431),
+    ("0|A: " + "x" * 100,                                431),
+    ("0|A: 1|B: 2|C: 3|D: 4|E: 5||",                     431),
+    # what comes first decides, however it was split
+    ("0|A: \x00" + "x" * 100 + "||",                     400),
+    ("0|A: " + "x" * 100 + "\x00||",                     431),
+    ("0|A: " + "x" * 100 + "| fold||",                   431),
+    ("0|A| B: " + "x" * 100 + "||",                      400),
+    ("0|A: " + "x" * 60 + "\n||",                        400),
+    ("0|A: " + "x" * 61 + "\rx||",                       431),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("coded", "status"), BROKEN)
+def test_a_broken_chunked_body_is_refused(body, feed, coded, status):
+    with pytest.raises(BadRequest) as refused:
+        for data in feed(wire(coded)):
+            body.receive(data)
+    assert refused.value.status == status
+    assert not body.complete
+
+
+ALREADY_WRONG = [
+    b"x",
+    b"-",
+    b" ",
+    b"1 1",
+    b"1;\x00",
+    b"1 ;\x00",
+    b"1\n",
+    b"1\rx",
+    b"1" * 16,
+    b"1;" + b"a" * 16,
+    b"1\r\nab",
+    b"0\r\nA: \x00",
+]
+
+
+@pytest.mark.parametrize("start", ALREADY_WRONG)
+def test_a_start_that_no_end_can_mend_is_refused_at_once(body, start):
+    with pytest.raises(BadRequest):
+        body.receive(start)
+
+
+def test_the_largest_chunk_has_fifteen_digits(body):
+    assert body.receive(b"f" * 15 + b"\r\nabc") == [b"abc"]
+    assert not body.complete
+
+
+def test_data_within_one_chunk_is_handed_on_without_a_copy():
+    body = ChunkedBody(LIMITS, with_h11=False)
+    body.receive(b"ff\r\n")
+    data = b"x" * 100
+    [piece] = body.receive(data)
+    assert piece is data
+
+
+def test_two_readers_that_disagree_refuse_the_body(monkeypatch):
+    body = ChunkedBody(LIMITS, with_h11=True)
+    monkeypatch.setattr("proxy.http1.parsing.h11_parser.H11ChunkedParser.receive", lambda self, data: [b"other"])
+    with pytest.raises(BadRequest, match="disagree"):
+        body.receive(b"3\r\nabc")

@@ -1,1 +1,0 @@
-"""The modules of `proxy/net` that decide without I/O, as tables."""

@@ -1,0 +1,70 @@
+"""Whose word about the client is taken."""
+
+import pytest
+
+from proxy.policy.forwarded import client_address, is_trusted, networks
+
+TRUSTED = networks(["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32", "fe80::/10"])
+
+PEERS = [
+    # address               trusted
+    ("10.1.2.3",            True),
+    ("10.255.255.255",      True),
+    ("11.0.0.0",            False),
+    ("192.0.2.1",           True),
+    ("192.0.2.2",           False),
+    ("2001:db8::1",         True),
+    ("2001:db9::1",         False),
+    ("::ffff:10.1.2.3",     True),  # the same host, on a dual-stack socket
+    ("::ffff:11.0.0.0",     False),
+    ("fe80::1%eth0",        True),
+    ("",                    False),
+    ("unix:",               False),
+    ("localhost",           False),
+    ("10.1.2",              False),
+    ("010.1.2.3",           False),
+    ("10.1.2.3:80",         False),
+    ("[2001:db8::1]",       False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("address", "expected"), PEERS)
+def test_a_peer_is_trusted_by_its_network(address, expected):
+    assert is_trusted(address, TRUSTED) is expected
+    assert is_trusted(address, ()) is False
+
+
+CLIENTS = [
+    # peer            X-Forwarded-For lines                     client
+    ("10.0.0.1",      [],                                       "10.0.0.1"),
+    ("10.0.0.1",      [b""],                                    "10.0.0.1"),
+    ("10.0.0.1",      [b"1.2.3.4"],                             "1.2.3.4"),
+    # an untrusted peer speaks for itself alone
+    ("9.9.9.9",       [b"1.2.3.4"],                             "9.9.9.9"),
+    ("9.9.9.9",       [b"10.0.0.1"],                            "9.9.9.9"),
+    # from the right, past every trusted hop; what lies left of the first untrusted is its own claim
+    ("10.0.0.1",      [b"6.6.6.6, 1.2.3.4"],                    "1.2.3.4"),
+    ("10.0.0.1",      [b"6.6.6.6, 1.2.3.4, 10.0.0.2"],          "1.2.3.4"),
+    ("10.0.0.1",      [b"6.6.6.6", b"1.2.3.4", b"10.0.0.2"],    "1.2.3.4"),
+    ("10.0.0.1",      [b"10.0.0.3, 10.0.0.2"],                  "10.0.0.3"),
+    ("10.0.0.1",      [b", 1.2.3.4 ,,"],                        "1.2.3.4"),
+    ("10.0.0.1",      [b"2001:db8::2"],                         "2001:db8::2"),
+    ("10.0.0.1",      [b'1.2.3.4, "[2001:db8::2]"'],            "1.2.3.4"),
+    # what is no address ends the walk at the last one that was
+    ("10.0.0.1",      [b"unknown"],                             "10.0.0.1"),
+    ("10.0.0.1",      [b"1.2.3.4, _hidden, 10.0.0.2"],          "10.0.0.2"),
+    ("10.0.0.1",      [b"1.2.3.4:5678"],                        "10.0.0.1"),
+    ("10.0.0.1",      [b"1.2.3.4\xff"],                         "10.0.0.1"),
+    ("10.0.0.1",      [b'::1%" 200 "GET /'],                    "10.0.0.1"),  # a zone may hold any text
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("peer", "forwarded_for", "expected"), CLIENTS)
+def test_the_client_is_the_first_address_that_nobody_vouches_for(peer, forwarded_for, expected):
+    assert client_address(peer, forwarded_for, TRUSTED) == expected
+
+
+@pytest.mark.parametrize("cidr", ["10.0.0.1/8", "10.0.0.0/33", "x", "", "10.0.0.0/8/8"])
+def test_what_is_no_network_is_refused(cidr):
+    with pytest.raises(ValueError, match="does not appear|has host bits"):
+        networks([cidr])

@@ -1,0 +1,159 @@
+"""A fiber: who resumes it, what it may await, and how it ends."""
+
+import asyncio
+
+import pytest
+
+from proxy.transport import fiber
+from proxy.transport.fiber import Fiber, parked
+
+
+class Ends(list):
+    """What `on_end` was told."""
+
+    def __call__(self, exc):
+        self.append(exc)
+
+
+async def test_it_runs_at_once_until_it_parks():
+    seen = []
+
+    async def work():
+        seen.append(fiber.running)
+        await parked()
+        seen.append("resumed")
+
+    ends = Ends()
+    one = Fiber(work(), ends)
+    one.resume()
+    assert seen == [one]
+    assert fiber.running is None
+    assert not one.ended
+    one.resume()
+    assert seen == [one, "resumed"]
+    assert one.ended
+    assert ends == [None]
+
+
+async def test_it_awaits_what_asyncio_has():
+    loop = asyncio.get_running_loop()
+    results = []
+    ended = asyncio.Event()
+
+    async def in_time():
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0)
+        return "task"
+
+    async def work():
+        results.append(await loop.create_task(in_time()))
+        future = loop.create_future()
+        loop.call_soon(future.set_exception, ConnectionResetError())
+        with pytest.raises(ConnectionResetError):
+            await future
+        results.append("error")
+
+    Fiber(work(), lambda _: ended.set()).resume()
+    await ended.wait()
+    assert results == ["task", "error"]
+
+
+async def test_an_error_is_raised_where_it_waits():
+    ends = Ends()
+
+    async def work():
+        try:
+            await parked()
+        except TimeoutError:
+            await parked()
+        raise ValueError("of its own")
+
+    one = Fiber(work(), ends)
+    one.resume()
+    one.resume(error=TimeoutError())
+    assert not one.ended
+    one.resume()  # and no error of the fiber comes out here
+    assert [type(exc) for exc in ends] == [ValueError]
+
+
+async def test_one_resumed_by_another_gives_the_turn_back():
+    order = []
+
+    async def inner():
+        order.append(fiber.running)
+        await parked()
+        order.append(fiber.running)
+
+    async def outer():
+        second.resume()
+        order.append(fiber.running)
+
+    first, second = Fiber(outer()), Fiber(inner())
+    second.resume()
+    first.resume()
+    assert order == [second, second, first]
+
+
+async def test_cancelling_ends_it_before_it_returns():
+    ends = Ends()
+    cleaned = []
+
+    async def work():
+        try:
+            await parked()
+        finally:
+            cleaned.append(True)
+
+    one = Fiber(work(), ends)
+    one.resume()
+    one.cancel()
+    assert cleaned == [True]
+    assert one.ended
+    assert [type(exc) for exc in ends] == [asyncio.CancelledError]
+    one.cancel()  # again: nothing
+    assert len(ends) == 1
+
+
+async def test_cancelling_cancels_what_it_awaits():
+    future = asyncio.get_running_loop().create_future()
+
+    async def work():
+        await future
+
+    one = Fiber(work(), Ends())
+    one.resume()
+    one.cancel()
+    assert one.ended
+    assert future.cancelled()
+    await asyncio.sleep(0)  # a callback left behind would resume what has ended
+
+
+async def test_joining_waits_for_the_end():
+    ended = asyncio.Event()
+
+    async def short():
+        await parked()
+
+    async def long():
+        await other.join()
+        await other.join()  # ended already: at once
+
+    other = Fiber(short())
+    other.resume()
+    waiting = Fiber(long(), lambda _: ended.set())
+    waiting.resume()
+    assert not waiting.ended
+    other.resume()
+    assert waiting.ended
+    assert ended.is_set()
+
+
+async def test_a_failure_that_nobody_is_told_of_is_said():
+    said = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["exception"]))
+
+    async def work():
+        raise ValueError("a defect")
+
+    Fiber(work()).resume()
+    assert [str(exc) for exc in said] == ["a defect"]
