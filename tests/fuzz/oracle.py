@@ -413,13 +413,13 @@ def judge_client(case: Case, client: _End, outcomes: list[ExchangeRecord], arriv
                 raise Find(f"a refusal that is not the last word: {outcomes}")
             continue
         if position >= len(meant):
-            if outcome.origin is None and last:
+            if outcome.origin == "" and last:
                 continue  # answered here, before its body turned out wrong
             raise Find(f"forwarded {outcome.method!r} {outcome.target!r}, and the strict reader finds: {trouble}")
         request = meant[position]
         if (outcome.method, outcome.target) != (request.method, request.target):
             raise Find(f"logged {outcome.method!r} {outcome.target!r}, meant {request}")
-        if outcome.origin is None:
+        if outcome.origin == "":
             continue  # OPTIONS or TRACE that ended here, or a loop: the connection may go on
         if forwarded >= len(arrived):
             raise Find("logged as forwarded, and nothing arrived")
@@ -429,7 +429,7 @@ def judge_client(case: Case, client: _End, outcomes: list[ExchangeRecord], arriv
         forwarded += 1
     if forwarded != len(arrived):
         raise Find(f"arrived without being logged: {arrived[forwarded:]}")
-    refused = bool(outcomes) and bool(outcomes[-1].error or outcomes[-1].origin is None)
+    refused = bool(outcomes) and bool(outcomes[-1].error or outcomes[-1].origin == "")
     if not refused and (len(outcomes) != len(meant) or trouble) and case.ending == "half-close":
         raise Find(f"{len(outcomes)} served of {len(meant)}, and no refusal; strict: {trouble}")
     # What could not be read has no method in the log; the answer to a HEAD among it has no body.
