@@ -16,7 +16,7 @@ from proxy.process.worker import Worker
 from tests.conformance.cases import CASES
 from tests.conformance.lanes import Result, run_cases
 from tests.conftest import READERS
-from tests.support.peers import PATIENCE_S
+from tests.harness.scripted import PATIENCE_S
 
 _LANES = 16
 _SETTINGS = {

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.peers import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, fields_of, raw_client
-from tests.support.proxies import RunningProxy, running_proxy
+from tests.harness.running_proxy import RunningProxy, running_proxy
+from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, fields_of, raw_client
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 CHUNKED_POST = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"

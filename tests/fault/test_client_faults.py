@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from proxy.config.model import RouteConfig, UpstreamConfig
-from tests.support.peers import OK, Peer, ScriptedUpstream, answering, client, fields_of
-from tests.support.proxies import running_proxy
+from tests.harness.running_proxy import running_proxy
+from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client, fields_of
 
 REFUSED = [  # what arrives, the status it is owed
     (b"GET / HTTP/1.1\r\n\r\n", 400),

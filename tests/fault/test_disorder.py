@@ -9,7 +9,7 @@ import pytest
 
 from proxy.process.worker import new_loop_runner
 from proxy.transport.fiber import Fiber
-from tests.support.proxies import running_proxy
+from tests.harness.running_proxy import running_proxy
 
 ROUNDS = 12
 AT_ONCE = 25

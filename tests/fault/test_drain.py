@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from tests.support.peers import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, raw_client
-from tests.support.proxies import RunningProxy, running_proxy
+from tests.harness.running_proxy import RunningProxy, running_proxy
+from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, raw_client
 
 SIZE = 8_000_000  # more than the kernel takes while nobody reads
 TO_1_0 = b"GET / HTTP/1.0\r\nHost: h\r\n\r\n"

@@ -22,8 +22,8 @@ from typing import Any, Final, NamedTuple
 from proxy.telemetry.record import ExchangeRecord
 from tests.fuzz import strict
 from tests.fuzz.strict import Incomplete, Lines, Request, Response, Violation
-from tests.support.peers import PATIENCE_S
-from tests.support.proxies import RunningProxy, running_proxy
+from tests.harness.running_proxy import RunningProxy, running_proxy
+from tests.harness.scripted import PATIENCE_S
 
 _TIMEOUTS: Final = {
     "request_head_s": 0.3, "request_body_idle_s": 0.3, "response_head_s": 0.5, "response_body_idle_s": 0.3,

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from proxy.cli.explain import as_wire, explain_request, explain_response
-from tests.support.peers import OK, ScriptedUpstream, answering, client
-from tests.support.proxies import running_proxy
+from tests.harness.running_proxy import running_proxy
+from tests.harness.scripted import OK, ScriptedUpstream, answering, client
 
 REQUESTS = [
     "GET /a?b HTTP/1.1|Host: h|Connection: close, X-Foo|X-Foo: 1|X-Bar: 2",

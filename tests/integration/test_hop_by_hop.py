@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.support.peers import OK, Peer, ScriptedUpstream, answering, client, fields_of
-from tests.support.proxies import running_proxy
+from tests.harness.running_proxy import running_proxy
+from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client, fields_of
 
 
 async def exchange(request: bytes, response: bytes, reader: str) -> tuple[bytes, bytes]:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.support.peers import OK, Peer, ScriptedUpstream, answering, client, fields_of
-from tests.support.proxies import running_proxy
+from tests.harness.running_proxy import running_proxy
+from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client, fields_of
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 OK_10 = b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from tests.support.processes import onehop
+from tests.harness.processes import onehop
 
 
 @pytest_asyncio.fixture

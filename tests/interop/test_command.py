@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.peers import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client
-from tests.support.processes import onehop, output_of
+from tests.harness.processes import onehop, output_of
+from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client
 
 ONEHOP = (sys.executable, "-m", "proxy")
 GET = b"GET /a?b HTTP/1.1\r\nHost: h\r\nAuthorization: Basic c2VjcmV0\r\nCookie: secret\r\n\r\n"

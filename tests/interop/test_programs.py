@@ -11,8 +11,8 @@ import pytest
 import websockets
 
 from tests.conftest import require_programs
-from tests.support.peers import Peer, ScriptedUpstream, fields_of
-from tests.support.processes import nginx, onehop, output_of
+from tests.harness.processes import nginx, onehop, output_of
+from tests.harness.scripted import Peer, ScriptedUpstream, fields_of
 
 pytestmark = pytest.mark.interop
 

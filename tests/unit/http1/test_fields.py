@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.http1.fields import CLAIMS, UNDERSTOOD, connection_options, index, members, tokens
-from tests.support.notation import lines
+from tests.harness.notation import lines
 
 MEMBERS = [
     # values of the lines                     members

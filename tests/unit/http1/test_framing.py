@@ -4,7 +4,7 @@ import pytest
 
 from proxy.http1.framing import framing_fields, outgoing_response_framing, request_framing, response_framing
 from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, FixedLength, NoBody
-from tests.support.notation import request, response
+from tests.harness.notation import request, response
 
 REQUESTS = [
     # head                                                          framing

@@ -4,7 +4,7 @@ import pytest
 
 from proxy.http1.fields import connection_options, index
 from proxy.http1.hop_by_hop import HOP_BY_HOP, MADE_ANEW, names_ending_here, strip
-from tests.support.notation import lines, shown
+from tests.harness.notation import lines, shown
 
 #: Written out again, so that a name cannot vanish from the code unseen.
 STANDARD_SET = [

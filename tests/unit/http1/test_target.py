@@ -4,7 +4,7 @@ import pytest
 
 from proxy.errors import BadRequest
 from proxy.http1.target import RequestTarget, is_authority, request_target
-from tests.support.notation import request
+from tests.harness.notation import request
 
 TARGETS = [
     # method    target                          origin-form              authority (Host is h)

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.http1 import writer
-from tests.support.notation import lines, wire
+from tests.harness.notation import lines, wire
 
 
 def test_a_request_head_is_written_in_our_version():

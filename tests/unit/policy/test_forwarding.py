@@ -17,7 +17,7 @@ from proxy.policy.forwarding import (
     upstream_request,
 )
 from proxy.policy.routing import FieldRules
-from tests.support.notation import lines, request, response, shown
+from tests.harness.notation import lines, request, response, shown
 
 UNTRUSTED = Hop(pseudonym=b"me", peer=b"9.9.9.9")
 TRUSTED = Hop(pseudonym=b"me", peer=b"9.9.9.9", trusted=True)

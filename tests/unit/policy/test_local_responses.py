@@ -6,7 +6,7 @@ import pytest
 
 from proxy.errors import BadRequest, ConnectFailed, LimitReached, NoRoute, ProxyError, UpstreamClosed
 from proxy.policy.local_responses import SECRET_FIELDS, error_response, options_response, reason, trace_response
-from tests.support.notation import request, shown
+from tests.harness.notation import request, shown
 
 
 def answer(error: ProxyError, *accept: bytes):

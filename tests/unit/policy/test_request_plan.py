@@ -6,7 +6,7 @@ from proxy.http1.fields import index
 from proxy.http1.framing import request_framing
 from proxy.http1.target import request_target
 from proxy.policy.request_plan import read_intent, went_through
-from tests.support.notation import lines, request
+from tests.harness.notation import lines, request
 
 TRAILERS = [
     ("GET / HTTP/1.1|Host: h|TE: trailers",        True),

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.policy.routing import FieldRules, Route, RoutingTable
-from tests.support.notation import lines, shown
+from tests.harness.notation import lines, shown
 
 
 def table(*rows: str) -> RoutingTable:

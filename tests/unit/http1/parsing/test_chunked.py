@@ -5,7 +5,7 @@ import pytest
 from proxy.errors import BadRequest
 from proxy.http1.limits import MessageLimits
 from proxy.http1.parsing.chunked import ChunkedBody
-from tests.support.notation import bytewise, lines, wire
+from tests.harness.notation import bytewise, lines, wire
 
 LIMITS = MessageLimits(trailer_bytes=64, chunk_extension_bytes=16, field_count=4)
 

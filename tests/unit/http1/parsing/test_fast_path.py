@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.http1.parsing.fast_path import parse_plain_request, parse_plain_response
-from tests.support.notation import request, response, wire
+from tests.harness.notation import request, response, wire
 
 RECOGNISED_REQUESTS = [
     "GET / HTTP/1.1|Host: h",

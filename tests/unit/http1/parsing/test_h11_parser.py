@@ -4,7 +4,7 @@ import pytest
 
 from proxy.errors import BadRequest, BadResponse
 from proxy.http1.parsing.h11_parser import H11ChunkedParser, parse_request, parse_response, parse_trailers
-from tests.support.notation import bytewise, lines, request, response, wire
+from tests.harness.notation import bytewise, lines, request, response, wire
 
 ACCEPTED_REQUESTS = [
     "GET / HTTP/1.1|Host: h",

@@ -8,7 +8,7 @@ from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, FixedLength, NoBo
 from proxy.http1.parsing.body import CountedBody, EmptyBody, UnboundedBody
 from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.head_parser import HeadParser
-from tests.support.notation import bytewise, request, response, wire
+from tests.harness.notation import bytewise, request, response, wire
 
 LIMITS = MessageLimits(request_head_bytes=256, response_head_bytes=256, target_bytes=64, field_count=8, nominations=4)
 

@@ -13,7 +13,7 @@ from proxy.http1.parsing.strictness import (
     expects_continue,
     max_forwards,
 )
-from tests.support.notation import request, response, wire
+from tests.harness.notation import request, response, wire
 
 LIMITS = MessageLimits()
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.support.peers import PATIENCE_S
+from tests.harness.scripted import PATIENCE_S
 
 
 class OnehopProcess:

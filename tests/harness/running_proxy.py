@@ -10,7 +10,7 @@ from proxy.policy.settings import Limits, PoolSettings, Timeouts
 from proxy.process.listeners import bind
 from proxy.process.worker import Worker
 from proxy.telemetry.record import ExchangeRecord
-from tests.support.peers import PATIENCE_S
+from tests.harness.scripted import PATIENCE_S
 
 
 class RunningProxy:
