@@ -8,7 +8,7 @@ PROGRAMS := nginx:nginx-light curl:curl chromium:chromium ab:apache2-utils wrk:w
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage bench fuzz conformance image image-test clean
+.PHONY: help demo test check coverage bench fuzz conformance reference image image-test clean
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,10 @@ fuzz: $(VENV)/.installed-test  ## feed the readers hostile bytes
 
 conformance: $(VENV)/.installed-peers  ## raw bytes over onehop and its peers: who keeps the RFCs
 	$(BIN)/python -m tests.conformance $(ARGS)
+
+reference: $(VENV)/.installed  ## write config/onehop.toml and config/schema.json anew from the model
+	$(BIN)/onehop check --schema > config/schema.json
+	$(BIN)/onehop check --reference > config/onehop.toml
 
 image:  ## build the container image with docker, podman or buildah
 	deploy/build-image.sh $(ARGS)

@@ -11,8 +11,12 @@ from typing import Any, Final, NoReturn
 import click
 
 from proxy import __version__
-from proxy.config.model import Config, UpstreamConfig, config_schema, parse_listen
-from proxy.config.sources import Loaded, Problem, effective, load
+from proxy.config.build import parse_listen
+from proxy.config.model import Config, UpstreamConfig
+from proxy.config.problem import Problem
+from proxy.config.schema import config_schema, reference
+from proxy.config.show import effective
+from proxy.config.sources import Loaded, load
 from proxy.errors import ProxyError
 
 _HEALTH_S: Final = 2.0
@@ -51,15 +55,19 @@ def run(**options: Any) -> NoReturn:
 @_settings
 @click.option("--print", "show", is_flag=True, help="Show the effective configuration, and where it comes from.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the file, for editors.")
-def check(show: bool, schema: bool, **options: Any) -> None:
+@click.option("--reference", "as_reference", is_flag=True, help="Print a file that describes every key.")
+def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     """Say whether the configuration is valid, and each problem that it has."""
     if schema:
         _write_schema()
         return
+    if as_reference:
+        click.echo(reference(), nl=False)
+        return
     loaded = _load(options)
     config = _valid(loaded)
     if show:
-        for name, value, source in effective(loaded):
+        for name, value, source in effective(config, loaded.sources):
             click.echo(f"{name} = {value}  # {source}")
         return
     file = options["config"] or os.environ.get("ONEHOP_CONFIG") or "configuration"

@@ -7,7 +7,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from proxy.config.model import Config, FieldRulesConfig, origin_of, parse_listen
+from proxy.config.build import origin_of, parse_listen
+from proxy.config.model import Config, FieldRulesConfig
+from proxy.config.show import without_password
 from proxy.http1.fields import TOKEN
 from proxy.http1.hop_by_hop import HOP_BY_HOP
 from proxy.http1.target import is_authority
@@ -122,13 +124,8 @@ def _field_rules(key: tuple[str, ...], rules: FieldRulesConfig, *, stated: froze
             yield (*key, "put", name), "•••", "expected one line of Latin-1 text without control characters"
 
 
-def without_password(text: str) -> str:
-    """A URL, or anything that holds one, as it may be shown."""
-    return re.sub(r"//\S*@", "//•••@", text)
-
-
 def _fault(parse: Callable[[str], object], text: str) -> str | None:
-    """What a parser says against a text, or None."""
+    """The parser's error message, or None."""
     try:
         parse(text)
     except ValueError as exc:

@@ -1,38 +1,62 @@
-"""Settings of the I/O shell: frozen, checked once when the configuration is read, units in their names."""
+"""Settings of the I/O shell: frozen, checked once when the configuration is read, units in their names.
+
+How a key is added: see config/model.py.
+"""
+
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from proxy.http1.limits import MessageLimits
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long each phase may take, in seconds. Body and tunnel times start anew with every bit of progress."""
+    """How long each phase may take. Times of bodies and tunnels start anew with every bit of progress."""
 
-    request_head_s: float = 30.0  # from its first byte to its last; nginx allows 60, Caddy no limit
-    request_body_idle_s: float = 60.0
-    connect_s: float = 5.0  # to one address of an upstream
-    continue_s: float = 1.0  # an upstream's silence after which we invite the body of `Expect: 100-continue`
-    response_head_s: float = 60.0  # from the request's last byte
-    response_body_idle_s: float = 60.0
-    client_write_idle_s: float = 60.0  # a client that reads nothing
-    client_idle_s: float = 75.0  # between requests: what nginx grants, and browsers expect
-    upstream_idle_s: float = 55.0  # in the pool; below the 60 to 75 of common servers, so that we close first
-    tunnel_idle_s: float = 600.0
-    drain_s: float = 30.0  # after SIGTERM; below the 30 + grace of orchestrators
-    linger_s: float = 2.0  # reading on before a close, so that a reset does not destroy our answer
+    request_head_s: Annotated[float, Meta(description="From a request head's first byte to its last.")] = (
+        30.0  # nginx allows 60, Caddy has no limit
+    )
+    request_body_idle_s: Annotated[float, Meta(description="Without a byte of the request body moving.")] = 60.0
+    connect_s: Annotated[float, Meta(description="To one address of an upstream.")] = 5.0
+    continue_s: Annotated[
+        float,
+        Meta(description="How long an upstream may be silent before onehop itself answers `Expect: 100-continue`."),
+    ] = 1.0
+    response_head_s: Annotated[float, Meta(description="From the request's last byte to the response's head.")] = 60.0
+    response_body_idle_s: Annotated[float, Meta(description="Without a byte of the response body arriving.")] = 60.0
+    client_write_idle_s: Annotated[float, Meta(description="For a client that reads nothing of its response.")] = 60.0
+    client_idle_s: Annotated[float, Meta(description="Between a client's requests.")] = (
+        75.0  # what nginx grants, and browsers expect
+    )
+    upstream_idle_s: Annotated[
+        float,
+        Meta(description="For an upstream connection without a request; keep it below what the service grants."),
+    ] = 55.0  # below the 60 to 75 of common servers, so that we close first
+    tunnel_idle_s: Annotated[float, Meta(description="For a WebSocket, or another tunnel, without traffic.")] = 600.0
+    drain_s: Annotated[float, Meta(description="After SIGTERM, for what is under way.")] = (
+        30.0  # below the 30 + grace of orchestrators
+    )
+    linger_s: Annotated[
+        float, Meta(description="Reading on before a close, so that a reset does not destroy the response.")
+    ] = 2.0
 
 
 class Limits(MessageLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much one worker takes on."""
+    """How large a message may be, and how much one worker takes on."""
 
-    connections: int = 16_384  # clients at once, per worker; more are answered 503
+    connections: Annotated[int, Meta(description="Clients at once, per worker; more: 503.")] = 16_384
 
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long upstream connections live."""
+    """How long upstream connections are kept."""
 
-    idle_per_origin: int = 256  # kept open and unused, per worker
-    max_requests: int = 100_000  # on one connection, then it is replaced
-    max_age_s: float = 3_600.0  # then it is replaced, so that a changed DNS answer takes effect
-    just_used_s: float = 1.0  # a request that cannot be replayed takes an idle connection only this fresh
-    replay_bytes: int = 65_536  # a request body up to this size is kept for one retry
+    idle_per_origin: Annotated[int, Meta(description="Unused connections kept open, per worker.")] = 256
+    max_requests: Annotated[int, Meta(description="On one connection; then it is replaced.")] = 100_000
+    max_age_s: Annotated[
+        float, Meta(description="Of one connection; then it is replaced, so that a changed DNS answer takes effect.")
+    ] = 3_600.0
+    just_used_s: Annotated[
+        float, Meta(description="A request that cannot be sent twice takes an idle connection only this fresh.")
+    ] = 1.0
+    replay_bytes: Annotated[int, Meta(description="A request body up to this size is kept for one retry.")] = 65_536

@@ -5,7 +5,8 @@ import errno
 import socket
 from typing import Final
 
-from proxy.config.model import Config, parse_listen
+from proxy.config.build import parse_listen
+from proxy.config.model import Config
 
 _BACKLOG: Final = 2048
 

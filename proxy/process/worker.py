@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import TypeAlias
 
-from proxy.config.model import Config, origin_of, routing_table
+from proxy.config.build import origin_of, routing_table
+from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import LimitReached, ProxyError
 from proxy.exchange.context import Observe, WorkerContext

@@ -17,7 +17,8 @@ import proxy.process.listeners
 import proxy.process.supervisor
 from proxy import __version__
 from proxy.cli.main import main
-from proxy.config.model import Config, config_schema
+from proxy.config.model import Config
+from proxy.config.schema import config_schema, reference
 
 EXAMPLES = Path(__file__).parents[3] / "config" / "examples"
 NO_VARIABLES = {"ONEHOP_CONFIG": None, "ONEHOP_UPSTREAM": None, "ONEHOP_LISTEN": None}
@@ -178,6 +179,10 @@ def test_check_prints_the_schema_even_where_there_is_no_configuration() -> None:
     result = onehop("check", "--schema")
     assert result.exit_code == 0
     assert json.loads(result.output) == config_schema()
+
+
+def test_check_prints_the_reference_as_it_stands_in_the_repository() -> None:
+    assert onehop("check", "--reference").output == reference() == (EXAMPLES.parent / "onehop.toml").read_text()
 
 
 # -- explain -----------------------------------------------------------------------------------------------------------

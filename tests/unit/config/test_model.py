@@ -8,8 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.config.model import Config, config_schema, origin_of, parse_listen
-from proxy.config.sources import effective, load
+from proxy.config.build import origin_of, parse_listen
+from proxy.config.model import Config, FieldRulesConfig, RouteConfig, UpstreamConfig
+from proxy.config.schema import config_schema, reference
+from proxy.config.show import effective
+from proxy.config.sources import load
+from proxy.policy.settings import Limits, PoolSettings, Timeouts
 
 ROOT = Path(__file__).parents[3]
 UPSTREAM = {"upstreams.default.urls": ["http://127.0.0.1:9000"]}
@@ -34,7 +38,7 @@ def test_flags_go_before_the_environment_before_the_file_before_defaults(tmp_pat
     assert loaded.config.timeouts.response_head_s == 3
     assert loaded.config.timeouts.connect_s == 5
     assert loaded.config.routes["default"].upstream == "app"
-    rows = {name: source for name, _, source in effective(loaded)}
+    rows = {name: source for name, _, source in effective(loaded.config, loaded.sources)}
     assert rows["workers"] == "--workers"
     assert rows["reader"] == "ONEHOP_READER"
     assert rows["access_log"] == f"{file}:3"
@@ -124,7 +128,9 @@ def test_what_a_route_puts_into_fields_is_not_shown(tmp_path: Path) -> None:
     file.write_text(
         '[upstreams.a]\nurls = ["http://a"]\n[routes.a]\nupstream = "a"\n[routes.a.request_fields.put]\nX-Key = "hidden"\n'
     )
-    rows = effective(load(file, {}))
+    loaded = load(file, {})
+    assert loaded.config is not None
+    rows = effective(loaded.config, loaded.sources)
     assert ("routes.a.request_fields.put.X-Key", "•••") in [(name, value) for name, value, _ in rows]
     assert "hidden" not in str(rows)
 
@@ -146,18 +152,25 @@ def test_an_origin_says_its_authority_as_host_does(url: str, authority: bytes) -
 
 
 def test_the_reference_names_every_key_with_its_default() -> None:
-    text = (ROOT / "config" / "onehop.toml").read_text()
-    shown = tomllib.loads(re.sub(r"(?m)^# (?=[a-z_]+ = )", "", text.partition("# The service.")[0]))
+    text = re.sub(r"(?m)^# (?=[a-z_]+ = )", "", reference().partition("\n# [upstreams.")[0])
+    shown = tomllib.loads(text)
     defaults = msgspec.to_builtins(Config())
     for key, value in defaults.items():
-        if key in ("upstreams", "routes"):
-            assert f"[{key}." in text
-        elif key in ("listen", "access_log"):
-            assert f'default "{value if isinstance(value, str) else value[0]}"' in text
-        else:
+        if key in ("listen", "access_log"):  # the container's own
+            assert f'default "{value if isinstance(value, str) else value[0]}"' in re.sub(r"\n *# ", " ", text)
+        elif key not in ("upstreams", "routes"):
             assert shown[key] == value, key
-    for table in ("timeouts", "limits", "pool"):
-        assert list(shown[table]) == list(defaults[table])
+
+
+def test_the_examples_of_named_tables_in_the_reference_are_valid(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", reference()))
+    config = load(file, {}).config
+    assert config is not None
+    route = msgspec.to_builtins(config.routes["api"])
+    assert list(config.upstreams) == ["app"]
+    described = {name for name in route if re.search(rf"(?m)^(# {name} = |# \[routes\.api\.{name}\])", reference())}
+    assert set(route) - described == {"response_fields"}, "said to be likewise"
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "config" / "examples").glob("*.toml")), ids=lambda file: file.stem)
@@ -169,5 +182,16 @@ def test_the_containers_file_needs_only_an_upstream() -> None:
     assert load(ROOT / "config" / "onehop.toml", {"ONEHOP_UPSTREAM": "http://app:8000"}).problems == []
 
 
-def test_the_schema_is_current() -> None:
-    assert json.loads((ROOT / "config" / "schema.json").read_text()) == config_schema()
+def test_the_schema_and_the_reference_are_current() -> None:
+    assert json.loads((ROOT / "config" / "schema.json").read_text()) == config_schema(), "make reference"
+    assert (ROOT / "config" / "onehop.toml").read_text() == reference(), "make reference"
+
+
+def test_every_key_is_described_in_the_model() -> None:
+    def undescribed(kind: type[msgspec.Struct]) -> list[str]:
+        properties = msgspec.json.schema(kind)["$defs"][kind.__name__]["properties"]
+        return [name for name, said in properties.items() if not said.get("description") and "$ref" not in said]
+
+    for kind in (Timeouts, Limits, PoolSettings, RouteConfig, UpstreamConfig, FieldRulesConfig):
+        assert undescribed(kind) == []
+    assert undescribed(Config) == ["upstreams", "routes"], "described by what they hold"

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.model import config_schema, origin_of, parse_listen
-from proxy.config.sources import effective, load
+from proxy.config.build import origin_of, parse_listen
+from proxy.config.schema import config_schema
+from proxy.config.show import effective
+from proxy.config.sources import load
 
 ONE = {"upstreams.default.urls": ["http://127.0.0.1:9000"]}
 ROUTED = ["routes.r.upstream=default"]
@@ -215,7 +217,9 @@ def test_a_file_from_a_windows_editor_is_read(tmp_path: Path) -> None:
 
 
 def test_what_is_shown_of_a_configuration_is_toml_with_a_value_for_each_key() -> None:
-    rows = {name: value for name, value, _ in effective(load(None, {}, ONE))}
+    loaded = load(None, {}, ONE)
+    assert loaded.config is not None
+    rows = {name: value for name, value, _ in effective(loaded.config, loaded.sources)}
     assert rows["listen"] == '["127.0.0.1:8080"]'
     assert rows["forwarded"] == "false"
     assert rows["routes.default.request_fields.put"] == "{}"

@@ -1,0 +1,121 @@
+"""From values as they were given to a `Config`: types, key by key, so that one mistake does not hide the next."""
+
+import tomllib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from proxy.config.model import Config, RouteConfig, UpstreamConfig
+from proxy.config.problem import KeyPath, Problem, Value, nearest, problem_at, suggestion
+from proxy.config.show import shown
+
+
+def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Config:
+    """Put the values together. Each is converted by itself; what is wrong is left out, and `problems` says why."""
+    tree: dict[str, Any] = {}
+    for key, value in values.items():
+        if _accepts(key, value, problems):
+            node = tree
+            for name in key[:-1]:
+                node = node.setdefault(name, {})
+            node[key[-1]] = value.value
+    for name, kind, needed in (("upstreams", UpstreamConfig, "urls"), ("routes", RouteConfig, "upstream")):
+        for entry in [entry for entry, fields in tree.get(name, {}).items() if needed not in fields]:
+            del tree[name][entry]
+            key = (name, entry, needed)
+            if key not in values:
+                expected = f"{kind.__name__.removesuffix('Config').lower()} needs {needed!r}"
+                problems.append(problem_at(nearest(values, key[:2]), ".".join(key[:2]), "", expected))
+    return msgspec.convert(tree, Config)
+
+
+def from_text(key: KeyPath, text: str) -> object:
+    """Text from a shell as a TOML value, where the key's type wants one; what is none stays text, and fails by type."""
+    schema = _schema_of(key)
+    if isinstance(schema, msgspec.inspect.StrType | msgspec.inspect.LiteralType | msgspec.inspect.UnionType):
+        return text
+    if isinstance(schema, msgspec.inspect.ListType) and not text.startswith("["):
+        return listed(text)
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def listed(text: str) -> list[str]:
+    """The parts of a list as a shell gives it: between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def scalar_keys() -> list[KeyPath]:
+    """Every key that has one place: not those inside named tables."""
+    keys: list[KeyPath] = []
+    for field in msgspec.structs.fields(Config):
+        if field.encode_name in ("upstreams", "routes"):
+            continue
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            keys += [(field.encode_name, inner.encode_name) for inner in msgspec.structs.fields(field.type)]
+        else:
+            keys.append((field.encode_name,))
+    return keys
+
+
+def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
+    """Whether the key exists and the value is of its type; a problem says what is wrong."""
+    schema: msgspec.inspect.Type | None = msgspec.inspect.type_info(Config)
+    for depth, name in enumerate(key):
+        below = _below(schema, name)
+        if below is None:
+            here = ".".join(key[: depth + 1])
+            if isinstance(schema, msgspec.inspect.StructType):
+                beside = [".".join((*key[:depth], field.encode_name)) for field in schema.fields]
+                meant = suggestion(here, beside) or suggestion(here, [".".join(known) for known in scalar_keys()])
+                expected = "unknown key" + meant
+            else:
+                expected = f"{'.'.join(key[:depth])} is no table"
+            problems.append(Problem(value.source, value.line, here, "", expected))
+            return False
+        schema = below
+    tree: object = value.value
+    for name in reversed(key):
+        tree = {name: tree}
+    try:
+        msgspec.convert(tree, Config)
+    except msgspec.ValidationError as exc:
+        if "missing required field" in str(exc):
+            return True  # of a table's other key: looked for when all values are together
+        problems.append(Problem(value.source, value.line, ".".join(key), shown(key, value.value), _expected(key, exc)))
+        return False
+    return True
+
+
+def _expected(key: KeyPath, exc: msgspec.ValidationError) -> str:
+    kind = _schema_of(key)
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        return "expected one of " + ", ".join(f'"{choice}"' for choice in kind.values)
+    text = str(exc).partition(" - at `$")[0]
+    if text.startswith("Expected `") and key[-1].endswith("_s"):
+        return "expected a number of seconds"
+    if text.startswith("Expected `") and key[-1].endswith("_bytes"):
+        return "expected a number of bytes"
+    return text[:1].lower() + text[1:]
+
+
+def _schema_of(key: KeyPath) -> msgspec.inspect.Type | None:
+    schema: msgspec.inspect.Type | None = msgspec.inspect.type_info(Config)
+    for name in key:
+        schema = _below(schema, name)
+    return schema
+
+
+def _below(schema: msgspec.inspect.Type | None, name: str) -> msgspec.inspect.Type | None:
+    """The type of the value called `name` in a table of a type; None where it has none."""
+    found: msgspec.inspect.Type | None = None
+    if isinstance(schema, msgspec.inspect.StructType):
+        found = next((field.type for field in schema.fields if field.encode_name == name), None)
+    elif isinstance(schema, msgspec.inspect.DictType):
+        found = schema.value_type
+    while isinstance(found, msgspec.inspect.Metadata):  # what Annotated says beside the type
+        found = found.type
+    return found

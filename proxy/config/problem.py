@@ -1,0 +1,56 @@
+"""Values as they were given, and what is wrong with them."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+#: A key's place: ("timeouts", "connect_s").
+KeyPath: TypeAlias = tuple[str, ...]
+
+
+class Value(NamedTuple):
+    """What somebody gave for a key, and where: a file with its line, a variable, a flag."""
+
+    value: Any
+    source: str
+    line: int | None = None
+
+    @property
+    def origin(self) -> str:
+        """Where it was given, as "FILE:LINE" or the name of a variable or flag."""
+        return self.source if self.line is None else f"{self.source}:{self.line}"
+
+
+class Problem(NamedTuple):
+    """One thing wrong with the configuration, as a person must read it."""
+
+    source: str
+    line: int | None
+    key: str
+    value: str
+    expected: str
+
+    def __str__(self) -> str:
+        where = self.source if self.line is None else f"{self.source}:{self.line}"
+        said = f"{self.key} = {self.value}" if self.key and self.value else self.key
+        return ": ".join(part for part in (where, said, self.expected) if part)
+
+
+def problem_at(place: Value | None, key: str, value: str, expected: str) -> Problem:
+    """A problem of something that was given at `place`, where that is known."""
+    return Problem(place.source if place else "", place.line if place else None, key, value, expected)
+
+
+def nearest(values: Mapping[KeyPath, Value], key: KeyPath) -> Value | None:
+    """Whoever set this key, or the nearest thing around it."""
+    for end in range(len(key), 0, -1):
+        for known, value in values.items():
+            if known[:end] == key[:end]:
+                return value
+    return None
+
+
+def suggestion(name: str, known: Collection[str]) -> str:
+    """`, did you mean "..."?` where a known name is near enough to be a slip of the hand; else nothing."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f', did you mean "{near[0]}"?' if near else ""

@@ -1,0 +1,51 @@
+"""A configuration as a person reads it: TOML, and no secrets."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from proxy.config.model import Config
+from proxy.config.problem import KeyPath
+
+
+def effective(config: Config, sources: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Every key that has a value: name, value, and where it comes from."""
+    rows = []
+    for key, value in leaves(msgspec.to_builtins(config)):
+        if value is not None:
+            name = ".".join(key)
+            rows.append((name, shown(key, value), sources.get(name, "default")))
+    return rows
+
+
+def leaves(tree: Mapping[str, Any], above: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Every value of a TOML document with its key; a table without keys is a value too."""
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*above, name))
+        else:
+            yield (*above, name), value
+
+
+def shown(key: KeyPath, value: object) -> str:
+    """A value as a person would write it; what a route puts into fields may be a secret, and is not shown."""
+    if value and key[0] == "routes" and len(key) > 2 and key[2].endswith("_fields") and key[3:4] != ("remove",):
+        return "•••"
+    return without_password(as_toml(value))
+
+
+def as_toml(value: object) -> str:
+    """A value in TOML's own words."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(as_toml, value))}]"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{as_toml(name)} = {as_toml(one)}" for name, one in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    return msgspec.json.encode(value).decode() if isinstance(value, str | bool) else repr(value)
+
+
+def without_password(text: str) -> str:
+    """A URL, or anything that holds one, as it may be shown."""
+    return re.sub(r"//\S*@", "//•••@", text)

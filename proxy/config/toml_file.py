@@ -1,0 +1,52 @@
+"""Values from a TOML file, each with its line."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from proxy.config.problem import KeyPath, Problem, Value
+from proxy.config.show import leaves
+
+_TABLE: Final = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
+_KEY: Final = re.compile(r"\s*([A-Za-z0-9_\-.\"' ]+?)\s*=")
+
+
+def from_file(path: Path, problems: list[Problem]) -> dict[KeyPath, Value]:
+    """Read a file; where it cannot be read, `problems` says why."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        tree = tomllib.loads(text)
+    except OSError as exc:
+        problems.append(Problem(str(path), None, "", "", f"cannot be read: {exc.strerror}"))
+    except UnicodeDecodeError as exc:
+        problems.append(Problem(str(path), None, "", "", f"is not UTF-8 (byte {exc.start})"))
+    except tomllib.TOMLDecodeError as exc:
+        found = re.search(r"line (\d+)", str(exc))
+        problems.append(Problem(str(path), int(found[1]) if found else None, "", "", f"is not TOML: {exc}"))
+    else:
+        lines = _lines_of_keys(text)
+        return {key: Value(value, str(path), _line_of(lines, key)) for key, value in leaves(tree)}
+    return {}
+
+
+def _lines_of_keys(text: str) -> dict[KeyPath, int]:
+    """The line of each key and table: a plain reading, good enough to point at; TOML itself is tomllib's business."""
+    lines: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _TABLE.fullmatch(line):
+            table = _dotted(header[1])
+            lines.setdefault(table, number)
+        elif key := _KEY.match(line):
+            lines.setdefault((*table, *_dotted(key[1])), number)
+    return lines
+
+
+def _dotted(text: str) -> KeyPath:
+    return tuple(part.strip(" \"'") for part in text.split("."))
+
+
+def _line_of(lines: Mapping[KeyPath, int], key: KeyPath) -> int | None:
+    return next((lines[key[:end]] for end in range(len(key), 0, -1) if key[:end] in lines), None)
