@@ -19,11 +19,12 @@ ProxyError
   InternalError               500
 
 Every class carries a stable `code` (in the answer's body, in the access log and in counters) and the error type
-of its `Proxy-Status` member (RFC 9209 §2.3). `detail` stands in the log and never quotes field values; the client
-reads it only where the fault is its own: what is said of an upstream would show it our inner addresses.
+of its `Proxy-Status` member (RFC 9209 §2.3). `detail` stands in the log and never quotes field values. A client reads
+the class's `public` sentence, unless the class opts in to `detail_is_public`: what is said of an upstream would show it
+our inner addresses, and an exception's text whatever stood in a variable.
 """
 
-from typing import Final
+from typing import ClassVar, Final, Self
 
 #: Where one class has several types of RFC 9209 §2.3, by its code.
 _MORE_EXACT: Final = {
@@ -39,15 +40,21 @@ class ProxyError(Exception):
     status: int = 500
     code: str = "internal"
     proxy_status: str = "proxy_internal_error"  # RFC 9209 §2.3.29
+    public: ClassVar[str] = "this proxy could not answer the request"
+    detail_is_public: ClassVar[bool] = False
 
     def __init__(self, detail: str = "", *, status: int | None = None, code: str | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.public_detail = detail
         if status is not None:
             self.status = status
         if code is not None:
             self.code = code
+
+    @property
+    def public_detail(self) -> str:
+        """What the client is told."""
+        return self.detail if self.detail_is_public else self.public
 
 
 class DownstreamError(ProxyError):
@@ -56,6 +63,7 @@ class DownstreamError(ProxyError):
     status = 400
     code = "bad_request"
     proxy_status = "http_request_error"  # RFC 9209 §2.3.14
+    detail_is_public = True  # of its own message
 
 
 class BadRequest(DownstreamError):
@@ -78,6 +86,8 @@ class ClientGone(DownstreamError):
 
 class RoutingError(ProxyError):
     """This proxy has nowhere to send the request."""
+
+    detail_is_public = True  # says nothing of what is behind us
 
 
 class NoRoute(RoutingError):
@@ -106,7 +116,6 @@ class UpstreamError(ProxyError):
 
     def __init__(self, detail: str = "", *, status: int | None = None, code: str | None = None) -> None:
         super().__init__(detail, status=status, code=code)
-        self.public_detail = self.public
         self.proxy_status = _MORE_EXACT.get(self.code, self.proxy_status)
 
 
@@ -164,7 +173,17 @@ class LimitReached(ProxyError):
     status = 503
     code = "limit_reached"
     proxy_status = "connection_limit_reached"  # RFC 9209 §2.3.12
+    detail_is_public = True
 
 
 class InternalError(ProxyError):
-    """A defect of this proxy."""
+    """A defect of this proxy: its cause goes to the error log, with its traceback, and to nobody else."""
+
+    public = "a defect of this proxy: its error log says more"
+
+    @classmethod
+    def from_defect(cls, defect: BaseException) -> Self:
+        """The error for an exception that nobody expected; only its type stands in the access log."""
+        error = cls(type(defect).__name__)
+        error.__cause__ = defect
+        return error

@@ -35,4 +35,5 @@ class WorkerContext:
     next_request_id: Callable[[], str]
     http_date: Callable[[], bytes]
     report: Callable[[ExchangeRecord], None]
+    report_defect: Callable[[BaseException, str], None]  # with the id of the request that met it
     observe: Observe | None = None  # None costs nothing

@@ -93,7 +93,7 @@ class Upload:
         except ConnectionEnded:
             self.error = ClientGone("the client closed the connection within its request")
         except Exception as exc:  # a defect of ours: the exchange says so
-            self.error = InternalError(f"{type(exc).__name__}: {exc}")
+            self.error = InternalError.from_defect(exc)
         if self.error is not None:
             self._sink.abort()
 

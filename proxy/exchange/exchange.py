@@ -62,7 +62,7 @@ class Exchange:
             client.stream.reset()
             raise
         except Exception as exc:  # a defect of ours costs its own exchange, is logged, and costs no other
-            return await self._answer_error(InternalError(f"{type(exc).__name__}: {exc}"))
+            return await self._answer_error(InternalError.from_defect(exc))
         finally:
             client.abandon = None
             if self._attempts is not None:
@@ -211,6 +211,8 @@ class Exchange:
     async def _answer_error(self, error: ProxyError) -> bool:
         """Tell the client what went wrong, or cut the transfer where a response has begun: never a clean end."""
         client, record = self._client, self._record
+        if isinstance(error, InternalError):
+            self._context.report_defect(error.__cause__ or error, record.request_id)
         if client.stream.is_ended and not isinstance(error, ClientGone):
             error = ClientGone("the client closed the connection")
         record.error, record.detail = error.code, error.detail

@@ -3,14 +3,11 @@
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 import socket
-import sys
 import time
 from collections.abc import Awaitable, Callable
-from email.utils import formatdate
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from proxy.config.build import origin_of, routing_table
 from proxy.config.model import Config
@@ -23,6 +20,8 @@ from proxy.policy.forwarded import is_trusted, networks
 from proxy.policy.forwarding import Hop
 from proxy.policy.local_responses import error_response
 from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.error_log import ErrorLog
+from proxy.telemetry.ids import HttpDate, RequestIds
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.fiber import Fiber
@@ -36,33 +35,6 @@ Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager
 _BACKLOG = 2048
 _STDOUT = 1
 _FAREWELL_S = 0.2  # between the last accept and closing idle connections
-
-
-class HttpDate:
-    """The time as `Date` says it, made once a second (RFC 9110 §5.6.7)."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._text = b""
-
-    def __call__(self) -> bytes:
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._text = formatdate(second, usegmt=True).encode("ascii")
-        return self._text
-
-
-class RequestIds:
-    """Ids unique to this worker: a random prefix and a count. To find a request by, not to keep secret."""
-
-    def __init__(self) -> None:
-        self._prefix = secrets.token_hex(6)
-        self._count = 0
-
-    def __call__(self) -> str:
-        self._count += 1
-        return f"{self._prefix}-{self._count:x}"
 
 
 class Worker:
@@ -90,6 +62,7 @@ class Worker:
         self._shutting_down = False
         self._stopping: asyncio.Task[None] | None = None
         self._log = AccessLog(config.access_log, _STDOUT, self._loop) if config.access_log != "off" else None
+        self.errors = ErrorLog()
         self.deadlines = Deadlines(self._loop)
         self.pool = Pool(
             config.pool,
@@ -117,6 +90,7 @@ class Worker:
             trusted=self._trusted,
             next_request_id=RequestIds(),
             http_date=HttpDate(),
+            report_defect=lambda defect, request_id: self.errors.defect(defect, f"request {request_id}"),
             report=report or (self._log.report if self._log is not None else _discard),
             observe=observe,
         )
@@ -208,7 +182,15 @@ class Worker:
         if self._shutting_down and not self.clients:
             self._idle.set()
         if exc is not None and not isinstance(exc, asyncio.CancelledError):
-            sys.stderr.write(f"onehop: defect in a connection: {type(exc).__name__}: {exc}\n")
+            self.errors.defect(exc, "a connection")
+
+    def report_loop_defect(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Take what a callback of the loop raised and nobody caught."""
+        defect = context.get("exception")
+        if isinstance(defect, BaseException):
+            self.errors.defect(defect, f"the event loop ({context['message']})")
+        else:
+            self.errors.error(f"the event loop: {context['message']}")
 
     def _run_exchange(self, client: ClientConnection, head: RequestHead, started: float) -> Awaitable[bool]:
         return Exchange(self._context, client, head, started).run()
@@ -275,6 +257,7 @@ async def _serve(
         if companion is not None:
             config, observe = await stack.enter_async_context(companion(config))
         worker = Worker(config, sockets, pseudonym, observe=observe)
+        loop.set_exception_handler(worker.report_loop_defect)
         loop.add_signal_handler(signal.SIGTERM, worker.shut_down)
         # The parent's end is seen here even where it could not say goodbye.
         loop.add_reader(parent_alive, _shut_down_orphan, loop, parent_alive, worker)

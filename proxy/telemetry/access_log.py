@@ -10,7 +10,6 @@ import os
 import queue
 import re
 import select
-import sys
 import threading
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.record import ExchangeRecord
 
 _FLUSH_S: Final = 0.1
@@ -114,7 +114,7 @@ class AccessLog:
                 except OSError as exc:
                     if exc.errno in (errno.EPIPE, errno.EBADF):
                         self._has_reader = False  # serving goes on
-                        sys.stderr.write("onehop: the access log has no reader any more, and ends\n")
+                        ErrorLog().warning("the access log has no reader any more, and ends")
                         return
                     # A full disk, say: what it does not take is dropped, and the next batch is tried.
                     self._unwritten.append(batch.count(b"\n", start))

@@ -1,0 +1,132 @@
+"""What onehop says about itself, on standard error: defects, what it recovered from, start and stop.
+
+Never waits: what standard error does not take at once is lost, and the next line says how much was. A closed standard
+error is no reason to end. How often something is said is bounded, so that a fault met by every request fills no disk.
+"""
+
+import contextlib
+import os
+import select
+import socket
+import stat
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Final
+
+from proxy.telemetry.escaping import escape_control
+
+_STDERR: Final = 2
+_ATOMIC: Final = 4096  # PIPE_BUF: a write of this size goes into a pipe whole or not at all, and does not mix
+_WINDOW_S: Final = 10.0
+_PER_WINDOW: Final = 20  # messages of one level
+_REPEAT_S: Final = 60.0
+_TEXT_SHOWN: Final = 1000
+_FRAMES_SHOWN: Final = 12  # the innermost ones
+
+
+class Level(Enum):
+    """How bad it is."""
+
+    ERROR = "error"  # a request failed through a fault of ours
+    WARNING = "warning"  # something is wrong, and serving goes on
+    INFO = "info"  # start and stop
+
+
+class _Window:
+    """How much of one level has been said lately."""
+
+    def __init__(self) -> None:
+        self.ends_at = 0.0
+        self.said = 0
+        self.unsaid = 0
+
+
+class ErrorLog:
+    """The error log of one process."""
+
+    def __init__(self, fd: int = _STDERR, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fd = fd
+        self._clock = clock
+        self._windows = {level: _Window() for level in Level}
+        self._repeat_at: dict[str, float] = {}
+
+    def error(self, text: str) -> None:
+        """Say that a request failed through a fault of ours."""
+        self._say(Level.ERROR, text)
+
+    def warning(self, text: str) -> None:
+        """Say that something is wrong, and that serving goes on."""
+        self._say(Level.WARNING, text)
+
+    def info(self, text: str) -> None:
+        """Say what is as it should be: start and stop."""
+        self._say(Level.INFO, text)
+
+    def warn_once_a_minute(self, topic: str, text: Callable[[], str]) -> None:
+        """Say what every request may cause. `topic` comes from a fixed set; `text` is made only where it is said."""
+        now = self._clock()
+        if now >= self._repeat_at.get(topic, 0.0):
+            self._repeat_at[topic] = now + _REPEAT_S
+            self._say(Level.WARNING, text())
+
+    def defect(self, defect: BaseException, where: str) -> None:
+        """Say that a defect of ours was met, with its traceback. `where` is a request's id, or what was being done."""
+        shown = traceback.TracebackException.from_exception(defect, limit=-_FRAMES_SHOWN)
+        lines = [line for piece in shown.format() for line in piece.rstrip("\n").split("\n")]
+        said = f"defect in {where}: {type(defect).__name__}"
+        # Indented: no line of a traceback can be taken for a message.
+        self._say(Level.ERROR, said, ["  " + escape_control(line[:_TEXT_SHOWN]) for line in lines])
+
+    def _say(self, level: Level, text: str, more: list[str] | None = None) -> None:
+        now, window = self._clock(), self._windows[level]
+        if now >= window.ends_at:
+            window.ends_at, window.said = now + _WINDOW_S, 0
+        if window.said >= _PER_WINDOW:
+            window.unsaid += 1
+            return
+        window.said += 1
+        lines = [f"onehop: {level.value}: {escape_control(text[:_TEXT_SHOWN])}"]
+        if window.unsaid:
+            lines.insert(0, f"onehop: {level.value}: {window.unsaid} more messages like these were not written")
+        if write_at_once(self._fd, _bounded(lines + (more or []))):
+            window.unsaid = 0
+        else:
+            window.unsaid += 1
+
+
+def _bounded(lines: list[str]) -> bytes:
+    encoded = [line.encode("utf-8", "backslashreplace") + b"\n" for line in lines]
+    # A traceback's end says what happened: its beginning goes first.
+    while sum(map(len, encoded)) > _ATOMIC and len(encoded) > 2:
+        del encoded[1]
+    return b"".join(encoded)[:_ATOMIC]
+
+
+def write_at_once(fd: int, line: bytes) -> bool:
+    """Write up to PIPE_BUF bytes without ever waiting. Returns whether they were taken; does not raise OSError."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISSOCK(os.fstat(fd).st_mode):  # the journal's
+            with socket.socket(fileno=os.dup(fd)) as connection:
+                return connection.send(line, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL) == len(line)
+        with _own_description(fd) as own:
+            # Where it could not be opened anew: a pipe that can be written to takes PIPE_BUF bytes.
+            writable = select.poll()
+            writable.register(own, select.POLLOUT)
+            return bool(writable.poll(0)) and os.write(own, line) == len(line)
+    return False
+
+
+@contextlib.contextmanager
+def _own_description(fd: int) -> Iterator[int]:
+    """`fd` for non-blocking writing. Setting O_NONBLOCK on `fd` itself would set it for all who share the pipe."""
+    own = fd
+    if not stat.S_ISREG(os.fstat(fd).st_mode):  # whose new description would begin at its start
+        with contextlib.suppress(OSError):
+            own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        yield own
+    finally:
+        if own != fd:
+            os.close(own)

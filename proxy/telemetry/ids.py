@@ -1,0 +1,32 @@
+"""What every exchange is marked with: an id to find it by, and the date."""
+
+import secrets
+import time
+from email.utils import formatdate
+
+
+class HttpDate:
+    """The time as `Date` says it, made once a second (RFC 9110 §5.6.7)."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._text = b""
+
+    def __call__(self) -> bytes:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._text = formatdate(second, usegmt=True).encode("ascii")
+        return self._text
+
+
+class RequestIds:
+    """Ids unique to this worker: a random prefix and a count. To find a request by, not to keep secret."""
+
+    def __init__(self) -> None:
+        self._prefix = secrets.token_hex(6)
+        self._count = 0
+
+    def __call__(self) -> str:
+        self._count += 1
+        return f"{self._prefix}-{self._count:x}"

@@ -1,0 +1,44 @@
+"""A defect of ours: the client learns nothing of it, the error log everything, and it costs one request."""
+
+import pytest
+
+from proxy.http1 import writer
+from tests.harness.running_proxy import running_proxy
+from tests.harness.scripted import OK, ScriptedUpstream, answering, client
+
+SECRET = "s3cret-of-a-variable"
+
+
+@pytest.fixture
+def broken_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer of request heads that raises once."""
+    whole = writer.request_head
+
+    def raise_once(*_: object) -> bytes:
+        monkeypatch.setattr(writer, "request_head", whole)
+        raise KeyError(SECRET)
+
+    monkeypatch.setattr(writer, "request_head", raise_once)
+
+
+@pytest.mark.usefixtures("broken_writer")
+@pytest.mark.parametrize("accept", ["text/plain", "text/html", "application/json"])
+async def test_its_text_reaches_no_client_and_its_traceback_the_error_log(accept, capfd):
+    async with ScriptedUpstream(answering(OK)).serving() as upstream, running_proxy(upstream.port) as proxy:
+        async with client(proxy.port) as peer:
+            await peer.send(f"GET /a HTTP/1.1\r\nHost: h\r\nAccept: {accept}\r\n\r\n".encode())
+            head, body = await peer.response()
+        async with client(proxy.port) as peer:
+            await peer.send(b"GET /b HTTP/1.1\r\nHost: h\r\n\r\n")
+            next_head, _ = await peer.response()
+        await proxy.records.wait_for(2)
+    said = capfd.readouterr().err
+    assert head.startswith(b"HTTP/1.1 500 ")
+    assert SECRET.encode() not in head + body
+    assert b"KeyError" not in head + body
+    assert next_head.startswith(b"HTTP/1.1 200 ")
+    record = proxy.records[0]
+    assert (record.error, record.detail) == ("internal", "KeyError")
+    assert f"onehop: error: defect in request {record.request_id}: KeyError" in said
+    assert f'raise KeyError(SECRET)\n  KeyError: "{SECRET}"'.replace('"', "'") in said
+    assert "exchange.py" in said
