@@ -20,11 +20,12 @@ test: $(VENV)/.installed-test  ## run all tests; ARGS="-k pool" runs some
 	@.ci/install-programs $(PROGRAMS)
 	$(BIN)/pytest $(ARGS)
 
-check: $(VENV)/.installed-test  ## lint, format, types, direction of imports
+check: $(VENV)/.installed-test  ## lint, format, types, direction of imports, length of files
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/pytest --quiet tests/unit/test_layout.py
 
 coverage: $(VENV)/.installed-test  ## run all tests and report branch coverage
 	$(BIN)/coverage erase

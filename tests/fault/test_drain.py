@@ -153,3 +153,31 @@ async def test_a_connection_that_was_busy_as_the_drain_began_is_closed_after_its
         await peer.close()
         async with asyncio.timeout(PATIENCE_S):
             await ended
+
+
+async def test_a_request_on_its_way_does_not_cost_a_draining_answer_its_tail() -> None:
+    asked, go = asyncio.Event(), asyncio.Event()
+    body = b"x" * 1_000_000
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        asked.set()
+        await go.wait()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        await peer.rest()
+
+    upstream = ScriptedUpstream(script)
+    loop = asyncio.get_running_loop()
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, raw_client(proxy.port) as raw:
+        raw.send(KEEPING)
+        await asked.wait()
+        proxy.worker.shut_down()
+        go.set()
+        await proxy.records.wait_for(1)
+        raw.send(KEEPING)  # nobody has told this client yet, and most of the answer is still on its way
+        received = bytearray()
+        async with asyncio.timeout(PATIENCE_S):
+            while data := await loop.sock_recv(raw, 65_536):
+                received += data
+        assert b"\r\nConnection: close\r\n" in received
+        assert received.endswith(b"\r\n\r\n" + body)

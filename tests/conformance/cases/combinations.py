@@ -48,6 +48,7 @@ from tests.conformance.judge import (
 )
 from tests.conformance.steps import (
     OK,
+    Await,
     Case,
     Close,
     Closed,
@@ -62,6 +63,7 @@ from tests.conformance.steps import (
     ReadBody,
     Reset,
     Response,
+    Signal,
     Slowly,
     Tunnel,
     Tunnelled,
@@ -264,8 +266,8 @@ CASES = [
     Case("cut-request-head", "half a head, and the end of what the client says", _CUT, Level.MUST,
          ("GET / HTTP/1.1|Host:", HalfClose(), Verdict()), (refused(),)),
     Case("early-reset", "an upstream that breaks within the body: one 502", "RFC 9110 §15.6.3", Level.GOOD,
-         ("POST / HTTP/1.1|Host: h|Content-Length: 6||abc", Pause(), "def", Verdict()),
-         (status(502, 503), requests(1)), ((Early(), Reset()),), promise=(status(502), answered_once())),
+         ("POST / HTTP/1.1|Host: h|Content-Length: 6||abc", Await("reset"), Pause(), "def", Verdict()),
+         (status(502, 503), requests(1)), ((Early(), Signal("reset"), Reset()),), promise=(status(502), answered_once())),
     Case("half-close-1.0", "a 1.0 client that ends its side waits for its answer", "RFC 9112 §9.6", Level.GOOD,
          ("GET / HTTP/1.0|Host: h||", HalfClose(), Response(), Closed()), (status(200), got_body(b"ok"), closed()),
          ((Pause(0.1), OK),)),

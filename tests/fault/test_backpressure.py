@@ -1,0 +1,170 @@
+"""Who reads nothing or slowly: onehop waits and holds little, and others are served."""
+
+import asyncio
+
+import pytest
+
+from tests.fault.bounds import (
+    BLOCK,
+    CHUNKED_OK,
+    HELD_BYTES,
+    IN_FLIGHT_BYTES,
+    REQUEST,
+    by_target,
+    endlessly,
+    held_bytes,
+    is_served,
+    pushed_before_blocking,
+)
+from tests.harness.running_proxy import running_proxy
+from tests.harness.scripted import (
+    OK,
+    PATIENCE_S,
+    Peer,
+    ScriptedUpstream,
+    client,
+    raw_client,
+)
+
+# -- nobody reads ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("head", [CHUNKED_OK, b"HTTP/1.1 200 OK\r\n\r\n"], ids=["chunked", "until close"])
+async def test_a_response_without_end_waits_for_a_client_that_does_not_read(head: bytes) -> None:
+    pushed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def odd(peer: Peer, _: bytes) -> None:
+        await peer.send(head)
+        raw = peer._writer.get_extra_info("socket")._sock
+        block = b"10000\r\n" + BLOCK + b"\r\n" if b"chunked" in head else BLOCK
+        sent = 0
+        loop = asyncio.get_running_loop()
+        last = loop.time()
+        rest = b""
+        while loop.time() - last < 0.4:
+            rest = rest or block
+            try:
+                taken = raw.send(rest)
+            except BlockingIOError:
+                await asyncio.sleep(0.01)
+            else:
+                sent, rest, last = sent + taken, rest[taken:], loop.time()
+                await asyncio.sleep(0)
+                if sent > IN_FLIGHT_BYTES:
+                    break
+        pushed.set_result(sent)
+
+    upstream = ScriptedUpstream(by_target(odd))
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, raw_client(proxy.port) as raw:
+        raw.send(REQUEST)
+        async with asyncio.timeout(PATIENCE_S):
+            assert await pushed < IN_FLIGHT_BYTES
+        assert len(BLOCK) <= held_bytes(proxy) < HELD_BYTES
+        await is_served(proxy)
+
+
+async def test_a_body_without_end_waits_for_an_upstream_that_does_not_read() -> None:
+    held = asyncio.Event()
+
+    async def odd(peer: Peer, _: bytes) -> None:
+        peer._writer.transport.pause_reading()
+        await held.wait()
+
+    upstream = ScriptedUpstream(by_target(odd))
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, raw_client(proxy.port) as raw:
+        raw.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000000\r\n\r\n")
+        taken = await pushed_before_blocking(raw, BLOCK, IN_FLIGHT_BYTES)
+        assert taken > len(BLOCK)
+        assert len(BLOCK) <= held_bytes(proxy) < HELD_BYTES
+        await is_served(proxy)
+        held.set()
+
+
+async def test_a_client_that_reads_nothing_for_too_long_is_let_go() -> None:
+    async def odd(peer: Peer, _: bytes) -> None:
+        await peer.send(CHUNKED_OK)
+        await endlessly(peer, b"10000\r\n" + BLOCK + b"\r\n")
+
+    upstream = ScriptedUpstream(by_target(odd))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"client_write_idle_s": 0.3}) as proxy,
+        raw_client(proxy.port) as raw,
+    ):
+        raw.send(REQUEST)
+        await proxy.records.wait_for(1)
+        assert proxy.records[0].error == "client_write_timeout"
+        await is_served(proxy)
+
+
+async def test_an_upstream_that_reads_nothing_for_too_long_is_a_504() -> None:
+    held = asyncio.Event()
+
+    async def odd(peer: Peer, _: bytes) -> None:
+        peer._writer.transport.pause_reading()
+        await held.wait()
+
+    upstream = ScriptedUpstream(by_target(odd))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"request_body_idle_s": 0.3}) as proxy,
+        raw_client(proxy.port) as raw,
+    ):
+        raw.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000000\r\n\r\n")
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(ConnectionError):
+                while True:
+                    try:
+                        raw.send(BLOCK)
+                    except BlockingIOError:
+                        await asyncio.sleep(0.01)
+                    else:
+                        await asyncio.sleep(0)
+        await proxy.records.wait_for(1)
+        assert (proxy.records[0].status, proxy.records[0].error) == (504, "upstream_write_timeout")
+        await is_served(proxy)
+        held.set()
+
+
+# -- slow, but alive ---------------------------------------------------------------------------------------------
+
+
+async def test_slow_peers_on_all_four_sides_lose_nothing_and_hold_up_nobody() -> None:
+    size = 2_000_000
+
+    async def odd(peer: Peer, head: bytes) -> None:
+        if b"POST" in head:
+            left = size
+            while left:  # a slow reader
+                left -= len(await peer.exactly(min(left, 50_000)))
+                await asyncio.sleep(0.005)
+            await peer.send(OK)
+            return
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n")
+        for _ in range(200):  # a slow writer
+            await peer.send(b"x")
+            await asyncio.sleep(0.002)
+
+    async def slow_reader() -> None:
+        async with client(proxy.port) as peer:
+            await peer.send(b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert len((await peer.response())[1]) == 200
+
+    async def slow_writer() -> None:
+        async with client(proxy.port) as peer:
+            request = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size
+            for position in range(len(request)):
+                await peer.send(request[position : position + 1])
+                await asyncio.sleep(0.002)
+            for _ in range(size // 20_000):
+                await peer.send(b"x" * 20_000)
+                await asyncio.sleep(0.001)
+            assert (await peer.response())[1] == b"ok"
+
+    upstream = ScriptedUpstream(by_target(odd))
+    async with upstream.serving(), running_proxy(upstream.port) as proxy:
+        slow = [asyncio.create_task(work()) for work in (slow_reader, slow_writer, slow_reader, slow_writer)]
+        await is_served(proxy)
+        assert not all(task.done() for task in slow)
+        await asyncio.gather(*slow)
+        await is_served(proxy)

@@ -1,0 +1,76 @@
+"""The heads of responses."""
+
+import pytest
+
+from proxy.errors import BadResponse
+from proxy.http1.parsing.head_parser import HeadParser
+from tests.harness.notation import response, wire
+from tests.unit.http1.parsing.feeds import Feed, first_head
+
+ACCEPTED_RESPONSES = [
+    # on the wire                                              read as, where it differs
+    ("HTTP/1.1 200 OK||",                                      None),
+    ("HTTP/1.1 200 ||",                                        None),
+    ("HTTP/1.0 200 OK|Content-Length: 5||",                    None),
+    ("HTTP/1.3 200 OK||",                                      "HTTP/1.1 200 OK||"),
+    ("HTTP/1.1 200 Gr\xfcn\t||",                               None),
+    ("HTTP/1.1 200 OK|Transfer-Encoding: chunked||",           None),
+    ("HTTP/1.1 200 OK|Content-Length: 5|Content-Length: 5||",  "HTTP/1.1 200 OK|Content-Length: 5||"),
+    ("HTTP/1.1 204 No Content|Content-Length: 5||",            None),
+    ("HTTP/1.1 100 Continue|Content-Length: 168||",            None),
+    ("HTTP/1.1 101 Switching Protocols|Upgrade: websocket||",  None),
+    ("HTTP/1.1 103 Early Hints|Link: a|Connection: X||",       None),
+    ("HTTP/1.1 200 OK|Set-Cookie: a|A: 1|set-cookie: b||",     None),
+    ("HTTP/1.1 200 OK|A: " + "x" * (256 - 24) + "||",          None),
+    ("HTTP/1.1 200 OK|Host: h|Host: h||",                      None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("notation", "read_as"), ACCEPTED_RESPONSES)
+def test_a_response_head_is_read(head_parser: HeadParser, feed: Feed, notation: str, read_as: str | None) -> None:
+    assert first_head(head_parser.response_head, head_parser, feed(wire(notation))) == response(
+        (read_as or notation)[:-1]
+    )
+
+
+def test_an_interim_response_does_not_swallow_the_final_one(head_parser: HeadParser) -> None:
+    head_parser.receive(wire("HTTP/1.1 100 Continue|Content-Length: 168||HTTP/1.1 200 OK|Content-Length: 2||ok"))
+    assert head_parser.response_head().status == 100
+    assert head_parser.response_head().status == 200
+    assert head_parser.take_unread() == b"ok"
+
+
+REFUSED_RESPONSES = [
+    "HTTP/2.0 200 OK||",
+    "HTTP/1.1 2x0 OK||",
+    "HTTP/1.1 099 OK||",
+    "http/1.1 200 OK||",
+    "SSH-2.0-x|",
+    "HTTP/1.1|A: 1|",
+    "<html>\n",
+    "|HTTP/1.1 200 OK||",
+    "||",
+    "HTTP/1.1 200 OK\n\n",
+    "HTTP/1.1 200 OK\nA: 1||",
+    "HTTP/1.1 200 OK|A: 1| 2||",
+    "HTTP/1.1 200 OK|A : 1||",
+    "HTTP/1.1 200 OK|A: \x00||",  # CVE-2022-37436: no head cut at a bad byte
+    "HTTP/1.1 200 OK|A||",
+    "HTTP/1.1 200 OK|Content-Length: 5|Content-Length: 6||",
+    "HTTP/1.1 200 OK|Content-Length: 5, 6||",
+    "HTTP/1.1 200 OK|Content-Length: x||",
+    "HTTP/1.1 200 OK|Content-Length: 5|Transfer-Encoding: chunked||",
+    "HTTP/1.0 200 OK|Transfer-Encoding: chunked||",
+    "HTTP/1.1 200 OK|Transfer-Encoding: gzip||",
+    "HTTP/1.1 200 OK|Connection: a,b,c,d,e||",
+    "HTTP/1.1 200 OK" + "|A: 1" * 9 + "||",
+    "HTTP/1.1 200 OK|A: " + "x" * 300 + "||",
+    "HTTP/1.1 200 " + "x" * 300,
+]
+
+
+@pytest.mark.parametrize("notation", REFUSED_RESPONSES)
+def test_a_bad_response_head_is_the_upstreams_fault(head_parser: HeadParser, feed: Feed, notation: str) -> None:
+    with pytest.raises(BadResponse) as refused:
+        first_head(head_parser.response_head, head_parser, feed(wire(notation)))
+    assert refused.value.status == 502
