@@ -18,9 +18,10 @@ from proxy.http1.parsing.head_parser import HeadParser
 from proxy.policy.forwarding import Hop, upstream_request
 from proxy.policy.request_plan import Intent
 from proxy.policy.routing import Route, RoutingTable
+from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.idle import IdleConnections
 from proxy.upstream.origin import Origin
-from proxy.upstream.service import Balancer
+from proxy.upstream.service import Service
 
 _ENOUGH_S: Final = 0.08  # per point
 _AT_LEAST: Final = 5  # calls
@@ -143,10 +144,10 @@ def _match_100_times(table: RoutingTable, authority: bytes, path: bytes) -> None
 def _upstreams() -> Iterator[Curve]:
     counts = (1, 10, 100, 1000)
     origins = {count: [Origin("127.0.0.1", port) for port in range(1, count + 1)] for count in counts}
-    points = [(count, cost_us(_order_100_times, Balancer(origins[count])) / 100) for count in counts]
+    points = [(count, cost_us(_choose_100_times, _service(origins[count])) / 100) for count in counts]
     yield Curve("choose an origin", "origins of the upstream", points)
-    points = [(count, cost_us(Balancer, origins[count])) for count in counts]
-    yield Curve("start: build the balancer", "origins of the upstream", points, "once per start; the configuration")
+    points = [(count, cost_us(_service, origins[count])) for count in counts]
+    yield Curve("start: build the service", "origins of the upstream", points, "once per start; the configuration")
     origin = origins[1][0]
     sizes = (1, 16, 64, 256, 1024)
     points = [(size, cost_us(_lease_100_times, _idle(origin, size), origin) / 100) for size in sizes]
@@ -159,9 +160,25 @@ def _upstreams() -> Iterator[Curve]:
     yield Curve("one sweep of the pool", "idle upstream connections", points, "four times a second")
 
 
-def _order_100_times(balancer: Balancer) -> None:
+class _Request:
+    """What balancing policies look at, as the exchange has it."""
+
+    head = RequestHead(b"GET", b"/", b"1.1", [], {}, frozenset())
+    client_address = "127.0.0.1"
+
+
+_REQUEST = _Request()
+
+
+def _service(origins: list[Origin]) -> Service:
+    return Service("default", origins, RoundRobin())
+
+
+def _choose_100_times(service: Service) -> None:
     for _ in range(100):
-        balancer.order()
+        origin = service.choose(_REQUEST)
+        assert origin is not None
+        service.finished(origin, 200)
 
 
 def _idle(origin: Origin, size: int) -> IdleConnections[object]:

@@ -28,7 +28,7 @@ from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.fiber import Fiber
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.origin import Origin
-from proxy.upstream.service import Balancer
+from proxy.upstream.service import Service
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -46,29 +46,51 @@ class Attempts:
         "_continue_sent",
         "_continue_sent_by_us",
         "_head",
+        "_origin",
         "_record",
         "_replayable",
         "_response_read",
+        "_service",
+        "_status",
         "_upload",
         "_uploading",
         "upstream",
     )  # fmt: skip
 
     def __init__(
-        self, context: WorkerContext, client: ClientConnection, head: RequestHead, body: Body, record: ExchangeRecord
+        self,
+        context: WorkerContext,
+        service: Service,
+        client: ClientConnection,
+        head: RequestHead,
+        body: Body,
+        record: ExchangeRecord,
     ) -> None:
         self._context = context
+        self._service = service
         self._client = client
         self._head = head
         self._body = body
         self._record = record
         self.upstream: UpstreamConnection | None = None
+        self._origin: Origin | None = None  # of the attempt under way, whose end the service has not been told
+        self._status = 0  # of the final response
         self._upload: Upload | None = None
         self._uploading: Fiber | None = None
         self._replayable = True  # whether the body, if any, is still in our hands
         self._continue_sent = False  # the client was told to go on: by the upstream, or by us in its place
         self._continue_sent_by_us = False
         self._response_read = False
+
+    @property
+    def head(self) -> RequestHead:
+        """The request as it was received, for balancing policies."""
+        return self._head
+
+    @property
+    def client_address(self) -> str:
+        """Who sent the request, for balancing policies."""
+        return self._record.client
 
     @property
     def request_sent(self) -> bool:
@@ -80,9 +102,7 @@ class Attempts:
         """Why the request's body stopped short, if it did: what the upstream's connection broke of, then."""
         return self._upload.error if self._upload is not None else None
 
-    async def respond(
-        self, request: bytes, intent: Intent, balancer: Balancer, rules: FieldRules | None
-    ) -> ResponseHead:
+    async def respond(self, request: bytes, intent: Intent, rules: FieldRules | None) -> ResponseHead:
         """Send the request, and return the final response head, or the 101; interim ones have gone to the client.
 
         Raises UpstreamError, ClientGone, and BadRequest where the body that came with the head is broken already.
@@ -95,10 +115,11 @@ class Attempts:
             self._replayable = body.complete and body.received_bytes <= self._context.replay_bytes
         fresh = False
         while True:
-            origins = balancer.order()
-            upstream = None if fresh else self._lease_idle(origins[0])
+            origin = self._origin = self._service.choose(self)
+            assert origin is not None  # nothing has been tried
+            upstream = None if fresh else self._lease_idle(origin)
             if upstream is None:
-                upstream = await self._lease(origins, fresh=fresh)
+                upstream = await self._lease(origin, fresh=fresh)
             try:
                 self._send(upstream, request, arrived, intent, rules)
                 head = await self._read_head(upstream)
@@ -121,9 +142,11 @@ class Attempts:
                 # The race with an upstream that closed an idle connection: lost without harm, so run again.
                 upstream.stream.abort()
                 self.upstream = None
+                self._attempt_ended()
                 fresh = True
             else:
                 self._response_read = True
+                self._status = head.status
                 return head
 
     def abandon(self) -> None:
@@ -131,12 +154,18 @@ class Attempts:
         if self.upstream is not None:
             self.upstream.stream.abort()
 
-    def end(self) -> None:
-        """Stop what is still under way. Twice does no harm."""
+    def end(self, error: ProxyError | None = None) -> None:
+        """Stop what is still under way, for that reason if any, and tell the service. Twice does no harm."""
         self._response_read = True
         if self._uploading is not None:
             self._uploading.cancel()
         self.abandon()
+        self._attempt_ended(error)
+
+    def _attempt_ended(self, error: ProxyError | None = None) -> None:
+        origin, self._origin = self._origin, None
+        if origin is not None:
+            self._service.finished(origin, self._status, error)
 
     def _lease_idle(self, origin: Origin) -> UpstreamConnection | None:
         """A connection that is open already, if the pool has one that this request may use."""
@@ -150,10 +179,11 @@ class Attempts:
             record.attempts += 1
         return upstream
 
-    async def _lease(self, origins: list[Origin], *, fresh: bool) -> UpstreamConnection:
-        """A connection to one of the origins: an idle one, or the first that can be opened."""
-        for origin in origins:
-            upstream = None if fresh else self._lease_idle(origin)
+    async def _lease(self, origin: Origin, *, fresh: bool) -> UpstreamConnection:
+        """A connection to this origin, or else to the next one: an idle one, or the first that can be opened."""
+        tried: tuple[Origin, ...] = ()
+        while True:
+            upstream = self._lease_idle(origin) if tried and not fresh else None
             if upstream is not None:
                 return upstream
             self._record.origin = origin.label
@@ -161,15 +191,18 @@ class Attempts:
             self._record.attempts += 1
             try:
                 upstream = self.upstream = await self._context.pool.lease_fresh(origin)
-            except (ConnectFailed, ConnectTimeout):
+            except (ConnectFailed, ConnectTimeout) as error:
                 # Nothing was sent, so any request may go to the next one.
-                if origin is origins[-1]:
+                self._attempt_ended(error)
+                tried = (*tried, origin)
+                another = self._origin = self._service.choose(self, tried)
+                if another is None:
                     raise
+                origin = another
                 continue
             if self._client.stream.is_ended:
                 raise ClientGone("the client closed the connection before the request was sent")
             return upstream
-        raise AssertionError("an upstream has at least one origin")
 
     def _send(
         self,

@@ -13,7 +13,7 @@ from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, Timeouts
 from proxy.telemetry.record import ExchangeRecord
 from proxy.upstream.pool import Pool
-from proxy.upstream.service import Balancer
+from proxy.upstream.service import Service
 
 #: Told of a request before it is stripped.
 Observe: TypeAlias = Callable[[RequestHead, ClientConnection, Intent], None]
@@ -26,7 +26,7 @@ class WorkerContext:
     loop: asyncio.AbstractEventLoop  # asking asyncio for it costs a system call each time, before Python 3.12
     pool: Pool
     routes: RoutingTable
-    balancers: Mapping[str, Balancer]
+    services: Mapping[str, Service]  # by the upstream's name
     timeouts: Timeouts
     limits: Limits
     replay_bytes: int

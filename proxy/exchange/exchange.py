@@ -92,12 +92,12 @@ class Exchange:
         if route is None:
             raise NoRoute("no route for this host and path")
         record.route = route.name
-        balancer = f.balancers[route.upstream]
+        service = f.services[route.upstream]
         intent = read_intent(
             head,
             target,
             framing,
-            host=balancer.host or target.authority or balancer.authority,
+            host=service.host or target.authority or service.authority,
             request_id=record.request_id.encode(),
             upgrades=f.upgrades,
         )
@@ -107,9 +107,9 @@ class Exchange:
         lines = forwarding.upstream_request(head, client.hop, intent, route.request_fields)
         request = writer.request_head(head.method, target.origin_form, lines)
         # 3. Send it, as often as is harmless, until there is a response.
-        attempts = self._attempts = Attempts(f, client, head, self._body, record)
+        attempts = self._attempts = Attempts(f, service, client, head, self._body, record)
         client.abandon = attempts.abandon
-        response = await attempts.respond(request, intent, balancer, route.request_fields)
+        response = await attempts.respond(request, intent, route.request_fields)
         upstream = attempts.upstream
         assert upstream is not None
         if response.status == 101:
@@ -217,7 +217,7 @@ class Exchange:
             error = ClientGone("the client closed the connection")
         record.error, record.detail = error.code, error.detail
         if self._attempts is not None:
-            self._attempts.end()
+            self._attempts.end(error)
         if isinstance(error, ClientGone) or self._response_began:
             record.status = record.status or 499
             client.stream.reset()

@@ -26,8 +26,9 @@ from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.fiber import Fiber
 from proxy.transport.stream import Stream
+from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.pool import Pool
-from proxy.upstream.service import Balancer
+from proxy.upstream.service import Service
 
 #: Something that runs beside a worker and may change its config: the demo service does both.
 Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager[tuple[Config, Observe | None]]]
@@ -72,17 +73,20 @@ class Worker:
             connect_s=config.timeouts.connect_s,
             fast_path=self._fast_path,
         )
+        self.services = {
+            name: Service(
+                name,
+                [origin_of(url) for url in upstream.urls],
+                RoundRobin(),
+                host=upstream.host.encode("ascii") if upstream.host else None,
+            )
+            for name, upstream in config.upstreams.items()
+        }
         self._context = WorkerContext(
             loop=self._loop,
             pool=self.pool,
             routes=routing_table(config),
-            balancers={
-                name: Balancer(
-                    [origin_of(url) for url in upstream.urls],
-                    upstream.host.encode("ascii") if upstream.host else None,
-                )
-                for name, upstream in config.upstreams.items()
-            },
+            services=self.services,
             timeouts=config.timeouts,
             limits=config.limits,
             replay_bytes=config.pool.replay_bytes,

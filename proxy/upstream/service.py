@@ -1,22 +1,57 @@
-"""Which origin of an upstream serves the next request: in turn."""
+"""One upstream as an exchange sees it: which origin to try next, and whom to tell how that went.
+
+An exchange asks `choose` before each attempt and reports each to `finished`; it knows neither the balancing policy nor
+which origins are healthy.
+"""
 
 from collections.abc import Sequence
 
+from proxy.errors import ProxyError
+from proxy.upstream.balancing.base import BalancedRequest, Balancing
+from proxy.upstream.health.base import Health
 from proxy.upstream.origin import Origin
 
 
-class Balancer:
-    """The origins of one upstream."""
+class Service:
+    """The origins of one upstream, in one worker."""
 
-    def __init__(self, origins: Sequence[Origin], host: bytes | None = None) -> None:
-        self._twice = [*origins, *origins]  # in which every rotation stands in one piece
-        self._count = len(origins)
-        self._next = 0
-        self.authority = origins[0].authority  # for a 1.0 client that named nobody
-        self.host = host  # what `Host` says instead of the client's; None keeps the client's
+    __slots__ = ("_balancing", "_candidates", "authority", "health", "host", "name")
 
-    def order(self) -> list[Origin]:
-        """The origins in the order in which to try them; the next call begins with another."""
-        first = self._next
-        self._next = (first + 1) % self._count
-        return self._twice[first : first + self._count]
+    def __init__(
+        self, name: str, origins: Sequence[Origin], balancing: Balancing, *, host: bytes | None = None
+    ) -> None:
+        self.name = name
+        self._balancing = balancing
+        self._candidates: tuple[Origin, ...] = ()
+        self.use(origins)
+        self.authority = origins[0].authority  # what Host says where a 1.0 client named nobody
+        self.host = host  # what Host says instead of the client's; None keeps the client's
+        self.health: Health | None = None  # told of every attempt's end
+
+    def __repr__(self) -> str:
+        return f"<Service {self.name}: {', '.join(map(str, self._candidates))}>"
+
+    def use(self, origins: Sequence[Origin]) -> None:
+        """From now on, choose among these: at least one, in the order of the configuration."""
+        if not origins:
+            raise ValueError("a service has at least one origin")
+        self._candidates = tuple(origins)
+
+    def choose(self, request: BalancedRequest, tried: Sequence[Origin] = ()) -> Origin | None:
+        """The origin for the next attempt, whose end `finished` must be told; None where all have been `tried`.
+
+        `tried` are the origins at which this request has failed, the last one last.
+        """
+        candidates = self._candidates
+        if tried and set(tried).issuperset(candidates):
+            return None
+        origin = self._balancing.choose(candidates, request, tried)
+        self._balancing.started(origin)
+        return origin
+
+    def finished(self, origin: Origin, status: int, error: ProxyError | None = None) -> None:
+        """An attempt at a chosen origin has ended. `status` is its response's, 0 where no final head came; `error` is
+        what ended it early. With neither, the attempt was given up, which says nothing about the origin."""
+        self._balancing.ended(origin)
+        if self.health is not None:
+            self.health.attempt_ended(origin, status, error)

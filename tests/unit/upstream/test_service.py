@@ -1,25 +1,95 @@
-"""Which origin serves the next request: in turn."""
+"""One upstream as an exchange sees it: what it is offered, and who is told how an attempt ended."""
 
 import pytest
 
+from proxy.errors import ConnectFailed
+from proxy.upstream.balancing.base import Balancing
+from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.origin import Origin
-from proxy.upstream.service import Balancer
+from proxy.upstream.service import Service
+from tests.unit.upstream.requests import REQUEST
 
 A, B, C = Origin("a", 80), Origin("b", 81), Origin("c", 82)
 
-TURNS = [
-    # origins      the orders, one a request
-    ([A],          [[A], [A], [A]]),
-    ([A, B],       [[A, B], [B, A], [A, B]]),
-    ([A, B, C],    [[A, B, C], [B, C, A], [C, A, B], [A, B, C]]),
-    ([A, A, B],    [[A, A, B], [A, B, A], [B, A, A]]),  # named twice, served twice as often
+
+class Recording(Balancing):
+    """A policy that chooses the last candidate that is left, and writes down what it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def choose(self, candidates, request, tried=()):
+        self.told.append(("choose", tuple(candidates), request, tuple(tried)))
+        return [origin for origin in candidates if origin not in tried][-1]
+
+    def started(self, origin):
+        self.told.append(("started", origin))
+
+    def ended(self, origin):
+        self.told.append(("ended", origin))
+
+
+class RecordingHealth:
+    def __init__(self):
+        self.told = []
+
+    def attempt_ended(self, origin, status, error):
+        self.told.append((origin, status, error))
+
+
+def test_the_policy_chooses_and_is_told_of_each_attempts_start_and_end():
+    policy = Recording()
+    service = Service("s", [A, B], policy)
+    assert service.choose(REQUEST) == B
+    service.finished(B, 0, ConnectFailed())
+    assert service.choose(REQUEST, (B,)) == A
+    service.finished(A, 200)
+    assert policy.told == [
+        ("choose", (A, B), REQUEST, ()),
+        ("started", B),
+        ("ended", B),
+        ("choose", (A, B), REQUEST, (B,)),
+        ("started", A),
+        ("ended", A),
+    ]
+
+
+ALL_TRIED = [
+    # candidates   tried
+    ([A],          (A,)),
+    ([A, B],       (B, A)),
+    ([A, A],       (A,)),
+    ([A],          (B, A)),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("origins", "expected"), TURNS)
-def test_each_request_begins_with_the_next_origin_and_falls_back_to_all(origins, expected):
-    balancer = Balancer(origins)
-    assert [balancer.order() for _ in expected] == expected
+@pytest.mark.parametrize(("candidates", "tried"), ALL_TRIED)
+def test_where_all_have_been_tried_there_is_none_and_no_attempt_starts(candidates, tried):
+    policy = Recording()
+    assert Service("s", candidates, policy).choose(REQUEST, tried) is None
+    assert policy.told == []
+
+
+def test_health_is_told_how_each_attempt_ended():
+    service = Service("s", [A, B], RoundRobin())
+    health = service.health = RecordingHealth()
+    failure = ConnectFailed()
+    service.finished(A, 0, failure)
+    service.finished(B, 503)
+    assert health.told == [(A, 0, failure), (B, 503, None)]
+
+
+def test_only_the_origins_in_use_are_chosen():
+    service = Service("s", [A, B, C], RoundRobin())
+    service.use([B])
+    assert [service.choose(REQUEST) for _ in range(3)] == [B, B, B]
+    service.use([B, C])
+    assert {service.choose(REQUEST) for _ in range(2)} == {B, C}
+
+
+def test_a_service_without_origins_is_refused():
+    with pytest.raises(ValueError, match="at least one origin"):
+        Service("s", [A], RoundRobin()).use([])
 
 
 AUTHORITIES = [
@@ -32,9 +102,11 @@ AUTHORITIES = [
 
 @pytest.mark.parametrize(("origin", "authority"), AUTHORITIES)
 def test_a_client_that_named_nobody_asks_for_the_first_origin(origin, authority):
-    assert Balancer([origin, C]).authority == authority
+    service = Service("s", [origin, C], RoundRobin())
+    service.use([C])  # whoever is in use: what Host says does not change with an origin's health
+    assert service.authority == authority
 
 
 def test_the_clients_host_is_kept_where_none_is_configured():
-    assert Balancer([A]).host is None
-    assert Balancer([A], b"inner").host == b"inner"
+    assert Service("s", [A], RoundRobin()).host is None
+    assert Service("s", [A], RoundRobin(), host=b"inner").host == b"inner"

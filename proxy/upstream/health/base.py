@@ -1,0 +1,16 @@
+"""What judges origins, as `upstream.service` sees it.
+
+Nothing is asked per request. Whoever judges calls `Service.use` when the list of usable origins changes.
+"""
+
+from typing import Protocol
+
+from proxy.errors import ProxyError
+from proxy.upstream.origin import Origin
+
+
+class Health(Protocol):
+    """Learns from the attempts that requests make."""
+
+    def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
+        """As `Service.finished`, which calls this."""

@@ -1,0 +1,1 @@
+"""Each balancing policy, as tables and counts."""
