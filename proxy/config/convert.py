@@ -1,5 +1,6 @@
 """From values as they were given to a `Config`: types, key by key, so that one mistake does not hide the next."""
 
+import contextlib
 import tomllib
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +10,14 @@ import msgspec
 from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.config.problem import KeyPath, Problem, Value, nearest, problem_at, suggestion
 from proxy.config.show import shown
+from proxy.config.units import EXPECTED, Unit, seconds, size, unit_of
 
 
 def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Config:
     """Put the values together. Each is converted by itself; what is wrong is left out, and `problems` says why."""
     tree: dict[str, Any] = {}
-    for key, value in values.items():
+    for key, given in values.items():
+        value = given._replace(value=_counted(key, given.value))
         if _accepts(key, value, problems):
             node = tree
             for name in key[:-1]:
@@ -61,6 +64,20 @@ def scalar_keys() -> list[KeyPath]:
     return keys
 
 
+def _counted(key: KeyPath, value: object) -> object:
+    """A time or a size that was written with its unit, as a number; what is none stays text, and fails by type."""
+    if isinstance(value, str) and isinstance(_schema_of(key), msgspec.inspect.IntType | msgspec.inspect.FloatType):
+        with contextlib.suppress(ValueError):
+            match unit_of(key[-1]):
+                case Unit.SECONDS:
+                    return seconds(value)
+                case Unit.BYTES:
+                    return size(value)
+                case None:
+                    pass
+    return value
+
+
 def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
     """Whether the key exists and the value is of its type; a problem says what is wrong."""
     schema: msgspec.inspect.Type | None = msgspec.inspect.type_info(Config)
@@ -95,10 +112,8 @@ def _expected(key: KeyPath, exc: msgspec.ValidationError) -> str:
     if isinstance(kind, msgspec.inspect.LiteralType):
         return "expected one of " + ", ".join(f'"{choice}"' for choice in kind.values)
     text = str(exc).partition(" - at `$")[0]
-    if text.startswith("Expected `") and key[-1].endswith("_s"):
-        return "expected a number of seconds"
-    if text.startswith("Expected `") and key[-1].endswith("_bytes"):
-        return "expected a number of bytes"
+    if text.startswith("Expected `") and (unit := unit_of(key[-1])) is not None:
+        return EXPECTED[unit]
     return text[:1].lower() + text[1:]
 
 

@@ -10,6 +10,7 @@ import msgspec
 from proxy.config.build import origin_of, parse_listen
 from proxy.config.model import Config, FieldRulesConfig
 from proxy.config.show import without_password
+from proxy.config.units import Unit, unit_of
 from proxy.http1.fields import TOKEN
 from proxy.http1.hop_by_hop import HOP_BY_HOP
 from proxy.http1.target import is_authority
@@ -62,9 +63,10 @@ def _numbers(group: str, settings: msgspec.Struct) -> Iterator[Finding]:
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
         least = _LEAST.get((group, name), 0)
-        if name.endswith("_s") and not value > 0:
+        is_time = unit_of(name) is Unit.SECONDS
+        if is_time and not value > 0:
             yield (group, name), f"{value:g}", "expected more than 0 seconds"
-        elif name.endswith("_s") and value > _YEAR_S:
+        elif is_time and value > _YEAR_S:
             yield (group, name), f"{value:g}", "expected a year of seconds at most"
         elif value < least:
             yield (group, name), str(value), f"expected {least} or more"

@@ -68,7 +68,7 @@ def test_all_problems_are_told_at_once_with_line_key_value_and_what_was_meant(tm
         "--set: nonsense: expected key=value",
         'onehop.toml:1: wrokers: unknown key, did you mean "workers"?',
         'onehop.toml:3: timeouts.conect_s: unknown key, did you mean "timeouts.connect_s"?',
-        'onehop.toml:4: timeouts.response_head_s = "fast": expected a number of seconds',
+        'onehop.toml:4: timeouts.response_head_s = "fast": expected a time: a number of seconds, or a text such as "10s" or "1m30s"',
         "onehop.toml:6: upstreams.app.urls = []: expected `array` of length >= 1",
         '--set: limits.connections = "many": expected `int`, got `str`',
     ]
