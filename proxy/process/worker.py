@@ -16,6 +16,7 @@ from proxy.errors import LimitReached, ProxyError
 from proxy.exchange.context import Observe, WorkerContext
 from proxy.exchange.exchange import Exchange
 from proxy.http1.message import RequestHead
+from proxy.http1.parsing.self_test import disagreements, summary
 from proxy.policy.forwarded import is_trusted, networks
 from proxy.policy.forwarding import Hop
 from proxy.policy.local_responses import error_response
@@ -53,7 +54,11 @@ class Worker:
         self._config = config
         self._sockets = sockets
         self._loop = asyncio.get_running_loop()
-        self._fast_path = config.reader == "auto"
+        #: What this interpreter reads wrongly: the fast path is not used then.
+        self.self_test_failures = disagreements()
+        if self.self_test_failures:
+            sys.stderr.write(f"onehop: {summary(self.self_test_failures)}\n")
+        self._fast_path = config.reader == "auto" and not self.self_test_failures
         self._pseudonym = pseudonym.encode("ascii")
         self._trusted = networks(config.trusted_networks)
         self.clients: dict[ClientConnection, Fiber] = {}  # everybody connected, and who serves them

@@ -31,6 +31,7 @@ GROUPS = {
     "response_syntax": "Responses that could be read in two ways",
     "smuggling": "Requests that could be read in two ways",
     "statements": "What this hop states",
+    "line_ends": "White space at the end of a line",
 }
 
 

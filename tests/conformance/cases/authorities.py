@@ -76,6 +76,7 @@ CASES = [
              (f"GET / HTTP/1.1|Host: {host}||" + SMUGGLED, Verdict()), (refused(400), not_smuggled()))
         for name, host in (("query", "h?x"), ("fragment", "h#x"), ("backslash", "h\\x"), ("scheme", "http://h"),
                           ("quoted", '"h"'), ("two-colons", "h:80:90"), ("bare-ipv6", "::1"), ("tab", "h\tx"),
+                          ("percent-port", "ga%:80"), ("percent-end", "h%"), ("percent-half", "h%4"),
                           ("bracket-rest", "[::1]x"), ("non-ascii", "h\xe4"), ("brace", "{h}"))
     ),
 ]  # fmt: skip
