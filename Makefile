@@ -8,10 +8,10 @@ PROGRAMS := nginx:nginx-light curl:curl chromium:chromium ab:apache2-utils wrk:w
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage bench fuzz conformance reference image image-test clean
+.PHONY: help demo test test-pythons check coverage bench fuzz conformance reference image image-test clean
 
 help:  ## list the targets
-	@awk -F ':.*## +' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## +' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed  ## run the proxy in front of a demo service
 	$(BIN)/onehop demo $(ARGS)
@@ -19,6 +19,9 @@ demo: $(VENV)/.installed  ## run the proxy in front of a demo service
 test: $(VENV)/.installed-test  ## run all tests; ARGS="-k pool" runs some
 	@.ci/install-programs $(PROGRAMS)
 	$(BIN)/pytest $(ARGS)
+
+test-pythons: $(VENV)/.installed-test  ## run the suite on every Python that the project claims
+	$(BIN)/python .ci/test-pythons $(ARGS)
 
 check: $(VENV)/.installed-test  ## lint, format, types, direction of imports, length of files
 	$(BIN)/ruff check

@@ -1,11 +1,29 @@
 """Fixtures that every folder may use, and the rule for programs that a machine may lack."""
 
+import asyncio
 import os
 import shutil
+from collections.abc import Callable, Mapping
 
 import pytest
+import uvloop
 
 READERS = ["auto", "h11"]
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--loop", choices=LOOPS, default="asyncio", help="the event loop that tests run on")
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    name = config.getoption("--loop")
+    return {name: LOOPS[name]}
 
 
 @pytest.fixture(params=READERS)

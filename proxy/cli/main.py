@@ -18,7 +18,6 @@ from proxy.config.schema import config_schema, reference
 from proxy.config.show import effective
 from proxy.config.sources import Loaded, load
 from proxy.errors import ProxyError
-from proxy.http1.parsing.self_test import disagreements, summary
 
 _HEALTH_S: Final = 2.0
 _COLOURS: Final = {"kept": "green", "stripped": "red", "untrusted": "red", "replaced": "yellow", "set": "cyan"}
@@ -67,6 +66,8 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
         return
     loaded = _load(options)
     config = _valid(loaded)
+    from proxy.http1.parsing.self_test import disagreements, summary
+
     if found := disagreements():
         click.echo(f"onehop: {summary(found)}", err=True)
     if show:

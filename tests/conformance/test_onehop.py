@@ -15,7 +15,7 @@ from proxy.process.listeners import bind
 from proxy.process.worker import Worker
 from tests.conformance.cases import CASES
 from tests.conformance.lanes import Result, run_cases
-from tests.conftest import READERS
+from tests.conftest import LOOPS, READERS
 from tests.harness.scripted import PATIENCE_S
 
 _LANES = 16
@@ -67,7 +67,8 @@ def results(request: pytest.FixtureRequest) -> dict[str, Result]:
                 listening.close()
 
     cases = [case for case in CASES if case.id in wanted]
-    return asyncio.run(run_cases(cases, launch, promised=True, lanes=_LANES))
+    with asyncio.Runner(loop_factory=LOOPS[request.config.getoption("--loop")]) as runner:
+        return runner.run(run_cases(cases, launch, promised=True, lanes=_LANES))
 
 
 @pytest.mark.timeout(120)  # the first of a reader runs them all
