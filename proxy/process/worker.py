@@ -56,8 +56,6 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         #: What this interpreter reads wrongly: the fast path is not used then.
         self.self_test_failures = disagreements()
-        if self.self_test_failures:
-            sys.stderr.write(f"onehop: {summary(self.self_test_failures)}\n")
         self._fast_path = config.reader == "auto" and not self.self_test_failures
         self._pseudonym = pseudonym.encode("ascii")
         self._trusted = networks(config.trusted_networks)
@@ -69,6 +67,8 @@ class Worker:
         self._stopping: asyncio.Task[None] | None = None
         self._log = AccessLog(config.access_log, _STDOUT, self._loop) if config.access_log != "off" else None
         self.errors = ErrorLog()
+        if self.self_test_failures:
+            self.errors.warning(summary(self.self_test_failures))
         self.deadlines = Deadlines(self._loop)
         self.pool = Pool(
             config.pool,

@@ -18,7 +18,7 @@ def break_the_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast_path, "_RESPONSE", RESPONSE_CUT)
 
 
-async def test_a_worker_with_a_broken_pattern_says_so_and_loses_nothing(monkeypatch, capsys):
+async def test_a_worker_with_a_broken_pattern_says_so_and_loses_nothing(monkeypatch, capfd):
     break_the_patterns(monkeypatch)
     assert b"Cookie" not in fast_path._REQUEST.match(_REQUEST)[0], "the pattern is not broken: nothing would be shown"
     received: list[bytes] = []
@@ -28,9 +28,9 @@ async def test_a_worker_with_a_broken_pattern_says_so_and_loses_nothing(monkeypa
         await peer.send(_REQUEST)
         head, body = await peer.response()
         assert proxy.worker.self_test_failures
-    said = capsys.readouterr().err
+    said = capfd.readouterr().err
     assert said.count("\n") == 1
-    assert said.startswith(f"onehop: {_SAID}: the fast path and the h11 parser read a request differently: ")
+    assert said.startswith(f"onehop: warning: {_SAID}: the fast path and the h11 parser read a request differently: ")
     assert fields_of(received[0])["cookie"] == ["c=1"]
     assert fields_of(received[0])["authorization"] == ["b"]
     assert fields_of(head)["set-cookie"] == ["a=b"]
@@ -38,11 +38,11 @@ async def test_a_worker_with_a_broken_pattern_says_so_and_loses_nothing(monkeypa
     assert len(received) == 1
 
 
-async def test_a_worker_with_sound_patterns_says_nothing(capsys):
+async def test_a_worker_with_sound_patterns_says_nothing(capfd):
     upstream = ScriptedUpstream(answering(OK))
     async with upstream.serving(), running_proxy(upstream.port) as proxy:
         assert proxy.worker.self_test_failures == []
-    assert capsys.readouterr().err == ""
+    assert capfd.readouterr().err == ""
 
 
 def test_the_command_check_says_it_too(monkeypatch):
