@@ -18,6 +18,7 @@ from proxy.config.schema import config_schema, reference
 from proxy.config.show import effective
 from proxy.config.sources import Loaded, load
 from proxy.errors import ProxyError
+from proxy.process.standard_streams import open_missing
 
 _HEALTH_S: Final = 2.0
 _COLOURS: Final = {"kept": "green", "stripped": "red", "untrusted": "red", "replaced": "yellow", "set": "cyan"}
@@ -27,6 +28,7 @@ _COLOURS: Final = {"kept": "green", "stripped": "red", "untrusted": "red", "repl
 @click.version_option(__version__, prog_name="onehop")
 def main() -> None:
     """An HTTP/1.1 reverse proxy in which a header that belongs to one hop never survives it."""
+    open_missing()
 
 
 def _settings(command: Callable[..., Any]) -> Callable[..., Any]:

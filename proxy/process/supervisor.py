@@ -24,6 +24,7 @@ from proxy.process.banner import banner
 from proxy.process.cpus import granted_cpus
 from proxy.process.listeners import bind, shown_address
 from proxy.process.worker import Companion, run_worker
+from proxy.telemetry.error_log import ATOMIC_BYTES, STDERR, ErrorLog, write_at_once
 
 _RESTART_PAUSE_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row
 _KILL_AFTER_S: Final = 5.0  # beyond `drain_s`: a worker that has not ended by then never will
@@ -59,7 +60,7 @@ def serve(
     lines = banner(config, [f"http://{address}" for address in addresses], count, demo=companion is not None)
     if banner_lines is not None:
         lines += banner_lines(f"http://{addresses[0]}")
-    return supervisor.run(lambda: print("\n".join(lines), file=sys.stderr, flush=True))
+    return supervisor.run(lambda: _write_banner(lines))
 
 
 class Supervisor:
@@ -71,6 +72,7 @@ class Supervisor:
         self._companion = companion
         # Unique to the instance, shared by its workers: a request that comes back to any of them is a loop.
         self._pseudonym = f"{config.pseudonym}-{secrets.token_hex(4)}"
+        self._errors = ErrorLog()
         self._stopping = False
         self._alive_read, self._alive_write = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
@@ -99,7 +101,7 @@ class Supervisor:
                 asked = self._stop_signals
                 self._stop(at_once=asked > 1)
             if self._kill_at <= time.monotonic():
-                _say("a worker does not end: it is killed")
+                self._errors.warning("worker did not exit in time; sending SIGKILL")
                 self._stop(at_once=True)
             if not self._stopping:
                 self._start_missing()
@@ -131,7 +133,7 @@ class Supervisor:
             slot.crashes = 0 if lived_s > _STABLE_S else slot.crashes + 1
             pause_s = _RESTART_PAUSE_S[min(slot.crashes, len(_RESTART_PAUSE_S) - 1)]
             slot.start_at = time.monotonic() + pause_s
-            _say(f"worker {pid} ended ({_cause(status)}); starting another in {pause_s:g} s")
+            self._errors.warning(f"worker {pid} ended ({_cause(status)}); starting another in {pause_s:g} s")
 
     def _start_missing(self) -> None:
         now = time.monotonic()
@@ -165,10 +167,11 @@ class Supervisor:
             run_worker(self._config, slot.sockets, self._pseudonym, self._alive_read, self._companion)
             status = 0
         except BaseException as exc:
-            _say(f"worker {os.getpid()} failed: {type(exc).__name__}: {exc}")
+            self._errors.defect(exc, f"worker {os.getpid()}, which ends")
         finally:
             # Not sys.exit: the parent's clean-up, and buffers it had not written when it forked, are not ours.
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):
+                sys.stderr.flush()
             os._exit(status)
 
     def _stop(self, *, at_once: bool) -> None:
@@ -180,7 +183,7 @@ class Supervisor:
             if slot.pid:
                 os.kill(slot.pid, signal.SIGKILL if at_once else signal.SIGTERM)
         if first:
-            _say(f"stopping: finishing what is under way, for up to {self._config.timeouts.drain_s:g} s")
+            self._errors.info(f"stopping: finishing what is under way, for up to {self._config.timeouts.drain_s:g} s")
 
 
 def _raise_descriptor_limit() -> None:
@@ -196,6 +199,6 @@ def _cause(status: int) -> str:
     return f"exit status {os.WEXITSTATUS(status)}"
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"onehop: {text}\n")
-    sys.stderr.flush()
+def _write_banner(lines: list[str]) -> None:
+    for line in lines:
+        write_at_once(STDERR, line.encode("utf-8", "backslashreplace")[:ATOMIC_BYTES] + b"\n")

@@ -17,8 +17,8 @@ from typing import Final
 
 from proxy.telemetry.escaping import escape_control
 
-_STDERR: Final = 2
-_ATOMIC: Final = 4096  # PIPE_BUF: a write of this size goes into a pipe whole or not at all, and does not mix
+STDERR: Final = 2
+ATOMIC_BYTES: Final = 4096  # PIPE_BUF: a write of this size goes into a pipe whole or not at all, and does not mix
 _WINDOW_S: Final = 10.0
 _PER_WINDOW: Final = 20  # messages of one level
 _REPEAT_S: Final = 60.0
@@ -31,7 +31,7 @@ class Level(Enum):
 
     ERROR = "error"  # a request failed through a fault of ours
     WARNING = "warning"  # something is wrong, and serving goes on
-    INFO = "info"  # start and stop
+    INFO = ""  # start and stop: needs no word
 
 
 class _Window:
@@ -46,7 +46,7 @@ class _Window:
 class ErrorLog:
     """The error log of one process."""
 
-    def __init__(self, fd: int = _STDERR, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fd: int = STDERR, clock: Callable[[], float] = time.monotonic) -> None:
         self._fd = fd
         self._clock = clock
         self._windows = {level: _Window() for level in Level}
@@ -87,9 +87,10 @@ class ErrorLog:
             window.unsaid += 1
             return
         window.said += 1
-        lines = [f"onehop: {level.value}: {escape_control(text[:_TEXT_SHOWN])}"]
+        begin = f"onehop: {level.value}: " if level.value else "onehop: "
+        lines = [begin + escape_control(text[:_TEXT_SHOWN])]
         if window.unsaid:
-            lines.insert(0, f"onehop: {level.value}: {window.unsaid} more messages like these were not written")
+            lines.insert(0, f"{begin}{window.unsaid} more messages like these were not written")
         if write_at_once(self._fd, _bounded(lines + (more or []))):
             window.unsaid = 0
         else:
@@ -99,9 +100,9 @@ class ErrorLog:
 def _bounded(lines: list[str]) -> bytes:
     encoded = [line.encode("utf-8", "backslashreplace") + b"\n" for line in lines]
     # A traceback's end says what happened: its beginning goes first.
-    while sum(map(len, encoded)) > _ATOMIC and len(encoded) > 2:
+    while sum(map(len, encoded)) > ATOMIC_BYTES and len(encoded) > 2:
         del encoded[1]
-    return b"".join(encoded)[:_ATOMIC]
+    return b"".join(encoded)[:ATOMIC_BYTES]
 
 
 def write_at_once(fd: int, line: bytes) -> bool:

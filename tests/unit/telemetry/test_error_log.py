@@ -55,7 +55,7 @@ def test_each_level_says_its_name():
         log.error("a")
         log.warning("b")
         log.info("c")
-        assert written() == ["onehop: error: a", "onehop: warning: b", "onehop: info: c"]
+        assert written() == ["onehop: error: a", "onehop: warning: b", "onehop: c"]
 
 
 def test_a_message_is_one_line_and_steers_no_terminal():
