@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
-READERS = ["auto", "h11"]
+from tests.harness.running_proxy import READERS
+
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,

@@ -6,6 +6,7 @@ All cases of a reader run together, a few at a time, before the first is judged:
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,12 @@ from proxy.process.listeners import bind
 from proxy.process.worker import Worker
 from tests.conformance.cases import CASES
 from tests.conformance.lanes import Result, run_cases
-from tests.conftest import LOOPS, READERS
+from tests.conftest import LOOPS
+from tests.harness.running_proxy import READERS
 from tests.harness.scripted import PATIENCE_S
 
 _LANES = 16
-_SETTINGS = {
+_SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "looping": {},
     "trusting": {"trusted_networks": ["127.0.0.0/8"]},
@@ -42,7 +44,7 @@ def results(request: pytest.FixtureRequest) -> dict[str, Result]:
         config = Config(
             listen=["127.0.0.1:0"],
             workers=1,
-            reader=reader,
+            reader=READERS[reader],
             access_log="off",
             timeouts=Timeouts(linger_s=0.2, drain_s=1.0, continue_s=0.5),
             upstreams={"default": UpstreamConfig(urls=[f"http://127.0.0.1:{upstream_port}"])},

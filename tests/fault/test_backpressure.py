@@ -67,7 +67,7 @@ async def test_a_body_without_end_waits_for_an_upstream_that_does_not_read() -> 
     held = asyncio.Event()
 
     async def odd(peer: Peer, _: bytes) -> None:
-        peer._writer.transport.pause_reading()
+        peer.pause_reading()
         await held.wait()
 
     upstream = ScriptedUpstream(by_target(odd))
@@ -101,7 +101,7 @@ async def test_an_upstream_that_reads_nothing_for_too_long_is_a_504() -> None:
     held = asyncio.Event()
 
     async def odd(peer: Peer, _: bytes) -> None:
-        peer._writer.transport.pause_reading()
+        peer.pause_reading()
         await held.wait()
 
     upstream = ScriptedUpstream(by_target(odd))

@@ -23,7 +23,9 @@ def broken_writer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("broken_writer")
 @pytest.mark.parametrize("accept", ["text/plain", "text/html", "application/json"])
-async def test_its_text_reaches_no_client_and_its_traceback_the_error_log(accept, capfd):
+async def test_its_text_reaches_no_client_and_its_traceback_the_error_log(
+    accept: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     async with ScriptedUpstream(answering(OK)).serving() as upstream, running_proxy(upstream.port) as proxy:
         async with client(proxy.port) as peer:
             await peer.send(f"GET /a HTTP/1.1\r\nHost: h\r\nAccept: {accept}\r\n\r\n".encode())

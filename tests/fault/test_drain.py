@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from tests.harness.running_proxy import RunningProxy, running_proxy
-from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, raw_client
+from tests.harness.scripted import OK, PATIENCE_S, Peer, Script, ScriptedUpstream, answering, client, raw_client
 
 SIZE = 8_000_000  # more than the kernel takes while nobody reads
 TO_1_0 = b"GET / HTTP/1.0\r\nHost: h\r\n\r\n"
@@ -42,7 +42,9 @@ async def begin_drain(proxy: RunningProxy) -> asyncio.Task[None]:
 
 
 @pytest.mark.parametrize(("script", "request_bytes"), [(large, CLOSING), (large_until_close, TO_1_0)])
-async def test_what_is_still_queued_for_a_client_is_sent_before_the_worker_ends(script, request_bytes) -> None:
+async def test_what_is_still_queued_for_a_client_is_sent_before_the_worker_ends(
+    script: Script, request_bytes: bytes
+) -> None:
     upstream = ScriptedUpstream(script)
     async with (
         upstream.serving(),
@@ -116,7 +118,7 @@ async def test_the_last_words_of_a_tunnel_reach_a_client_that_still_talks() -> N
 
 
 @pytest.mark.parametrize("request_bytes", [CLOSING, TO_1_0])
-async def test_a_stray_line_end_does_not_destroy_the_answer_to_who_closes(request_bytes) -> None:
+async def test_a_stray_line_end_does_not_destroy_the_answer_to_who_closes(request_bytes: bytes) -> None:
     size = 1_000_000  # less than the kernel takes: all of it is sent before the client reads it
     upstream = ScriptedUpstream(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size))
     async with upstream.serving(), running_proxy(upstream.port) as proxy, raw_client(proxy.port, BUFFER_BYTES) as raw:

@@ -77,7 +77,7 @@ _INTERESTING: Final = [
 class Result(NamedTuple):
     """What became of some heads: how many, how many were accepted, and the first find with what is wrong."""
 
-    count: int
+    made: int
     accepted: int
     find: tuple[bytes, str] | None
 
@@ -169,7 +169,7 @@ def main() -> int:
     find = None
     with multiprocessing.Pool(options.processes) as pool:
         for result in pool.imap_unordered(_run_batch, batches):
-            count += result.count
+            count += result.made
             accepted += result.accepted
             if result.find is not None:
                 find = result.find

@@ -445,7 +445,8 @@ def judge_client(case: Case, client: _End, outcomes: list[ExchangeRecord], arriv
 
 
 def _answers(client: _End, methods: list[bytes]) -> list[Response]:
-    data, at, answers = bytes(client.received), 0, []
+    data, at = bytes(client.received), 0
+    answers: list[Response] = []
     while at < len(data):
         method = methods[len(answers)] if len(answers) < len(methods) else b"GET"
         answer, at = strict.response(data, at, method, ended=not client.broken, exact=True)

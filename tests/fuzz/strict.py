@@ -115,7 +115,8 @@ def response(data: bytes, at: int, method: bytes, *, ended: bool, exact: bool = 
         raise Violation("unclear length")
     if codings and (lengths or version == b"1.0" or len(codings) > 1 or codings[0].lower() != b"chunked"):
         raise Violation("unclear framing")
-    body, trailers, until_close = b"", [], False
+    body, until_close = b"", False
+    trailers: Lines = []
     if method == b"HEAD" or status < 200 or status in (204, 304):
         if exact and (status < 200 or status == 204) and (lengths or codings):
             raise Violation("framing where there is no body")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final, Literal
 
 from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
@@ -11,6 +11,9 @@ from proxy.process.listeners import bind
 from proxy.process.worker import Worker
 from proxy.telemetry.record import ExchangeRecord
 from tests.harness.scripted import PATIENCE_S
+
+#: The settings of `reader`, by name: a test's parameter is a plain string.
+READERS: Final[dict[str, Literal["auto", "h11"]]] = {"auto": "auto", "h11": "h11"}
 
 
 class RunningProxy:
@@ -62,7 +65,7 @@ async def running_proxy(
     settings.setdefault("listen", ["127.0.0.1:0"])
     config = Config(
         workers=1,
-        reader=reader,
+        reader=READERS[reader],
         access_log="off",
         timeouts=Timeouts(**{"linger_s": 0.2, "drain_s": 2.0, **(timeouts or {})}),
         limits=Limits(**(limits or {})),

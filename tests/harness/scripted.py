@@ -88,6 +88,11 @@ class Peer:
         """Wait until the other side has ended; fails if it sends anything more."""
         return await self.rest() == b""
 
+    def pause_reading(self) -> None:
+        """Leave what arrives to the kernel, whose buffers are bounded."""
+        assert isinstance(self._writer.transport, asyncio.Transport)
+        self._writer.transport.pause_reading()
+
     def half_close(self) -> None:
         """End our side; the other may go on sending."""
         self._writer.write_eof()

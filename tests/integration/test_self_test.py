@@ -18,9 +18,13 @@ def break_the_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast_path, "_RESPONSE", RESPONSE_CUT)
 
 
-async def test_a_worker_with_a_broken_pattern_says_so_and_loses_nothing(monkeypatch, capfd):
+async def test_a_worker_with_a_broken_pattern_says_so_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     break_the_patterns(monkeypatch)
-    assert b"Cookie" not in fast_path._REQUEST.match(_REQUEST)[0], "the pattern is not broken: nothing would be shown"
+    found = fast_path._REQUEST.match(_REQUEST)
+    assert found is not None
+    assert b"Cookie" not in found[0], "the pattern is not broken: nothing would be shown"
     received: list[bytes] = []
     answer = b"HTTP/1.1 200 OK\r\nX-Empty: \r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\nok"
     upstream = ScriptedUpstream(answering(answer, requests=received))
@@ -38,14 +42,14 @@ async def test_a_worker_with_a_broken_pattern_says_so_and_loses_nothing(monkeypa
     assert len(received) == 1
 
 
-async def test_a_worker_with_sound_patterns_says_nothing(capfd):
+async def test_a_worker_with_sound_patterns_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     upstream = ScriptedUpstream(answering(OK))
     async with upstream.serving(), running_proxy(upstream.port) as proxy:
         assert proxy.worker.self_test_failures == []
     assert capfd.readouterr().err == ""
 
 
-def test_the_command_check_says_it_too(monkeypatch):
+def test_the_command_check_says_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     sound = CliRunner().invoke(main, ["check", "--upstream", "http://127.0.0.1:1"])
     assert _SAID not in sound.output
     break_the_patterns(monkeypatch)

@@ -5,8 +5,8 @@ import os
 from hypothesis import HealthCheck, settings
 
 # A shared or slow machine is no finding.
-_UNTIMED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+_UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
-settings.register_profile("default", max_examples=100, stateful_step_count=30, **_UNTIMED)
-settings.register_profile("long", max_examples=5_000, stateful_step_count=100, **_UNTIMED)
+settings.register_profile("default", _UNTIMED, max_examples=100, stateful_step_count=30)
+settings.register_profile("long", _UNTIMED, max_examples=5_000, stateful_step_count=100)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -2,7 +2,15 @@
 
 from itertools import pairwise
 
+from hypothesis import settings
 from hypothesis import strategies as st
+
+
+def times(factor: int) -> settings:
+    """More examples than others get."""
+    assert settings.default is not None
+    return settings(max_examples=factor * settings.default.max_examples)
+
 
 #: What parsers stumble over.
 INTERESTING = [

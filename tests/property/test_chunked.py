@@ -1,10 +1,13 @@
 """What is written chunked is read as it was, however it is split on the way."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import BadRequest
 from proxy.http1 import writer
+from proxy.http1.fields import Fields
 from proxy.http1.limits import MessageLimits
 from proxy.http1.parsing.chunked import ChunkedBody
 from tests.property.strategies import bent, split
@@ -18,7 +21,9 @@ BEHIND = st.sampled_from([b"", b"GET / HTTP/1.1\r\n\r\n", b"\r\n", b"0\r\n\r\n"]
 
 
 @given(st.data(), PIECES, TRAILERS, BEHIND, st.booleans())
-def test_a_chunked_body_comes_out_as_it_went_in(data, pieces, trailers, behind, with_h11):
+def test_a_chunked_body_comes_out_as_it_went_in(
+    data: st.DataObject, pieces: list[bytes], trailers: Fields, behind: bytes, with_h11: bool
+) -> None:
     coded = b"".join([*writer.chunks(pieces), writer.last_chunk(trailers)])
     body = ChunkedBody(LIMITS, with_h11=with_h11)
     received, left_over = [], b""
@@ -34,7 +39,9 @@ def test_a_chunked_body_comes_out_as_it_went_in(data, pieces, trailers, behind, 
     assert left_over == behind
 
 
-def record(pieces, *, with_h11):
+def record(
+    pieces: list[bytes], *, with_h11: bool
+) -> str | tuple[bytes, list[Any], bytes] | tuple[bytes, Fields, bytes] | tuple[bytes, str]:
     """What a reader makes of the pieces: the body and trailers, or that it refused."""
     body = ChunkedBody(LIMITS, with_h11=with_h11)
     received = []
@@ -49,7 +56,7 @@ def record(pieces, *, with_h11):
 
 
 @given(st.data(), PIECES.flatmap(lambda p: bent(b"".join(writer.chunks(p)) + b"0\r\nA: 1\r\n\r\n")))
-def test_the_referee_has_nothing_to_add_and_the_split_decides_nothing(data, coded):
+def test_the_referee_has_nothing_to_add_and_the_split_decides_nothing(data: st.DataObject, coded: bytes) -> None:
     expected = record([coded], with_h11=False)
     assert record([coded], with_h11=True) == expected
     pieces = data.draw(split(coded))

@@ -1,19 +1,19 @@
 """The fast path is correct exactly if the h11 parser agrees with every head that it takes."""
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 
 from proxy.http1.parsing.fast_path import parse_plain_request, parse_plain_response
 from proxy.http1.parsing.h11_parser import parse_request, parse_response
 from proxy.http1.parsing.strictness import check_bytes, check_lengths
-from tests.property.strategies import REQUEST_HEADS, RESPONSE_HEADS
+from tests.property.strategies import REQUEST_HEADS, RESPONSE_HEADS, times
 
-#: The one sentence on which the fast path rests gets more examples than others; `tests.fuzz.fast path` millions.
-MORE = settings(max_examples=6 * settings.default.max_examples)
+#: The one sentence on which the fast path rests gets more examples than others; `tests.fuzz.fast_path` millions.
+MORE = times(6)
 
 
 @MORE
 @given(REQUEST_HEADS)
-def test_the_referee_reads_a_recognised_request_alike(raw_head):
+def test_the_h11_parser_reads_a_request_of_the_fast_path_alike(raw_head: bytes) -> None:
     found = parse_plain_request(raw_head)
     event("plain" if found is not None else "left to the h11 parser")
     if found is not None:
@@ -27,7 +27,7 @@ def test_the_referee_reads_a_recognised_request_alike(raw_head):
 
 @MORE
 @given(RESPONSE_HEADS)
-def test_the_referee_reads_a_recognised_response_alike(raw_head):
+def test_the_h11_parser_reads_a_response_of_the_fast_path_alike(raw_head: bytes) -> None:
     found = parse_plain_response(raw_head)
     event("plain" if found is not None else "left to the h11 parser")
     if found is not None:

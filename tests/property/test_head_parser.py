@@ -1,10 +1,13 @@
 """Any bytes: heads, a wait for more, or one of our errors; and how they were split decides nothing."""
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import ProxyError
 from proxy.http1.limits import MessageLimits
+from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.head_parser import HeadParser
 from tests.property.strategies import INTERESTING, REQUEST_HEADS, RESPONSE_HEADS, split
 
@@ -21,7 +24,14 @@ RESPONSES = ANY_BYTES | st.builds(
 )
 
 
-def record(limits, pieces, *, fast_path, response):
+def record(
+    limits: MessageLimits, pieces: list[bytes], *, fast_path: bool, response: bool
+) -> (
+    tuple[list[Any], bytes]
+    | tuple[list[Any], int, str]
+    | tuple[list[RequestHead], int, str]
+    | tuple[list[ResponseHead], bytes]
+):
     """All heads that can be read, and how it ended: an error's status and code, or the bytes still unread."""
     reader = HeadParser(limits, fast_path=fast_path)
     read = reader.response_head if response else reader.request_head
@@ -37,16 +47,20 @@ def record(limits, pieces, *, fast_path, response):
 
 
 @given(st.data(), REQUESTS, LIMITS)
-def test_requests_are_read_alike_by_both_readers_in_any_split(data, raw, limits):
+def test_requests_are_read_alike_by_both_readers_in_any_split(
+    data: st.DataObject, raw: bytes, limits: MessageLimits
+) -> None:
     check(data, raw, limits, response=False)
 
 
 @given(st.data(), RESPONSES, LIMITS)
-def test_responses_are_read_alike_by_both_readers_in_any_split(data, raw, limits):
+def test_responses_are_read_alike_by_both_readers_in_any_split(
+    data: st.DataObject, raw: bytes, limits: MessageLimits
+) -> None:
     check(data, raw, limits, response=True)
 
 
-def check(data, raw, limits, *, response):
+def check(data: st.DataObject, raw: bytes, limits: MessageLimits, *, response: bool) -> None:
     whole = record(limits, [raw], fast_path=False, response=response)
     assert record(limits, [raw], fast_path=True, response=response) == whole
     single_bytes = [raw[position : position + 1] for position in range(len(raw))]

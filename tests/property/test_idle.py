@@ -13,22 +13,22 @@ class Idle(RuleBasedStateMachine):
     """`model` holds (origin, connection, since, expires_at), in the order in which they were put."""
 
     @initialize(per_origin=st.integers(0, 3))
-    def begin(self, per_origin):
+    def begin(self, per_origin: int) -> None:
         self.per_origin = per_origin
-        self.idle = IdleConnections(per_origin)
-        self.model = []
-        self.gone = []
+        self.idle: IdleConnections[object] = IdleConnections(per_origin)
+        self.model: list[tuple[Origin, object, int, int]] = []
+        self.gone: list[object] = []
         self.now = 0
 
-    def of(self, origin):
+    def of(self, origin: Origin) -> list[tuple[Origin, object, int, int]]:
         return [entry for entry in self.model if entry[0] == origin]
 
     @rule(seconds=st.integers(0, 5))
-    def time_passes(self, seconds):
+    def time_passes(self, seconds: int) -> None:
         self.now += seconds
 
     @rule(origin=ORIGINS, seconds=st.integers(0, 8))
-    def put(self, origin, seconds):
+    def put(self, origin: Origin, seconds: int) -> None:
         connection = object()
         self.model.append((origin, connection, self.now, self.now + seconds))
         surplus = self.of(origin)[: max(len(self.of(origin)) - self.per_origin, 0)]
@@ -37,7 +37,7 @@ class Idle(RuleBasedStateMachine):
         assert self.idle.put(origin, connection, self.now, self.now + seconds) == [entry[1] for entry in surplus]
 
     @rule(origin=ORIGINS, within=st.none() | st.integers(0, 8))
-    def take(self, origin, within):
+    def take(self, origin: Origin, within: int | None) -> None:
         newest_since = 0.0 if within is None else self.now - within
         expected = None
         if self.of(origin):
@@ -49,7 +49,7 @@ class Idle(RuleBasedStateMachine):
         assert self.idle.take(origin, self.now, newest_since) is expected
 
     @rule(data=st.data(), origin=ORIGINS)
-    def forget(self, data, origin):
+    def forget(self, data: st.DataObject, origin: Origin) -> None:
         connections = [entry[1] for entry in self.model] + self.gone
         if not connections:
             return
@@ -61,7 +61,7 @@ class Idle(RuleBasedStateMachine):
         assert self.idle.forget(origin, connection) is was_here
 
     @rule()
-    def expire(self):
+    def expire(self) -> None:
         expired = [entry[1] for entry in self.model if entry[3] <= self.now]
         self.model = [entry for entry in self.model if entry[3] > self.now]
         self.gone += expired
@@ -70,7 +70,7 @@ class Idle(RuleBasedStateMachine):
         assert set(told) == set(expired)
 
     @rule()
-    def clear(self):
+    def clear(self) -> None:
         told = self.idle.clear()
         assert len(told) == len(self.model)
         assert set(told) == {entry[1] for entry in self.model}
@@ -78,7 +78,7 @@ class Idle(RuleBasedStateMachine):
         self.model = []
 
     @invariant()
-    def counts_agree(self):
+    def counts_agree(self) -> None:
         if hasattr(self, "model"):
             assert len(self.idle) == len(self.model)
 

@@ -1,9 +1,10 @@
 """The routing table against a reference that looks at every route."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.policy.routing import Route, RoutingTable
+from tests.property.strategies import times
 
 LABELS = st.sampled_from([b"a", b"A", b"b"])
 HOSTS = st.lists(LABELS, min_size=1, max_size=3).map(b".".join)
@@ -17,7 +18,7 @@ AUTHORITIES = st.builds(
 )
 
 
-def host_rank(pattern, host):
+def host_rank(pattern: bytes, host: bytes) -> tuple[int, int] | None:
     """How closely a pattern matches; None where it does not."""
     if not pattern:
         return (0, 0)
@@ -26,11 +27,11 @@ def host_rank(pattern, host):
     return (2, 0) if host == pattern else None
 
 
-def prefixes(route_path, path):
+def prefixes(route_path: bytes, path: bytes) -> bool:
     return path == route_path or path.startswith(route_path if route_path.endswith(b"/") else route_path + b"/")
 
 
-def reference(routes, authority, path):
+def reference(routes: list[Route], authority: bytes, path: bytes) -> Route | None:
     host = authority.lower().partition(b":")[0].removesuffix(b".")
     ranked = [
         (rank, len(route.path), route)
@@ -40,13 +41,13 @@ def reference(routes, authority, path):
     return max(ranked, default=(None, None, None), key=lambda row: row[:2])[2]
 
 
-@settings(max_examples=5 * settings.default.max_examples)
+@times(5)
 @given(ROUTES, AUTHORITIES | st.just(b""), PATHS)
-def test_the_table_finds_what_looking_at_every_route_finds(routes, authority, path):
+def test_the_table_finds_what_looking_at_every_route_finds(routes: list[Route], authority: bytes, path: bytes) -> None:
     assert RoutingTable(routes).match(authority, path) == reference(routes, authority, path)
 
 
 @given(ROUTES, AUTHORITIES)
-def test_an_asterisk_is_routed_like_the_root(routes, authority):
+def test_an_asterisk_is_routed_like_the_root(routes: list[Route], authority: bytes) -> None:
     table = RoutingTable(routes)
     assert table.match(authority, b"*") == table.match(authority, b"/")

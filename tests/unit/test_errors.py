@@ -16,25 +16,25 @@ CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubcla
 
 
 @pytest.mark.parametrize("error", CLASSES)
-def test_a_detail_is_shown_only_where_the_class_says_so(error):
+def test_a_detail_is_shown_only_where_the_class_says_so(error: type[ProxyError]) -> None:
     told = error("10.0.0.7:9000 said x").public_detail
     assert ("10.0.0.7" in told) == (error.__name__ in SHOWN)
     assert told
 
 
-def test_an_error_that_says_nothing_shows_nothing():
+def test_an_error_that_says_nothing_shows_nothing() -> None:
     class Fresh(ProxyError):
         pass
 
     assert "inner" not in Fresh("inner").public_detail
 
 
-def test_a_defect_is_known_by_its_type_alone():
+def test_a_defect_is_known_by_its_type_alone() -> None:
     defect = KeyError("inner")
     error = InternalError.from_defect(defect)
     assert (error.detail, error.__cause__) == ("KeyError", defect)
     assert "KeyError" not in error.public_detail
 
 
-def test_every_upstream_error_has_a_sentence_of_its_own_for_the_client():
+def test_every_upstream_error_has_a_sentence_of_its_own_for_the_client() -> None:
     assert UpstreamError("x").public_detail == "the service behind this proxy did not answer as it should"

@@ -3,13 +3,15 @@
 import importlib
 import pkgutil
 import re
+from collections.abc import Iterable
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any
 
 import proxy
 
 
-def _patterns() -> dict[str, re.Pattern]:
+def _patterns() -> dict[str, re.Pattern[Any]]:
     found = {}
     for module in pkgutil.walk_packages(proxy.__path__, "proxy."):
         if not module.name.endswith("__main__"):
@@ -19,7 +21,7 @@ def _patterns() -> dict[str, re.Pattern]:
     return found
 
 
-def _groups_without_backtracking(parsed: object) -> list[str]:
+def _groups_without_backtracking(parsed: Iterable[Any]) -> list[str]:
     """The possessive and atomic groups in a parsed pattern; a possessive repeat of one character class is none."""
     found = []
     for code, argument in parsed:
@@ -40,7 +42,7 @@ def _groups_without_backtracking(parsed: object) -> list[str]:
     return found
 
 
-def test_no_pattern_has_a_group_that_some_interpreters_match_wrongly():
+def test_no_pattern_has_a_group_that_some_interpreters_match_wrongly() -> None:
     # gh-106052: CPython 3.11.0 to 3.11.4 take a possessive group's failed last round for a match. Heads were cut in two.
     patterns = _patterns()
     assert "proxy.http1.parsing.fast_path._REQUEST" in patterns
@@ -59,7 +61,7 @@ def test_no_pattern_has_a_group_that_some_interpreters_match_wrongly():
     assert wrong == {}
 
 
-def test_the_search_for_such_groups_finds_them():
+def test_the_search_for_such_groups_finds_them() -> None:
     for pattern in (rb"(?:ab|c)++", rb"(?:ab)*+", rb"(?>ab|c)", rb"x(?:y(?:ab)?+)", rb"a|(?:cd)?+"):
         assert _groups_without_backtracking(parser.parse(pattern)), pattern
     assert _groups_without_backtracking(parser.parse(rb"[a-c]*+a?+.++")) == []

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, TypeAlias
 
 import uvloop
 from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType, web
@@ -44,7 +44,7 @@ async def forward(request: web.Request) -> web.StreamResponse:
         return response
 
 
-Messages = web.WebSocketResponse | ClientWebSocketResponse
+Messages: TypeAlias = web.WebSocketResponse | ClientWebSocketResponse
 
 
 async def forward_websocket(request: web.Request) -> web.StreamResponse:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.cli.explain import as_wire, demo_lines, explain_request, explain_response, plain
+from proxy.cli.explain import Explanation, as_wire, demo_lines, explain_request, explain_response, plain
 from proxy.errors import ProxyError
 
 REQUEST = b"GET / HTTP/1.1\nHost: h\n"
@@ -25,15 +25,17 @@ def test_what_a_person_typed_is_a_head(typed: bytes, head: bytes) -> None:
     assert as_wire(typed) == head
 
 
-def request(*lines: str, first: str = "GET / HTTP/1.1"):
+def request(*lines: str, first: str = "GET / HTTP/1.1") -> Explanation:
     return explain_request(as_wire("\n".join([first, "Host: h", *lines]).encode("latin-1")))
 
 
-def response(*lines: str, first: str = "HTTP/1.1 200 OK"):
-    return explain_response(as_wire("\n".join([first, *lines]).encode("latin-1")))
+def response(*lines: str, first: str = "HTTP/1.1 200 OK") -> Explanation:
+    explanation = explain_response(as_wire("\n".join([first, *lines]).encode("latin-1")))
+    assert explanation is not None
+    return explanation
 
 
-def sent_fields(explanation) -> list[str]:
+def sent_fields(explanation: Explanation) -> list[str]:
     return explanation.sent.splitlines()[1:]
 
 

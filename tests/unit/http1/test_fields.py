@@ -23,7 +23,7 @@ MEMBERS = [
 
 
 @pytest.mark.parametrize(("values", "expected"), MEMBERS)
-def test_members_are_split_over_all_lines_and_empty_ones_ignored(values, expected):
+def test_members_are_split_over_all_lines_and_empty_ones_ignored(values: list[bytes], expected: list[bytes]) -> None:
     assert members(values) == expected
 
 
@@ -48,7 +48,7 @@ TOKENS = [
 
 
 @pytest.mark.parametrize(("value", "expected"), TOKENS)
-def test_only_a_token_is_a_name_and_it_is_compared_in_lower_case(value, expected):
+def test_only_a_token_is_a_name_and_it_is_compared_in_lower_case(value: bytes, expected: list[bytes]) -> None:
     assert tokens([value]) == expected
 
 
@@ -69,21 +69,21 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize(("notation", "expected"), OPTIONS)
-def test_the_options_are_the_tokens_of_every_connection_line(notation, expected):
+def test_the_options_are_the_tokens_of_every_connection_line(notation: str, expected: list[str]) -> None:
     assert connection_options(index(lines(notation))) == {option.encode() for option in expected}
 
 
-def test_the_index_holds_every_value_of_what_is_understood_in_wire_order():
+def test_the_index_holds_every_value_of_what_is_understood_in_wire_order() -> None:
     fields = lines("host: a|X-Other: 1|CONNECTION: x|HOST: b|Connection:")
     assert index(fields) == {b"host": [b"a", b"b"], b"connection": [b"x", b""]}
 
 
-def test_the_index_of_no_lines_is_empty():
+def test_the_index_of_no_lines_is_empty() -> None:
     assert index([]) == {}
 
 
 @pytest.mark.parametrize("name", sorted(UNDERSTOOD))
-def test_an_understood_name_is_indexed_in_any_spelling(name):
+def test_an_understood_name_is_indexed_in_any_spelling(name: bytes) -> None:
     for spelling in (name.upper(), name.title()):
         assert index([(spelling, b"v")])[name] == [b"v"]
 
@@ -97,10 +97,10 @@ CLAIMING = [
 
 
 @pytest.mark.parametrize(("notation", "claims"), CLAIMING)
-def test_the_index_names_the_claims_about_the_client(notation, claims):
+def test_the_index_names_the_claims_about_the_client(notation: str, claims: list[bytes] | None) -> None:
     assert index(lines(notation)).get(CLAIMS) == claims
 
 
 @pytest.mark.parametrize("name", [b"hos", b"hostt", b"x-host", b"content_length", b"transfer-encoding2"])
-def test_a_name_that_only_resembles_is_not_indexed(name):
+def test_a_name_that_only_resembles_is_not_indexed(name: bytes) -> None:
     assert index([(name, b"v")]) == {}

@@ -2,8 +2,9 @@
 
 import pytest
 
+from proxy.http1.fields import Fields
 from proxy.http1.framing import framing_fields, outgoing_response_framing, request_framing, response_framing
-from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, FixedLength, NoBody
+from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, FixedLength, NoBody
 from tests.harness.notation import request, response
 
 REQUESTS = [
@@ -23,7 +24,7 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize(("notation", "expected"), REQUESTS)
-def test_a_request_ends_where_its_head_says(notation, expected):
+def test_a_request_ends_where_its_head_says(notation: str, expected: BodyFraming) -> None:
     assert request_framing(request(notation)) == expected
 
 
@@ -55,7 +56,9 @@ RESPONSES = [
 
 
 @pytest.mark.parametrize(("method", "status", "fields", "expected"), RESPONSES)
-def test_a_response_ends_where_method_status_and_head_say(method, status, fields, expected):
+def test_a_response_ends_where_method_status_and_head_say(
+    method: bytes, status: int, fields: str, expected: BodyFraming
+) -> None:
     assert response_framing(response(f"HTTP/1.1 {status} R|{fields}"), method) == expected
 
 
@@ -74,7 +77,9 @@ OUTGOING = [
 
 
 @pytest.mark.parametrize(("incoming", "client_version", "expected"), OUTGOING)
-def test_the_length_is_kept_where_known_else_chunked_else_until_close(incoming, client_version, expected):
+def test_the_length_is_kept_where_known_else_chunked_else_until_close(
+    incoming: BodyFraming, client_version: bytes, expected: BodyFraming
+) -> None:
     assert outgoing_response_framing(incoming, client_version) == expected
 
 
@@ -90,5 +95,5 @@ STATED = [
 
 
 @pytest.mark.parametrize(("framing", "expected"), STATED)
-def test_a_framing_is_stated_in_at_most_one_line(framing, expected):
+def test_a_framing_is_stated_in_at_most_one_line(framing: BodyFraming, expected: Fields) -> None:
     assert framing_fields(framing) == expected

@@ -1,9 +1,12 @@
 """Stripping: the standard set, nominations, and the verdicts (RFC 9110 §7.6.1)."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from proxy.http1.fields import connection_options, index
-from proxy.http1.hop_by_hop import HOP_BY_HOP, MADE_ANEW, names_ending_here, strip
+from proxy.http1.hop_by_hop import HOP_BY_HOP, MADE_ANEW, Verdict, names_ending_here, strip
 from tests.harness.notation import lines, shown
 
 #: Written out again, so that a name cannot vanish from the code unseen.
@@ -13,13 +16,13 @@ STANDARD_SET = [
 ]  # fmt: skip
 
 
-def test_the_standard_set_is_complete_and_nothing_more():
+def test_the_standard_set_is_complete_and_nothing_more() -> None:
     assert {name.lower().encode() for name in STANDARD_SET} == HOP_BY_HOP
 
 
 @pytest.mark.parametrize("name", STANDARD_SET)
 @pytest.mark.parametrize("spelling", [str, str.lower, str.upper], ids=["as written", "lower", "upper"])
-def test_a_standard_name_is_stripped_nominated_or_not(name, spelling):
+def test_a_standard_name_is_stripped_nominated_or_not(name: str, spelling: Callable[..., Any] | type[str]) -> None:
     fields = [(b"A", b"1"), (spelling(name).encode(), b"v"), (b"B", b"2")]
     assert strip(fields, frozenset()) == [(b"A", b"1"), (b"B", b"2")]
     assert strip(fields, frozenset({name.lower().encode()})) == [(b"A", b"1"), (b"B", b"2")]
@@ -59,23 +62,23 @@ STRIPPED = [
 
 
 @pytest.mark.parametrize(("incoming", "outgoing"), STRIPPED)
-def test_what_was_nominated_or_is_standard_is_stripped(incoming, outgoing):
+def test_what_was_nominated_or_is_standard_is_stripped(incoming: str, outgoing: str) -> None:
     fields = lines(incoming)
     assert shown(strip(fields, connection_options(index(fields)))) == outgoing
     assert shown(fields) == shown(lines(incoming)), "the incoming lines are left alone"
 
 
-def test_hundreds_of_nominations_all_count():
+def test_hundreds_of_nominations_all_count() -> None:
     names = [f"X-{number}" for number in range(300)]
     fields = lines(f"Connection: {', '.join(names)}|" + "|".join(f"{name}: v" for name in names) + "|X-300: v")
     assert shown(strip(fields, connection_options(index(fields)))) == "X-300: v"
 
 
-def test_what_the_caller_states_anew_is_dropped_whoever_sent_it():
+def test_what_the_caller_states_anew_is_dropped_whoever_sent_it() -> None:
     assert strip(lines("Host: h|X-A: 1|x-b: 2"), frozenset(), frozenset({b"host", b"x-b"})) == [(b"X-A", b"1")]
 
 
-def test_names_ending_here_are_the_set_the_nominated_and_what_is_stated_anew():
+def test_names_ending_here_are_the_set_the_nominated_and_what_is_stated_anew() -> None:
     assert names_ending_here(frozenset({b"x"}), frozenset({b"y"})) == HOP_BY_HOP | {b"x", b"y"}
 
 
@@ -99,8 +102,10 @@ VERDICTS = [
 
 
 @pytest.mark.parametrize(("notation", "nominated", "also", "outcome", "rule"), VERDICTS)
-def test_a_verdict_says_what_became_of_a_line_and_why(notation, nominated, also, outcome, rule):
-    verdicts = []
+def test_a_verdict_says_what_became_of_a_line_and_why(
+    notation: str, nominated: str, also: str, outcome: str, rule: str
+) -> None:
+    verdicts: list[Verdict] = []
     strip(lines(notation), frozenset(nominated.encode().split()), frozenset(also.encode().split()), verdicts)
     [verdict] = verdicts
     assert verdict.line == lines(notation)[0]
@@ -108,13 +113,13 @@ def test_a_verdict_says_what_became_of_a_line_and_why(notation, nominated, also,
     assert rule in verdict.rule
 
 
-def test_the_verdicts_are_one_a_line_in_order():
+def test_the_verdicts_are_one_a_line_in_order() -> None:
     fields = lines("A: 1|Connection: B|B: 2|A: 1")
-    verdicts = []
+    verdicts: list[Verdict] = []
     kept = strip(fields, frozenset({b"b"}), verdicts=verdicts)
     assert [verdict.line for verdict in verdicts] == fields
     assert [verdict.line for verdict in verdicts if verdict.outcome == "kept"] == kept
 
 
-def test_framing_and_authority_are_what_is_made_anew():
+def test_framing_and_authority_are_what_is_made_anew() -> None:
     assert {b"host", b"content-length", b"transfer-encoding"} == MADE_ANEW

@@ -32,7 +32,7 @@ PERSISTENCE = [
 
 
 @pytest.mark.parametrize(("version", "connection", "expected"), PERSISTENCE)
-def test_a_connection_persists_by_version_and_options(version, connection, expected):
+def test_a_connection_persists_by_version_and_options(version: bytes, connection: list[bytes], expected: bool) -> None:
     assert persists(version, frozenset(tokens(connection))) is expected
 
 
@@ -64,5 +64,7 @@ KEEP_ALIVE = [
 
 
 @pytest.mark.parametrize(("values", "timeout_s", "max_requests"), KEEP_ALIVE)
-def test_keep_alive_promises_seconds_and_requests(values, timeout_s, max_requests):
+def test_keep_alive_promises_seconds_and_requests(
+    values: list[bytes], timeout_s: int | None, max_requests: int | None
+) -> None:
     assert keep_alive(values) == KeepAlive(timeout_s, max_requests)

@@ -42,7 +42,7 @@ TARGETS = [
 
 
 @pytest.mark.parametrize(("method", "target", "origin_form", "authority"), TARGETS)
-def test_a_target_becomes_origin_form_and_authority(method, target, origin_form, authority):
+def test_a_target_becomes_origin_form_and_authority(method: str, target: str, origin_form: str, authority: str) -> None:
     head = request(f"{method} {target} HTTP/1.1|Host: h")
     secured = target.lower().startswith("https:")
     assert request_target(head) == RequestTarget(origin_form.encode(), authority.encode(), secured)
@@ -90,14 +90,14 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("method", "target", "status"), REFUSED)
-def test_a_target_in_none_of_the_forms_is_refused(method, target, status):
+def test_a_target_in_none_of_the_forms_is_refused(method: str, target: str, status: int) -> None:
     head = request(f"{method} {target} HTTP/1.1|Host: h")
     with pytest.raises(BadRequest) as refused:
         request_target(head)
     assert refused.value.status == status
 
 
-def test_a_1_0_request_without_host_has_no_authority():
+def test_a_1_0_request_without_host_has_no_authority() -> None:
     assert request_target(request("GET /a HTTP/1.0|")) == RequestTarget(b"/a", b"")
 
 
@@ -117,5 +117,5 @@ AUTHORITIES = [
 
 
 @pytest.mark.parametrize(("authority", "valid"), AUTHORITIES)
-def test_an_authority_is_host_and_port_and_nothing_else(authority, valid):
+def test_an_authority_is_host_and_port_and_nothing_else(authority: str, valid: bool) -> None:
     assert is_authority(authority.encode("latin-1")) is valid

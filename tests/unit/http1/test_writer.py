@@ -6,19 +6,19 @@ from proxy.http1 import writer
 from tests.harness.notation import lines, wire
 
 
-def test_a_request_head_is_written_in_our_version():
+def test_a_request_head_is_written_in_our_version() -> None:
     fields = lines("Host: h|X-A:|x-b: a, b")
     assert writer.request_head(b"POST", b"/a//%2F?", fields) == wire("POST /a//%2F? HTTP/1.1|Host: h|X-A: |x-b: a, b||")
 
 
-def test_a_response_head_is_written_in_our_version():
+def test_a_response_head_is_written_in_our_version() -> None:
     fields = lines("Set-Cookie: a|Set-Cookie: b")
     assert writer.response_head(404, b"Not Found", fields) == wire(
         "HTTP/1.1 404 Not Found|Set-Cookie: a|Set-Cookie: b||"
     )
 
 
-def test_heads_without_fields_end_with_one_empty_line():
+def test_heads_without_fields_end_with_one_empty_line() -> None:
     assert writer.request_head(b"GET", b"/", []) == b"GET / HTTP/1.1\r\n\r\n"
     assert writer.response_head(200, b"", []) == b"HTTP/1.1 200 \r\n\r\n"
 
@@ -35,15 +35,15 @@ CHUNKS = [
 
 
 @pytest.mark.parametrize(("pieces", "expected"), CHUNKS)
-def test_each_piece_becomes_a_chunk(pieces, expected):
+def test_each_piece_becomes_a_chunk(pieces: list[bytes], expected: list[bytes]) -> None:
     assert writer.chunks(pieces) == expected
 
 
-def test_a_piece_is_not_copied():
+def test_a_piece_is_not_copied() -> None:
     piece = b"x" * 100
     assert writer.chunks([piece])[1] is piece
 
 
 @pytest.mark.parametrize(("trailers", "expected"), [("", "0||"), ("A: 1", "0|A: 1||"), ("A: 1|B:", "0|A: 1|B: ||")])
-def test_the_last_chunk_carries_the_trailers(trailers, expected):
+def test_the_last_chunk_carries_the_trailers(trailers: str, expected: str) -> None:
     assert writer.last_chunk(lines(trailers)) == wire(expected)

@@ -29,7 +29,7 @@ PEERS = [
 
 
 @pytest.mark.parametrize(("address", "expected"), PEERS)
-def test_a_peer_is_trusted_by_its_network(address, expected):
+def test_a_peer_is_trusted_by_its_network(address: str, expected: bool) -> None:
     assert is_trusted(address, TRUSTED) is expected
     assert is_trusted(address, ()) is False
 
@@ -60,11 +60,13 @@ CLIENTS = [
 
 
 @pytest.mark.parametrize(("peer", "forwarded_for", "expected"), CLIENTS)
-def test_the_client_is_the_first_address_that_nobody_vouches_for(peer, forwarded_for, expected):
+def test_the_client_is_the_first_address_that_nobody_vouches_for(
+    peer: str, forwarded_for: list[bytes], expected: str
+) -> None:
     assert client_address(peer, forwarded_for, TRUSTED) == expected
 
 
 @pytest.mark.parametrize("cidr", ["10.0.0.1/8", "10.0.0.0/33", "x", "", "10.0.0.0/8/8"])
-def test_what_is_no_network_is_refused(cidr):
+def test_what_is_no_network_is_refused(cidr: str) -> None:
     with pytest.raises(ValueError, match="does not appear|has host bits"):
         networks([cidr])

@@ -18,7 +18,7 @@ TRAILERS = [
 
 
 @pytest.mark.parametrize(("notation", "wanted"), TRAILERS)
-def test_trailers_are_asked_for_where_they_could_go_on(notation, wanted):
+def test_trailers_are_asked_for_where_they_could_go_on(notation: str, wanted: bool) -> None:
     head = request(notation)
     intent = read_intent(
         head, request_target(head), request_framing(head), host=b"h", request_id=b"1", upgrades=frozenset()
@@ -48,5 +48,5 @@ VIA = [
 
 
 @pytest.mark.parametrize(("notation", "expected"), VIA)
-def test_via_tells_whether_a_message_has_been_here(notation, expected):
+def test_via_tells_whether_a_message_has_been_here(notation: str, expected: bool) -> None:
     assert went_through(index(lines(notation)), b"me") is expected

@@ -22,7 +22,7 @@ METHODS = [
 
 
 @pytest.mark.parametrize(("method", "idempotent"), METHODS)
-def test_only_an_idempotent_method_with_a_replayable_body_may_go_twice(method, idempotent):
+def test_only_an_idempotent_method_with_a_replayable_body_may_go_twice(method: bytes, idempotent: bool) -> None:
     assert may_replay(method, body_replayable=True) is idempotent
     assert may_replay(method, body_replayable=False) is False
 
@@ -49,5 +49,7 @@ RETRIES = [
 
 
 @pytest.mark.parametrize(("method", "reused", "began", "replayable", "expected"), RETRIES)
-def test_a_retry_answers_only_the_race_with_an_idle_close(method, reused, began, replayable, expected):
+def test_a_retry_answers_only_the_race_with_an_idle_close(
+    method: bytes, reused: bool, began: bool, replayable: bool, expected: bool
+) -> None:
     assert may_retry(method, reused=reused, response_began=began, body_replayable=replayable) is expected

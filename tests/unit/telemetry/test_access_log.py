@@ -7,6 +7,8 @@ import fcntl
 import os
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -39,12 +41,12 @@ TEXT = [
 
 
 @pytest.mark.parametrize(("changes", "expected"), TEXT)
-def test_a_line_of_text(changes, expected):
+def test_a_line_of_text(changes: dict[str, Any], expected: str) -> None:
     line = msgspec.structs.replace(PLAIN, **changes)
     assert render_text(line).decode() == f"2026-11-23T20:00:00.000Z 192.0.2.1 {expected}\n"
 
 
-def test_a_line_of_json_is_one_object_on_one_line():
+def test_a_line_of_json_is_one_object_on_one_line() -> None:
     line = msgspec.structs.replace(PLAIN, target='/"\n\x00\xff', error="", attempts=0)
     rendered = render_json(line)
     assert rendered.count(b"\n") == 1
@@ -55,7 +57,7 @@ def test_a_line_of_json_is_one_object_on_one_line():
     }  # fmt: skip
 
 
-def record(target: bytes = b"/a", **known) -> ExchangeRecord:
+def record(target: bytes = b"/a", **known: Any) -> ExchangeRecord:
     origin = Origin("127.0.0.1", 9000).label
     return ExchangeRecord(
         "192.0.2.1", time.monotonic(), "id-1", b"GET", target, b"1.1", origin=origin, status=200, **known
@@ -63,7 +65,7 @@ def record(target: bytes = b"/a", **known) -> ExchangeRecord:
 
 
 @contextlib.contextmanager
-def pipe(size: int = 1 << 20):
+def pipe(size: int = 1 << 20) -> Iterator[tuple[int, int]]:
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, size)
     try:
@@ -73,7 +75,7 @@ def pipe(size: int = 1 << 20):
         os.close(writing)
 
 
-async def test_outcomes_become_lines_in_order():
+async def test_outcomes_become_lines_in_order() -> None:
     with pipe() as (reading, writing):
         log = AccessLog("json", writing, asyncio.get_running_loop())
         for number in range(600):  # more than one batch
@@ -84,7 +86,7 @@ async def test_outcomes_become_lines_in_order():
     assert decoded[0]["upstream"] == "127.0.0.1:9000"
 
 
-async def test_a_long_target_and_a_long_method_are_cut():
+async def test_a_long_target_and_a_long_method_are_cut() -> None:
     with pipe() as (reading, writing):
         log = AccessLog("json", writing, asyncio.get_running_loop())
         long = record(b"/" + b"x" * 5000)
@@ -96,7 +98,7 @@ async def test_a_long_target_and_a_long_method_are_cut():
     assert line["method"] == "M" * 64
 
 
-async def test_a_password_in_a_target_is_not_logged():
+async def test_a_password_in_a_target_is_not_logged() -> None:
     with pipe() as (reading, writing):
         log = AccessLog("json", writing, asyncio.get_running_loop())
         for target in (b"http://alice:s3cret@h/x@y", b"/a//b@c", b"http://h/?@"):
@@ -106,7 +108,7 @@ async def test_a_password_in_a_target_is_not_logged():
     assert decoded == ["http://***@h/x@y", "/a//b@c", "http://h/?@"]
 
 
-async def test_a_pipe_that_does_not_block_loses_nothing_when_it_is_full():
+async def test_a_pipe_that_does_not_block_loses_nothing_when_it_is_full() -> None:
     received = bytearray()
     with pipe(size=4096) as (reading, writing):
         os.set_blocking(writing, False)
@@ -122,7 +124,7 @@ async def test_a_pipe_that_does_not_block_loses_nothing_when_it_is_full():
     assert len(received.splitlines()) == 300
 
 
-async def test_a_full_disk_drops_lines_and_the_log_goes_on_when_there_is_room(monkeypatch):
+async def test_a_full_disk_drops_lines_and_the_log_goes_on_when_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.telemetry.access_log._RETRY_S", 0.01)
     full = threading.Event()
     full.set()
@@ -149,7 +151,7 @@ async def test_a_full_disk_drops_lines_and_the_log_goes_on_when_there_is_room(mo
     assert decoded[1]["target"] == "/later"
 
 
-async def test_a_log_that_nobody_reads_ends_and_says_so(capfd):
+async def test_a_log_that_nobody_reads_ends_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     log = AccessLog("json", writing, asyncio.get_running_loop())
@@ -159,7 +161,7 @@ async def test_a_log_that_nobody_reads_ends_and_says_so(capfd):
     assert "no reader" in capfd.readouterr().err
 
 
-async def test_a_full_pipe_holds_nobody_up_and_what_is_dropped_is_said(monkeypatch):
+async def test_a_full_pipe_holds_nobody_up_and_what_is_dropped_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.telemetry.access_log._BATCHES_WAITING", 2)
     received = bytearray()
     with pipe(size=4096) as (reading, writing):

@@ -19,5 +19,5 @@ CASES = [
 
 
 @pytest.mark.parametrize(("text", "word", "sentence", "line"), CASES)
-def test_what_is_escaped(text, word, sentence, line):
+def test_what_is_escaped(text: str, word: str, sentence: str, line: str) -> None:
     assert (escape_word(text), escape_text(text), escape_control(text)) == (word, sentence, line)

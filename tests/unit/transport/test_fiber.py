@@ -8,17 +8,17 @@ from proxy.transport import fiber
 from proxy.transport.fiber import Fiber, parked
 
 
-class Ends(list):
+class Ends(list[BaseException | None]):
     """What `on_end` was told."""
 
-    def __call__(self, exc):
+    def __call__(self, exc: BaseException | None) -> None:
         self.append(exc)
 
 
-async def test_it_runs_at_once_until_it_parks():
-    seen = []
+async def test_it_runs_at_once_until_it_parks() -> None:
+    seen: list[object] = []
 
-    async def work():
+    async def work() -> None:
         seen.append(fiber.running)
         await parked()
         seen.append("resumed")
@@ -35,17 +35,17 @@ async def test_it_runs_at_once_until_it_parks():
     assert ends == [None]
 
 
-async def test_it_awaits_what_asyncio_has():
+async def test_it_awaits_what_asyncio_has() -> None:
     loop = asyncio.get_running_loop()
     results = []
     ended = asyncio.Event()
 
-    async def in_time():
+    async def in_time() -> str:
         async with asyncio.timeout(5):
             await asyncio.sleep(0)
         return "task"
 
-    async def work():
+    async def work() -> None:
         results.append(await loop.create_task(in_time()))
         future = loop.create_future()
         loop.call_soon(future.set_exception, ConnectionResetError())
@@ -58,10 +58,10 @@ async def test_it_awaits_what_asyncio_has():
     assert results == ["task", "error"]
 
 
-async def test_an_error_is_raised_where_it_waits():
+async def test_an_error_is_raised_where_it_waits() -> None:
     ends = Ends()
 
-    async def work():
+    async def work() -> None:
         try:
             await parked()
         except TimeoutError:
@@ -76,15 +76,15 @@ async def test_an_error_is_raised_where_it_waits():
     assert [type(exc) for exc in ends] == [ValueError]
 
 
-async def test_one_resumed_by_another_gives_the_turn_back():
+async def test_one_resumed_by_another_gives_the_turn_back() -> None:
     order = []
 
-    async def inner():
+    async def inner() -> None:
         order.append(fiber.running)
         await parked()
         order.append(fiber.running)
 
-    async def outer():
+    async def outer() -> None:
         second.resume()
         order.append(fiber.running)
 
@@ -94,11 +94,11 @@ async def test_one_resumed_by_another_gives_the_turn_back():
     assert order == [second, second, first]
 
 
-async def test_cancelling_ends_it_before_it_returns():
+async def test_cancelling_ends_it_before_it_returns() -> None:
     ends = Ends()
     cleaned = []
 
-    async def work():
+    async def work() -> None:
         try:
             await parked()
         finally:
@@ -114,10 +114,10 @@ async def test_cancelling_ends_it_before_it_returns():
     assert len(ends) == 1
 
 
-async def test_cancelling_cancels_what_it_awaits():
+async def test_cancelling_cancels_what_it_awaits() -> None:
     future = asyncio.get_running_loop().create_future()
 
-    async def work():
+    async def work() -> None:
         await future
 
     one = Fiber(work(), Ends())
@@ -128,13 +128,13 @@ async def test_cancelling_cancels_what_it_awaits():
     await asyncio.sleep(0)  # a callback left behind would resume what has ended
 
 
-async def test_joining_waits_for_the_end():
+async def test_joining_waits_for_the_end() -> None:
     ended = asyncio.Event()
 
-    async def short():
+    async def short() -> None:
         await parked()
 
-    async def long():
+    async def long() -> None:
         await other.join()
         await other.join()  # ended already: at once
 
@@ -148,11 +148,11 @@ async def test_joining_waits_for_the_end():
     assert ended.is_set()
 
 
-async def test_a_failure_that_nobody_is_told_of_is_said():
+async def test_a_failure_that_nobody_is_told_of_is_said() -> None:
     said = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["exception"]))
 
-    async def work():
+    async def work() -> None:
         raise ValueError("a defect")
 
     Fiber(work()).resume()

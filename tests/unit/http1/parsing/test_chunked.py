@@ -1,5 +1,7 @@
 """The chunked coding (RFC 9112 §7.1): every example whole, byte by byte, and with something behind it."""
 
+from collections.abc import Callable, Iterable
+
 import pytest
 
 from proxy.errors import BadRequest
@@ -11,7 +13,9 @@ LIMITS = MessageLimits(trailer_bytes=64, chunk_extension_bytes=16, field_count=4
 
 NEXT_REQUEST = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n"
 
-FEEDS = {
+Feed = Callable[[bytes], Iterable[bytes]]
+
+FEEDS: dict[str, Feed] = {
     "whole": lambda data: [data],
     "byte by byte": bytewise,
     "in two": lambda data: [data[: len(data) // 2], data[len(data) // 2 :]],
@@ -19,13 +23,13 @@ FEEDS = {
 }
 
 
-@pytest.fixture(params=FEEDS.values(), ids=FEEDS.keys())
-def feed(request):
-    return request.param
+@pytest.fixture(params=FEEDS)
+def feed(request: pytest.FixtureRequest) -> Feed:
+    return FEEDS[request.param]
 
 
 @pytest.fixture(params=[True, False], ids=["with_h11", "alone"])
-def body(request):
+def body(request: pytest.FixtureRequest) -> ChunkedBody:
     return ChunkedBody(LIMITS, with_h11=request.param)
 
 
@@ -65,7 +69,9 @@ BODIES = [
 
 
 @pytest.mark.parametrize(("coded", "expected", "trailers"), BODIES)
-def test_a_chunked_body_yields_its_bytes_and_trailers(body, feed, coded, expected, trailers):
+def test_a_chunked_body_yields_its_bytes_and_trailers(
+    body: ChunkedBody, feed: Feed, coded: str, expected: str, trailers: str
+) -> None:
     received = [piece for data in feed(wire(coded)) for piece in body.receive(data)]
     assert b"".join(received) == expected.encode("latin-1")
     assert body.complete
@@ -74,7 +80,9 @@ def test_a_chunked_body_yields_its_bytes_and_trailers(body, feed, coded, expecte
 
 
 @pytest.mark.parametrize(("coded", "expected", "trailers"), BODIES)
-def test_what_stands_behind_a_chunked_body_is_left_over(body, coded, expected, trailers):
+def test_what_stands_behind_a_chunked_body_is_left_over(
+    body: ChunkedBody, coded: str, expected: str, trailers: str
+) -> None:
     received = body.receive(wire(coded) + NEXT_REQUEST)
     assert b"".join(received) == expected.encode("latin-1")
     assert body.complete
@@ -83,14 +91,14 @@ def test_what_stands_behind_a_chunked_body_is_left_over(body, coded, expected, t
 
 
 @pytest.mark.parametrize("coded", [row[0] for row in BODIES])
-def test_a_body_is_not_complete_before_its_last_byte(body, coded):
+def test_a_body_is_not_complete_before_its_last_byte(body: ChunkedBody, coded: str) -> None:
     for byte in bytewise(wire(coded)[:-1]):
         body.receive(byte)
         assert not body.complete
 
 
 @pytest.mark.parametrize("coded", [row[0] for row in BODIES])
-def test_what_follows_a_dripped_body_is_left_over(body, coded):
+def test_what_follows_a_dripped_body_is_left_over(body: ChunkedBody, coded: str) -> None:
     data = wire(coded)
     for byte in bytewise(data[:-1]):
         body.receive(byte)
@@ -171,7 +179,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("coded", "status"), BROKEN)
-def test_a_broken_chunked_body_is_refused(body, feed, coded, status):
+def test_a_broken_chunked_body_is_refused(body: ChunkedBody, feed: Feed, coded: str, status: int) -> None:
     with pytest.raises(BadRequest) as refused:
         for data in feed(wire(coded)):
             body.receive(data)
@@ -196,17 +204,17 @@ ALREADY_WRONG = [
 
 
 @pytest.mark.parametrize("start", ALREADY_WRONG)
-def test_a_start_that_no_end_can_mend_is_refused_at_once(body, start):
+def test_a_start_that_no_end_can_mend_is_refused_at_once(body: ChunkedBody, start: bytes) -> None:
     with pytest.raises(BadRequest):
         body.receive(start)
 
 
-def test_the_largest_chunk_has_fifteen_digits(body):
+def test_the_largest_chunk_has_fifteen_digits(body: ChunkedBody) -> None:
     assert body.receive(b"f" * 15 + b"\r\nabc") == [b"abc"]
     assert not body.complete
 
 
-def test_data_within_one_chunk_is_handed_on_without_a_copy():
+def test_data_within_one_chunk_is_handed_on_without_a_copy() -> None:
     body = ChunkedBody(LIMITS, with_h11=False)
     body.receive(b"ff\r\n")
     data = b"x" * 100
@@ -214,7 +222,7 @@ def test_data_within_one_chunk_is_handed_on_without_a_copy():
     assert piece is data
 
 
-def test_two_readers_that_disagree_refuse_the_body(monkeypatch):
+def test_two_readers_that_disagree_refuse_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
     body = ChunkedBody(LIMITS, with_h11=True)
     monkeypatch.setattr("proxy.http1.parsing.h11_parser.H11ChunkedParser.receive", lambda self, data: [b"other"])
     with pytest.raises(BadRequest, match="disagree"):

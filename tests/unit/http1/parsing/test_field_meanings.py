@@ -25,7 +25,7 @@ EXPECTATIONS = [
 
 
 @pytest.mark.parametrize(("version", "fields", "expected"), EXPECTATIONS)
-def test_only_100_continue_can_be_expected(version, fields, expected):
+def test_only_100_continue_can_be_expected(version: str, fields: str, expected: bool | int) -> None:
     head = request(f"POST / HTTP/{version}|Host: h|{fields}")
     if isinstance(expected, bool):
         assert expects_continue(head) is expected
@@ -57,7 +57,7 @@ HOPS = [
 
 
 @pytest.mark.parametrize(("method", "fields", "expected"), HOPS)
-def test_max_forwards_counts_for_trace_and_options_only(method, fields, expected):
+def test_max_forwards_counts_for_trace_and_options_only(method: str, fields: str, expected: int | None) -> None:
     head = request(f"{method} / HTTP/1.1|Host: h|{fields}")
     if expected != 400:
         assert max_forwards(head) == expected
@@ -83,5 +83,5 @@ ASKING = [
 
 
 @pytest.mark.parametrize(("fields", "expected"), ASKING)
-def test_te_says_whether_trailers_are_welcome(fields, expected):
+def test_te_says_whether_trailers_are_welcome(fields: str, expected: bool) -> None:
     assert asks_for_trailers(request(f"GET / HTTP/1.1|{fields}").known) is expected

@@ -19,19 +19,19 @@ ACCEPTED_REQUESTS = [
 
 
 @pytest.mark.parametrize("notation", ACCEPTED_REQUESTS)
-def test_a_request_head_is_read_as_it_stands(notation):
+def test_a_request_head_is_read_as_it_stands(notation: str) -> None:
     assert parse_request(wire(notation + "||")) == request(notation)
 
 
 @pytest.mark.parametrize(
     ("on_the_wire", "read_as"), [("1.0", b"1.0"), ("1.1", b"1.1"), ("1.2", b"1.1"), ("1.9", b"1.1")]
 )
-def test_a_higher_minor_version_is_read_as_1_1(on_the_wire, read_as):
+def test_a_higher_minor_version_is_read_as_1_1(on_the_wire: str, read_as: bytes) -> None:
     assert parse_request(wire(f"GET / HTTP/{on_the_wire}|Host: h||")).http_version == read_as
     assert parse_response(wire(f"HTTP/{on_the_wire} 200 OK||")).http_version == read_as
 
 
-def test_the_coding_is_read_in_lower_case():
+def test_the_coding_is_read_in_lower_case() -> None:
     assert parse_request(wire("POST / HTTP/1.1|Host: h|Transfer-Encoding: CHUNKED||")).fields[1] == (
         b"Transfer-Encoding",
         b"chunked",
@@ -90,14 +90,14 @@ REFUSED_REQUESTS = [
 
 
 @pytest.mark.parametrize(("notation", "status"), REFUSED_REQUESTS)
-def test_a_bad_request_head_is_refused_with_the_status_it_is_owed(notation, status):
+def test_a_bad_request_head_is_refused_with_the_status_it_is_owed(notation: str, status: int) -> None:
     with pytest.raises(BadRequest) as refused:
         parse_request(wire(notation))
     assert refused.value.status == status
 
 
 @pytest.mark.parametrize("raw_head", [b"", b"\r\n", b"\r\n\r\n", b"GET / HTTP/1.1\r\nHost: h\r\n"])
-def test_what_is_no_whole_request_head_is_refused(raw_head):
+def test_what_is_no_whole_request_head_is_refused(raw_head: bytes) -> None:
     with pytest.raises(BadRequest):
         parse_request(raw_head)
 
@@ -125,11 +125,11 @@ ACCEPTED_RESPONSES = [
 
 
 @pytest.mark.parametrize("notation", ACCEPTED_RESPONSES)
-def test_a_response_head_is_read_as_it_stands(notation):
+def test_a_response_head_is_read_as_it_stands(notation: str) -> None:
     assert parse_response(wire(notation + "||")) == response(notation)
 
 
-def test_a_status_line_may_lack_its_reason_and_the_space_before_it():
+def test_a_status_line_may_lack_its_reason_and_the_space_before_it() -> None:
     assert parse_response(b"HTTP/1.1 200\r\n\r\n").reason == b""
 
 
@@ -163,14 +163,14 @@ REFUSED_RESPONSES = [
 
 
 @pytest.mark.parametrize("notation", REFUSED_RESPONSES)
-def test_a_bad_response_head_is_the_upstreams_fault(notation):
+def test_a_bad_response_head_is_the_upstreams_fault(notation: str) -> None:
     with pytest.raises(BadResponse) as refused:
         parse_response(wire(notation))
     assert refused.value.status == 502
 
 
 @pytest.mark.parametrize("length", ["5, 5", "5|Content-Length: 5"])
-def test_equal_lengths_in_a_response_become_one(length):
+def test_equal_lengths_in_a_response_become_one(length: str) -> None:
     head = parse_response(wire(f"HTTP/1.1 200 OK|Content-Length: {length}||"))
     assert head.fields == [(b"Content-Length", b"5")]
 
@@ -179,7 +179,7 @@ def test_equal_lengths_in_a_response_become_one(length):
     "notation",
     ["GET / HTTP/1.1|Host: h|Cookie : secret||", "GET /secret x HTTP/1.1|Host: h||", "GET / HTTP/1.1|secret||"],
 )
-def test_what_is_said_of_a_bad_head_does_not_quote_it(notation):
+def test_what_is_said_of_a_bad_head_does_not_quote_it(notation: str) -> None:
     with pytest.raises(BadRequest) as refused:
         parse_request(wire(notation))
     assert refused.value.detail.startswith("illegal ")
@@ -203,7 +203,7 @@ TRAILERS = [
 
 
 @pytest.mark.parametrize(("section", "expected"), TRAILERS)
-def test_a_trailer_section_is_field_lines_and_a_blank_line(section, expected):
+def test_a_trailer_section_is_field_lines_and_a_blank_line(section: str, expected: str | None) -> None:
     if expected is not None:
         assert parse_trailers(wire(section)) == lines(expected)
         return
@@ -211,12 +211,12 @@ def test_a_trailer_section_is_field_lines_and_a_blank_line(section, expected):
         parse_trailers(wire(section))
 
 
-def test_a_chunked_body_is_read_piece_by_piece():
+def test_a_chunked_body_is_read_piece_by_piece() -> None:
     parser = H11ChunkedParser()
     read = [parser.receive(byte) for byte in bytewise(b"3\r\nabc\r\n0\r\n\r\n")]
     assert b"".join(piece for pieces in read for piece in pieces) == b"abc"
 
 
-def test_a_broken_chunked_body_is_refused():
+def test_a_broken_chunked_body_is_refused() -> None:
     with pytest.raises(BadRequest, match="malformed chunk footer$"):
         H11ChunkedParser().receive(b"3\r\nabcd")

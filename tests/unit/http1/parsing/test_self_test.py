@@ -2,6 +2,7 @@
 
 import re
 from time import process_time
+from types import ModuleType
 
 import pytest
 
@@ -19,11 +20,11 @@ REQUEST_CUT = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])\r\n" + _
 RESPONSE_CUT = re.compile(rb"HTTP/(1\.[01]) ([2-5][0-9][0-9]) ((?:[!-~][\x20-\x7e]*+)?)\r\n" + _LINES_CUT)
 
 
-def test_a_sound_interpreter_passes():
+def test_a_sound_interpreter_passes() -> None:
     assert self_test.disagreements() == []
 
 
-def test_it_costs_a_few_milliseconds():
+def test_it_costs_a_few_milliseconds() -> None:
     began = process_time()
     self_test.disagreements()
     assert process_time() - began < 0.05
@@ -42,14 +43,16 @@ def test_it_costs_a_few_milliseconds():
         (strictness, "_CONTROL", b"\x00", "byte 0x01"),
     ],
 )  # fmt: skip
-def test_a_broken_pattern_is_seen(monkeypatch, module, name, pattern, found):
+def test_a_broken_pattern_is_seen(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, pattern: re.Pattern[bytes], found: str
+) -> None:
     monkeypatch.setattr(module, name, pattern)
     target.is_authority.cache_clear()
     disagreements = self_test.disagreements()
     assert any(found in line for line in disagreements), disagreements
 
 
-def test_the_summary_is_one_line():
+def test_the_summary_is_one_line() -> None:
     assert self_test.summary(["a", "b", "c"]).startswith("self-test failed on this Python: a (and 2 more); ")
     assert "more" not in self_test.summary(["a"])
     assert "\n" not in self_test.summary(["a\n".rstrip()])

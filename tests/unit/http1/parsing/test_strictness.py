@@ -39,13 +39,13 @@ AMBIGUOUS_BYTES = [
 
 
 @pytest.mark.parametrize("section", [row[1] for row in AMBIGUOUS_BYTES], ids=[row[0] for row in AMBIGUOUS_BYTES])
-def test_bytes_that_parsers_split_differently_are_refused_on_both_sides(section):
+def test_bytes_that_parsers_split_differently_are_refused_on_both_sides(section: bytes) -> None:
     with pytest.raises(BadRequest) as refused:
         check_bytes(section)
     assert refused.value.status == 400
-    with pytest.raises(BadResponse) as refused:
+    with pytest.raises(BadResponse) as blamed:
         check_bytes(section, response=True)
-    assert refused.value.status == 502
+    assert blamed.value.status == 502
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_bytes_that_parsers_split_differently_are_refused_on_both_sides(section)
         b"A: 1 \r\n\r\n",
     ],
 )
-def test_plain_bytes_pass(section):
+def test_plain_bytes_pass(section: bytes) -> None:
     check_bytes(section)
     check_bytes(section, response=True)
 
@@ -101,7 +101,7 @@ LENGTHS = [
 
 
 @pytest.mark.parametrize(("fields", "plain"), LENGTHS)
-def test_a_content_length_is_one_line_with_one_plain_decimal(fields, plain):
+def test_a_content_length_is_one_line_with_one_plain_decimal(fields: str, plain: bool) -> None:
     raw_head = wire(f"POST / HTTP/1.1|Host: h|{fields}||" if fields else "POST / HTTP/1.1|Host: h||")
     if plain:
         check_lengths(raw_head)
@@ -148,7 +148,7 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize(("notation", "status"), REQUESTS)
-def test_a_request_is_delimited_and_addressed_in_one_way_only(notation, status):
+def test_a_request_is_delimited_and_addressed_in_one_way_only(notation: str, status: int | None) -> None:
     if status is None:
         check_request(request(notation), LIMITS)
     else:
@@ -171,7 +171,7 @@ RESPONSES = [
 
 
 @pytest.mark.parametrize(("notation", "passes"), RESPONSES)
-def test_a_response_is_delimited_in_one_way_only(notation, passes):
+def test_a_response_is_delimited_in_one_way_only(notation: str, passes: bool) -> None:
     if passes:
         check_response(response(notation), LIMITS)
     else:
@@ -203,19 +203,19 @@ AT_THE_LIMITS = [
 
 
 @pytest.mark.parametrize(("notation", "limits", "status"), AT_THE_LIMITS)
-def test_a_limit_is_the_last_value_that_passes(notation, limits, status):
-    limits = MessageLimits(**limits)
+def test_a_limit_is_the_last_value_that_passes(notation: str, limits: dict[str, int], status: int | None) -> None:
+    bounds = MessageLimits(**limits)
     if status is None:
-        check_request(request(notation), limits)
+        check_request(request(notation), bounds)
         return
     with pytest.raises(BadRequest) as refused:
-        check_request(request(notation), limits)
+        check_request(request(notation), bounds)
     assert refused.value.status == status
     assert refused.value.code == {414: "target_too_long", 431: "head_too_large"}[status]
 
 
 @pytest.mark.parametrize("limits", [{"field_count": 1}, {"nominations": 1}])
-def test_a_response_over_a_limit_is_the_upstreams_fault(limits):
+def test_a_response_over_a_limit_is_the_upstreams_fault(limits: dict[str, int]) -> None:
     with pytest.raises(BadResponse) as refused:
         check_response(response("HTTP/1.1 200 OK|Connection: a, b|B: 1"), MessageLimits(**limits))
     assert (refused.value.status, refused.value.code) == (502, "head_too_large")

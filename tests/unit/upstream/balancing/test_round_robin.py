@@ -20,13 +20,13 @@ TURNS = [
 
 
 @pytest.mark.parametrize(("candidates", "expected"), TURNS)
-def test_each_request_goes_to_the_next_origin(candidates, expected):
+def test_each_request_goes_to_the_next_origin(candidates: list[Origin], expected: list[Origin]) -> None:
     balancing = RoundRobin()
     assert [balancing.choose(candidates, REQUEST) for _ in expected] == expected
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
-def test_ten_thousand_requests_are_shared_evenly(count):
+def test_ten_thousand_requests_are_shared_evenly(count: int) -> None:
     candidates = [Origin("a", port) for port in range(1, count + 1)]
     balancing = RoundRobin()
     shares = Counter(balancing.choose(candidates, REQUEST) for _ in range(10_000))
@@ -48,11 +48,13 @@ AFTER_FAILURES = [
 
 
 @pytest.mark.parametrize(("candidates", "tried", "expected"), AFTER_FAILURES)
-def test_after_a_failure_the_next_one_behind_is_tried(candidates, tried, expected):
+def test_after_a_failure_the_next_one_behind_is_tried(
+    candidates: list[Origin], tried: list[Origin], expected: Origin
+) -> None:
     assert RoundRobin().choose(candidates, REQUEST, tried) == expected
 
 
-def test_a_dead_origin_of_two_is_first_for_every_second_request_only():
+def test_a_dead_origin_of_two_is_first_for_every_second_request_only() -> None:
     balancing = RoundRobin()
     first = []
     for _ in range(6):
@@ -62,6 +64,6 @@ def test_a_dead_origin_of_two_is_first_for_every_second_request_only():
     assert first == [A, B, A, B, A, B]
 
 
-def test_candidates_may_come_and_go():
+def test_candidates_may_come_and_go() -> None:
     balancing = RoundRobin()
     assert [balancing.choose(c, REQUEST) for c in ([A, B, C], [A, B, C], [A, B], [A], [A, B, C])] == [A, B, A, A, B]
