@@ -2,7 +2,7 @@
 
 from proxy.http1.limits import MessageLimits
 from proxy.policy.settings import PoolSettings
-from proxy.transport.deadlines import Deadlines
+from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.connector import connect
 from proxy.upstream.idle import IdleConnections
@@ -49,12 +49,16 @@ class Pool:
         and nobody could tell whether it was acted on.
         """
         now = self._deadlines.loop.time()
-        newest_since = 0.0 if replayable else now - self._settings.just_used_s
+        newest_since = 0.0 if replayable else self._just_used_since(now)
         connection = self._idle.take(origin, now, newest_since)
         if connection is not None:
             connection.stream.watcher = None
             connection.begin()
         return connection
+
+    def _just_used_since(self, now: float) -> float:
+        # uvloop's clock ticks in milliseconds: without this, 0 would still take what went idle within the same one.
+        return now - self._settings.just_used_s if self._settings.just_used_s > 0 else NEVER
 
     async def lease_fresh(self, origin: Origin) -> UpstreamConnection:
         """A new connection. Raises ConnectFailed, ConnectTimeout."""

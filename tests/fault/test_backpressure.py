@@ -1,6 +1,7 @@
 """Who reads nothing or slowly: onehop waits and holds little, and others are served."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -35,7 +36,8 @@ async def test_a_response_without_end_waits_for_a_client_that_does_not_read(head
 
     async def odd(peer: Peer, _: bytes) -> None:
         await peer.send(head)
-        raw = peer._writer.get_extra_info("socket")._sock
+        # A duplicate, so that uvloop's transport lets us write to it.
+        raw = socket.fromfd(peer._writer.get_extra_info("socket").fileno(), socket.AF_INET, socket.SOCK_STREAM)
         block = b"10000\r\n" + BLOCK + b"\r\n" if b"chunked" in head else BLOCK
         sent = 0
         loop = asyncio.get_running_loop()
@@ -52,6 +54,7 @@ async def test_a_response_without_end_waits_for_a_client_that_does_not_read(head
                 await asyncio.sleep(0)
                 if sent > IN_FLIGHT_BYTES:
                     break
+        raw.close()
         pushed.set_result(sent)
 
     upstream = ScriptedUpstream(by_target(odd))
