@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import click
+import msgspec
 
 from proxy import __version__
 from proxy.config.build import parse_listen
-from proxy.config.model import Config, UpstreamConfig
+from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.config.problem import Problem
 from proxy.config.schema import config_schema, reference
 from proxy.config.show import effective
@@ -92,13 +93,11 @@ def demo(listen: str, access_log: str) -> NoReturn:
     from proxy.cli.demo_observer import demo_observer
     from proxy.cli.explain import demo_lines
 
-    loaded = load(None, {}, {"listen": [listen], "access_log": access_log, "workers": 1})
-    problems = [problem for problem in loaded.problems if problem.key != "upstreams"]
-    if problems:
-        _refuse(problems)
+    flags: dict[str, object] = {"listen": [listen], "access_log": access_log, "workers": 1}
+    config = _valid(load(None, {}, flags, needs_upstream=False))
     # The upstream is the demo service's, whose port its worker finds out.
     upstreams = {"demo": UpstreamConfig(urls=["http://127.0.0.1:0"])}
-    config = Config(listen=[listen], workers=1, access_log=access_log, upstreams=upstreams, routes=_demo_routes())  # type: ignore[arg-type]  # click has checked it
+    config = msgspec.structs.replace(config, upstreams=upstreams, routes={"demo": RouteConfig(upstream="demo")})
     _serve(config, companion=demo_observer, banner_lines=demo_lines)
 
 
@@ -116,8 +115,6 @@ def explain(response: bool, as_json: bool) -> None:
         click.echo(f"refused with {error.status}, {error.code}: {error.detail}", err=True)
         raise SystemExit(1) from error
     if as_json:
-        import msgspec
-
         click.echo(msgspec.json.format(msgspec.json.encode(explanation.notes), indent=2).decode())
         return
     if sys.stdout.isatty():
@@ -132,8 +129,7 @@ def explain(response: bool, as_json: bool) -> None:
 def health(config: Path | None, listen: str | None) -> None:
     """Exit 0 if the local instance answers."""
     # Where it listens is all that is asked of the configuration: the upstream may be a flag of the one who serves.
-    flags: dict[str, object] = {"upstreams.default.urls": ["http://localhost"]}
-    loaded = load(config, os.environ, {"listen": [listen], **flags} if listen else flags)
+    loaded = load(config, os.environ, {"listen": [listen]} if listen else {}, needs_upstream=False)
     if loaded.config is None:
         click.echo(f"onehop: {loaded.problems[0]}", err=True)
         raise SystemExit(1)
@@ -202,12 +198,6 @@ def _serve(config: Config, **how: Any) -> NoReturn:
         click.echo(f"onehop: {exc}", err=True)
         raise SystemExit(2) from exc
     raise SystemExit(status)
-
-
-def _demo_routes() -> dict[str, Any]:
-    from proxy.config.model import RouteConfig
-
-    return {"demo": RouteConfig(upstream="demo")}
 
 
 def _print_in_colour(notes: list[Any], remarks: list[str], sent: str) -> None:

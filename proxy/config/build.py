@@ -34,6 +34,8 @@ def origin_of(url: str) -> Origin:
         raise ValueError("http://HOST[:PORT] and no more: the client's target goes on untouched")
     if not _ORIGIN_HOST.fullmatch(parts.hostname) or not _is_encodable(parts.hostname):
         raise ValueError("a host name or an address in http://HOST[:PORT]")
+    if parts.port == 0:
+        raise ValueError("a port from 1 to 65535 in http://HOST[:PORT]")
     return Origin(parts.hostname, 80 if parts.port is None else parts.port)
 
 

@@ -87,8 +87,10 @@ def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
             here = ".".join(key[: depth + 1])
             if isinstance(schema, msgspec.inspect.StructType):
                 beside = [".".join((*key[:depth], field.encode_name)) for field in schema.fields]
-                meant = suggestion(here, beside) or suggestion(here, [".".join(known) for known in scalar_keys()])
-                expected = "unknown key" + meant
+                everywhere = [".".join(known) for known in (*scalar_keys(), ("upstreams",), ("routes",))]
+                expected = "unknown key" + (
+                    _misplaced(key[: depth + 1], value) or suggestion(here, beside) or suggestion(here, everywhere)
+                )
             else:
                 expected = f"{'.'.join(key[:depth])} is no table"
             problems.append(Problem(value.source, value.line, here, "", expected))
@@ -102,9 +104,20 @@ def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
     except msgspec.ValidationError as exc:
         if "missing required field" in str(exc):
             return True  # of a table's other key: looked for when all values are together
-        problems.append(Problem(value.source, value.line, ".".join(key), shown(key, value.value), _expected(key, exc)))
+        expected = _expected(key, exc) + _misplaced(key, value)
+        problems.append(Problem(value.source, value.line, ".".join(key), shown(key, value.value), expected))
         return False
     return True
+
+
+def _misplaced(key: KeyPath, value: Value) -> str:
+    """What to do about a key that stands in a table of a file, and belongs elsewhere."""
+    known = {field.encode_name for field in msgspec.structs.fields(Config)}
+    if value.line is None or len(key) < 2 or key[-1] not in known:
+        return ""
+    if (key[-1],) in scalar_keys():
+        return f'; "{key[-1]}" belongs to no table: move it above the first [table]'
+    return f'; "{key[-1]}" is a table of its own: write [{key[-1]}]'
 
 
 def _expected(key: KeyPath, exc: msgspec.ValidationError) -> str:

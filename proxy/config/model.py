@@ -83,7 +83,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     pseudonym: Annotated[
         str,
         Meta(
-            pattern="^[A-Za-z0-9_.-]{1,64}$",
+            pattern=r"^[A-Za-z0-9_.-]{1,64}$(?!\n)",  # `$` alone also matches before a last line end
             description="This proxy's name in Via; a suffix unique to the instance is added.",
         ),
     ] = "onehop"

@@ -51,6 +51,10 @@ def nearest(values: Mapping[KeyPath, Value], key: KeyPath) -> Value | None:
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
-    """`, did you mean "..."?` where a known name is near enough to be a slip of the hand; else nothing."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f', did you mean "{near[0]}"?' if near else ""
+    """`, did you mean "..."?` where a known name is near enough to be a slip of the hand; else nothing.
+
+    Dotted keys are compared by their last part: what comes before is alike in all of them, and says nothing.
+    """
+    by_last_part = {key.rpartition(".")[2]: key for key in known}
+    near = difflib.get_close_matches(name.rpartition(".")[2], by_last_part, n=1, cutoff=0.75)
+    return f', did you mean "{by_last_part[near[0]]}"?' if near else ""

@@ -1,6 +1,5 @@
 """What types cannot say about a configuration: rules between keys, and inside texts."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
@@ -9,6 +8,7 @@ import msgspec
 
 from proxy.config.build import origin_of, parse_listen
 from proxy.config.model import Config, FieldRulesConfig
+from proxy.config.problem import suggestion
 from proxy.config.show import without_password
 from proxy.config.units import Unit, unit_of
 from proxy.http1.fields import TOKEN
@@ -20,6 +20,8 @@ from proxy.policy.forwarded import networks
 Finding: TypeAlias = tuple[tuple[str, ...], str, str]
 
 _HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]|")
+#: What others take for a pattern: "/x/*", "/x*", "/a/*/b", "/u/{id}".
+_WILDCARD: Final = re.compile(r"\*+\Z|(?<=/)\*+(?=/)|\{[^/]*\}|\.\*")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _MADE_ANEW: Final = frozenset({"host", "content-length", "transfer-encoding"})
 #: Below this, browsers or WebSockets would be refused, or every message would be.
@@ -28,11 +30,20 @@ _LEAST: Final = {
     ("limits", "field_count"): 8, ("limits", "connections"): 1, ("limits", "nominations"): 1,
     ("limits", "interim_responses"): 1, ("pool", "max_requests"): 1,
 }  # fmt: skip
+#: Above this, a number is a slip of the hand: a process cannot have as many descriptors, or memory would have no bound.
+_MOST: Final = {
+    "connections": 1_000_000, "request_body_bytes": 1 << 50, "replay_bytes": 1 << 30, "max_requests": 1_000_000_000,
+}  # fmt: skip
+_MOST_BYTES: Final = 16 << 20  # of what each connection may hold
+_MOST_COUNT: Final = 100_000
+_MOST_WORKERS: Final = 1024
 _YEAR_S: Final = 365 * 86_400  # event loops refuse timers that they cannot count in milliseconds
 _STATED: Final = frozenset({
     "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id", "forwarded", "expect",
     "max-forwards",
 })  # fmt: skip
+#: What `remove` cannot change: a client's own is dropped or restated before a route sees it.
+_STATED_ANYWAY: Final = frozenset({"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"})
 _STATED_IN_RESPONSE: Final = frozenset({"via", "date"})
 
 
@@ -41,6 +52,8 @@ def rule_problems(config: Config) -> Iterator[Finding]:
     for listen in config.listen:
         if (expected := _fault(parse_listen, listen)) is not None:
             yield ("listen",), f'"{listen}"', f"expected {expected}"
+    if config.workers > _MOST_WORKERS:
+        yield ("workers",), str(config.workers), f"expected {_MOST_WORKERS} or less"
     for group in ("timeouts", "limits", "pool"):
         yield from _numbers(group, getattr(config, group))
     limits = config.limits
@@ -70,6 +83,8 @@ def _numbers(group: str, settings: msgspec.Struct) -> Iterator[Finding]:
             yield (group, name), f"{value:g}", "expected a year of seconds at most"
         elif value < least:
             yield (group, name), str(value), f"expected {least} or more"
+        elif not is_time and value > (most := _MOST.get(name, _MOST_BYTES if name.endswith("_bytes") else _MOST_COUNT)):
+            yield (group, name), str(value), f"expected {most} or less"
 
 
 def _upstreams(config: Config) -> Iterator[Finding]:
@@ -90,22 +105,29 @@ def _routes(config: Config) -> Iterator[Finding]:
     for name, route in config.routes.items():
         key = ("routes", name)
         if route.upstream not in config.upstreams:
-            near = difflib.get_close_matches(route.upstream, config.upstreams, n=1)
-            meant = f', did you mean "{near[0]}"?' if near else ""
+            meant = suggestion(route.upstream, config.upstreams)
             yield (*key, "upstream"), f'"{route.upstream}"', f"no such upstream{meant}"
         if not _HOST.fullmatch(route.host):
             yield (*key, "host"), f'"{route.host}"', 'expected a host name, "*.name", or "" for any'
         if not re.fullmatch(r"/[!-~]*", route.path) or "?" in route.path or "#" in route.path:
             yield (*key, "path"), f'"{route.path}"', 'expected a path that begins with "/"'
+        elif wildcard := _WILDCARD.search(route.path):
+            prefix = route.path[: wildcard.start()].rstrip("/") or "/"
+            expected = f'has no wildcards: "{prefix}" is a prefix, and serves everything below it'
+            yield (*key, "path"), f'"{route.path}"', expected
         place = (route.host.lower(), route.path)
         if place in taken:
             yield key, "", f"serves the same host and path as routes.{taken[place]}"
         taken[place] = name
-        yield from _field_rules((*key, "request_fields"), route.request_fields, stated=_STATED)
-        yield from _field_rules((*key, "response_fields"), route.response_fields, stated=_STATED_IN_RESPONSE)
+        anyway = _STATED_ANYWAY | {"forwarded"} if config.forwarded else _STATED_ANYWAY
+        yield from _field_rules((*key, "request_fields"), route.request_fields, _STATED, anyway)
+        yield from _field_rules((*key, "response_fields"), route.response_fields, _STATED_IN_RESPONSE, frozenset())
 
 
-def _field_rules(key: tuple[str, ...], rules: FieldRulesConfig, *, stated: frozenset[str]) -> Iterator[Finding]:
+def _field_rules(
+    key: tuple[str, ...], rules: FieldRulesConfig, stated: frozenset[str], stated_anyway: frozenset[str]
+) -> Iterator[Finding]:
+    """What is wrong with a route's `put` and `remove`. `stated` cannot be put, `stated_anyway` not removed."""
     taken: dict[str, str] = {}
     for name in (*rules.put, *rules.remove):
         where = (*key, "put", name) if name in rules.put else (*key, "remove")
@@ -113,11 +135,16 @@ def _field_rules(key: tuple[str, ...], rules: FieldRulesConfig, *, stated: froze
         lower = name.lower().replace("_", "-")
         if not TOKEN.fullmatch(name.encode("latin-1", "replace")):
             yield where, f'"{name}"', "expected a field name"
+        elif "*" in name:  # a token by the letter, but it is meant as a pattern
+            yield where, f'"{name}"', "names have no wildcards: write each name by itself"
         elif lower.encode("latin-1") in HOP_BY_HOP or lower in _MADE_ANEW:
             hint = "; to change Host, set upstreams.NAME.host" if lower == "host" else ""
             yield where, f'"{name}"', f"belongs to one hop, and is made anew for each{hint}"
         elif name in rules.put and lower in stated:
             yield where, f'"{name}"', "is stated by this proxy itself"
+        elif name not in rules.put and lower in stated_anyway:
+            expected = "leave this out: onehop drops what an untrusted client says of it, and states its own"
+            yield where, f'"{name}"', expected
     for name, value in rules.put.items():
         if (first := taken.setdefault(name.lower(), name)) != name:
             yield (*key, "put", name), "•••", f"is put already, as {first}"

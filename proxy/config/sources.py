@@ -35,10 +35,13 @@ def load(
     environ: Mapping[str, str],
     flags: Mapping[str, object] | None = None,
     settings: Sequence[str] = (),
+    *,
+    needs_upstream: bool = True,
 ) -> Loaded:
     """Read every source, and check the result. Without `path`, `ONEHOP_CONFIG` names the file; else there is none.
 
-    `flags` are values by dotted key, `settings` are the words of `--set key=value`.
+    `flags` are values by dotted key, `settings` are the words of `--set key=value`. Without `needs_upstream`, none is
+    missed: a flag of another process may name it.
     """
     problems: list[Problem] = []
     values: dict[KeyPath, Value] = {}
@@ -50,11 +53,13 @@ def load(
     values |= _from_environment(environ, problems)
     values |= {tuple(key.split(".")): Value(value, _flag(key)) for key, value in (flags or {}).items()}
     values |= _from_settings(settings, problems)
-    _imply(values)
+    _imply(values, problems)
     sources = {".".join(key): value.origin for key, value in values.items()}
     config = build_config(values, problems)
     wrong = [problem.key for problem in problems]
     for key, value, expected in rule_problems(config):
+        if key == ("upstreams",) and not needs_upstream:
+            continue
         if not any(_follows(".".join(key), earlier) for earlier in wrong):
             problems.append(problem_at(nearest(values, key), ".".join(key), value, expected))
     return Loaded(None if problems else config, problems, sources)
@@ -83,8 +88,9 @@ def _from_environment(environ: Mapping[str, str], problems: list[Problem]) -> di
         elif name in known:
             values[known[name]] = Value(from_text(known[name], text), name)
         elif not (_INJECTED.fullmatch(name) or (name.endswith("_PORT") and _INJECTED_VALUE.fullmatch(text))):
-            expected = "no such setting" + suggestion(name, [*known, PREFIX + "UPSTREAM", PREFIX + "CONFIG"])
-            problems.append(Problem("environment", None, name, "", expected))
+            rest = {variable.removeprefix(PREFIX) for variable in (*known, PREFIX + "UPSTREAM", PREFIX + "CONFIG")}
+            meant = suggestion(name.removeprefix(PREFIX), rest).replace(' "', f' "{PREFIX}')
+            problems.append(Problem("environment", None, name, "", f"no such setting{meant}"))
     return values
 
 
@@ -100,16 +106,24 @@ def _from_settings(settings: Sequence[str], problems: list[Problem]) -> dict[Key
     return values
 
 
-def _imply(values: dict[KeyPath, Value]) -> None:
+def _imply(values: dict[KeyPath, Value], problems: list[Problem]) -> None:
     """One address may be given without brackets; one upstream needs no route."""
     listen = values.get(("listen",))
     if listen is not None and isinstance(listen.value, str):
         values["listen",] = listen._replace(value=[listen.value])
     upstreams = list(dict.fromkeys(key[1] for key in values if key[0] == "upstreams" and len(key) > 1))
+    given = values.get(("upstreams", _IMPLIED, "urls"))
+    by_flag = given is not None and given.source in _ONE_SERVICE
     if any(key[0] == "routes" for key in values):
-        return
-    if len(upstreams) == 1:
+        leads_to = [value.value for key, value in values.items() if key[0] == "routes" and key[2:] == ("upstream",)]
+        if given is not None and by_flag and _IMPLIED not in leads_to and set(leads_to) <= set(upstreams):
+            expected = (
+                "no route leads to it: the configured routes name upstreams of their own. Leave it out, or give a "
+                f'route upstream = "{_IMPLIED}"'
+            )
+            problems.append(Problem(given.source, None, "", "", expected))
+    elif len(upstreams) == 1:
         values["routes", _IMPLIED, "upstream"] = Value(upstreams[0], "implied by the only upstream")
-    elif (given := values.get(("upstreams", _IMPLIED, "urls"))) is not None and given.source in _ONE_SERVICE:
+    elif given is not None and by_flag:
         # Whoever names one service on the command line wants to reach it, whatever else the file knows.
         values["routes", _IMPLIED, "upstream"] = Value(_IMPLIED, f"implied by {given.source}")

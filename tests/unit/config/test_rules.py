@@ -200,12 +200,22 @@ def test_a_service_named_outside_the_file_is_reached_without_a_route(
     assert {name: route.upstream for name, route in config.routes.items()} == {"default": "default"}
 
 
-def test_a_service_named_outside_the_file_leaves_its_routes_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("environ", "flags", "source"),
+    [
+        ({"ONEHOP_UPSTREAM": "http://env"}, {}, "ONEHOP_UPSTREAM"),
+        ({}, {"upstreams.default.urls": ["http://flag"]}, "--upstream"),
+    ],
+)
+def test_a_service_named_outside_the_file_that_no_route_leads_to_is_a_problem(
+    tmp_path: Path, environ: dict[str, str], flags: dict[str, object], source: str
+) -> None:
     file = tmp_path / "c.toml"
     file.write_text(TWO + '[routes.a]\nupstream = "a"\n')
-    config = load(file, {"ONEHOP_UPSTREAM": "http://env"}).config
-    assert config is not None
-    assert list(config.routes) == ["a"]
+    [found] = map(str, load(file, environ, flags).problems)
+    assert found.startswith(f"{source}: no route leads to it")
+    file.write_text(TWO + '[routes.a]\nupstream = "a"\n[routes.b]\nupstream = "default"\npath = "/b"\n')
+    assert load(file, environ, flags).problems == [], "a route's upstream may be named again from outside"
 
 
 def test_a_file_from_a_windows_editor_is_read(tmp_path: Path) -> None:
