@@ -7,17 +7,17 @@ from typing import Final
 
 from benchmarks.growth.fit import Curve
 from proxy.http1 import writer
-from proxy.http1.framing import request_framing
-from proxy.http1.hop_by_hop import strip
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead
 from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.fast_path import parse_plain_request
 from proxy.http1.parsing.h11_parser import parse_request
 from proxy.http1.parsing.head_parser import HeadParser
-from proxy.policy.forwarding import Hop, upstream_request
-from proxy.policy.request_plan import Intent
+from proxy.policy.forwarded import ClientIdentity
+from proxy.policy.request_plan import Forward, plan
 from proxy.policy.routing import Route, RoutingTable
+from proxy.policy.settings import PlanSettings
+from proxy.policy.stripping import strip
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.idle import IdleConnections
 from proxy.upstream.origin import Origin
@@ -29,7 +29,9 @@ _NO_LIMITS: Final = MessageLimits(
     request_head_bytes=1 << 24, target_bytes=1 << 24, field_count=1 << 20, trailer_bytes=1 << 24,
     chunk_extension_bytes=1 << 24, nominations=1 << 20,
 )  # fmt: skip
-_HOP: Final = Hop(b"onehop-1", b"192.0.2.1")
+_CLIENT: Final = ClientIdentity(b"192.0.2.1")
+_SETTINGS: Final = PlanSettings(pseudonym=b"onehop-1")
+_ROUTES: Final = RoutingTable([Route("default", "default")])
 
 
 def cost_us(call: Callable[..., object], *arguments: object) -> float:
@@ -59,8 +61,9 @@ def recognised(raw_head: bytes) -> RequestHead:
 
 def forwarded(head: RequestHead) -> bytes:
     """The head as it goes upstream."""
-    intent = Intent(b"bench.example", b"bench.example", request_framing(head), b"id")
-    return writer.request_head(head.method, head.target, upstream_request(head, _HOP, intent))
+    decided = plan(head, _CLIENT, _ROUTES, _SETTINGS, b"id")
+    assert isinstance(decided, Forward)
+    return writer.request_head(head.method, decided.target, decided.fields)
 
 
 def curves() -> Iterator[Curve]:
@@ -77,7 +80,7 @@ def _fields() -> Iterator[Curve]:
     yield Curve("fast_path a request", "fields", [(n, cost_us(recognised, head)) for n, head in heads], limit)
     yield Curve("h11 parser a request", "fields", [(n, cost_us(parse_request, head)) for n, head in heads], limit)
     read = [(n, recognised(head)) for n, head in heads]
-    yield Curve("strip, state, write", "fields", [(n, cost_us(forwarded, head)) for n, head in read], limit)
+    yield Curve("plan and write a request", "fields", [(n, cost_us(forwarded, head)) for n, head in read], limit)
     values = [
         (n, b"GET / HTTP/1.1\r\nHost: h\r\nCookie: " + b"x" * n + b"\r\n\r\n") for n in (1024, 4096, 16_384, 65_536)
     ]

@@ -9,21 +9,24 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.micro.heads import in_turn, recognised_request, recognised_response, request, response
 from proxy.http1 import writer
-from proxy.http1.framing import request_framing
-from proxy.http1.hop_by_hop import strip
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import FixedLength, RequestHead, ResponseHead
 from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.h11_parser import parse_request, parse_response
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.parsing.strictness import check_request
-from proxy.policy.forwarding import Hop, downstream_response, upstream_request
-from proxy.policy.request_plan import Intent
+from proxy.policy.forwarded import ClientIdentity
+from proxy.policy.request_plan import Forward, plan
+from proxy.policy.response_fields import final_response_fields
 from proxy.policy.routing import Route, RoutingTable
+from proxy.policy.settings import PlanSettings
+from proxy.policy.stripping import strip
 
 FIELDS = pytest.mark.parametrize("fields", [1, 8, 20, 80])
 LIMITS = MessageLimits()
-HOP = Hop(b"onehop-1", b"192.0.2.1")
+CLIENT = ClientIdentity(b"192.0.2.1")
+SETTINGS = PlanSettings(pseudonym=b"onehop-1")
+ROUTES = RoutingTable([Route("default", "default")])
 DATE = b"Mon, 23 Nov 2026 15:50:45 GMT"
 
 
@@ -91,11 +94,12 @@ def test_stripping_what_is_nominated(benchmark: BenchmarkFixture, nominations: i
 
 @FIELDS
 def test_stating_and_writing_a_request(benchmark: BenchmarkFixture, fields: int) -> None:
-    benchmark.group = "strip, state and write a request"
+    benchmark.group = "plan and write a request"
 
     def forward(head: RequestHead) -> bytes:
-        intent = Intent(b"bench.example", b"bench.example", request_framing(head), b"id")
-        return writer.request_head(head.method, head.target, upstream_request(head, HOP, intent))
+        decided = plan(head, CLIENT, ROUTES, SETTINGS, b"id")
+        assert isinstance(decided, Forward)
+        return writer.request_head(head.method, decided.target, decided.fields)
 
     sent = benchmark(in_turn(forward, lambda number: recognised_request(request(number, fields))))
     assert sent.startswith(b"GET /some/path/")
@@ -105,7 +109,7 @@ def test_stating_and_writing_a_response(benchmark: BenchmarkFixture) -> None:
     benchmark.group = "strip, state and write a response, 5 fields"
 
     def forward(head: ResponseHead) -> bytes:
-        lines = downstream_response(head, HOP, FixedLength(128), DATE, None)
+        lines = final_response_fields(head, SETTINGS, FixedLength(128), DATE, None)
         return writer.response_head(head.status, head.reason, lines)
 
     assert benchmark(in_turn(forward, lambda number: recognised_response(response(number)))).startswith(b"HTTP/1.1 200")

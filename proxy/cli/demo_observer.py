@@ -7,15 +7,13 @@ from typing import Final
 
 import msgspec
 
+from proxy.cli.explain import shown
 from proxy.config.model import Config, UpstreamConfig
 from proxy.demo.service import FieldNote, Observation, start_demo_service
-from proxy.downstream.connection import ClientConnection
 from proxy.exchange.context import Observe
-from proxy.http1.hop_by_hop import Verdict
 from proxy.http1.message import RequestHead
-from proxy.policy.forwarding import upstream_request
-from proxy.policy.local_responses import SECRET_FIELDS
-from proxy.policy.request_plan import Intent
+from proxy.policy.decisions import Decisions
+from proxy.policy.request_plan import Forward
 
 _REMEMBERED: Final = 256  # a page is asked for its own request, moments later
 
@@ -26,26 +24,17 @@ class Observations:
     def __init__(self) -> None:
         self._seen: OrderedDict[str, Observation] = OrderedDict()
 
-    def observe(self, head: RequestHead, client: ClientConnection, intent: Intent) -> None:
-        """Note what this hop does with a request, and why: the same function as forwards it says so."""
-        verdicts: list[Verdict] = []
-        upstream_request(head, client.hop, intent, verdicts=verdicts)
+    def observe(self, head: RequestHead, forward: Forward, decisions: Decisions) -> None:
+        """Note what this hop does with a request, and why: the decisions of the plan that is carried out."""
         line = b"%b %b HTTP/%b" % (head.method, head.target, head.http_version)
-        notes = [FieldNote(*shown(verdict)) for verdict in verdicts]
-        self._seen[intent.request_id.decode()] = Observation(line.decode("latin-1"), notes)
+        notes = [FieldNote(*shown(decision)) for decision in decisions]
+        self._seen[forward.request_id.decode()] = Observation(line.decode("latin-1"), notes)
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
 
     def lookup(self, request_id: str) -> Observation | None:
         """What was seen of a request, if it is remembered."""
         return self._seen.get(request_id)
-
-
-def shown(verdict: Verdict) -> tuple[str, str, str, str]:
-    """A verdict as text: name, value, outcome, rule. A secret's value is not shown."""
-    name, value = verdict.line
-    text = f"••• ({len(value)} bytes)" if name.lower() in SECRET_FIELDS else value.decode("latin-1")
-    return name.decode("latin-1"), text, verdict.outcome, verdict.rule
 
 
 @asynccontextmanager

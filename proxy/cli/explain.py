@@ -1,6 +1,6 @@
-"""`onehop explain`: what a hop does with a head, field by field, and by which rule.
+"""`onehop explain`: what this proxy does with a head, field by field, and by which rule.
 
-Asks the same functions as the proxy, so it cannot say anything else than what happens on the wire.
+Shows the plan that the proxy itself carries out, made from the same configuration.
 """
 
 import re
@@ -9,12 +9,12 @@ from typing import Final, NamedTuple, assert_never
 
 import msgspec
 
-from proxy.errors import BadRequest, BadResponse
+from proxy.config.build import plan_settings, routing_table
+from proxy.config.model import Config
+from proxy.errors import BadRequest, BadResponse, ProxyError
 from proxy.http1 import writer
-from proxy.http1.fields import Fields, tokens
-from proxy.http1.framing import outgoing_response_framing, request_framing, response_framing
-from proxy.http1.hop_by_hop import MADE_ANEW, Verdict, strip
-from proxy.http1.limits import MessageLimits
+from proxy.http1.fields import Fields
+from proxy.http1.framing import outgoing_response_framing, response_framing
 from proxy.http1.message import (
     BodyFraming,
     Chunked,
@@ -24,23 +24,33 @@ from proxy.http1.message import (
     UntilClose,
 )
 from proxy.http1.parsing.head_parser import HeadParser
-from proxy.http1.parsing.strictness import max_forwards
 from proxy.http1.persistence import persists
-from proxy.http1.target import request_target
-from proxy.policy.forwarding import (
-    Hop,
-    downstream_response,
-    interim_response,
-    switching_response,
-    upstream_request,
+from proxy.policy.decisions import Decision, Decisions
+from proxy.policy.forwarded import ClientIdentity, is_trusted, networks
+from proxy.policy.local_responses import SECRET_FIELDS, LocalResponse
+from proxy.policy.request_plan import plan
+from proxy.policy.response_fields import (
+    final_response_fields,
+    interim_response_fields,
+    is_switch_to,
+    switching_response_fields,
 )
-from proxy.policy.local_responses import SECRET_FIELDS
-from proxy.policy.request_plan import read_intent
+from proxy.policy.routing import FieldRules, RoutingTable
+from proxy.policy.settings import Limits, PlanSettings
 
-_HOP: Final = Hop(pseudonym=b"onehop", peer=b"192.0.2.1")  # a client from the documentation's network (RFC 5737)
-_WEBSOCKET: Final = b"websocket"
+_PSEUDONYM: Final = b"onehop"  # an instance adds a suffix of its own
+_A_NEW_ID: Final = b"a-new-id"
 _WIDEST: Final = 60  # of a field, before the rules beside all others would leave the screen
-_DROPPED_FROM_INTERIM: Final = MADE_ANEW - {b"host"}
+
+
+class Setup(NamedTuple):
+    """What an explanation goes by: the configuration, and who the client is."""
+
+    routes: RoutingTable
+    settings: PlanSettings
+    limits: Limits
+    client: ClientIdentity
+    fast_path: bool = True  # whether plain heads are read by the fast path
 
 
 class Note(msgspec.Struct):
@@ -53,11 +63,23 @@ class Note(msgspec.Struct):
 
 
 class Explanation(NamedTuple):
-    """What a hop does with one message."""
+    """What this proxy does with one message."""
 
     notes: list[Note]
     remarks: list[str]  # connection and body
     sent: str  # the head that goes on; empty where none does
+
+
+def setup_from(config: Config, client_address: str) -> Setup:
+    """What `onehop run` would go by with this configuration, for a client at this address."""
+    trusted = is_trusted(client_address, networks(config.trusted_networks))
+    return Setup(
+        routing_table(config),
+        plan_settings(config, _PSEUDONYM),
+        config.limits,
+        ClientIdentity(client_address.encode("ascii"), trusted),
+        config.reader == "auto",
+    )
 
 
 def as_wire(text: bytes) -> bytes:
@@ -68,80 +90,78 @@ def as_wire(text: bytes) -> bytes:
     return head.rstrip(b"\r\n") + b"\r\n\r\n"
 
 
-def explain_request(raw_head: bytes) -> Explanation:
+def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
     """What happens to a request. Raises ProxyError where the proxy refuses it."""
-    reader = HeadParser(MessageLimits(), fast_path=False)
-    reader.receive(raw_head)
-    head = reader.request_head()
+    parser = HeadParser(setup.limits, fast_path=setup.fast_path)
+    parser.receive(raw_head)
+    head = parser.request_head()
     if head is None:
         raise BadRequest("the head is not complete")
-    target = request_target(head)
-    framing = request_framing(head)
-    intent = read_intent(
-        head,
-        target,
-        framing,
-        host=target.authority or b"the-upstream",
-        request_id=b"a-new-id",
-        upgrades=frozenset({_WEBSOCKET}),
-    )
-    if max_forwards(head) == 0:
-        answered = "nothing goes on: Max-Forwards is 0, so this hop answers (RFC 9110 §7.6.2)"
-        return Explanation([], [_persistence(head.http_version, head.options, "client"), answered], "")
-    verdicts: list[Verdict] = []
-    lines = upstream_request(head, _HOP, intent, verdicts=verdicts)
-    remarks = [
-        _persistence(head.http_version, head.options, "client"),
-        f"the body: {_named(framing)}, and so it goes on",
-    ]
-    if intent.upgrade is not None:
-        remarks.append(f"if the service answers 101, the connection becomes a tunnel: {intent.upgrade.decode()}")
-    sent = writer.request_head(head.method, target.origin_form, _safe(lines))
-    return Explanation(notes(verdicts), remarks, _shown(sent))
+    decisions = Decisions()
+    decided = plan(head, setup.client, setup.routes, setup.settings, _A_NEW_ID, decisions)
+    if isinstance(decided, ProxyError):
+        raise decided
+    remarks = [_persistence(head.http_version, head.options, "client")]
+    if isinstance(decided, LocalResponse):
+        remarks.append("nothing goes on: Max-Forwards is 0, so this hop answers (RFC 9110 §7.6.2)")
+        return Explanation([], remarks, "")
+    remarks.append(f"the body: {_named(decided.framing)}, and so it goes on")
+    remarks.append(f"the route: {decided.route.name}, to upstream {decided.route.upstream}")
+    if decided.upgrade is not None:
+        remarks.append(f"if the service answers 101, the connection becomes a tunnel: {decided.upgrade.decode()}")
+    sent = writer.request_head(head.method, decided.target, _safe(decided.fields))
+    return Explanation(notes(decisions), remarks, _shown(sent))
 
 
-def explain_response(raw_head: bytes) -> Explanation:
-    """What happens to a response to a GET by an HTTP/1.1 client. Raises ProxyError where the proxy refuses it."""
-    reader = HeadParser(MessageLimits(), fast_path=False)
-    reader.receive(raw_head)
-    head = reader.response_head()
+def explain_response(raw_head: bytes, setup: Setup, rules: FieldRules | None = None) -> Explanation:
+    """What happens to a response to a GET by an HTTP/1.1 client. `rules` are those of the route for responses.
+
+    Raises ProxyError where the proxy refuses it.
+    """
+    parser = HeadParser(setup.limits, fast_path=setup.fast_path)
+    parser.receive(raw_head)
+    head = parser.response_head()
     if head is None:
-        raise BadRequest("the head is not complete")
-    verdicts: list[Verdict] = []
+        raise BadResponse("the head is not complete")
+    decisions = Decisions()
     if head.status < 200:
-        lines, remarks = _before_the_final_response(head, verdicts)
+        lines, remarks = _before_the_final_response(head, setup.settings, decisions)
     else:
         framing = response_framing(head, b"GET")
         outgoing = outgoing_response_framing(framing, b"1.1")
         date = formatdate(usegmt=True).encode("ascii")
-        lines = downstream_response(head, _HOP, outgoing, date, None, verdicts=verdicts)
+        lines = final_response_fields(head, setup.settings, outgoing, date, None, rules, decisions)
         upstream = _persistence(head.http_version, head.options, "upstream")
         if isinstance(framing, UntilClose):
             upstream = "the upstream's connection closes: nothing else delimits the body"
         remarks = [upstream, f"the body: {_named(framing)}; it goes on {_named(outgoing)}"]
-    return Explanation(notes(verdicts), remarks, _shown(writer.response_head(head.status, head.reason, _safe(lines))))
+    sent = writer.response_head(head.status, head.reason, _safe(lines))
+    return Explanation(notes(decisions), remarks, _shown(sent))
 
 
-def _before_the_final_response(head: ResponseHead, verdicts: list[Verdict]) -> tuple[Fields, list[str]]:
+def _before_the_final_response(
+    head: ResponseHead, settings: PlanSettings, decisions: Decisions
+) -> tuple[Fields, list[str]]:
     """What goes on of a 1xx: it is stripped like any message, and states nothing that the upstream did not say."""
-    kept = strip(head.fields, head.options, _DROPPED_FROM_INTERIM, verdicts)
     if head.status != 101:
-        return interim_response(head), ["the upstream's connection stays open: the final response is still to come"]
-    offered = tokens(head.known.get(b"upgrade", ()))
-    if offered != [_WEBSOCKET] or b"upgrade" not in head.options:
+        lines = interim_response_fields(head, decisions)
+        return lines, ["the upstream's connection stays open: the final response is still to come"]
+    protocol = next((name for lower, name in settings.upgrades.items() if is_switch_to(head, (lower,))), None)
+    if protocol is None:
         raise BadResponse("switched protocols to what a client cannot have asked for")
-    lines = switching_response(head, _HOP, _WEBSOCKET)
-    verdicts += [Verdict(line, "set", "stated by this hop") for line in lines[len(kept) :]]
+    lines = switching_response_fields(head, settings, protocol, decisions)
     return lines, ["both connections become a tunnel, if the client asked for it; else the answer is 502"]
 
 
-def notes(verdicts: list[Verdict]) -> list[Note]:
-    """Verdicts as text. A secret's value is not shown."""
-    return [
-        Note(name.decode("latin-1"), _shown(value), verdict.outcome, verdict.rule)
-        for verdict in verdicts
-        for name, value in _safe([verdict.line])
-    ]
+def shown(decision: Decision) -> tuple[str, str, str, str]:
+    """A decision as text: name, value, verdict, rule. A secret's value is not shown."""
+    [(name, value)] = _safe([decision.line])
+    return name.decode("latin-1"), _shown(value), decision.outcome.verdict, decision.rule
+
+
+def notes(decisions: Decisions) -> list[Note]:
+    """Decisions as text. A secret's value is not shown."""
+    return [Note(*shown(decision)) for decision in decisions]
 
 
 def plain(explanation: Explanation) -> list[str]:

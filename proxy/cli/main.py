@@ -5,6 +5,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -12,13 +13,14 @@ import click
 import msgspec
 
 from proxy import __version__
-from proxy.config.build import parse_listen
+from proxy.config.build import field_rules, parse_listen
 from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.config.problem import Problem
 from proxy.config.schema import config_schema, reference
 from proxy.config.show import effective
 from proxy.config.sources import Loaded, load
 from proxy.errors import ProxyError
+from proxy.policy.routing import FieldRules
 from proxy.process.standard_streams import open_missing
 
 _HEALTH_S: Final = 2.0
@@ -101,16 +103,43 @@ def demo(listen: str, access_log: str) -> NoReturn:
     _serve(config, companion=demo_observer, banner_lines=demo_lines)
 
 
-@main.command()
-@click.option("--response", is_flag=True, help="The head is a response's.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects: name, value, verdict, rule.")
-def explain(response: bool, as_json: bool) -> None:
-    """Read a raw head on standard input, and say what a hop does with it: field by field, and by which rule."""
-    from proxy.cli.explain import Explanation, as_wire, explain_request, explain_response, plain
+def _address(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError as exc:
+        raise click.BadParameter("expected an IP address") from exc
 
+
+@main.command()
+@_settings
+@click.option("--response", is_flag=True, help="The head is a response's.")
+@click.option(
+    "--client",
+    metavar="ADDRESS",
+    default="192.0.2.1",
+    show_default=True,
+    callback=_address,
+    help="Who sends the request.",
+)
+@click.option("--route", metavar="NAME", help="The route whose rules a response meets; default: the only one.")
+@click.option("--json", "as_json", is_flag=True, help="A list of objects: name, value, verdict, rule.")
+def explain(response: bool, client: str, route: str | None, as_json: bool, **options: Any) -> None:
+    """Read a raw head on standard input, and say what this proxy does with it: field by field, and by which rule.
+
+    Goes by the configuration that "run" with the same options would serve."""
+    from proxy.cli.explain import Explanation, as_wire, explain_request, explain_response, plain, setup_from
+
+    config = _config_to_explain(options)
+    setup = setup_from(config, client)
+    if sys.stdin.isatty():
+        click.echo("Type or paste a head; an empty line and Ctrl-D end it.", err=True)
     raw_head = as_wire(sys.stdin.buffer.read())
     try:
-        explanation: Explanation = explain_response(raw_head) if response else explain_request(raw_head)
+        explanation: Explanation
+        if response:
+            explanation = explain_response(raw_head, setup, _response_rules(config, route))
+        else:
+            explanation = explain_request(raw_head, setup)
     except ProxyError as error:
         click.echo(f"refused with {error.status}, {error.code}: {error.detail}", err=True)
         raise SystemExit(1) from error
@@ -174,6 +203,24 @@ def _load(options: Mapping[str, Any]) -> Loaded:
     if options["upstream"]:
         flags["upstreams.default.urls"] = list(options["upstream"])
     return load(options["config"], os.environ, flags, options["settings"])
+
+
+def _config_to_explain(options: Mapping[str, Any]) -> Config:
+    """The configuration as `run` would read it; where it names no upstream, one takes every request."""
+    loaded = _load(options)
+    if [problem.key for problem in loaded.problems] == ["upstreams"]:
+        loaded = _load({**options, "upstream": ("http://the-upstream",)})
+    return _valid(loaded)
+
+
+def _response_rules(config: Config, route: str | None) -> FieldRules | None:
+    """What a route changes in responses. Without a name, the only route's."""
+    name = route or (next(iter(config.routes)) if len(config.routes) == 1 else None)
+    if name is None:
+        return None
+    if name not in config.routes:
+        raise click.BadParameter(f"no route is called {name}", param_hint="--route")
+    return field_rules(config.routes[name].response_fields)
 
 
 def _valid(loaded: Loaded) -> Config:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from proxy.config.model import Config, FieldRulesConfig
 from proxy.policy.routing import FieldRules, Route, RoutingTable
+from proxy.policy.settings import PlanSettings
 from proxy.upstream.origin import Origin
 
 _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):([0-9]{1,5})")
@@ -58,8 +59,20 @@ def routing_table(config: Config) -> RoutingTable:
             path=route.path.encode("ascii"),
             request_fields=field_rules(route.request_fields),
             response_fields=field_rules(route.response_fields),
+            host_override=(config.upstreams[route.upstream].host or "").encode("ascii"),
+            default_host=origin_of(config.upstreams[route.upstream].urls[0]).authority,
         )
         for name, route in config.routes.items()
+    )
+
+
+def plan_settings(config: Config, pseudonym: bytes) -> PlanSettings:
+    """What decides about a request besides its route. `pseudonym` is this instance's name in `Via`."""
+    return PlanSettings(
+        pseudonym=pseudonym,
+        upgrades={name.lower().encode("ascii"): name.encode("ascii") for name in config.upgrades},
+        state_forwarded=config.forwarded,
+        request_body_bytes=config.limits.request_body_bytes,
     )
 
 

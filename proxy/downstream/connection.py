@@ -12,7 +12,7 @@ from proxy.errors import BadRequest, ClientGone, ProxyError, RequestTimeout
 from proxy.http1 import writer
 from proxy.http1.message import RequestHead
 from proxy.http1.parsing.head_parser import HeadParser
-from proxy.policy.forwarding import Hop
+from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.settings import Limits, Timeouts
 from proxy.telemetry.record import ExchangeRecord
@@ -36,7 +36,7 @@ class ClientConnection:
         "_deadlines",
         "_served_one",
         "abandon",
-        "hop",
+        "identity",
         "limits",
         "must_linger",
         "peer",
@@ -48,11 +48,11 @@ class ClientConnection:
     )  # fmt: skip
 
     def __init__(
-        self, stream: Stream, hop: Hop, peer: str, timeouts: Timeouts, limits: Limits, deadlines: Deadlines,
-        *, fast_path: bool,
+        self, stream: Stream, identity: ClientIdentity, peer: str, timeouts: Timeouts, limits: Limits,
+        deadlines: Deadlines, *, fast_path: bool,
     ) -> None:  # fmt: skip
         self.stream = stream
-        self.hop = hop
+        self.identity = identity
         self.peer = peer
         self.timeouts = timeouts
         self.limits = limits

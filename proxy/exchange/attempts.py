@@ -17,13 +17,12 @@ from proxy.errors import (
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import Upload
 from proxy.http1 import writer
-from proxy.http1.fields import tokens
 from proxy.http1.message import CHUNKED, NO_BODY, RequestHead, ResponseHead
 from proxy.http1.parsing.body import EMPTY_BODY, Body
-from proxy.policy import forwarding
-from proxy.policy.request_plan import Intent
+from proxy.policy.request_plan import Forward
+from proxy.policy.response_fields import interim_response_fields, is_switch_to
 from proxy.policy.retry import may_replay, may_retry
-from proxy.policy.routing import FieldRules
+from proxy.policy.trailers import forwarded_trailers
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.fiber import Fiber
 from proxy.upstream.connection import UpstreamConnection
@@ -102,8 +101,9 @@ class Attempts:
         """Why the request's body stopped short, if it did: what the upstream's connection broke of, then."""
         return self._upload.error if self._upload is not None else None
 
-    async def respond(self, request: bytes, intent: Intent, rules: FieldRules | None) -> ResponseHead:
-        """Send the request, and return the final response head, or the 101; interim ones have gone to the client.
+    async def respond(self, request: bytes, forward: Forward) -> ResponseHead:
+        """Send the request, whose head as bytes is `request`, and return the final response head, or the 101; interim
+        ones have gone to the client.
 
         Raises UpstreamError, ClientGone, and BadRequest where the body that came with the head is broken already.
         Where `upload_error` is set, that is why.
@@ -121,10 +121,10 @@ class Attempts:
             if upstream is None:
                 upstream = await self._lease(origin, fresh=fresh)
             try:
-                self._send(upstream, request, arrived, intent, rules)
+                self._send(upstream, request, arrived, forward)
                 head = await self._read_head(upstream)
                 if head.status < 200:
-                    head = await self._pass_interim(head, upstream, intent)
+                    head = await self._pass_interim(head, upstream, forward)
             except UpstreamError as error:
                 if (
                     fresh
@@ -204,28 +204,21 @@ class Attempts:
                 raise ClientGone("the client closed the connection before the request was sent")
             return upstream
 
-    def _send(
-        self,
-        upstream: UpstreamConnection,
-        request: bytes,
-        arrived: list[bytes],
-        intent: Intent,
-        rules: FieldRules | None,
-    ) -> None:
+    def _send(self, upstream: UpstreamConnection, request: bytes, arrived: list[bytes], forward: Forward) -> None:
         """Write head and body: at once where the body has arrived, else by an upload that runs beside the response."""
-        if intent.framing is NO_BODY:
+        if forward.framing is NO_BODY:
             upstream.stream.write(request)
             return
         body, f = self._body, self._context
-        chunked = intent.framing is CHUNKED
-        connection_options = self._head.options
+        chunked = forward.framing is CHUNKED
+        connection_options, rules = self._head.options, forward.route.request_fields
         upload = self._upload = Upload(
             self._client.stream,
             self._client.reader,
             body,
             upstream.stream,
             chunked=chunked,
-            trailers=lambda lines: forwarding.trailers(lines, connection_options, rules),
+            trailers=lambda lines: forwarded_trailers(lines, connection_options, rules),
             timeouts=f.timeouts,
             limits=f.limits,
             loop=f.loop,
@@ -234,7 +227,7 @@ class Attempts:
         upstream.stream.write(request)
         upload.pass_on(arrived)
         if not upload.sent_whole:
-            if intent.expects_continue:
+            if forward.expects_continue:
                 self._context.loop.call_later(f.timeouts.continue_s, self._send_100_continue)
             self._uploading = Fiber(upload.run())
             self._uploading.resume()
@@ -255,14 +248,13 @@ class Attempts:
         # Else the body is on its way, and its own deadlines watch it: the upload starts this one at its end.
         return upstream.read_head(self._head.method)
 
-    async def _pass_interim(self, head: ResponseHead, upstream: UpstreamConnection, intent: Intent) -> ResponseHead:
+    async def _pass_interim(self, head: ResponseHead, upstream: UpstreamConnection, forward: Forward) -> ResponseHead:
         """Pass on a 1xx and those that follow; return the final response head, or the 101 that was asked for."""
         f, client = self._context, self._client
         passed_on = 0
         while head.status < 200:
             if head.status == 101:
-                offered = tokens(head.known.get(b"upgrade", ()))
-                if intent.upgrade is None or offered != [intent.upgrade] or b"upgrade" not in head.options:
+                if forward.upgrade is None or not is_switch_to(head, (forward.upgrade.lower(),)):
                     raise UpgradeRefused(f"{upstream.origin} switched protocols without being asked")
                 return head
             if passed_on == f.limits.interim_responses:
@@ -272,7 +264,7 @@ class Attempts:
                 self._continue_sent_by_us = False  # the client has it already, from us
             elif self._head.http_version >= b"1.1":
                 self._continue_sent = self._continue_sent or head.status == 100
-                fields = forwarding.interim_response(head)
+                fields = interim_response_fields(head)
                 client.stream.write(writer.response_head(head.status, head.reason, fields))
                 await client.wait_for_client()
             head = await self._read_head(upstream)

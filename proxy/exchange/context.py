@@ -5,18 +5,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from proxy.downstream.connection import ClientConnection
 from proxy.http1.message import RequestHead
+from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import Network
-from proxy.policy.request_plan import Intent
+from proxy.policy.request_plan import Forward
 from proxy.policy.routing import RoutingTable
-from proxy.policy.settings import Limits, Timeouts
+from proxy.policy.settings import Limits, PlanSettings, Timeouts
 from proxy.telemetry.record import ExchangeRecord
 from proxy.upstream.pool import Pool
 from proxy.upstream.service import Service
 
-#: Told of a request before it is stripped.
-Observe: TypeAlias = Callable[[RequestHead, ClientConnection, Intent], None]
+#: Told of a request that goes to an upstream: its head as it came, the plan, and what was decided about each field.
+Observe: TypeAlias = Callable[[RequestHead, Forward, Decisions], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class WorkerContext:
     timeouts: Timeouts
     limits: Limits
     replay_bytes: int
-    upgrades: frozenset[bytes]
+    settings: PlanSettings
     trusted: tuple[Network, ...]
     next_request_id: Callable[[], str]
     http_date: Callable[[], bytes]

@@ -1,12 +1,12 @@
 """One request from head to log record: the straight line.
 
-The only place, with `attempts`, `relay` and `tunnel`, that sees both the client and the upstream.
+The only place, with `attempts`, `copy_body` and `tunnel`, that sees both the client and the upstream.
 """
 
 import asyncio
 
 from proxy.downstream.connection import ClientConnection
-from proxy.errors import BadRequest, ClientGone, InternalError, LoopDetected, NoRoute, ProxyError, UpstreamError
+from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, UpstreamError
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import write_all
@@ -14,16 +14,15 @@ from proxy.exchange.tunnel import Tunnel
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.framing import outgoing_response_framing, request_framing
-from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, FixedLength, RequestHead, ResponseHead
+from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, RequestHead, ResponseHead
 from proxy.http1.parsing.body import EMPTY_BODY, Body
-from proxy.http1.parsing.strictness import max_forwards
 from proxy.http1.persistence import persists
-from proxy.http1.target import request_target
-from proxy.policy import forwarding
+from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import client_address
-from proxy.policy.local_responses import LocalResponse, error_response, options_response, trace_response
-from proxy.policy.request_plan import Intent, read_intent, went_through
-from proxy.policy.routing import Route
+from proxy.policy.local_responses import LocalResponse, error_response
+from proxy.policy.request_plan import Forward, plan
+from proxy.policy.response_fields import final_response_fields, switching_response_fields
+from proxy.policy.trailers import forwarded_trailers
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.deadlines import NEVER
 from proxy.upstream.connection import UpstreamConnection
@@ -42,7 +41,7 @@ class Exchange:
         self._head = head
         request_id = context.next_request_id()
         self._record = ExchangeRecord(client.peer, started, request_id, head.method, head.target, head.http_version)
-        if client.hop.trusted:
+        if client.identity.trusted:
             self._apply_trusted_headers(head)
         self._body: Body = EMPTY_BODY
         self._attempts: Attempts | None = None
@@ -75,59 +74,37 @@ class Exchange:
 
     async def _forward(self) -> bool:
         head, client, f, record = self._head, self._client, self._context, self._record
-        known = head.known
-        # 1. Read the semantics first: all of it may stand in fields that are about to be stripped.
-        framing = request_framing(head)
+        # 1. Decide what becomes of it.
+        decisions = None if f.observe is None else Decisions()
+        decided = plan(head, client.identity, f.routes, f.settings, record.request_id.encode(), decisions)
+        framing = decided.framing if isinstance(decided, Forward) else request_framing(head)
         if framing is not NO_BODY:
-            self._begin_body(framing)
-        target = request_target(head)
-        if target.secured and not client.hop.trusted:
-            # RFC 9110 §7.4: only a trusted gateway may have got it over a connection that was.
-            raise BadRequest("an https target over a connection that is not secured", status=421, code="misdirected")
-        if went_through(known, client.hop.pseudonym):
-            raise LoopDetected("this request has been through this proxy before")
-        if b"max-forwards" in known and max_forwards(head) == 0:
-            return await self._answer_here()
-        route = f.routes.match(target.authority, target.origin_form)
-        if route is None:
-            raise NoRoute("no route for this host and path")
-        record.route = route.name
-        service = f.services[route.upstream]
-        intent = read_intent(
-            head,
-            target,
-            framing,
-            host=service.host or target.authority or service.authority,
-            request_id=record.request_id.encode(),
-            upgrades=f.upgrades,
-        )
-        # 2. Strip, then state.
-        if f.observe is not None:
-            f.observe(head, client, intent)
-        lines = forwarding.upstream_request(head, client.hop, intent, route.request_fields)
-        request = writer.request_head(head.method, target.origin_form, lines)
-        # 3. Send it, as often as is harmless, until there is a response.
+            self._body = client.reader.body(framing)
+        if isinstance(decided, ProxyError):
+            raise decided
+        if isinstance(decided, LocalResponse):
+            return await self._answer(decided, keep_open=True)
+        record.route = decided.route.name
+        if f.observe is not None and decisions is not None:
+            f.observe(head, decided, decisions)
+        request = writer.request_head(head.method, decided.target, decided.fields)
+        service = f.services[decided.route.upstream]
+        # 2. Send it, as often as is harmless, until there is a response.
         attempts = self._attempts = Attempts(f, service, client, head, self._body, record)
         client.abandon = attempts.abandon
-        response = await attempts.respond(request, intent, route.request_fields)
+        response = await attempts.respond(request, decided)
         upstream = attempts.upstream
         assert upstream is not None
         if response.status == 101:
-            await self._tunnel(response, intent, upstream)
+            await self._tunnel(response, decided, upstream)
             attempts.upstream = None
             client.must_linger = True
             return False
-        return await self._relay_response(response, intent, attempts, upstream, route)
-
-    def _begin_body(self, framing: BodyFraming) -> None:
-        """Raises BadRequest 413 where the head already says that the body is too large."""
-        self._body = self._client.reader.body(framing)
-        limit = self._context.limits.request_body_bytes
-        if limit and isinstance(framing, FixedLength) and framing.length > limit:
-            raise BadRequest(f"request body over {limit} bytes", status=413, code="body_too_large")
+        # 3. Pass the response on.
+        return await self._relay_response(response, decided, attempts, upstream)
 
     async def _relay_response(
-        self, head: ResponseHead, intent: Intent, attempts: Attempts, upstream: UpstreamConnection, route: Route
+        self, head: ResponseHead, forward: Forward, attempts: Attempts, upstream: UpstreamConnection
     ) -> bool:
         client, record, f = self._client, self._record, self._context
         request = self._head
@@ -145,9 +122,9 @@ class Exchange:
         elif request.http_version < b"1.1":
             connection = b"keep-alive"
         chunked = framing is CHUNKED
-        lines = forwarding.downstream_response(
-            head, client.hop, framing, f.http_date(), connection, route.response_fields,
-            with_trailers=intent.wants_trailers, upgrades=f.upgrades,
+        lines = final_response_fields(
+            head, f.settings, framing, f.http_date(), connection, forward.route.response_fields,
+            with_trailers=forward.wants_trailers,
         )  # fmt: skip
         record.status = head.status
         pieces = upstream.ready()
@@ -157,7 +134,7 @@ class Exchange:
         while True:
             out += writer.chunks(pieces) if chunked else pieces
             if body.complete and chunked:
-                out.append(writer.last_chunk(self._response_trailers(head, body, intent, route)))
+                out.append(writer.last_chunk(self._response_trailers(head, body, forward)))
             if out:
                 write_all(client.stream, out)
             record.response_bytes = body.received_bytes
@@ -179,15 +156,15 @@ class Exchange:
         client.must_linger = True
         return False
 
-    def _response_trailers(self, head: ResponseHead, body: Body, intent: Intent, route: Route) -> Fields:
-        if not intent.wants_trailers or not body.trailers:
+    def _response_trailers(self, head: ResponseHead, body: Body, forward: Forward) -> Fields:
+        if not forward.wants_trailers or not body.trailers:
             return []
-        return forwarding.trailers(body.trailers, head.options, route.response_fields)
+        return forwarded_trailers(body.trailers, head.options, forward.route.response_fields)
 
-    async def _tunnel(self, head: ResponseHead, intent: Intent, upstream: UpstreamConnection) -> None:
+    async def _tunnel(self, head: ResponseHead, forward: Forward, upstream: UpstreamConnection) -> None:
         client, record = self._client, self._record
-        assert intent.upgrade is not None
-        fields = forwarding.switching_response(head, client.hop, intent.upgrade)
+        assert forward.upgrade is not None
+        fields = switching_response_fields(head, self._context.settings, forward.upgrade)
         record.status = 101
         self._response_began = True
         client.stream.write(writer.response_head(101, head.reason, fields))
@@ -200,13 +177,6 @@ class Exchange:
         upstream.stream.close()
 
     # -- answers of our own --------------------------------------------------------------------------------------
-
-    async def _answer_here(self) -> bool:
-        """OPTIONS or TRACE whose `Max-Forwards` ends here (RFC 9110 §7.6.2)."""
-        head = self._head
-        if head.method == b"OPTIONS":
-            return await self._answer(options_response(), keep_open=True)
-        return await self._answer(trace_response(head), keep_open=True)
 
     async def _answer_error(self, error: ProxyError) -> bool:
         """Tell the client what went wrong, or cut the transfer where a response has begun: never a clean end."""
@@ -225,7 +195,7 @@ class Exchange:
         answer = error_response(
             error,
             [value for name, value in self._head.fields if name.lower() == b"accept"],
-            pseudonym=client.hop.pseudonym,
+            pseudonym=self._context.settings.pseudonym,
             request_id=record.request_id,
         )
         try:

@@ -31,6 +31,7 @@ _X: Final = b"x"[0]
 CLAIMS: Final = b""
 
 TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
+PROTOCOL: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?")  # RFC 9110 §7.8
 
 
 def index(lines: Iterable[FieldLine]) -> Index:
@@ -65,6 +66,11 @@ def members(values: Iterable[bytes]) -> list[bytes]:
 def tokens(values: Iterable[bytes]) -> list[bytes]:
     """Return the members that are tokens, in lower case. `"X-Foo"` and `X-Foo;q=1` are no tokens: they name nothing."""
     return [member.lower() for member in members(values) if TOKEN.fullmatch(member)]
+
+
+def protocols(values: Iterable[bytes]) -> list[bytes]:
+    """Return the protocols of an `Upgrade` field, in lower case: a name, and perhaps a version (RFC 9110 §7.8)."""
+    return [member.lower() for member in members(values) if PROTOCOL.fullmatch(member)]
 
 
 _NONE: Final[frozenset[bytes]] = frozenset()

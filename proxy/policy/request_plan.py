@@ -1,61 +1,112 @@
-"""What a request asks of this hop, read before anything is stripped: all of it may stand in fields that end here."""
+"""What becomes of a request: one decision, made before a connection to an upstream is asked for.
+
+The exchange carries it out; `explain` and the demo page show it. Nobody decides any of it a second time.
+"""
 
 import re
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 import msgspec
 
-from proxy.http1.fields import Index, members, tokens
+from proxy.errors import BadRequest, LoopDetected, NoRoute, ProxyError
+from proxy.http1.fields import Fields, Index, members, protocols
+from proxy.http1.framing import request_framing
 from proxy.http1.message import NO_BODY, BodyFraming, FixedLength, RequestHead
 from proxy.http1.parsing.strictness import asks_for_trailers, expects_continue, max_forwards
-from proxy.http1.target import RequestTarget
+from proxy.http1.target import request_target
+from proxy.policy.decisions import Decisions
+from proxy.policy.forwarded import ClientIdentity
+from proxy.policy.local_responses import LocalResponse, options_response, trace_response
+from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
+from proxy.policy.routing import Route, RoutingTable
+from proxy.policy.settings import PlanSettings
 
 _METHODS_WITH_LENGTH: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 _EMPTY: Final = FixedLength(0)
 _COMMENT_PARTS: Final = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
 
 
-class Intent(msgspec.Struct, frozen=True):
-    """What was read out of a request's fields before they were stripped, and goes on."""
+class Forward(msgspec.Struct, frozen=True):
+    """The request goes to an upstream."""
 
-    authority: bytes  # whom the client asked for; empty where a 1.0 client did not say
-    host: bytes  # what Host says to the upstream
-    framing: BodyFraming
+    route: Route
+    target: bytes  # in origin-form, the client's bytes
+    fields: Fields  # of the request as the upstream is sent it
+    framing: BodyFraming  # of the body that the client sends
     request_id: bytes
-    expects_continue: bool = False
-    upgrade: bytes | None = None  # the protocol, from the allow-list
-    wants_trailers: bool = False
-    max_forwards: int | None = None  # already counted down
+    expects_continue: bool  # the client waits for a 100 (Continue) before it sends the body
+    upgrade: bytes | None  # the protocol that a 101 may switch to, spelled as configured
+    wants_trailers: bool  # the client takes trailer fields
 
 
-def read_intent(
+Plan: TypeAlias = Forward | LocalResponse | ProxyError
+
+
+def plan(
     head: RequestHead,
-    target: RequestTarget,
-    framing: BodyFraming,
-    *,
-    host: bytes,
+    client: ClientIdentity,
+    routes: RoutingTable,
+    settings: PlanSettings,
     request_id: bytes,
-    upgrades: frozenset[bytes],
-) -> Intent:
-    """Read what a screened request asks for. `framing` is how its body came, `upgrades` are lower-case protocols.
+    decisions: Decisions | None = None,
+) -> Plan:
+    """Decide what becomes of a request: it goes to an upstream, is answered here, or is refused.
 
-    Raises BadRequest (400 for a bad `Max-Forwards`, 417 for an expectation that nobody can meet).
+    The head has passed `strictness`. An error is returned, not raised. With `decisions`, each decision about a field
+    line is recorded in it.
     """
-    known = head.known
-    has_body = framing is not NO_BODY and framing != _EMPTY
-    if framing is NO_BODY and head.method in _METHODS_WITH_LENGTH:
-        framing = _EMPTY  # RFC 9110 §8.6: these methods anticipate content, so say that there is none
-    hops_left = max_forwards(head) if b"max-forwards" in known else None
-    return Intent(
-        target.authority,
-        host,
-        framing,
-        request_id,
-        b"expect" in known and expects_continue(head) and has_body,
-        _upgrade(head, upgrades) if b"upgrade" in known and not has_body else None,
-        head.http_version >= b"1.1" and asks_for_trailers(known),  # to a 1.0 client, none could go on
-        None if hops_left is None else hops_left - 1,
-    )
+    try:
+        known = head.known
+        # 1. Read the semantics first: all of it may stand in fields that are about to be stripped.
+        framing = request_framing(head)
+        if settings.request_body_bytes and isinstance(framing, FixedLength):
+            _check_length(framing.length, settings.request_body_bytes)
+        target = request_target(head)
+        if target.secured and not client.trusted:
+            # RFC 9110 §7.4: only a trusted gateway may have got it over a connection that was.
+            return BadRequest("an https target over a connection that is not secured", status=421, code="misdirected")
+        if b"via" in known and went_through(known, settings.pseudonym):
+            return LoopDetected("this request has been through this proxy before")
+        hops_left = max_forwards(head) if b"max-forwards" in known else None
+        if hops_left == 0:
+            return options_response() if head.method == b"OPTIONS" else trace_response(head)
+        route = routes.match(target.authority, target.origin_form)
+        if route is None:
+            return NoRoute("no route for this host and path")
+        has_body = framing is not NO_BODY and framing != _EMPTY
+        semantics = RequestSemantics(
+            target.authority,
+            route.host_override or target.authority or route.default_host,
+            # RFC 9110 §8.6: these methods anticipate content, so say that there is none.
+            _EMPTY if framing is NO_BODY and head.method in _METHODS_WITH_LENGTH else framing,
+            request_id,
+            b"expect" in known and expects_continue(head) and has_body,
+            _upgrade(head, settings.upgrades) if b"upgrade" in known and not has_body else None,
+            # To a 1.0 client, none could go on.
+            b"te" in known and head.http_version >= b"1.1" and asks_for_trailers(known),
+            None if hops_left is None else hops_left - 1,
+        )
+        # 2. Strip, then state.
+        fields = upstream_request_fields(head, client, semantics, settings, route.request_fields, decisions)
+        return Forward(
+            route,
+            target.origin_form,
+            fields,
+            framing,
+            request_id,
+            semantics.expects_continue,
+            semantics.upgrade,
+            semantics.wants_trailers,
+        )
+    except ProxyError as error:
+        return error
+
+
+def _check_length(length: int, limit: int) -> None:
+    """Raises BadRequest 413 where the head already says that the body is too large."""
+    if length > limit:
+        raise BadRequest(f"request body over {limit} bytes", status=413, code="body_too_large")
 
 
 def went_through(known: Index, pseudonym: bytes) -> bool:
@@ -84,9 +135,8 @@ def _without_comments(value: bytes) -> bytes:
     return value if depth else b"".join(kept)
 
 
-def _upgrade(head: RequestHead, upgrades: frozenset[bytes]) -> bytes | None:
+def _upgrade(head: RequestHead, upgrades: Mapping[bytes, bytes]) -> bytes | None:
     """The protocol to switch to, if the client asks for one of these, as RFC 9110 §7.8 says to ask."""
     if head.http_version < b"1.1" or b"upgrade" not in head.options:
         return None
-    wanted = [token for token in tokens(head.known[b"upgrade"]) if token in upgrades]
-    return wanted[0] if wanted else None
+    return next((upgrades[name] for name in protocols(head.known[b"upgrade"]) if name in upgrades), None)

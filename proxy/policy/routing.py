@@ -6,6 +6,11 @@ from functools import cached_property
 import msgspec
 
 from proxy.http1.fields import Fields
+from proxy.policy.decisions import Decisions, Outcome, Rule
+
+_PUT = Rule(Outcome.SET, "by the route's rules")
+_PUT_ANEW = Rule(Outcome.REPLACED, "replaced by the route's rules")
+_REMOVED = Rule(Outcome.REMOVED_BY_ROUTE, "removed by the route's rules")
 
 
 class FieldRules(msgspec.Struct, frozen=True, dict=True):
@@ -18,16 +23,25 @@ class FieldRules(msgspec.Struct, frozen=True, dict=True):
     put: tuple[tuple[bytes, bytes], ...] = ()
 
     @cached_property
-    def _owned(self) -> frozenset[bytes]:
-        return frozenset(map(_one_spelling, (*self.remove, *(name for name, _ in self.put))))
+    def _owned(self) -> dict[bytes, Rule]:
+        """The rule for every name that the route has a say about."""
+        removed = dict.fromkeys(map(_one_spelling, self.remove), _REMOVED)
+        return removed | dict.fromkeys((_one_spelling(name) for name, _ in self.put), _PUT_ANEW)
 
-    def without_owned(self, lines: Fields) -> Fields:
+    def without_owned(self, lines: Fields, decisions: Decisions | None = None) -> Fields:
         """Return the lines about which the route has no say. Of a trailer section, these are all that may go on."""
-        return [line for line in lines if _one_spelling(line[0]) not in self._owned]
+        owned = self._owned
+        if decisions is not None:
+            for line in lines:
+                if (rule := owned.get(_one_spelling(line[0]))) is not None:
+                    decisions.decide(line, rule)
+        return [line for line in lines if _one_spelling(line[0]) not in owned]
 
-    def apply(self, lines: Fields) -> Fields:
+    def apply(self, lines: Fields, decisions: Decisions | None = None) -> Fields:
         """Return the changed lines. A field that is put replaces every line of its name."""
-        return [*self.without_owned(lines), *self.put]
+        if decisions is not None:
+            decisions.decide_all(self.put, _PUT)
+        return [*self.without_owned(lines, decisions), *self.put]
 
 
 def _one_spelling(name: bytes) -> bytes:
@@ -35,7 +49,11 @@ def _one_spelling(name: bytes) -> bytes:
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One row of the routing table. `host` is `b""` for any, `b"*.example.com"` for its subdomains."""
+    """One row of the routing table. `host` is `b""` for any, `b"*.example.com"` for its subdomains.
+
+    `host_override` is what `Host` says to the upstream instead of the client's; empty keeps the client's.
+    `default_host` is what it says where a 1.0 client named nobody.
+    """
 
     name: str
     upstream: str
@@ -43,6 +61,8 @@ class Route(msgspec.Struct, frozen=True):
     path: bytes = b"/"
     request_fields: FieldRules | None = None
     response_fields: FieldRules | None = None
+    host_override: bytes = b""
+    default_host: bytes = b""
 
 
 class _Paths:

@@ -3,6 +3,7 @@
 How a key is added: see config/model.py.
 """
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -60,3 +61,12 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         float, Meta(description="A request that cannot be sent twice takes an idle connection only this fresh.")
     ] = 1.0
     replay_bytes: Annotated[int, Meta(description="A request body up to this size is kept for one retry.")] = 65_536
+
+
+class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides about a request besides its route."""
+
+    pseudonym: bytes  # in Via: unique to this instance, so that a loop is seen (RFC 9110 §7.6.3)
+    upgrades: Mapping[bytes, bytes] = {}  # protocols that a client may switch to: in lower case, and as configured
+    state_forwarded: bool = False  # also state RFC 7239 `Forwarded`
+    request_body_bytes: int = 0  # 0: no limit

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from proxy.config.build import origin_of, routing_table
+from proxy.config.build import origin_of, plan_settings, routing_table
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import LimitReached, ProxyError
@@ -17,8 +17,7 @@ from proxy.exchange.context import Observe, WorkerContext
 from proxy.exchange.exchange import Exchange
 from proxy.http1.message import RequestHead
 from proxy.http1.parsing.self_test import disagreements, summary
-from proxy.policy.forwarded import is_trusted, networks
-from proxy.policy.forwarding import Hop
+from proxy.policy.forwarded import ClientIdentity, is_trusted, networks
 from proxy.policy.local_responses import error_response
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.error_log import ErrorLog
@@ -83,7 +82,6 @@ class Worker:
                 name,
                 [origin_of(url) for url in upstream.urls],
                 RoundRobin(),
-                host=upstream.host.encode("ascii") if upstream.host else None,
             )
             for name, upstream in config.upstreams.items()
         }
@@ -95,7 +93,7 @@ class Worker:
             timeouts=config.timeouts,
             limits=config.limits,
             replay_bytes=config.pool.replay_bytes,
-            upgrades=frozenset(name.lower().encode("ascii") for name in config.upgrades),
+            settings=plan_settings(config, self._pseudonym),
             trusted=self._trusted,
             next_request_id=RequestIds(),
             http_date=HttpDate(),
@@ -169,14 +167,10 @@ class Worker:
             stream.abort()  # gone again: whatever it has sent, nobody is there to say who asked for it
             return
         address = peer[0]
-        hop = Hop(
-            pseudonym=self._pseudonym,
-            peer=address.encode("ascii"),
-            trusted=bool(self._trusted) and is_trusted(address, self._trusted),
-            state_forwarded=self._config.forwarded,
-        )
+        trusted = bool(self._trusted) and is_trusted(address, self._trusted)
+        identity = ClientIdentity(address.encode("ascii"), trusted)
         client = ClientConnection(
-            stream, hop, address, self._config.timeouts, self._config.limits, self.deadlines,
+            stream, identity, address, self._config.timeouts, self._config.limits, self.deadlines,
             fast_path=self._fast_path,
         )  # fmt: skip
         client.shutting_down = self._shutting_down

@@ -15,17 +15,13 @@ from proxy.upstream.origin import Origin
 class Service:
     """The origins of one upstream, in one worker."""
 
-    __slots__ = ("_balancing", "_candidates", "authority", "health", "host", "name")
+    __slots__ = ("_balancing", "_candidates", "health", "name")
 
-    def __init__(
-        self, name: str, origins: Sequence[Origin], balancing: Balancing, *, host: bytes | None = None
-    ) -> None:
+    def __init__(self, name: str, origins: Sequence[Origin], balancing: Balancing) -> None:
         self.name = name
         self._balancing = balancing
         self._candidates: tuple[Origin, ...] = ()
         self.use(origins)
-        self.authority = origins[0].authority  # what Host says where a 1.0 client named nobody
-        self.host = host  # what Host says instead of the client's; None keeps the client's
         self.health: Health | None = None  # told of every attempt's end
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from proxy.http1.fields import Fields, connection_options, index
 from proxy.http1.message import RequestHead, ResponseHead
+from proxy.policy.decisions import Decisions
 
 
 def wire(notation: str) -> bytes:
@@ -45,6 +46,11 @@ def response(notation: str) -> ResponseHead:
 def shown(fields: Fields) -> str:
     """Field lines in the notation."""
     return "|".join(f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in fields)
+
+
+def recorded(decisions: Decisions) -> list[tuple[str, str]]:
+    """What was decided about each line: the line in the notation, and the verdict."""
+    return [(shown([decision.line]), decision.outcome.verdict) for decision in decisions]
 
 
 def bytewise(data: bytes) -> Iterator[bytes]:

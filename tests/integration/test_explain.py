@@ -7,6 +7,7 @@ import pytest
 from proxy.cli.explain import as_wire, explain_request, explain_response
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, ScriptedUpstream, answering, client
+from tests.unit.cli.test_explain import SETUP
 
 REQUESTS = [
     "GET /a?b HTTP/1.1|Host: h|Connection: close, X-Foo|X-Foo: 1|X-Bar: 2",
@@ -42,7 +43,7 @@ async def test_the_upstream_is_sent_what_explain_shows(request_head: str) -> Non
     async with upstream.serving(), running_proxy(upstream.port) as proxy, client(proxy.port) as peer:
         await peer.send(typed)
         await peer.response()
-    assert comparable(explain_request(typed).sent) == comparable(received[0].decode())
+    assert comparable(explain_request(typed, SETUP).sent) == comparable(received[0].decode())
 
 
 @pytest.mark.parametrize("response_head", RESPONSES)
@@ -52,4 +53,4 @@ async def test_the_client_is_sent_what_explain_shows(response_head: str) -> None
     async with upstream.serving(), running_proxy(upstream.port) as proxy, client(proxy.port) as peer:
         await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         sent, _ = await peer.response()
-    assert comparable(explain_response(head).sent) == comparable(sent.decode())
+    assert comparable(explain_response(head, SETUP).sent) == comparable(sent.decode())

@@ -3,21 +3,18 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http1.fields import TOKEN, connection_options, index
+from proxy.http1.fields import TOKEN, Fields, connection_options, index
 from proxy.http1.framing import framing_fields
-from proxy.http1.hop_by_hop import HOP_BY_HOP, strip
-from proxy.http1.message import CHUNKED, NO_BODY, FixedLength, NoBody, RequestHead, ResponseHead
-from proxy.policy.forwarding import (
-    FORBIDDEN_TRAILERS,
-    Hop,
-    Intent,
-    downstream_response,
-    interim_response,
-    switching_response,
-    trailers,
-    upstream_request,
-)
+from proxy.http1.hop_by_hop import HOP_BY_HOP
+from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, FixedLength, NoBody, RequestHead, ResponseHead
+from proxy.policy.decisions import Decisions, Outcome
+from proxy.policy.forwarded import ClientIdentity
+from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
+from proxy.policy.response_fields import final_response_fields, interim_response_fields, switching_response_fields
 from proxy.policy.routing import FieldRules
+from proxy.policy.settings import PlanSettings
+from proxy.policy.stripping import STATED_ANEW, removals, strip
+from proxy.policy.trailers import FORBIDDEN_TRAILERS, forwarded_trailers
 from tests.property.strategies import TOKENS, VALUES
 
 CONNECTION_VALUES = st.lists(
@@ -33,7 +30,7 @@ FIELDS = st.lists(
 VERSIONS = st.sampled_from([b"1.0", b"1.1"])
 
 
-def naive_names(fields):
+def naive_names(fields: Fields) -> frozenset[bytes]:
     """Every name that must end here, read once more and otherwise."""
     nominated = set()
     for name, value in fields:
@@ -42,25 +39,25 @@ def naive_names(fields):
     return HOP_BY_HOP | {name for name in nominated if TOKEN.fullmatch(name)}
 
 
-def request(fields, version=b"1.1"):
+def request(fields: Fields, version: bytes = b"1.1") -> RequestHead:
     known = index(fields)
     return RequestHead(b"GET", b"/", version, fields, known, connection_options(known))
 
 
-def response(fields, version=b"1.1", status=200):
+def response(fields: Fields, version: bytes = b"1.1", status: int = 200) -> ResponseHead:
     known = index(fields)
     return ResponseHead(status, b"", version, fields, known, connection_options(known))
 
 
 @given(FIELDS)
-def test_nothing_hop_by_hop_or_nominated_survives_and_all_else_does(fields):
+def test_nothing_hop_by_hop_or_nominated_survives_and_all_else_does(fields: Fields) -> None:
     ending_here = naive_names(fields)
     expected = [line for line in fields if line[0].lower() not in ending_here]
     assert strip(fields, request(fields).options) == expected
 
 
 @given(FIELDS)
-def test_stripping_twice_is_stripping_once(fields):
+def test_stripping_twice_is_stripping_once(fields: Fields) -> None:
     options = request(fields).options
     once = strip(fields, options)
     assert strip(once, options) == once
@@ -68,16 +65,19 @@ def test_stripping_twice_is_stripping_once(fields):
 
 
 @given(FIELDS)
-def test_the_verdicts_are_what_was_done(fields):
-    verdicts = []
-    kept = strip(fields, request(fields).options, frozenset({b"x-foo"}), verdicts)
-    assert [verdict.line for verdict in verdicts] == fields
-    assert [verdict.line for verdict in verdicts if verdict.outcome == "kept"] == kept
+def test_the_decisions_are_what_was_done(fields: Fields) -> None:
+    decisions = Decisions()
+    options, also = request(fields).options, removals({b"x-foo": STATED_ANEW})
+    kept = strip(fields, options, also, decisions=decisions)
+    assert kept == strip(fields, options, also), "recording changes nothing"
+    assert [decision.line for decision in decisions] == fields
+    assert [decision.line for decision in decisions if decision.outcome is Outcome.KEPT] == kept
 
 
-HOPS = st.builds(Hop, st.just(b"me"), st.just(b"9.9.9.9"), st.just(False), st.just(b"http"), st.booleans())
-INTENTS = st.builds(
-    Intent,
+CLIENT = ClientIdentity(b"9.9.9.9")
+SETTINGS = st.builds(PlanSettings, pseudonym=st.just(b"me"), state_forwarded=st.booleans())
+SEMANTICS = st.builds(
+    RequestSemantics,
     authority=st.just(b"h"),
     host=st.just(b"h"),
     framing=st.sampled_from([NO_BODY, CHUNKED, FixedLength(0), FixedLength(5)]),
@@ -89,44 +89,52 @@ INTENTS = st.builds(
 )
 
 
-def without_trailer(fields):
+def without_trailer(fields: Fields) -> Fields:
     return [line for line in fields if line[0] != b"Trailer"]
 
 
-@given(FIELDS, HOPS, INTENTS, VERSIONS)
-def test_no_client_can_nominate_away_what_this_hop_states(fields, hop, intent, version):
-    [host, *stated] = upstream_request(request([], version), hop, intent)
-    outgoing = without_trailer(upstream_request(request(fields, version), hop, intent))
+@given(FIELDS, SETTINGS, SEMANTICS, VERSIONS)
+def test_no_client_can_nominate_away_what_this_hop_states(
+    fields: Fields, settings: PlanSettings, semantics: RequestSemantics, version: bytes
+) -> None:
+    [host, *stated] = upstream_request_fields(request([], version), CLIENT, semantics, settings)
+    outgoing = without_trailer(upstream_request_fields(request(fields, version), CLIENT, semantics, settings))
     assert outgoing[0] == host
     assert outgoing[len(outgoing) - len(stated) :] == stated
 
 
-@given(FIELDS, HOPS, INTENTS)
-def test_no_client_can_nominate_away_what_the_route_puts(fields, hop, intent):
+@given(FIELDS, SETTINGS, SEMANTICS)
+def test_no_client_can_nominate_away_what_the_route_puts(
+    fields: Fields, settings: PlanSettings, semantics: RequestSemantics
+) -> None:
     put = ((b"X-Foo", b"ours"), (b"Cookie", b"ours"))
-    outgoing = upstream_request(request(fields), hop, intent, FieldRules(put=put))
+    outgoing = upstream_request_fields(request(fields), CLIENT, semantics, settings, FieldRules(put=put))
     assert [line for line in outgoing if line[0].lower() in (b"x-foo", b"cookie")] == list(put)
 
 
-@given(FIELDS, HOPS, INTENTS)
-def test_between_host_and_what_is_stated_nothing_hop_by_hop_is_left(fields, hop, intent):
-    stated = upstream_request(request([]), hop, intent)
-    kept = without_trailer(upstream_request(request(fields), hop, intent))[1 : 1 - len(stated)]
+@given(FIELDS, SETTINGS, SEMANTICS)
+def test_between_host_and_what_is_stated_nothing_hop_by_hop_is_left(
+    fields: Fields, settings: PlanSettings, semantics: RequestSemantics
+) -> None:
+    stated = upstream_request_fields(request([]), CLIENT, semantics, settings)
+    kept = without_trailer(upstream_request_fields(request(fields), CLIENT, semantics, settings))[1 : 1 - len(stated)]
     assert not {name.lower() for name, _ in kept} & (naive_names(fields) | {b"host", b"content-length", b"expect"})
     assert [line for line in fields if line in kept] == kept, "order and duplicates of the rest"
 
 
-@given(FIELDS, HOPS, INTENTS)
-def test_framing_and_host_go_out_once(fields, hop, intent):
-    names = [name.lower() for name, _ in upstream_request(request(fields), hop, intent)]
+@given(FIELDS, SETTINGS, SEMANTICS)
+def test_framing_and_host_go_out_once(fields: Fields, settings: PlanSettings, semantics: RequestSemantics) -> None:
+    names = [name.lower() for name, _ in upstream_request_fields(request(fields), CLIENT, semantics, settings)]
     assert names.count(b"host") == 1
-    assert names.count(b"content-length") + names.count(b"transfer-encoding") == len(framing_fields(intent.framing))
+    assert names.count(b"content-length") + names.count(b"transfer-encoding") == len(framing_fields(semantics.framing))
 
 
 @given(FIELDS, st.sampled_from([NO_BODY, NoBody(5), CHUNKED, FixedLength(5)]), st.sampled_from([None, b"close"]))
-def test_no_upstream_can_nominate_away_what_is_stated_to_the_client(fields, framing, connection):
-    hop = Hop(b"me", b"9.9.9.9")
-    outgoing = downstream_response(response(fields), hop, framing, b"now", connection)
+def test_no_upstream_can_nominate_away_what_is_stated_to_the_client(
+    fields: Fields, framing: BodyFraming, connection: bytes | None
+) -> None:
+    settings = PlanSettings(pseudonym=b"me")
+    outgoing = final_response_fields(response(fields), settings, framing, b"now", connection)
     stated = [(b"Via", b"1.1 me"), *framing_fields(framing), *([(b"Connection", connection)] if connection else [])]
     assert outgoing[len(outgoing) - len(stated) :] == stated
     kept = outgoing[: len(outgoing) - len(stated)]
@@ -139,11 +147,14 @@ def test_no_upstream_can_nominate_away_what_is_stated_to_the_client(fields, fram
 
 
 @given(FIELDS)
-def test_nothing_hop_by_hop_survives_in_interim_responses_switches_and_trailers(fields):
+def test_nothing_hop_by_hop_survives_in_interim_responses_switches_and_trailers(fields: Fields) -> None:
     ending_here = naive_names(fields) | {b"content-length"}
     kept = [line for line in fields if line[0].lower() not in ending_here]
-    assert interim_response(response(fields, status=103)) == kept
+    assert interim_response_fields(response(fields, status=103)) == kept
     ours = [(b"Via", b"1.1 me"), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-    assert switching_response(response(fields, status=101), Hop(b"me", b"9.9.9.9"), b"websocket") == kept + ours
+    assert (
+        switching_response_fields(response(fields, status=101), PlanSettings(pseudonym=b"me"), b"websocket")
+        == kept + ours
+    )
     options = response(fields).options
-    assert trailers(fields, options) == [line for line in kept if line[0].lower() not in FORBIDDEN_TRAILERS]
+    assert forwarded_trailers(fields, options) == [line for line in kept if line[0].lower() not in FORBIDDEN_TRAILERS]

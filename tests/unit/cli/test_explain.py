@@ -2,10 +2,17 @@
 
 import pytest
 
-from proxy.cli.explain import Explanation, as_wire, demo_lines, explain_request, explain_response, plain
+from proxy.cli.explain import Explanation, as_wire, demo_lines, explain_request, explain_response, plain, setup_from
+from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.errors import ProxyError
 
-REQUEST = b"GET / HTTP/1.1\nHost: h\n"
+SETUP = setup_from(
+    Config(
+        upstreams={"default": UpstreamConfig(urls=["http://the-upstream"])},
+        routes={"default": RouteConfig(upstream="default")},
+    ),
+    "192.0.2.1",
+)
 
 TYPED = [
     # as typed                           as a head
@@ -26,13 +33,11 @@ def test_what_a_person_typed_is_a_head(typed: bytes, head: bytes) -> None:
 
 
 def request(*lines: str, first: str = "GET / HTTP/1.1") -> Explanation:
-    return explain_request(as_wire("\n".join([first, "Host: h", *lines]).encode("latin-1")))
+    return explain_request(as_wire("\n".join([first, "Host: h", *lines]).encode("latin-1")), SETUP)
 
 
 def response(*lines: str, first: str = "HTTP/1.1 200 OK") -> Explanation:
-    explanation = explain_response(as_wire("\n".join([first, *lines]).encode("latin-1")))
-    assert explanation is not None
-    return explanation
+    return explain_response(as_wire("\n".join([first, *lines]).encode("latin-1")), SETUP)
 
 
 def sent_fields(explanation: Explanation) -> list[str]:
@@ -169,7 +174,7 @@ REFUSED = [
 @pytest.mark.parametrize(("typed", "status"), REFUSED)
 def test_what_the_proxy_refuses_is_refused_with_its_status(typed: bytes, status: int) -> None:
     with pytest.raises(ProxyError) as caught:
-        explain_request(as_wire(typed))
+        explain_request(as_wire(typed), SETUP)
     assert caught.value.status == status
 
 

@@ -90,23 +90,3 @@ def test_only_the_origins_in_use_are_chosen():
 def test_a_service_without_origins_is_refused():
     with pytest.raises(ValueError, match="at least one origin"):
         Service("s", [A], RoundRobin()).use([])
-
-
-AUTHORITIES = [
-    (Origin("a", 80),       b"a"),
-    (Origin("b", 81),       b"b:81"),
-    (Origin("::1", 80),     b"[::1]"),
-    (Origin("::1", 8080),   b"[::1]:8080"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("origin", "authority"), AUTHORITIES)
-def test_a_client_that_named_nobody_asks_for_the_first_origin(origin, authority):
-    service = Service("s", [origin, C], RoundRobin())
-    service.use([C])  # whoever is in use: what Host says does not change with an origin's health
-    assert service.authority == authority
-
-
-def test_the_clients_host_is_kept_where_none_is_configured():
-    assert Service("s", [A], RoundRobin()).host is None
-    assert Service("s", [A], RoundRobin(), host=b"inner").host == b"inner"

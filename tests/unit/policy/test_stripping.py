@@ -1,4 +1,4 @@
-"""Stripping: the standard set, nominations, and the verdicts (RFC 9110 §7.6.1)."""
+"""Stripping: the standard set, nominations, and the decisions about each line (RFC 9110 §7.6.1)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from proxy.http1.fields import connection_options, index
-from proxy.http1.hop_by_hop import HOP_BY_HOP, MADE_ANEW, Verdict, names_ending_here, strip
+from proxy.http1.hop_by_hop import HOP_BY_HOP
+from proxy.policy.decisions import Decisions, Outcome, Rule
+from proxy.policy.stripping import FORGED, MADE_ANEW, STATED_ANEW, Removals, removals, rules_by_name, strip
 from tests.harness.notation import lines, shown
 
 #: Written out again, so that a name cannot vanish from the code unseen.
@@ -74,52 +76,55 @@ def test_hundreds_of_nominations_all_count() -> None:
     assert shown(strip(fields, connection_options(index(fields)))) == "X-300: v"
 
 
-def test_what_the_caller_states_anew_is_dropped_whoever_sent_it() -> None:
-    assert strip(lines("Host: h|X-A: 1|x-b: 2"), frozenset(), frozenset({b"host", b"x-b"})) == [(b"X-A", b"1")]
+def also(*names: str, rule: Rule = STATED_ANEW) -> Removals:
+    return removals({name.encode(): rule for name in names})
 
 
-def test_names_ending_here_are_the_set_the_nominated_and_what_is_stated_anew() -> None:
-    assert names_ending_here(frozenset({b"x"}), frozenset({b"y"})) == HOP_BY_HOP | {b"x", b"y"}
+def test_what_the_caller_removes_besides_is_removed_whoever_sent_it() -> None:
+    assert strip(lines("Host: h|X-A: 1|x-b: 2"), frozenset(), also("host", "x-b")) == [(b"X-A", b"1")]
+    assert strip(lines("X-A: 1|x-b: 2"), frozenset(), forged=frozenset({b"x-b"})) == [(b"X-A", b"1")]
 
 
-VERDICTS = [
-    # line                      nominated      also        outcome     what the rule speaks of
-    ("Connection: X",           "x",           "",         "stripped", "itself"),
-    ("Connection: connection",  "connection",  "",         "stripped", "itself"),
-    ("X: 1",                    "x",           "",         "stripped", "nominated"),
-    ("Cookie: a",               "cookie",      "",         "stripped", "nominated"),
-    ("TE: trailers",            "",            "",         "stripped", "hop-by-hop by definition"),
-    ("HTTP2-Settings: x",       "",            "",         "stripped", "hop-by-hop by definition"),
-    ("Host: h",                 "host",        "host",     "replaced", "made anew"),
-    ("Content-Length: 1",       "",            "content-length", "replaced", "made anew"),
-    ("Transfer-Encoding: x",    "",            "transfer-encoding", "replaced", "made anew"),
-    ("Transfer-Encoding: x",    "",            "",         "stripped", "hop-by-hop by definition"),
-    ("Host: h",                 "",            "",         "kept",     "end-to-end"),  # in a response it means nothing
-    ("Host: h",                 "host",        "",         "stripped", "nominated"),
-    ("X-Forwarded-For: x",      "",            "x-forwarded-for", "replaced", "stated anew"),
-    ("X-Bar: 1",                "x",           "y",        "kept",     "end-to-end"),
+def test_the_names_that_end_here_are_the_set_the_nominated_and_what_is_removed_besides() -> None:
+    rules = rules_by_name(frozenset({b"x"}), also("y"), frozenset({b"z"}))
+    assert rules.keys() == HOP_BY_HOP | {b"x", b"y", b"z"}
+
+
+DECISIONS = [
+    # line                      nominated            removed besides      verdict      what the rule speaks of
+    ("Connection: X",           "x",                 also(),              "stripped",  "itself"),
+    ("Connection: connection",  "connection",        also(),              "stripped",  "itself"),
+    ("X: 1",                    "x",                 also(),              "stripped",  "nominated"),
+    ("Cookie: a",               "cookie",            also(),              "stripped",  "nominated"),
+    ("TE: trailers",            "",                  also(),              "stripped",  "hop-by-hop by definition"),
+    ("HTTP2-Settings: x",       "",                  also(),              "stripped",  "hop-by-hop by definition"),
+    ("Host: h",                 "host",              also("host", rule=MADE_ANEW), "replaced", "made anew"),
+    ("Transfer-Encoding: x",    "transfer-encoding", also("transfer-encoding", rule=MADE_ANEW), "replaced", "made anew"),
+    ("Transfer-Encoding: x",    "",                  also(),              "stripped",  "hop-by-hop by definition"),
+    ("Host: h",                 "",                  also(),              "kept",      "end-to-end"),  # of a response
+    ("Host: h",                 "host",              also(),              "stripped",  "nominated"),
+    ("X-Request-Id: x",         "",                  also("x-request-id"), "replaced", "stated anew"),
+    ("X-Request-Id: x",         "x-request-id",      also("x-request-id"), "stripped", "nominated"),
+    ("X-Forwarded-For: x",      "",                  also("x-forwarded-for", rule=FORGED), "untrusted", "do not trust"),
+    ("X-Bar: 1",                "x",                 also("y"),           "kept",      "end-to-end"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("notation", "nominated", "also", "outcome", "rule"), VERDICTS)
-def test_a_verdict_says_what_became_of_a_line_and_why(
-    notation: str, nominated: str, also: str, outcome: str, rule: str
+@pytest.mark.parametrize(("notation", "nominated", "besides", "verdict", "rule"), DECISIONS)
+def test_a_decision_says_what_became_of_a_line_and_why(
+    notation: str, nominated: str, besides: Removals, verdict: str, rule: str
 ) -> None:
-    verdicts: list[Verdict] = []
-    strip(lines(notation), frozenset(nominated.encode().split()), frozenset(also.encode().split()), verdicts)
-    [verdict] = verdicts
-    assert verdict.line == lines(notation)[0]
-    assert verdict.outcome == outcome
-    assert rule in verdict.rule
+    decisions = Decisions()
+    strip(lines(notation), frozenset(nominated.encode().split()), besides, decisions=decisions)
+    [decision] = decisions
+    assert decision.line == lines(notation)[0]
+    assert decision.outcome.verdict == verdict
+    assert rule in decision.rule
 
 
-def test_the_verdicts_are_one_a_line_in_order() -> None:
+def test_the_decisions_are_one_a_line_in_order() -> None:
     fields = lines("A: 1|Connection: B|B: 2|A: 1")
-    verdicts: list[Verdict] = []
-    kept = strip(fields, frozenset({b"b"}), verdicts=verdicts)
-    assert [verdict.line for verdict in verdicts] == fields
-    assert [verdict.line for verdict in verdicts if verdict.outcome == "kept"] == kept
-
-
-def test_framing_and_authority_are_what_is_made_anew() -> None:
-    assert {b"host", b"content-length", b"transfer-encoding"} == MADE_ANEW
+    decisions = Decisions()
+    kept = strip(fields, frozenset({b"b"}), decisions=decisions)
+    assert [decision.line for decision in decisions] == fields
+    assert [decision.line for decision in decisions if decision.outcome is Outcome.KEPT] == kept

@@ -1,0 +1,68 @@
+"""What was decided about each field line of a message, recorded by whoever decides, where it decides.
+
+`explain`, the demo page and an inspector show these. On the hot path nobody records: the deciding functions are given
+None in place of a `Decisions`.
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from typing import NamedTuple
+
+from proxy.http1.fields import FieldLine
+
+
+class Outcome(Enum):
+    """What became of a field line."""
+
+    KEPT = "kept"
+    NOMINATED = "nominated"  # stripped: an option of `Connection` names it
+    HOP_BY_HOP = "hop_by_hop"  # stripped: by definition
+    UNTRUSTED = "untrusted"  # removed: what it says, only a trusted peer may say
+    FORBIDDEN_TRAILER = "forbidden_trailer"  # removed: no trailer section may say it
+    REMOVED_BY_ROUTE = "removed_by_route"
+    REPLACED = "replaced"  # removed, because this hop or the route states the field anew
+    SET = "set"  # stated by this hop or the route
+
+    @property
+    def verdict(self) -> str:
+        """The outcome in one of five words: kept, stripped, untrusted, replaced, set."""
+        return self.value if self.value in _FIVE_WORDS else "stripped"
+
+
+_FIVE_WORDS = frozenset({"kept", "untrusted", "replaced", "set"})
+
+
+class Rule(NamedTuple):
+    """Why a field line has an outcome, in words for a person."""
+
+    outcome: Outcome
+    text: str
+
+
+class Decision(NamedTuple):
+    """What was decided about one field line, and by which rule."""
+
+    line: FieldLine
+    outcome: Outcome
+    rule: str
+
+
+class Decisions:
+    """The decisions about one message: received lines in their order, then what was stated."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self) -> None:
+        self._made: dict[int, Decision] = {}  # by the line's identity: equal lines are decided one by one
+
+    def __iter__(self) -> Iterator[Decision]:
+        return iter(self._made.values())
+
+    def decide(self, line: FieldLine, rule: Rule) -> None:
+        """Record a decision. One about a line that was decided before takes that one's place."""
+        self._made[id(line)] = Decision(line, rule.outcome, rule.text)
+
+    def decide_all(self, lines: Iterable[FieldLine], rule: Rule) -> None:
+        """Record the same decision about several lines."""
+        for line in lines:
+            self.decide(line, rule)

@@ -1,0 +1,134 @@
+"""The fields of a request that goes upstream: strip first, then state (RFC 9110 §7.6).
+
+Whatever this hop states is added after stripping, so no client can nominate it away.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from proxy.http1.fields import CLAIMS, FieldLine, Fields, members
+from proxy.http1.framing import framing_fields
+from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead
+from proxy.policy.decisions import Decisions, Rule
+from proxy.policy.forwarded import CLIENT_IDENTITY, STATED_ABOUT_CLIENT, ClientIdentity
+from proxy.policy.routing import FieldRules
+from proxy.policy.settings import PlanSettings
+from proxy.policy.stripping import FORGED, MADE_ANEW, STATED, STATED_ANEW, Removals, removals, strip
+from proxy.policy.trailers import announcement
+
+_NO_NAMES: Final[frozenset[bytes]] = frozenset()
+_UNSAID: Final = (b"",)
+
+
+def _removed(*, trusted: bool, counted: bool) -> Removals:
+    """What is removed because this hop states it, or because nobody may say it who is not trusted. `counted`: the
+    request has a `Max-Forwards` that is stated anew, one lower."""
+    rules: dict[bytes, Rule] = {} if trusted else dict.fromkeys(CLIENT_IDENTITY, FORGED)
+    for name in STATED_ABOUT_CLIENT:
+        rules.setdefault(name, STATED_ANEW)
+    rules |= dict.fromkeys((b"host", b"content-length", b"transfer-encoding"), MADE_ANEW)
+    rules[b"expect"] = STATED_ANEW
+    if counted:
+        rules[b"max-forwards"] = STATED_ANEW
+    return removals(rules)
+
+
+_REMOVED: Final = {
+    (trusted, counted): _removed(trusted=trusted, counted=counted)
+    for trusted in (False, True)
+    for counted in (False, True)
+}
+
+
+class RequestSemantics(msgspec.Struct, frozen=True):
+    """What a request means, read before anything is stripped, and stated to the upstream by this hop."""
+
+    authority: bytes  # whom the client asked for; empty where a 1.0 client did not say
+    host: bytes  # what Host says to the upstream
+    framing: BodyFraming
+    request_id: bytes
+    expects_continue: bool = False
+    upgrade: bytes | None = None  # the protocol, as configured
+    wants_trailers: bool = False
+    max_forwards: int | None = None  # already counted down
+
+
+def upstream_request_fields(
+    head: RequestHead,
+    client: ClientIdentity,
+    semantics: RequestSemantics,
+    settings: PlanSettings,
+    rules: FieldRules | None = None,
+    decisions: Decisions | None = None,
+) -> Fields:
+    """The field lines of the request as it goes upstream."""
+    # 1. Strip, before anything is added: else `Connection: Via, X-Forwarded-For` would strip what follows.
+    trusted, known = client.trusted, head.known
+    forged = frozenset(known[CLAIMS]) if CLAIMS in known and not trusted else _NO_NAMES
+    hops_left = semantics.max_forwards
+    counted = hops_left is not None
+    kept = strip(head.fields, head.options, _REMOVED[trusted, counted], forged, decisions)
+    # 2. The route's rules see what the client may say, and what they put wins over it.
+    if rules is not None:
+        kept = rules.apply(kept, decisions)
+    # 3. State what only this hop knows. Host goes first (RFC 9110 §7.2).
+    lines = [(b"Host", semantics.host), *kept]
+    chain, host, scheme = client.address, semantics.authority, client.scheme
+    if trusted:
+        chain, host, scheme = _extended(head, client, semantics)
+    lines.append((b"X-Forwarded-For", chain))
+    if host:  # a 1.0 client need not say it
+        lines.append((b"X-Forwarded-Host", host))
+    lines += (b"X-Forwarded-Proto", scheme), (b"X-Request-Id", semantics.request_id)
+    if settings.state_forwarded:
+        lines.append(_forwarded(client, semantics.authority))
+    lines.append(via(head.http_version, settings.pseudonym))
+    # 4. Delimit the body for the next hop.
+    if semantics.framing is not NO_BODY:
+        lines += framing_fields(semantics.framing)
+    if semantics.expects_continue:
+        lines.append((b"Expect", b"100-continue"))
+    if hops_left is not None:
+        lines.append((b"Max-Forwards", b"%d" % hops_left))
+    # 5. What belongs to the next hop alone, nominated by us.
+    if semantics.upgrade is not None:
+        lines += (b"Connection", b"Upgrade"), (b"Upgrade", semantics.upgrade)
+    if semantics.wants_trailers:
+        lines += (b"Connection", b"TE"), (b"TE", b"trailers")
+    if semantics.framing is CHUNKED:
+        lines += announcement(head, rules)
+    if decisions is not None:
+        decisions.decide_all((lines[0], *lines[1 + len(kept) :]), STATED)
+    return lines
+
+
+@lru_cache(maxsize=16)
+def via(http_version: bytes, pseudonym: bytes) -> FieldLine:
+    """Our member of `Via`: it says the version that was received (RFC 9110 §7.6.3)."""
+    return (b"Via", b"%b %b" % (http_version, pseudonym))
+
+
+def _extended(head: RequestHead, client: ClientIdentity, semantics: RequestSemantics) -> tuple[bytes, bytes, bytes]:
+    """X-Forwarded-For, -Host and -Proto: what a trusted peer said, and what this hop adds to it.
+
+    The chain of addresses goes on even where it is nominated: it is our statement then. What else is nominated ends
+    here.
+    """
+    told = head.known
+    chain = b", ".join([*members(told.get(b"x-forwarded-for", ())), client.address])
+    host, scheme = semantics.authority, client.scheme
+    if b"x-forwarded-host" not in head.options:
+        host = told.get(b"x-forwarded-host", _UNSAID)[0] or host
+    if b"x-forwarded-proto" not in head.options:
+        scheme = told.get(b"x-forwarded-proto", _UNSAID)[0] or scheme
+    return chain, host, scheme
+
+
+def _forwarded(client: ClientIdentity, authority: bytes) -> FieldLine:
+    """RFC 7239's `Forwarded`, of this hop alone."""
+    node = b'"[%b]"' % client.address if b":" in client.address else client.address
+    # An authority that passed `strictness` holds no quote and no backslash.
+    host = b'host="%b";' % authority if authority else b""
+    return (b"Forwarded", b"for=%b;%bproto=%b" % (node, host, client.scheme))

@@ -1,0 +1,84 @@
+"""The fields of a response that goes to the client: strip first, then state (RFC 9110 §7.6).
+
+Whatever this hop states is added after stripping, so no upstream can nominate it away.
+"""
+
+from collections.abc import Container, Mapping
+from typing import Final
+
+from proxy.http1.fields import Fields, protocols
+from proxy.http1.framing import framing_fields
+from proxy.http1.message import CHUNKED, BodyFraming, ResponseHead
+from proxy.policy.decisions import Decisions
+from proxy.policy.request_fields import via
+from proxy.policy.routing import FieldRules
+from proxy.policy.settings import PlanSettings
+from proxy.policy.stripping import MADE_ANEW, STATED, removals, strip
+from proxy.policy.trailers import announcement
+
+_REMOVED: Final = removals(dict.fromkeys((b"content-length", b"transfer-encoding"), MADE_ANEW))
+_NO_NAMES: Final[frozenset[bytes]] = frozenset()
+
+
+def final_response_fields(
+    head: ResponseHead,
+    settings: PlanSettings,
+    framing: BodyFraming,
+    date: bytes,
+    connection: bytes | None,
+    rules: FieldRules | None = None,
+    decisions: Decisions | None = None,
+    *,
+    with_trailers: bool = False,
+) -> Fields:
+    """The field lines of the final response as it goes to the client.
+
+    `connection` is what we say of our own connection to it, `date` what time it is (RFC 9110 §6.6.1).
+    """
+    kept = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
+    if rules is not None:
+        kept = rules.apply(kept, decisions)
+    stated_from = len(kept)
+    lines = kept
+    if b"date" not in head.known or b"date" in head.options:
+        lines.append((b"Date", date))
+    lines.append(via(head.http_version, settings.pseudonym))
+    lines += framing_fields(framing)
+    if with_trailers and framing is CHUNKED:
+        lines += announcement(head, rules)
+    if connection is not None:
+        lines.append((b"Connection", connection))
+    if head.status == 426:
+        lines += _required_upgrade(head, settings.upgrades)
+    if decisions is not None:
+        decisions.decide_all(lines[stated_from:], STATED)
+    return lines
+
+
+def interim_response_fields(head: ResponseHead, decisions: Decisions | None = None) -> Fields:
+    """The field lines of a 1xx as it goes to the client: only stripped, so that a 103 stays what the upstream meant."""
+    return strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
+
+
+def switching_response_fields(
+    head: ResponseHead, settings: PlanSettings, protocol: bytes, decisions: Decisions | None = None
+) -> Fields:
+    """The field lines of the 101 as it goes to the client: one canonical Connection, of our own."""
+    lines = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
+    stated = [via(head.http_version, settings.pseudonym), (b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
+    if decisions is not None:
+        decisions.decide_all(stated, STATED)
+    return lines + stated
+
+
+def is_switch_to(head: ResponseHead, asked: Container[bytes]) -> bool:
+    """Whether a 101 switches to one protocol (RFC 9110 §7.8), and that is one of those asked for, in lower case."""
+    offered = protocols(head.known.get(b"upgrade", ()))
+    return b"upgrade" in head.options and len(offered) == 1 and offered[0] in asked
+
+
+def _required_upgrade(head: ResponseHead, upgrades: Mapping[bytes, bytes]) -> Fields:
+    """What a 426 asks the client to switch to: it has to name a protocol (RFC 9110 §15.5.22). The upstream's own field
+    ended here, as every Upgrade does."""
+    asked = [upgrades[name] for name in protocols(head.known.get(b"upgrade", ())) if name in upgrades]
+    return [(b"Connection", b"Upgrade"), (b"Upgrade", b", ".join(asked))] if asked else []

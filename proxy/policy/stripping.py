@@ -1,0 +1,75 @@
+"""Which field lines must not leave the connection they arrived on (RFC 9110 §7.6.1).
+
+Only removes. What the next hop needs instead is stated afterwards (`request_fields`, `response_fields`): so nothing
+that this proxy states can be nominated away. The same function serves requests, 1xx responses, the 101, final
+responses and trailers, in both directions.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+from proxy.http1.fields import Fields
+from proxy.http1.hop_by_hop import HOP_BY_HOP
+from proxy.policy.decisions import Decisions, Outcome, Rule
+
+#: Names that this hop removes whoever sent them, each with its rule. Hashable, because it is part of a cache's key.
+Removals: TypeAlias = frozenset[tuple[bytes, Rule]]
+
+END_TO_END: Final = Rule(Outcome.KEPT, "end-to-end")
+CONNECTION_ITSELF: Final = Rule(Outcome.HOP_BY_HOP, "Connection itself belongs to one hop (RFC 9110 §7.6.1)")
+NOMINATED: Final = Rule(Outcome.NOMINATED, "nominated by Connection (RFC 9110 §7.6.1)")
+BY_DEFINITION: Final = Rule(Outcome.HOP_BY_HOP, "hop-by-hop by definition (RFC 9110 §7.6.1)")
+#: Framing and the authority are read before stripping and stated anew after it, whatever `Connection` nominates.
+MADE_ANEW: Final = Rule(Outcome.REPLACED, "made anew for the next hop, nominated or not (RFC 9112 §3.2, §6)")
+STATED_ANEW: Final = Rule(Outcome.REPLACED, "stated anew by this hop")
+STATED: Final = Rule(Outcome.SET, "stated by this hop")
+FORGED: Final = Rule(Outcome.UNTRUSTED, "who the client is, said by a peer we do not trust")
+
+_NOTHING: Final[Removals] = frozenset()
+_NO_NAMES: Final[frozenset[bytes]] = frozenset()
+
+
+def removals(rules: Mapping[bytes, Rule]) -> Removals:
+    """Lower-case names with their rules, as `strip` takes them."""
+    return frozenset(rules.items())
+
+
+def strip(
+    lines: Fields,
+    connection_options: frozenset[bytes],
+    also: Removals = _NOTHING,
+    forged: frozenset[bytes] = _NO_NAMES,
+    decisions: Decisions | None = None,
+) -> Fields:
+    """Return the lines that may go on, in order.
+
+    `also` is what this hop removes besides, `forged` the lower-case names that only a trusted peer may use.
+    """
+    rules = rules_by_name(connection_options, also, forged)
+    if decisions is None:
+        return [line for line in lines if line[0].lower() not in rules]
+    kept: Fields = []
+    for line in lines:
+        rule = rules.get(line[0].lower(), END_TO_END)
+        decisions.decide(line, rule)
+        if rule is END_TO_END:
+            kept.append(line)
+    return kept
+
+
+@lru_cache(maxsize=512)  # by the words of Connection, of which real traffic uses a handful
+def rules_by_name(
+    connection_options: frozenset[bytes], also: Removals = _NOTHING, forged: frozenset[bytes] = _NO_NAMES
+) -> Mapping[bytes, Rule]:
+    """The lower-case names that end here, each with the rule that ends it: the later of these wins.
+
+    `close` and `keep-alive` are options that share this name space, so fields of those names go as well.
+    """
+    rules = dict.fromkeys(forged, FORGED)
+    rules.update(also)
+    rules.update(dict.fromkeys(HOP_BY_HOP, BY_DEFINITION))
+    rules.update(dict.fromkeys(connection_options, NOMINATED))
+    rules.update(entry for entry in also if entry[1] is MADE_ANEW)
+    rules[b"connection"] = CONNECTION_ITSELF
+    return rules

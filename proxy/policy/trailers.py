@@ -1,0 +1,49 @@
+"""Which trailer fields go on, in either direction (RFC 9110 §6.5)."""
+
+from typing import Final
+
+from proxy.http1.fields import FieldLine, Fields, is_claim, tokens
+from proxy.http1.message import RequestHead, ResponseHead
+from proxy.policy.decisions import Decisions, Outcome, Rule
+from proxy.policy.forwarded import CLIENT_IDENTITY, STATED_ABOUT_CLIENT
+from proxy.policy.routing import FieldRules
+from proxy.policy.stripping import removals, strip
+
+#: What no trailer may say (RFC 9110 §6.5.1): framing, routing, authentication, cookies, and who the client is.
+FORBIDDEN_TRAILERS: Final = CLIENT_IDENTITY | STATED_ABOUT_CLIENT | frozenset({
+    b"content-length", b"transfer-encoding", b"host", b"trailer", b"te", b"connection", b"via",
+    b"authorization", b"www-authenticate", b"authentication-info", b"cookie", b"set-cookie",
+    b"content-type", b"content-encoding", b"content-range", b"content-location",
+    b"cache-control", b"pragma", b"expect", b"max-forwards", b"range", b"location", b"retry-after",
+    b"age", b"date", b"expires", b"vary", b"warning",
+    b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range",
+})  # fmt: skip
+
+_FORBIDDEN: Final = Rule(Outcome.FORBIDDEN_TRAILER, "no trailer may say it (RFC 9110 §6.5.1)")
+_REMOVED: Final = removals(dict.fromkeys(FORBIDDEN_TRAILERS, _FORBIDDEN))
+
+
+def forwarded_trailers(
+    lines: Fields,
+    connection_options: frozenset[bytes],
+    rules: FieldRules | None = None,
+    decisions: Decisions | None = None,
+) -> Fields:
+    """The trailer fields that may go on. `connection_options` are those of the head, `rules` the route's: what it puts
+    or removes in a head, no trailer may bring in again."""
+    kept = strip(lines, connection_options, _REMOVED, frozenset(filter(is_claim, map(_lower_name, lines))), decisions)
+    return kept if rules is None else rules.without_owned(kept, decisions)
+
+
+def announcement(head: RequestHead | ResponseHead, rules: FieldRules | None) -> Fields:
+    """`Trailer` of a chunked message, made anew: only for those that would be forwarded."""
+    values = head.known.get(b"trailer")
+    if values is None:
+        return []
+    names = [(name, b"") for name in dict.fromkeys(tokens(values))]
+    announced = b", ".join(name for name, _ in forwarded_trailers(names, head.options, rules))
+    return [(b"Trailer", announced)] if announced else []
+
+
+def _lower_name(line: FieldLine) -> bytes:
+    return line[0].lower()
