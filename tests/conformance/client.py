@@ -104,6 +104,8 @@ async def _client_step(step: Step, wire: Wire, number: int, play: Play) -> None:
                     async with asyncio.timeout(2.0 if "close" in message.options() else 0.15):
                         while await wire.more():
                             pass
+            record.surplus += bytes(wire.unread)
+            wire.unread.clear()
         case Closed():
             while await wire.more():
                 pass

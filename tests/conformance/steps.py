@@ -185,6 +185,30 @@ class Case:
         """The client's script. Text alone is one request and its response."""
         return (self.client, Response()) if isinstance(self.client, str) else self.client
 
+    @property
+    def client_sends(self) -> tuple[bytes, ...]:
+        """All bytes of the client, connection by connection, but for what it learns on the way."""
+        connections = [b""]
+        for step in self.steps:
+            if isinstance(step, NewConnection):
+                connections.append(b"")
+            connections[-1] += _sent_by(step)
+        return tuple(connections)
+
+    @property
+    def upstream_sends(self) -> tuple[bytes, ...]:
+        """All bytes of each answer."""
+        return tuple(
+            b"".join(_sent_by(step) for step in (answer if isinstance(answer, tuple) else (answer,)))
+            for answer in self.upstream
+        )
+
+
+def _sent_by(step: Step) -> bytes:
+    """What a step sends."""
+    data = step.data if isinstance(step, Slowly) else step
+    return w(data) if isinstance(data, str | bytes) else b""
+
 
 def w(notation: str | bytes) -> bytes:
     """The bytes that a notation stands for."""

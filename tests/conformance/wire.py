@@ -55,6 +55,12 @@ class Message:
         """The values of every line of that name."""
         return [value for key, value in self.fields if key.lower() == name.lower()]
 
+    @property
+    def text(self) -> str:
+        """All of it, as it would stand on the wire without its framing."""
+        lines = [f"{name}: {value}" for name, value in (*self.fields, *self.trailers)]
+        return "\r\n".join([self.start, *lines, self.body.decode("latin-1")])
+
     def options(self) -> set[str]:
         """The members of `Connection`, in lower case."""
         return {member.strip().lower() for value in self.values("connection") for member in value.split(",")} - {""}

@@ -13,7 +13,6 @@ LONGEST = 300
 #: Files that are still to be split.
 STILL_TOO_LONG = {
     "tests/conformance/cases/combinations.py",
-    "tests/conformance/judge.py",
     "tests/fuzz/oracle.py",
     "tests/unit/policy/test_forwarding.py",
 }

@@ -1,16 +1,10 @@
 """Odd targets and hosts (RFC 9112 §3.2, RFC 9110 §4.2, §7.4)."""
 
 from tests.conformance.cases.shared import NEXT, SMUGGLED, case
-from tests.conformance.judge import (
-    either,
-    not_smuggled,
-    refused,
-    sent,
-    sent_like,
-    sent_start,
-    status,
-    statuses,
-)
+from tests.conformance.checks.at_client import status, statuses
+from tests.conformance.checks.at_upstream import sent, sent_like, sent_start
+from tests.conformance.checks.check import either
+from tests.conformance.checks.verdicts import not_smuggled, refused
 from tests.conformance.steps import (
     Level,
     Response,

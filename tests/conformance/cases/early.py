@@ -1,18 +1,8 @@
 """Answers that come before the upload has ended, and large uploads (RFC 9112 §9.3, §9.5, §9.6)."""
 
-from tests.conformance.judge import (
-    closed,
-    either,
-    every,
-    fresh,
-    got_body,
-    only_requests,
-    requests,
-    sent_body,
-    sent_start,
-    status,
-    statuses,
-)
+from tests.conformance.checks.at_client import closed, got_body, status, statuses
+from tests.conformance.checks.at_upstream import fresh, only_requests, requests, sent_body, sent_start
+from tests.conformance.checks.check import either, every
 from tests.conformance.steps import (
     Await,
     Case,

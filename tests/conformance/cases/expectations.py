@@ -1,26 +1,22 @@
 """Expectations and interim responses that meet other rules (RFC 9110 §10.1.1, §15.2)."""
 
 from tests.conformance.cases.shared import CHUNKED, EXPECT, GET, HOP, NEXT, SMUGGLED, case, get
-from tests.conformance.judge import (
+from tests.conformance.checks.at_client import (
     closed,
-    either,
-    every,
     got,
     got_body,
     interim,
     interim_lacks,
     interims,
     invited,
-    never_whole,
-    not_smuggled,
     nowhere,
-    refused,
-    requests,
     says_close,
-    sent_body,
     status,
     statuses,
 )
+from tests.conformance.checks.at_upstream import requests, sent_body
+from tests.conformance.checks.check import either, every
+from tests.conformance.checks.verdicts import never_whole, not_smuggled, refused
 from tests.conformance.steps import (
     OK,
     Closed,

@@ -1,22 +1,9 @@
 """Interim responses and expectations (RFC 9110 §10.1.1, §15.2)."""
 
-from tests.conformance.judge import (
-    closed,
-    either,
-    every,
-    got_body,
-    interim,
-    interims,
-    invited,
-    only_requests,
-    refused,
-    requests,
-    sent,
-    sent_body,
-    sent_lacks,
-    status,
-    statuses,
-)
+from tests.conformance.checks.at_client import closed, got_body, interim, interims, invited, status, statuses
+from tests.conformance.checks.at_upstream import only_requests, requests, sent, sent_body, sent_lacks
+from tests.conformance.checks.check import either, every
+from tests.conformance.checks.verdicts import refused
 from tests.conformance.steps import (
     Await,
     Case,

@@ -1,19 +1,9 @@
 """How much is taken (RFC 9110 §5.4, RFC 9112 §3)."""
 
-from tests.conformance.judge import (
-    answered_once,
-    closed,
-    either,
-    every,
-    got_body,
-    never_whole,
-    refused,
-    requests,
-    sent_body,
-    sent_lacks,
-    sent_start,
-    status,
-)
+from tests.conformance.checks.at_client import closed, got_body, status
+from tests.conformance.checks.at_upstream import requests, sent_body, sent_lacks, sent_start
+from tests.conformance.checks.check import either, every
+from tests.conformance.checks.verdicts import answered_once, never_whole, refused
 from tests.conformance.steps import Case, Level, Response, Verdict
 
 _FIELDS, _LINE, _CONNECTION = "RFC 9110 §5.4", "RFC 9112 §3", "RFC 9110 §7.6.1"

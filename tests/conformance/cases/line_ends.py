@@ -1,22 +1,19 @@
 """White space at the end of a field line, and values that are empty, hide nothing of what stands behind them."""
 
 from tests.conformance.cases.shared import GET, NEXT, case, get
-from tests.conformance.judge import (
+from tests.conformance.checks.at_client import (
     closed,
-    either,
-    every,
     got,
     got_body,
     got_framing,
     got_like,
     no_surplus,
-    refused,
-    requests,
-    sent,
-    sent_body,
     status,
     statuses,
 )
+from tests.conformance.checks.at_upstream import requests, sent, sent_body
+from tests.conformance.checks.check import either, every
+from tests.conformance.checks.verdicts import refused
 from tests.conformance.steps import Case, Close, Level, Response, Verdict
 
 _REF = "RFC 9112 §5.1, gh-106052"

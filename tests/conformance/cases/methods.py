@@ -1,27 +1,27 @@
 """Methods that mean something, and those that have no body in answer (RFC 9110 §7.6.2, §9.3)."""
 
 from tests.conformance.cases.shared import NEXT, SMUGGLED, case, get
-from tests.conformance.judge import (
-    answered_once,
+from tests.conformance.checks.at_client import (
     closed,
-    either,
     got_body,
     got_like,
     no_surplus,
-    not_smuggled,
     nowhere,
+    says_close,
+    status,
+    statuses,
+)
+from tests.conformance.checks.at_upstream import (
     only_requests,
-    refused,
     requests,
     reused,
-    says_close,
     sent,
     sent_body,
     sent_lacks,
     sent_start,
-    status,
-    statuses,
 )
+from tests.conformance.checks.check import either
+from tests.conformance.checks.verdicts import answered_once, not_smuggled, refused
 from tests.conformance.steps import (
     OK,
     Close,

@@ -1,24 +1,17 @@
 """Which connections stay open, and which are used again (RFC 9112 §9)."""
 
-from tests.conformance.judge import (
-    at_most,
+from tests.conformance.checks.at_client import (
     closed,
-    either,
-    every,
-    fresh,
     got_body,
     got_framing,
     no_surplus,
     nowhere,
-    only_requests,
-    requests,
-    reused,
     says_close,
-    sent_body,
-    sent_start,
     status,
     statuses,
 )
+from tests.conformance.checks.at_upstream import at_most, fresh, only_requests, requests, reused, sent_body, sent_start
+from tests.conformance.checks.check import either, every
 from tests.conformance.steps import (
     Await,
     Case,

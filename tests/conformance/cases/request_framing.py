@@ -1,18 +1,9 @@
 """Where a request ends: what two parsers could read in two ways is refused, or goes on in one way (RFC 9112 §6, §7)."""
 
-from tests.conformance.judge import (
-    answered_once,
-    closed,
-    either,
-    every,
-    never_whole,
-    not_smuggled,
-    refused,
-    requests,
-    sent_body,
-    sent_without_extensions,
-    status,
-)
+from tests.conformance.checks.at_client import closed, status
+from tests.conformance.checks.at_upstream import requests, sent_body, sent_without_extensions
+from tests.conformance.checks.check import either, every
+from tests.conformance.checks.verdicts import answered_once, never_whole, not_smuggled, refused
 from tests.conformance.steps import Case, Check, Level, Response, Slowly, Step, Verdict, w
 
 _NEXT = "GET /smuggled HTTP/1.1|Host: evil||"
@@ -137,8 +128,9 @@ CASES += [
     Case("framing-chunked-body-cut", "nor where the last chunk is missing", "RFC 9112 §8", Level.MUST,
          (_POST + "Transfer-Encoding: chunked||3|abc|", Verdict()), (never_whole(),)),
     Case("framing-get-with-body", "a GET's body is a body", _LENGTH, Level.MUST,
-         ("GET / HTTP/1.1|Host: h|Content-Length: 3||abc", Response(), "GET /next HTTP/1.1|Host: h||", Response()),
-         (requests(2), not_smuggled())),
+         (f"GET / HTTP/1.1|Host: h|Content-Length: {len(w(_NEXT))}||{_NEXT}", Response(), "GET /next HTTP/1.1|Host: h||",
+          Response()),
+         (requests(2), sent_body(w(_NEXT)), not_smuggled())),
     Case("framing-post-without-length", "a POST without a length has no body", _LENGTH, Level.MUST,
          (_POST + "|", Response(), "GET /next HTTP/1.1|Host: h||", Response()), (requests(2), sent_body(b""))),
 ]  # fmt: skip

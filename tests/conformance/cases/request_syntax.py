@@ -1,11 +1,7 @@
 """Heads of requests: what is no request is refused, and what is one goes on untouched (RFC 9112 §2, §3, §5)."""
 
-from tests.conformance.judge import (
-    answered_once,
-    either,
-    every,
-    not_smuggled,
-    refused,
+from tests.conformance.checks.at_client import status, statuses
+from tests.conformance.checks.at_upstream import (
     requests,
     sent,
     sent_body,
@@ -13,9 +9,9 @@ from tests.conformance.judge import (
     sent_like,
     sent_nowhere,
     sent_start,
-    status,
-    statuses,
 )
+from tests.conformance.checks.check import either, every
+from tests.conformance.checks.verdicts import answered_once, not_smuggled, refused
 from tests.conformance.steps import Case, Check, Level, Response, Slowly, Verdict, w
 
 _NEXT = "GET /smuggled HTTP/1.1|Host: h||"
@@ -32,9 +28,11 @@ def _refused(
     status_: int = 400,
     then: str = "",
 ) -> Case:
-    """A head that must not go on. `also` is allowed instead."""
+    """A head that must not go on. `also` is allowed instead. `then` stands behind a head whose end is not sure, and must
+    not be read."""
+    verdict = either(refused(), *also)
     return Case(f"syntax-{name}", title, reference, level, (w(raw) + w(then), Verdict()),
-                (either(refused(), *also), not_smuggled()), promise=(refused(status_), answered_once()))  # fmt: skip
+                (verdict, not_smuggled()) if then else (verdict,), promise=(refused(status_), answered_once()))  # fmt: skip
 
 
 _LINE, _FIELD, _START = "RFC 9112 §2.2", "RFC 9112 §5.1", "RFC 9112 §3"
@@ -50,7 +48,7 @@ CASES = [
     _refused("bare-cr-value", "a bare CR in a value is refused, or becomes SP",
              b"GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\rX-B: 2\r\n\r\n", _LINE,
              every(_clean, sent_like("X-A", "1 +X-B: 2"))),
-    _refused("bare-cr-start", "a bare CR in the request line", b"GET / HTTP/1.1\rX: y\r\nHost: h\r\n\r\n", _LINE, level=Level.SHOULD),
+    _refused("bare-cr-start", "a bare CR in the request line", b"GET / HTTP/1.1\rX: y\r\nHost: h\r\n\r\n", _LINE, level=Level.SHOULD, then=_NEXT),
     _refused("nul-value", "a NUL in a value is refused, or becomes SP", b"GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\x002\r\n\r\n",
              "RFC 9110 §5.5", every(_clean, sent("X-A", "1 2"))),
     _refused("nul-name", "a NUL in a name", b"GET / HTTP/1.1\r\nHost: h\r\nX-\x00A: 1\r\n\r\n", _FIELD, level=Level.SHOULD),
@@ -73,12 +71,12 @@ CASES = [
          (statuses(200, 200), sent_start("GET /2 HTTP/1.1", at=1))),
     # -- field lines
     _refused("space-before-colon", "a space between name and colon", _GET + "X-A : 1||", _FIELD, then=_NEXT),
-    _refused("tab-before-colon", "a tab between name and colon", _GET + "X-A\t: 1||", _FIELD),
+    _refused("tab-before-colon", "a tab between name and colon", _GET + "X-A\t: 1||", _FIELD, then=_NEXT),
     _refused("no-colon", "a line without a colon", _GET + "nonsense||", _FIELD, every(_clean, sent_nowhere("nonsense")), level=Level.SHOULD),
-    _refused("no-name", "a line without a name", _GET + ": 1||", _FIELD, every(_clean, sent_nowhere("': '1'")), level=Level.SHOULD),
+    _refused("no-name", "a line without a name", _GET + ": gone||", _FIELD, every(_clean, sent_nowhere("gone")), level=Level.SHOULD),
     _refused("name-no-token", "a name that is no token", _GET + "X(A): 1||", _FIELD, level=Level.SHOULD),
     _refused("name-non-ascii", "a name that is not ASCII", _GET + "X-\xe4: 1||", _FIELD, level=Level.SHOULD),
-    _refused("name-inner-space", "a name with a space in it", _GET + "X A: 1||", _FIELD, level=Level.SHOULD),
+    _refused("name-inner-space", "a name with a space in it", _GET + "X A: 1||", _FIELD, level=Level.SHOULD, then=_NEXT),
     Case("syntax-value-spaces", "white space round a value is no part of it", _FIELD, Level.MUST,
          _GET + "X-A: \t 1 2 \t |X-B:|X-C:3||", (_clean, sent("X-A", "1 2"), sent("X-B", ""), sent("X-C", "3"))),
     Case("syntax-value-latin1", "bytes over 127 in a value go on untouched, or are refused", "RFC 9110 §5.5", Level.GOOD,
@@ -93,7 +91,7 @@ CASES = [
     _refused("start-tab", "a tab in the request line", "GET\t/ HTTP/1.1|Host: h||", _START, _clean, level=Level.SHOULD),
     _refused("start-leading-space", "a space before the method", " GET / HTTP/1.1|Host: h||", _START, _clean,
              level=Level.SHOULD),
-    _refused("start-no-version", "no version", "GET /|Host: h||", _START, level=Level.SHOULD),
+    _refused("start-no-version", "no version", "GET /|Host: h||", _START, level=Level.SHOULD, then=_NEXT),
     _refused("start-lower-version", "`http/1.1`", "GET / http/1.1|Host: h||", _START, level=Level.SHOULD),
     _refused("start-long-version", "`HTTP/1.10`", "GET / HTTP/1.10|Host: h||", _START, level=Level.SHOULD),
     _refused("start-padded-version", "`HTTP/01.1`", "GET / HTTP/01.1|Host: h||", _START, level=Level.SHOULD),
@@ -103,7 +101,7 @@ CASES = [
              _START, level=Level.SHOULD),
     _refused("start-method-no-token", "a method that is no token", "GE(T / HTTP/1.1|Host: h||", _START,
              level=Level.SHOULD),
-    _refused("start-only", "a method alone", "GET|Host: h||", _START, level=Level.SHOULD),
+    _refused("start-only", "a method alone", "GET|Host: h||", _START, level=Level.SHOULD, then=_NEXT),
     _refused("start-2.0", "HTTP/2.0 in a request line", "GET / HTTP/2.0|Host: h||", "RFC 9110 §15.6.6",
              level=Level.GOOD, status_=505),
     _refused("start-3.0", "HTTP/3.0 in a request line", "GET / HTTP/3.0|Host: h||", "RFC 9110 §15.6.6",

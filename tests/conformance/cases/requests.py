@@ -1,17 +1,9 @@
 """Hop-by-hop fields of requests: what the client's hop said must not reach the upstream (RFC 9110 §7.6.1)."""
 
-from tests.conformance.judge import (
-    either,
-    every,
-    refused,
-    requests,
-    sent,
-    sent_body,
-    sent_lacks,
-    sent_like,
-    sent_options,
-    status,
-)
+from tests.conformance.checks.at_client import status
+from tests.conformance.checks.at_upstream import requests, sent, sent_body, sent_lacks, sent_like, sent_options
+from tests.conformance.checks.check import either, every
+from tests.conformance.checks.verdicts import refused
 from tests.conformance.steps import Case, Check, Level, Verdict
 
 _CONNECTION = "RFC 9110 §7.6.1"

@@ -1,19 +1,9 @@
 """Responses that two recipients could read in two ways (RFC 9112 §2.2, §6, §7)."""
 
 from tests.conformance.cases.shared import GET, HOP, NEXT, case, ok
-from tests.conformance.judge import (
-    cut,
-    either,
-    every,
-    got,
-    got_body,
-    got_lacks,
-    got_whole,
-    nowhere,
-    reused,
-    status,
-    statuses,
-)
+from tests.conformance.checks.at_client import cut, got, got_body, got_lacks, got_whole, nowhere, status, statuses
+from tests.conformance.checks.at_upstream import reused
+from tests.conformance.checks.check import either, every
 from tests.conformance.steps import (
     OK,
     Close,

@@ -1,23 +1,9 @@
 """More shapes of requests that parsers read in two ways, and of chunked bodies (RFC 9112 §6, §7, §11.2)."""
 
 from tests.conformance.cases.shared import CHUNKED, GET, NEXT, POST, SMUGGLED, case, get, ok
-from tests.conformance.judge import (
-    answered_once,
-    closed,
-    got_body,
-    got_lacks,
-    never_whole,
-    no_surplus,
-    not_smuggled,
-    refused,
-    sent_body,
-    sent_lacks,
-    sent_nowhere,
-    sent_start,
-    sent_trailers,
-    status,
-    statuses,
-)
+from tests.conformance.checks.at_client import closed, got_body, got_lacks, no_surplus, status, statuses
+from tests.conformance.checks.at_upstream import sent_body, sent_lacks, sent_nowhere, sent_start, sent_trailers
+from tests.conformance.checks.verdicts import answered_once, never_whole, not_smuggled, refused
 from tests.conformance.steps import (
     OK,
     Closed,

@@ -1,17 +1,9 @@
 """What this hop states, of others and of itself (RFC 7239, RFC 9209)."""
 
 from tests.conformance.cases.shared import ASK, CHUNKED, GET, HOP, SWITCH, case, get
-from tests.conformance.judge import (
-    got_like,
-    nowhere,
-    refused,
-    sent,
-    sent_like,
-    sent_nowhere,
-    sent_options,
-    sent_start,
-    status,
-)
+from tests.conformance.checks.at_client import got_like, nowhere, status
+from tests.conformance.checks.at_upstream import sent, sent_like, sent_nowhere, sent_options, sent_start
+from tests.conformance.checks.verdicts import refused
 from tests.conformance.steps import (
     Close,
     Level,

@@ -1,21 +1,10 @@
 """Odd upgrades (RFC 9110 §7.8, RFC 6455)."""
 
 from tests.conformance.cases.shared import ASK, GET, KEY, NEXT, POST, SMUGGLED, SWITCH, case, get, ok
-from tests.conformance.judge import (
-    echoed,
-    either,
-    got,
-    got_body,
-    got_like,
-    not_switched,
-    sent,
-    sent_body,
-    sent_like,
-    status,
-    statuses,
-    tunnelled,
-    tunnelled_back,
-)
+from tests.conformance.checks.at_client import got, got_body, got_like, status, statuses
+from tests.conformance.checks.at_upstream import sent, sent_body, sent_like
+from tests.conformance.checks.check import either
+from tests.conformance.checks.verdicts import echoed, not_switched, tunnelled, tunnelled_back
 from tests.conformance.steps import (
     OK,
     Close,

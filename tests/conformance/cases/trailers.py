@@ -1,26 +1,27 @@
 """Trailer sections, in both directions (RFC 9110 §6.5, RFC 9112 §7.1)."""
 
-from tests.conformance.judge import (
-    either,
-    every,
+from tests.conformance.checks.at_client import (
     got_body,
     got_framing,
     got_lacks,
     got_like,
+    got_no_line,
     got_no_trailer,
     got_trailers,
     got_trailers_lack,
-    nowhere,
-    refused,
+    status,
+)
+from tests.conformance.checks.at_upstream import (
     sent_body,
     sent_lacks,
     sent_like,
+    sent_no_line,
     sent_no_trailer,
-    sent_nowhere,
     sent_trailers,
     sent_trailers_lack,
-    status,
 )
+from tests.conformance.checks.check import either, every
+from tests.conformance.checks.verdicts import refused
 from tests.conformance.steps import Case, Check, Level, Slowly, Step, Verdict
 
 _TRAILERS, _CONNECTION = "RFC 9110 §6.5.1", "RFC 9110 §7.6.1"
@@ -88,7 +89,7 @@ _STANDARD_LINES = "Keep-Alive: timeout=5|Proxy-Connection: close|TE: gzip|Upgrad
 def _forbidden_up(line: str) -> Case:
     name, _, value = line.partition(": ")
     script: tuple[Step, ...] = (_post("", f"{line}|X-U: w"), Verdict())
-    dropped = every(status(200), sent_body(b"abc"), sent_trailers_lack(name), sent_nowhere(f"{name}', '{value}"))
+    dropped = every(status(200), sent_body(b"abc"), sent_trailers_lack(name), sent_no_line(name, value))
     level = Level.MUST if name.lower() in _FRAMING else Level.GOOD
     title = f"a request trailer {name} goes no further"
     return Case(f"request-trailer-{name.lower()}", title, _TRAILERS, level, script, (either(dropped, refused()),))
@@ -96,7 +97,7 @@ def _forbidden_up(line: str) -> Case:
 
 def _forbidden_down(line: str) -> Case:
     name, _, value = line.partition(": ")
-    dropped = every(status(200), got_body(b"abc"), got_trailers_lack(name), nowhere(f"{name}', '{value}"))
+    dropped = every(status(200), got_body(b"abc"), got_trailers_lack(name), got_no_line(name, value))
     level = Level.MUST if name.lower() in _FRAMING else Level.GOOD
     title = f"a response trailer {name} goes no further"
     answer = _answer("", f"{line}|X-U: w")

@@ -1,27 +1,9 @@
 """Upgrades and tunnels (RFC 9110 §7.8)."""
 
-from tests.conformance.judge import (
-    closed,
-    echoed,
-    either,
-    every,
-    got,
-    got_body,
-    got_lacks,
-    got_options,
-    not_switched,
-    nowhere,
-    requests,
-    sent,
-    sent_lacks,
-    sent_like,
-    sent_options,
-    sent_start,
-    status,
-    statuses,
-    tunnelled,
-    tunnelled_back,
-)
+from tests.conformance.checks.at_client import closed, got, got_body, got_lacks, got_options, nowhere, status, statuses
+from tests.conformance.checks.at_upstream import requests, sent, sent_lacks, sent_like, sent_options, sent_start
+from tests.conformance.checks.check import either, every
+from tests.conformance.checks.verdicts import echoed, not_switched, tunnelled, tunnelled_back
 from tests.conformance.steps import (
     Case,
     Close,
