@@ -152,6 +152,7 @@ class ClientConnection:
         ]
         body = b"" if method == b"HEAD" else answer.body
         record.status = answer.status
+        record.responded = monotonic()
         record.response_bytes = len(body)
         self.stream.write(writer.response_head(answer.status, answer.reason, lines) + body)
         await self.wait_for_client()

@@ -11,7 +11,7 @@ from proxy.policy.forwarded import Network
 from proxy.policy.request_plan import Forward
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings, Timeouts
-from proxy.telemetry.record import ExchangeRecord
+from proxy.telemetry.events import Sink
 from proxy.upstream.pool import Pool
 from proxy.upstream.service import Service
 
@@ -34,6 +34,7 @@ class WorkerContext:
     trusted: tuple[Network, ...]
     next_request_id: Callable[[], str]
     http_date: Callable[[], bytes]
-    report: Callable[[ExchangeRecord], None]
+    events: Sink
     report_defect: Callable[[BaseException, str], None]  # with the id of the request that met it
+    warn_untrusted_claims: Callable[[str], None]  # with the address of a peer whose X-Forwarded-* was dropped
     observe: Observe | None = None  # None costs nothing

@@ -4,6 +4,7 @@ The only place, with `attempts`, `copy_body` and `tunnel`, that sees both the cl
 """
 
 import asyncio
+from time import monotonic
 
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, UpstreamError
@@ -12,13 +13,13 @@ from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import write_all
 from proxy.exchange.tunnel import Tunnel
 from proxy.http1 import writer
-from proxy.http1.fields import Fields
+from proxy.http1.fields import CLAIMS, Fields
 from proxy.http1.framing import outgoing_response_framing, request_framing
 from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, RequestHead, ResponseHead
 from proxy.http1.parsing.body import EMPTY_BODY, Body
 from proxy.http1.persistence import persists
 from proxy.policy.decisions import Decisions
-from proxy.policy.forwarded import client_address
+from proxy.policy.forwarded import client_address, is_from_this_machine, plain_address
 from proxy.policy.local_responses import LocalResponse, error_response
 from proxy.policy.request_plan import Forward, plan
 from proxy.policy.response_fields import final_response_fields, switching_response_fields
@@ -40,12 +41,18 @@ class Exchange:
         self._client = client
         self._head = head
         request_id = context.next_request_id()
-        self._record = ExchangeRecord(client.peer, started, request_id, head.method, head.target, head.http_version)
+        self._record = ExchangeRecord(
+            client.peer, started, request_id, head.method, head.target, head.http_version, head.fields
+        )
         if client.identity.trusted:
             self._apply_trusted_headers(head)
+        elif CLAIMS in head.known:
+            context.warn_untrusted_claims(client.peer)
         self._body: Body = EMPTY_BODY
         self._attempts: Attempts | None = None
         self._response_began = False
+        if context.events.began is not None:
+            context.events.began(self._record)
 
     async def run(self) -> bool:
         """Carry the exchange to its end, and report its record. Returns whether the client's connection goes on."""
@@ -68,7 +75,8 @@ class Exchange:
                 self._attempts.end()
             if self._body is not EMPTY_BODY:
                 record.request_bytes = self._body.received_bytes
-            self._context.report(record)
+            if self._context.events.ended is not None:
+                self._context.events.ended(record)
 
     # -- the straight line ---------------------------------------------------------------------------------------
 
@@ -83,6 +91,7 @@ class Exchange:
         if isinstance(decided, ProxyError):
             raise decided
         if isinstance(decided, LocalResponse):
+            self._note_health_check()
             return await self._answer(decided, keep_open=True)
         record.route = decided.route.name
         if f.observe is not None and decisions is not None:
@@ -129,6 +138,9 @@ class Exchange:
         record.status = head.status
         pieces = upstream.ready()
         self._response_began = True
+        record.responded = monotonic()
+        if f.events.responded is not None:
+            f.events.responded(record)
         out = [writer.response_head(head.status, head.reason, lines)]
         body = upstream.body
         while True:
@@ -167,6 +179,9 @@ class Exchange:
         fields = switching_response_fields(head, self._context.settings, forward.upgrade)
         record.status = 101
         self._response_began = True
+        record.responded = monotonic()
+        if self._context.events.responded is not None:
+            self._context.events.responded(record)
         client.stream.write(writer.response_head(101, head.reason, fields))
         tunnel = Tunnel(client.stream, upstream.stream, self._context.timeouts.tunnel_idle_s)
         try:
@@ -177,6 +192,13 @@ class Exchange:
         upstream.stream.close()
 
     # -- answers of our own --------------------------------------------------------------------------------------
+
+    def _note_health_check(self) -> None:
+        """Mark what `onehop health` asks, every few seconds: a log line each would bury the others."""
+        if self._head.method == b"OPTIONS" and self._head.target == b"*":
+            own = self._client.stream.transport.get_extra_info("sockname")
+            listener = plain_address(own[0]) if isinstance(own, tuple) else ""
+            self._record.is_health_check = is_from_this_machine(self._client.peer, listener, self._head.known)
 
     async def _answer_error(self, error: ProxyError) -> bool:
         """Tell the client what went wrong, or cut the transfer where a response has begun: never a clean end."""
@@ -220,6 +242,8 @@ class Exchange:
             connection=connection or None,
             record=self._record,
         )
+        if self._context.events.responded is not None:
+            self._context.events.responded(self._record)
         client.must_linger = not stays_open
         return stays_open
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from proxy.http1.fields import members
+from proxy.http1.fields import CLAIMS, Index, members
 
 Network = IPv4Network | IPv6Network
 
@@ -48,6 +48,16 @@ def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
     """Whether a peer address lies in a trusted network. What is no address (a Unix socket's peer) does not."""
     parsed = _parse(address)
     return parsed is not None and any(parsed in network for network in trusted)
+
+
+def plain_address(address: str) -> str:
+    """A peer's address as it is shown and compared. A listener on `[::]` sees IPv4 clients as `::ffff:192.0.2.1`."""
+    return address[7:] if address.startswith("::ffff:") and "." in address else address
+
+
+def is_from_this_machine(peer: str, listener: str, known: Index) -> bool:
+    """Whether a request comes from a program on this machine, and for nobody else: no gateway names a client in it."""
+    return (peer in ("::1", listener) or peer.startswith("127.")) and CLAIMS not in known and b"forwarded" not in known
 
 
 def client_address(peer: str, forwarded_for: Iterable[bytes], trusted: tuple[Network, ...]) -> str:

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from proxy.config.build import origin_of, plan_settings, routing_table
@@ -15,14 +15,14 @@ from proxy.downstream.connection import ClientConnection
 from proxy.errors import LimitReached, ProxyError
 from proxy.exchange.context import Observe, WorkerContext
 from proxy.exchange.exchange import Exchange
+from proxy.exchange.refuse import refuse_unread
 from proxy.http1.message import RequestHead
 from proxy.http1.parsing.self_test import disagreements, summary
-from proxy.policy.forwarded import ClientIdentity, is_trusted, networks
-from proxy.policy.local_responses import error_response
+from proxy.policy.forwarded import ClientIdentity, is_trusted, networks, plain_address
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.error_log import ErrorLog
+from proxy.telemetry.events import Sink, join
 from proxy.telemetry.ids import HttpDate, RequestIds
-from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.fiber import Fiber
 from proxy.transport.stream import Stream
@@ -48,7 +48,7 @@ class Worker:
         pseudonym: str,
         *,
         observe: Observe | None = None,
-        report: Callable[[ExchangeRecord], None] | None = None,
+        sinks: Sequence[Sink] = (),
     ) -> None:
         self._config = config
         self._sockets = sockets
@@ -64,8 +64,10 @@ class Worker:
         self._idle = asyncio.Event()  # once shutting_down: no client is left
         self._shutting_down = False
         self._stopping: asyncio.Task[None] | None = None
-        self._log = AccessLog(config.access_log, _STDOUT, self._loop) if config.access_log != "off" else None
         self.errors = ErrorLog()
+        self._log: AccessLog | None = None
+        if config.access_log != "off":
+            self._log = AccessLog(config.access_log, _STDOUT, self._loop, self.errors.warning)
         if self.self_test_failures:
             self.errors.warning(summary(self.self_test_failures))
         self.deadlines = Deadlines(self._loop)
@@ -98,7 +100,8 @@ class Worker:
             next_request_id=RequestIds(),
             http_date=HttpDate(),
             report_defect=lambda defect, request_id: self.errors.defect(defect, f"request {request_id}"),
-            report=report or (self._log.report if self._log is not None else _discard),
+            warn_untrusted_claims=self._warn_untrusted_claims,
+            events=join([*([self._log.sink] if self._log is not None else []), *sinks]),
             observe=observe,
         )
 
@@ -166,7 +169,7 @@ class Worker:
         if not isinstance(peer, tuple):
             stream.abort()  # gone again: whatever it has sent, nobody is there to say who asked for it
             return
-        address = peer[0]
+        address = plain_address(peer[0])
         trusted = bool(self._trusted) and is_trusted(address, self._trusted)
         identity = ClientIdentity(address.encode("ascii"), trusted)
         client = ClientConnection(
@@ -175,7 +178,7 @@ class Worker:
         )  # fmt: skip
         client.shutting_down = self._shutting_down
         full = len(self.clients) >= self._config.limits.connections
-        serve = self._refuse(client) if full else client.serve(self._run_exchange, self._report_unread)
+        serve = self._refuse(client) if full else client.serve(self._run_exchange, self._refuse_unread)
         fiber = Fiber(serve, lambda exc: self._ended(client, exc))
         self.clients[client] = fiber
         fiber.resume()
@@ -186,6 +189,16 @@ class Worker:
             self._idle.set()
         if exc is not None and not isinstance(exc, asyncio.CancelledError):
             self.errors.defect(exc, "a connection")
+
+    def _warn_untrusted_claims(self, peer: str) -> None:
+        """Say it to those who have put a gateway in front, and wonder where its word went."""
+        self.errors.warn_once_a_minute(
+            "untrusted claims",
+            lambda: (
+                f"X-Forwarded-* from {peer} was dropped, because it is in none of trusted_networks; "
+                f'if that is a gateway of yours: trusted_networks = ["{peer}/{128 if ":" in peer else 32}"]'
+            ),
+        )
 
     def report_loop_defect(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Take what a callback of the loop raised and nobody caught."""
@@ -198,30 +211,12 @@ class Worker:
     def _run_exchange(self, client: ClientConnection, head: RequestHead, started: float) -> Awaitable[bool]:
         return Exchange(self._context, client, head, started).run()
 
-    async def _report_unread(self, client: ClientConnection, error: ProxyError, started: float) -> None:
-        """Answer a request that could not be read, log it, and close: where the next would begin, nobody knows."""
-        record = ExchangeRecord(client.peer, started)
-        record.request_id = self._context.next_request_id()
-        record.error, record.detail = error.code, error.detail
-        answer = error_response(error, None, pseudonym=self._pseudonym, request_id=record.request_id)
-        method = b"HEAD" if client.reader.unread.startswith(b"HEAD ") else b""  # whose answer has no body, even now
-        try:
-            await client.write_answer(
-                answer, method=method, date=self._context.http_date(), connection=b"close", record=record
-            )
-            client.must_linger = True
-        except ProxyError:
-            client.stream.abort()  # the client is gone: its request was refused all the same
-        finally:
-            self._context.report(record)
+    async def _refuse_unread(self, client: ClientConnection, error: ProxyError, started: float) -> None:
+        await refuse_unread(self._context, client, error, started)
 
     async def _refuse(self, client: ClientConnection) -> None:
-        await self._report_unread(client, LimitReached("too many connections"), time.monotonic())
+        await self._refuse_unread(client, LimitReached("too many connections"), time.monotonic())
         await client.end()
-
-
-def _discard(_: ExchangeRecord) -> None:
-    """Where there is no access log."""
 
 
 def run_worker(

@@ -1,7 +1,7 @@
 """A real worker on a real socket, inside the test's loop."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
@@ -9,6 +9,7 @@ from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
 from proxy.process.listeners import bind
 from proxy.process.worker import Worker
+from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
 from tests.harness.scripted import PATIENCE_S
 
@@ -55,6 +56,7 @@ async def running_proxy(
     timeouts: dict[str, float] | None = None,
     limits: dict[str, int] | None = None,
     pool: dict[str, Any] | None = None,
+    sinks: Sequence[Sink] = (),
     **settings: Any,
 ) -> AsyncIterator[RunningProxy]:
     """A worker in front of the given loopback ports. Leaving drains it, and fails if a task or socket is left over."""
@@ -75,7 +77,7 @@ async def running_proxy(
     sockets = bind(config, 1)[0]
     records = Records()
     before = asyncio.all_tasks()
-    worker = Worker(config, sockets, "onehop-test", report=records.report)
+    worker = Worker(config, sockets, "onehop-test", sinks=[*sinks, Sink(ended=records.report)])
     await worker.start()
     try:
         yield RunningProxy(worker, sockets[0].getsockname()[1], records)

@@ -1,0 +1,42 @@
+"""The answer to a request that could not be read."""
+
+from proxy.downstream.connection import ClientConnection
+from proxy.errors import BadRequest, ProxyError
+from proxy.exchange.context import WorkerContext
+from proxy.http1.parsing.refused import other_protocol, refused_head
+from proxy.policy.forwarded import client_address
+from proxy.policy.local_responses import error_response
+from proxy.telemetry.record import ExchangeRecord
+
+
+async def refuse_unread(context: WorkerContext, client: ClientConnection, error: ProxyError, started: float) -> None:
+    """Answer a request that could not be read, report it with what arrived of its head, and let the connection close:
+    where the next would begin, nobody knows."""
+    arrived = client.reader.unread
+    if isinstance(error, BadRequest) and (protocol := other_protocol(arrived)) is not None:
+        error = BadRequest(protocol[1], code=protocol[0])
+    head = refused_head(arrived)
+    record = ExchangeRecord(
+        client.peer, started, context.next_request_id(), head.method, head.target, head.http_version, head.fields
+    )
+    if client.identity.trusted:
+        forwarded_for = [value for name, value in head.fields if name.lower() == b"x-forwarded-for"]
+        record.client = client_address(client.peer, forwarded_for, context.trusted)
+    record.error, record.detail = error.code, error.detail
+    answer = error_response(error, None, pseudonym=context.settings.pseudonym, request_id=record.request_id)
+    try:
+        await client.write_answer(
+            answer,
+            method=head.method if head.method == b"HEAD" else b"",  # whose answer has no body, even now
+            date=context.http_date(),
+            connection=b"close",
+            record=record,
+        )
+        client.must_linger = True
+        if context.events.responded is not None:
+            context.events.responded(record)
+    except ProxyError:
+        client.stream.abort()  # the client is gone: its request was refused all the same
+    finally:
+        if context.events.ended is not None:
+            context.events.ended(record)

@@ -1,0 +1,127 @@
+"""A record as a line: text for a person, JSON for a program. Nothing in a line can forge another, or a column."""
+
+import re
+import time
+from typing import Final
+
+import msgspec
+
+from proxy.telemetry.escaping import escape_text, escape_word, needs_escaping
+from proxy.telemetry.record import ExchangeRecord
+
+_METHOD_SHOWN: Final = 64
+_TARGET_SHOWN: Final = 1024
+_VERSION_SHOWN: Final = 16
+_HOST_SHOWN: Final = 256
+_USER_AGENT_SHOWN: Final = 512
+_DETAIL_SHOWN: Final = 512
+#: What stands before an @ in an authority: with a scheme, or without one, as in `CONNECT user:password@host:443`.
+_USERINFO: Final = re.compile(rb"//[^/?#]*@|^[^/?#]*@")
+
+
+class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One line of the JSON log. Durations in seconds, sizes in body bytes."""
+
+    time: str
+    client: str
+    method: str
+    host: str = ""
+    target: str
+    version: str
+    status: int
+    request_bytes: int
+    response_bytes: int
+    duration_s: float
+    first_byte_s: float | None = None  # from the request's head to the response's
+    request_id: str
+    user_agent: str = ""
+    route: str = ""
+    upstream: str = ""
+    reused: bool = False
+    attempts: int = 0
+    error: str = ""
+    detail: str = ""
+
+
+_encode_json = msgspec.json.Encoder().encode
+
+
+def json_line(record: ExchangeRecord, at: str, now: float) -> bytes:
+    """One JSON object on a line. `at` is the time of day, `now` monotonic."""
+    host = user_agent = b""
+    for name, value in record.fields:
+        # By length first: most names need no second look.
+        if len(name) == 4 and name.lower() == b"host":
+            host = value[:_HOST_SHOWN]
+        elif len(name) == 10 and name.lower() == b"user-agent":
+            user_agent = value[:_USER_AGENT_SHOWN]
+    line = Line(
+        time=at,
+        client=record.client,
+        method=record.method[:_METHOD_SHOWN].decode("latin-1"),
+        host=_without_password(host).decode("latin-1"),
+        target=_shown_target(record.target),
+        version=record.http_version[:_VERSION_SHOWN].decode("latin-1"),
+        status=record.status,
+        request_bytes=record.request_bytes,
+        response_bytes=record.response_bytes,
+        duration_s=round(now - record.started, 6),
+        first_byte_s=round(record.responded - record.started, 6) if record.responded else None,
+        request_id=record.request_id,
+        user_agent=user_agent.decode("latin-1"),
+        route=record.route,
+        upstream=record.origin,
+        reused=record.reused,
+        attempts=record.attempts,
+        error=record.error,
+        detail=record.detail[:_DETAIL_SHOWN],
+    )
+    return _encode_json(line) + b"\n"
+
+
+def text_line(record: ExchangeRecord, at: str, now: float) -> bytes:
+    """Time, client, request, status, bytes, duration, and what served it: in one line to read."""
+    client, request_id = record.client, record.request_id
+    method = record.method[:_METHOD_SHOWN].decode("latin-1") or "-"
+    target = _shown_target(record.target) or "-"
+    version = record.http_version[:_VERSION_SHOWN].decode("latin-1") or "?"
+    if needs_escaping(f"{client}{method}{target}{version}{request_id}"):
+        client, method, target, version, request_id = map(escape_word, (client, method, target, version, request_id))
+    reused = " reused" if record.reused else ""
+    attempts = f" attempts={record.attempts}" if record.attempts > 1 else ""
+    failed = f" error={record.error} ({escape_text(record.detail[:_DETAIL_SHOWN])})" if record.error else ""
+    text = (
+        f'{at} {client} "{method} {target} HTTP/{version}" '
+        f"{record.status} {record.request_bytes}>{record.response_bytes} {(now - record.started) * 1000:.1f}ms "
+        f"{record.origin or '-'}{reused}{attempts} id={request_id}{failed}\n"
+    )
+    return text.encode("utf-8", "replace")
+
+
+def _shown_target(target: bytes) -> str:
+    if b"@" in target and target[:1] != b"/":
+        target = _without_password(target)  # before it is cut: the cut might take the @ away
+    if len(target) > _TARGET_SHOWN:
+        return target[:_TARGET_SHOWN].decode("latin-1") + "..."
+    return target.decode("latin-1")
+
+
+def _without_password(text: bytes) -> bytes:
+    """Such a target or host is refused, but it may hold a password all the same."""
+    return _USERINFO.sub(lambda found: b"//***@" if found[0][:2] == b"//" else b"***@", text) if b"@" in text else text
+
+
+class TimeOfDay:
+    """The time of day as the log says it, to the millisecond; the second's text is made once."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = ""
+
+    def __call__(self) -> str:
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        return f"{self._text}.{int(now % 1 * 1000):03d}Z"

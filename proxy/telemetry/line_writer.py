@@ -1,0 +1,69 @@
+"""Lines into a descriptor, by a thread of their own: a slow terminal or a full pipe never holds up the loop."""
+
+import errno
+import os
+import queue
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+_BATCHES_WAITING: Final = 256  # then lines are dropped: some 16 MiB
+_ATOMIC: Final = 4096  # PIPE_BUF: workers share a pipe, and up to this size their lines do not mix
+_RETRY_S: Final = 1.0
+
+
+class LineWriter:
+    """Writes batches of whole lines, in order."""
+
+    def __init__(self, fd: int, when_unread: Callable[[], None]) -> None:
+        self._fd = fd
+        self._when_unread = when_unread
+        self._batches: queue.Queue[bytes | None] = queue.Queue(_BATCHES_WAITING)
+        self.unwritten: deque[int] = deque()  # how many lines could not be written, in portions
+        self.has_reader = True
+        self._thread = threading.Thread(target=self._write_batches, name="access-log", daemon=True)
+        self._thread.start()
+
+    def put(self, batch: bytes, patience_s: float) -> bool:
+        """Take a batch, if there is room within `patience_s`."""
+        try:
+            self._batches.put(batch, block=patience_s > 0, timeout=patience_s)
+        except queue.Full:
+            return False
+        return True
+
+    def close(self, patience_s: float) -> None:
+        """Write what was taken, for at most about `patience_s`."""
+        try:
+            self._batches.put(None, timeout=patience_s)
+        except queue.Full:
+            return
+        self._thread.join(patience_s)
+
+    def _write_batches(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            start = 0
+            while start < len(batch):
+                end = batch.rfind(b"\n", start, start + _ATOMIC) + 1 or batch.find(b"\n", start) + 1
+                try:
+                    self._write_whole(batch[start:end])
+                except OSError as exc:
+                    if exc.errno in (errno.EPIPE, errno.EBADF):
+                        self.has_reader = False  # serving goes on
+                        self._when_unread()
+                        return
+                    # A full disk, say: what it does not take is dropped, and the next batch is tried.
+                    self.unwritten.append(batch.count(b"\n", start))
+                    time.sleep(_RETRY_S)
+                    break
+                start = end
+
+    def _write_whole(self, lines: bytes) -> None:
+        while lines:
+            try:
+                lines = lines[os.write(self._fd, lines) :]
+            except BlockingIOError:  # somebody made the pipe non-blocking, and it is full
+                select.select([], [self._fd], [], _RETRY_S)

@@ -1,0 +1,127 @@
+"""What a line of the access log says, and that nothing in it can forge another line, or a column."""
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from proxy.telemetry.access_lines import TimeOfDay, json_line, text_line
+from proxy.telemetry.record import ExchangeRecord
+
+AT = "2026-11-23T20:00:00.000Z"
+NOW = 1000.0123
+
+PLAIN = ExchangeRecord(
+    client="192.0.2.1", started=1000.0, request_id="id-1", method=b"GET", target=b"/a?b", http_version=b"1.1",
+    fields=[(b"Host", b"h.example"), (b"X-Other", b"o"), (b"user-agent", b"curl/8")], route="default",
+    origin="127.0.0.1:9000", reused=True, attempts=1, status=200, responded=1000.01, response_bytes=128,
+)  # fmt: skip
+
+
+def changed(**changes: Any) -> ExchangeRecord:
+    return msgspec.structs.replace(PLAIN, **changes)
+
+
+def decoded(**changes: Any) -> dict[str, Any]:
+    return dict(msgspec.json.decode(json_line(changed(**changes), AT, NOW)))
+
+
+TEXT = [
+    # what differs                                        the line, without time and client
+    ({},                                                  '"GET /a?b HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused id=id-1'),
+    ({"reused": False, "attempts": 2},                    '"GET /a?b HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 attempts=2 id=id-1'),
+    ({"origin": "", "reused": False, "error": "no_route", "detail": "no route"},
+                                                          '"GET /a?b HTTP/1.1" 200 0>128 12.3ms - id=id-1 error=no_route (no route)'),
+    # a request of which nothing could be read
+    ({"method": b"", "target": b"", "http_version": b"", "origin": "", "reused": False, "status": 400},
+                                                          '"- - HTTP/?" 400 0>128 12.3ms - id=id-1'),
+    # nothing in it can begin another line, or steer a terminal
+    ({"target": b"/\n2026\r\x1b[2J\x85"},                 '"GET /\\x0a2026\\x0d\\x1b[2J\\x85 HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused id=id-1'),
+    ({"target": b"/\xfc\xff"},                            '"GET /üÿ HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused id=id-1'),
+    # or end its column, or begin another one
+    ({"target": b'/" 200 0>0 x'},                         '"GET /\\"\\x20200\\x200>0\\x20x HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused id=id-1'),
+    ({"target": b"/\\"},                                  '"GET /\\\\ HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused id=id-1'),
+    ({"method": b'G"T', "http_version": b'1.1" 200'},     '"G\\"T /a?b HTTP/1.1\\"\\x20200" 200 0>128 12.3ms 127.0.0.1:9000 reused id=id-1'),
+    ({"request_id": 'a b" error=none'},                   '"GET /a?b HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused id=a\\x20b\\"\\x20error=none'),
+    ({"error": "e", "detail": 'a "b"\n\\'},               '"GET /a?b HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused id=id-1 error=e (a \\"b\\"\\x0a\\\\)'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "expected"), TEXT)
+def test_a_line_of_text(changes: dict[str, Any], expected: Any) -> None:
+    assert text_line(changed(**changes), AT, NOW).decode() == f"{AT} 192.0.2.1 {expected}\n"
+
+
+HOSTILE = ['"', "\\", " ", '" 200 0>0 1.0ms - id=x', "\n", "\r\n", "\t", "\x1b]0;x\x07", "\x7f", "\x9b1m", "\xa0", "ü"]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("name", ["method", "target", "http_version", "request_id", "client"])
+def test_whatever_a_value_holds_the_columns_stay(name: str, value: str) -> None:
+    text = f"a{value}b"
+    line = text_line(
+        changed(**{name: text if isinstance(getattr(PLAIN, name), str) else text.encode("latin-1")}), AT, NOW
+    )
+    assert line.count(b"\n") == 1
+    assert line.decode().rstrip("\n").isprintable()
+    columns = re.fullmatch(
+        r'\S+ (\S+) "((?:[^"\\ ]|\\.)+) ((?:[^"\\ ]|\\.)+) HTTP/((?:[^"\\ ]|\\.)+)" 200 0>128 12\.3ms 127\.0\.0\.1:9000 reused id=(\S+)',
+        line.decode().rstrip("\n"),
+    )
+    assert columns is not None, line
+
+
+def test_a_line_of_json_is_one_object_on_one_line() -> None:
+    line = json_line(changed(target=b'/"\n\x00\xff', attempts=0), AT, NOW)
+    assert line.count(b"\n") == 1
+    assert msgspec.json.decode(line) == {
+        "time": AT, "client": "192.0.2.1", "method": "GET", "host": "h.example", "target": '/"\n\x00\xff',
+        "version": "1.1", "status": 200, "request_bytes": 0, "response_bytes": 128, "duration_s": 0.0123,
+        "first_byte_s": 0.01, "request_id": "id-1", "user_agent": "curl/8", "route": "default",
+        "upstream": "127.0.0.1:9000", "reused": True,
+    }  # fmt: skip
+
+
+def test_without_a_response_there_is_no_first_byte_and_without_fields_no_host() -> None:
+    line = decoded(responded=0.0, fields=())
+    assert not {"first_byte_s", "host", "user_agent"} & line.keys()
+
+
+def test_what_is_long_is_cut() -> None:
+    long = b"x" * 5000
+    line = decoded(method=long, target=b"/" + long, http_version=long, fields=[(b"HOST", long), (b"User-Agent", long)])
+    assert line["target"] == "/" + "x" * 1023 + "..."
+    assert [len(line[name]) for name in ("method", "version", "host", "user_agent")] == [64, 16, 256, 512]
+    assert len(text_line(changed(detail="x" * 5000, error="e"), AT, NOW)) < 1000
+
+
+PASSWORDS = [
+    # target                                  as shown
+    (b"http://alice:s3cret@h/x@y",            "http://***@h/x@y"),
+    (b"alice:s3cret@h:443",                   "***@h:443"),
+    (b"http://alice:" + b"s" * 2000 + b"@h/", "http://***@h/"),
+    (b"/a//b@c",                              "/a//b@c"),
+    (b"http://h/?@",                          "http://h/?@"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "shown"), PASSWORDS)
+def test_a_password_in_a_target_is_not_logged(target: bytes, shown: str) -> None:
+    assert decoded(target=target)["target"] == shown
+    assert f'"GET {shown} HTTP/1.1"' in text_line(changed(target=target), AT, NOW).decode()
+
+
+def test_a_password_in_a_host_is_not_logged() -> None:
+    assert decoded(fields=[(b"Host", b"alice:s3cret@h")])["host"] == "***@h"
+
+
+def test_the_time_of_day_is_utc_to_the_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
+    time_of_day = TimeOfDay()
+    for now, text in [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1.9999, "1970-01-01T00:00:01.999Z"),
+        (1.5, "1970-01-01T00:00:01.500Z"),
+    ]:
+        monkeypatch.setattr("proxy.telemetry.access_lines.time.time", lambda now=now: now)
+        assert time_of_day() == text
