@@ -3,7 +3,6 @@
 Knows nothing of upstreams: what becomes of a request is the business of the `exchange` it is given.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import TypeAlias
@@ -17,6 +16,7 @@ from proxy.policy.local_responses import LocalResponse
 from proxy.policy.settings import Limits, Timeouts
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.deadlines import Deadlines
+from proxy.transport.fiber import yield_to_loop
 from proxy.transport.stream import ConnectionEnded, Stream
 
 #: Bytes discarded before a close: enough for what a client has in flight, too little to serve as a sink.
@@ -82,7 +82,7 @@ class ClientConnection:
                 self._served_one = True
                 if self.reader.unread:
                     # Who pipelines answers that cost no wait would keep the loop for as long as there are any.
-                    await self._yield_to_the_loop()
+                    await yield_to_loop()
         finally:
             await self.end()
 
@@ -93,12 +93,6 @@ class ClientConnection:
             await self.stream.linger(self.timeouts.linger_s, _LINGER_BYTES)
         self.stream.close()
         await self.stream.wait_flushed()
-
-    async def _yield_to_the_loop(self) -> None:
-        loop = self._deadlines.loop
-        turned = loop.create_future()
-        loop.call_soon(_settle, turned)
-        await turned
 
     async def _next_request(self, waiting_since: float) -> RequestHead | None:
         """The next request, or None: the client is done. Raises BadRequest, RequestTimeout."""
@@ -171,8 +165,3 @@ class ClientConnection:
     def _lost(self) -> None:
         if self.abandon is not None:
             self.abandon()
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

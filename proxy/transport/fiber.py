@@ -90,3 +90,16 @@ class Fiber:
 def parked() -> Generator[None, None, None]:
     """Wait until somebody resumes this fiber, who must know it by then: `running`."""
     yield
+
+
+async def yield_to_loop() -> None:
+    """Leave a turn of the event loop to others."""
+    loop = asyncio.get_running_loop()
+    turned = loop.create_future()
+    loop.call_soon(_settle, turned)
+    await turned
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

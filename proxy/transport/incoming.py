@@ -2,6 +2,7 @@
 
 from proxy.http1.parsing.body import Body, UnboundedBody
 from proxy.http1.parsing.head_parser import HeadParser
+from proxy.transport.fiber import yield_to_loop
 from proxy.transport.stream import Stream
 
 
@@ -14,6 +15,10 @@ async def read_body(stream: Stream, reader: HeadParser, body: Body, deadline: fl
 
     Raises BodyCutShort, BadRequest (broken coding), TimeoutError, ConnectionEnded.
     """
+    if reader.unread:
+        # One read may hold 40,000 tiny chunks: more of them than the parser takes in one turn of the event loop.
+        await yield_to_loop()
+        return reader.body_bytes(body)
     data = await stream.read(deadline)
     if data:
         return reader.body_bytes(body, data)

@@ -108,7 +108,8 @@ class HeadParser:
 
     def body_bytes(self, body: Body, data: bytes = b"") -> list[bytes]:
         """The bytes of `body` in what is unread, or in `data` where nothing is, in order and unjoined. What stands
-        behind its end stays unread: it is the next message. Raises BadRequest where the chunked coding is broken."""
+        behind its end stays unread: it is the next message. So does what is more than one turn of the event loop should
+        be busy with, while `body` is not complete. Raises BadRequest where the chunked coding is broken."""
         if body.complete:
             return []
         if self.unread:

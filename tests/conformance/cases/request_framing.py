@@ -180,6 +180,8 @@ CASES += [
         ("plain", "two chunks", _CHUNKED + "3|abc|2|de|0||", b"abcde"),
         ("hex", "sizes in hexadecimal, either case", _CHUNKED + "a|0123456789|A|0123456789|0||", b"0123456789" * 2),
         ("zeros", "a size with leading zeros, a last chunk of several", _CHUNKED + "0003|abc|000||", b"abc"),
+        ("zeros-16", "a size of 16 digits, most of them zeros", _CHUNKED + "0000000000000003|abc|0000000000000000||", b"abc"),
+        ("zeros-40", "and of 40", _CHUNKED + "0" * 39 + "3|abc|" + "0" * 40 + "||", b"abc"),
         ("empty", "no data at all", _CHUNKED + "0||", b""),
         ("extensions", "extensions are ignored", _CHUNKED + '3;a=b;c="d"|abc|0;e||', b"abc"),
         ("bytewise", "one byte per segment", Slowly(_CHUNKED + "3;x|abc|2|de|0|X-T: 1||"), b"abcde"),

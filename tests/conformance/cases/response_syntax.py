@@ -59,6 +59,12 @@ CASES = [
          (either(status(502), got_body(b"ok")),), (b"HTTP/1.1 200 OK\r\nX: 1\nContent-Length: 0\r\nContent-Length: 2\r\n\r\nok", Close())),
     case("resp-chunk-overflow", "a chunk size over 64 bits", "RFC 9112 §7.1", Level.MUST, (GET, Verdict()), (cut(),),
          ("HTTP/1.1 200 OK|Transfer-Encoding: chunked||10000000000000003|abc|0||", Close())),
+    *(
+        case(f"resp-chunk-zeros-{digits}", f"a chunk size of {digits} digits, most of them zeros", "RFC 9112 §7.1", Level.MUST,
+             (GET, Response(), NEXT, Response()), (statuses(200, 200), got_body(b"abc"), got_body(b"ok", at=1)),
+             "HTTP/1.1 200 OK|Transfer-Encoding: chunked||" + "0" * (digits - 1) + "3|abc|" + "0" * digits + "||", OK)
+        for digits in (16, 40)
+    ),
     case("resp-chunk-lf", "a bare LF behind a chunk", "RFC 9112 §7.1", Level.GOOD, (GET, Verdict()), (either(cut(), got_body(b"abc")),),
          (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n", Close())),
     case("resp-trailer-fault", "a faulty trailer section ends no response cleanly", "RFC 9112 §7.1.2", Level.GOOD, (GET, Verdict()),

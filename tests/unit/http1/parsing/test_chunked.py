@@ -43,6 +43,12 @@ BODIES = [
     ("a|0123456789|0||",                                 "0123456789",  ""),
     ("0a|0123456789|0||",                                "0123456789",  ""),
     ("000000000000003|abc|0||",                          "abc",         ""),
+    # leading zeros mean nothing, however many (16 digits and more were refused)
+    ("0000000000000003|abc|0||",                         "abc",         ""),
+    ("0" * 19 + "3|abc|" + "0" * 20 + "||",              "abc",         ""),
+    ("0" * 20 + "3|abc|" + "0" * 21 + "||",              "abc",         ""),
+    ("0" * 255 + "3;a|abc|" + "0" * 256 + "|A: 1||",     "abc",         "A: 1"),
+    ("3|abc|" + "0" * 40 + " ;a|A: 1||",                 "abc",         "A: 1"),
     # data that looks like framing
     ("5||0||0||",                                        "\r\n0\r\n",   ""),
     ("2|\n\n|0||",                                       "\n\n",        ""),
@@ -135,7 +141,11 @@ BROKEN = [
     ("1\r\ra|0||",                                       400),
     ("1\r|a|0||",                                        400),
     ("fffffffffffffff0|",                                400),  # 16 digits
-    ("0000000000000000|",                                400),
+    ("0" * 20 + "fffffffffffffff0|",                     400),
+    ("0" * 256 + "3|abc|0||",                            400),  # more digits than anybody needs
+    ("0" * 300,                                          400),
+    ("0" * 16 + "x|",                                    400),
+    ("0" * 16 + " 1|a|0||",                              400),
     ("1" * 30 + "|",                                     400),
     ("1;" + "a" * 16 + "|a|0||",                         400),  # extension over its limit
     ("1" + " " * 17 + "|a|0||",                          400),
@@ -227,3 +237,27 @@ def test_two_readers_that_disagree_refuse_the_body(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("proxy.http1.parsing.h11_parser.H11ChunkedParser.receive", lambda self, data: [b"other"])
     with pytest.raises(BadRequest, match="disagree"):
         body.receive(b"3\r\nabc")
+
+
+@pytest.mark.parametrize("with_h11", [True, False])
+def test_the_work_of_one_call_is_bounded_whatever_the_size_of_the_chunks(with_h11: bool) -> None:
+    # 43,690 chunks of one byte, as they come in one read: without a bound, everybody else waits for all of them.
+    coded = b"1\r\na\r\n" * 43_690
+    body = ChunkedBody(LIMITS, with_h11=with_h11)
+    received, calls, unseen = b"", 0, coded + b"0\r\nA: 1\r\n\r\n" + NEXT_REQUEST
+    while not body.complete:
+        pieces = body.receive(unseen)
+        assert 0 < len(pieces) <= (128 if with_h11 else 2048) or body.complete
+        assert unseen.endswith(body.left_over)
+        received, calls, unseen = received + b"".join(pieces), calls + 1, body.left_over
+    assert calls > 20
+    assert received == b"a" * 43_690
+    assert body.received_bytes == 43_690
+    assert body.trailers == [(b"A", b"1")]
+    assert body.left_over == NEXT_REQUEST
+
+
+def test_the_bound_holds_for_chunks_with_extensions_too() -> None:
+    body = ChunkedBody(LIMITS, with_h11=False)
+    assert len(body.receive(b"1;a\r\na\r\n" * 5_000)) == 2048
+    assert len(body.left_over) == (5_000 - 2048) * 8 + 2  # the line end behind the last of them included
