@@ -15,10 +15,10 @@ import msgspec
 from proxy import __version__
 from proxy.config.build import field_rules, parse_listen
 from proxy.config.model import Config, RouteConfig, UpstreamConfig
-from proxy.config.problem import Problem
+from proxy.config.problem import InvalidConfiguration, Problem
 from proxy.config.schema import config_schema, reference
 from proxy.config.show import effective
-from proxy.config.sources import Loaded, load
+from proxy.config.sources import Loaded, Loader, load
 from proxy.errors import ProxyError
 from proxy.policy.routing import FieldRules
 from proxy.process.standard_streams import open_missing
@@ -53,7 +53,7 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 @_settings
 def run(**options: Any) -> NoReturn:
     """Serve. With only --upstream URL, on 127.0.0.1:8080."""
-    _serve(_valid(_load(options)))
+    _serve(lambda: _load(options))
 
 
 @main.command()
@@ -95,12 +95,17 @@ def demo(listen: str, access_log: str) -> NoReturn:
     from proxy.cli.demo_observer import demo_observer
     from proxy.cli.explain import demo_lines
 
-    flags: dict[str, object] = {"listen": [listen], "access_log": access_log, "workers": 1}
-    config = _valid(load(None, {}, flags, needs_upstream=False))
-    # The upstream is the demo service's, whose port its worker finds out.
-    upstreams = {"demo": UpstreamConfig(urls=["http://127.0.0.1:0"])}
-    config = msgspec.structs.replace(config, upstreams=upstreams, routes={"demo": RouteConfig(upstream="demo")})
-    _serve(config, companion=demo_observer, banner_lines=demo_lines)
+    def load_demo() -> Loaded:
+        flags: dict[str, object] = {"listen": [listen], "access_log": access_log, "workers": 1}
+        loaded = load(None, {}, flags, needs_upstream=False)
+        if loaded.config is None:
+            return loaded
+        # The upstream is the demo service's, whose port its worker finds out.
+        upstreams = {"demo": UpstreamConfig(urls=["http://127.0.0.1:0"])}
+        routes = {"demo": RouteConfig(upstream="demo")}
+        return loaded._replace(config=msgspec.structs.replace(loaded.config, upstreams=upstreams, routes=routes))
+
+    _serve(load_demo, companion=demo_observer, banner_lines=demo_lines)
 
 
 def _address(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -235,13 +240,15 @@ def _refuse(problems: list[Problem]) -> NoReturn:
     raise SystemExit(2)
 
 
-def _serve(config: Config, **how: Any) -> NoReturn:
-    from proxy.process.listeners import CannotListen
+def _serve(loader: Loader, **how: Any) -> NoReturn:
+    from proxy.process.listeners import CannotStart
     from proxy.process.supervisor import serve
 
     try:
-        status = serve(config, **how)
-    except CannotListen as exc:
+        status = serve(loader, **how)
+    except InvalidConfiguration as exc:
+        _refuse(exc.problems)
+    except CannotStart as exc:
         click.echo(f"onehop: {exc}", err=True)
         raise SystemExit(2) from exc
     raise SystemExit(status)

@@ -36,6 +36,14 @@ class Problem(NamedTuple):
         return ": ".join(part for part in (where, said, self.expected) if part)
 
 
+class InvalidConfiguration(Exception):
+    """A configuration that cannot be served, with everything that is wrong with it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = problems
+
+
 def problem_at(place: Value | None, key: str, value: str, expected: str) -> Problem:
     """A problem of something that was given at `place`, where that is known."""
     return Problem(place.source if place else "", place.line if place else None, key, value, expected)

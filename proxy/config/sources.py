@@ -4,13 +4,13 @@ A problem names its source, the line where it can be had, the key, the value, an
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from proxy.config.convert import build_config, from_text, listed, scalar_keys
 from proxy.config.model import Config
-from proxy.config.problem import KeyPath, Problem, Value, nearest, problem_at, suggestion
+from proxy.config.problem import InvalidConfiguration, KeyPath, Problem, Value, nearest, problem_at, suggestion
 from proxy.config.rules import rule_problems
 from proxy.config.toml_file import from_file
 
@@ -28,6 +28,16 @@ class Loaded(NamedTuple):
     config: Config | None
     problems: list[Problem]
     sources: dict[str, str]
+
+    def valid(self) -> Config:
+        """The configuration. Raises InvalidConfiguration."""
+        if self.config is None:
+            raise InvalidConfiguration(self.problems)
+        return self.config
+
+
+#: Reads all sources, each time anew: at start, and when a running instance is asked to.
+Loader: TypeAlias = Callable[[], Loaded]
 
 
 def load(

@@ -11,7 +11,11 @@ from proxy.config.model import Config
 _BACKLOG: Final = 2048
 
 
-class CannotListen(Exception):
+class CannotStart(Exception):
+    """Serving cannot begin; the text says why."""
+
+
+class CannotListen(CannotStart):
     """An address cannot be bound; the text says which, and why."""
 
 

@@ -8,18 +8,20 @@ in the queue of a worker that crashed is served by the one that replaces it.
 import contextlib
 import gc
 import os
-import resource
 import secrets
 import select
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final, NoReturn
 
+from proxy.config.build import parse_listen
 from proxy.config.model import Config
+from proxy.config.sources import Loader
+from proxy.process import descriptors
 from proxy.process.banner import banner
 from proxy.process.cpus import granted_cpus
 from proxy.process.listeners import bind, shown_address
@@ -44,19 +46,23 @@ class _Slot:
 
 
 def serve(
-    config: Config,
+    loader: Loader,
     *,
     companion: Companion | None = None,
     banner_lines: Callable[[str], list[str]] | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status. Raises CannotListen before anything is started.
+    """Serve until SIGTERM or SIGINT; return the exit status.
 
+    Raises InvalidConfiguration or CannotStart before anything is started. `loader` is asked again at SIGHUP.
     `companion` runs beside each worker, as the demo service does. `banner_lines` says more about the first address.
     """
+    config = loader().valid()
     count = config.workers or granted_cpus()
+    descriptors.raise_limit()
+    descriptors.require(count, sum(1 if parse_listen(listen)[0] else 2 for listen in config.listen))
     slots = [_Slot(sockets) for sockets in bind(config, count)]
     addresses = [shown_address(listening) for listening in slots[0].sockets]
-    supervisor = Supervisor(config, slots, companion)
+    supervisor = Supervisor(loader, config, slots, companion)
     lines = banner(config, [f"http://{address}" for address in addresses], count, demo=companion is not None)
     if banner_lines is not None:
         lines += banner_lines(f"http://{addresses[0]}")
@@ -66,7 +72,8 @@ def serve(
 class Supervisor:
     """Keeps one worker in every slot, until it is told to stop."""
 
-    def __init__(self, config: Config, slots: list[_Slot], companion: Companion | None = None) -> None:
+    def __init__(self, loader: Loader, config: Config, slots: list[_Slot], companion: Companion | None = None) -> None:
+        self._loader = loader
         self._config = config
         self._slots = slots
         self._companion = companion
@@ -77,6 +84,7 @@ class Supervisor:
         self._alive_read, self._alive_write = os.pipe()
         self._wake_read, self._wake_write = os.pipe()
         self._stop_signals = 0
+        self._reload_signals = 0
         self._kill_at = _NEVER
 
     def run(self, announce: Callable[[], None]) -> int:
@@ -87,8 +95,9 @@ class Supervisor:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._count_stop)
+        # A terminal that hangs up sends it, too: whoever serves goes on, under nohup and without.
+        signal.signal(signal.SIGHUP, self._count_reload)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        _raise_descriptor_limit()
         gc.collect()
         gc.freeze()  # what exists now lives as long as the workers, and shares its pages with them
         self._start_missing()
@@ -103,12 +112,28 @@ class Supervisor:
             if self._kill_at <= time.monotonic():
                 self._errors.warning("worker did not exit in time; sending SIGKILL")
                 self._stop(at_once=True)
+            if self._reload_signals:
+                self._reload_signals = 0
+                self._check_configuration()
             if not self._stopping:
                 self._start_missing()
         return 0
 
     def _count_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_signals += 1
+
+    def _count_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self._reload_signals += 1
+
+    def _check_configuration(self) -> None:
+        """What SIGHUP does, until a running instance can take another configuration: it is read, checked, and left."""
+        loaded = self._loader()
+        for problem in loaded.problems:
+            self._errors.error(str(problem))
+        if loaded.config is None:
+            self._errors.error("SIGHUP: the configuration is invalid now; serving goes on with the old one")
+        else:
+            self._errors.info("SIGHUP: the configuration is valid, but reload is not supported yet; restart to use it")
 
     def _wait(self) -> None:
         now = time.monotonic()
@@ -120,12 +145,10 @@ class Supervisor:
             os.read(self._wake_read, 4096)
 
     def _reap(self) -> None:
-        for slot in self._slots:
-            if not slot.pid:
-                continue
-            pid, status = os.waitpid(slot.pid, os.WNOHANG)
-            if not pid:
-                continue
+        for pid, status in _ended_children():
+            slot = next((slot for slot in self._slots if slot.pid == pid), None)
+            if slot is None:
+                continue  # as process 1 of a container, this one also inherits the children of others
             slot.pid = 0
             if self._stopping:
                 continue
@@ -157,6 +180,7 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGTERM, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal's reaches the whole group: the parent decides
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             for fd in (self._alive_write, self._wake_read, self._wake_write):
                 os.close(fd)
@@ -186,11 +210,11 @@ class Supervisor:
             self._errors.info(f"stopping: finishing what is under way, for up to {self._config.timeouts.drain_s:g} s")
 
 
-def _raise_descriptor_limit() -> None:
-    """Take as many descriptors as we may: a soft limit of 1,024, which many systems set, is 500 clients."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def _ended_children() -> Iterator[tuple[int, int]]:
+    """Every child that has ended, with its wait status."""
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+            yield ended
 
 
 def _cause(status: int) -> str:

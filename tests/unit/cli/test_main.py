@@ -19,6 +19,7 @@ from proxy import __version__
 from proxy.cli.main import main
 from proxy.config.model import Config
 from proxy.config.schema import config_schema, reference
+from proxy.config.sources import Loader
 
 EXAMPLES = Path(__file__).parents[3] / "config" / "examples"
 NO_VARIABLES = {"ONEHOP_CONFIG": None, "ONEHOP_UPSTREAM": None, "ONEHOP_LISTEN": None}
@@ -35,8 +36,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Config, dict[str, Any]
     """What the supervisor was asked to serve, which here serves nothing and exits with 7."""
     asked: list[tuple[Config, dict[str, Any]]] = []
 
-    def serve(config: Config, **how: Any) -> int:
-        asked.append((config, how))
+    def serve(loader: Loader, **how: Any) -> int:
+        asked.append((loader().valid(), how))
         return 7
 
     monkeypatch.setattr(proxy.process.supervisor, "serve", serve)
@@ -111,7 +112,8 @@ def test_run_with_problems_serves_nothing_and_says_each_on_a_line(served: list[t
 
 
 def test_an_address_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(config: Config) -> int:
+    def serve(loader: Loader) -> int:
+        config = loader().valid()
         raise proxy.process.listeners.CannotListen(f"cannot listen on {config.listen[0]}: the address is in use")
 
     monkeypatch.setattr(proxy.process.supervisor, "serve", serve)
