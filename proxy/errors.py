@@ -29,6 +29,7 @@ from typing import ClassVar, Final, Self
 #: Where one class has several types of RFC 9209 §2.3, by its code.
 _MORE_EXACT: Final = {
     "dns_error": "dns_error",
+    "dns_timeout": "dns_timeout",
     "head_too_large": "http_response_header_section_size",
     "upstream_write_timeout": "connection_write_timeout",
 }

@@ -19,6 +19,7 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         30.0  # nginx allows 60, Caddy has no limit
     )
     request_body_idle_s: Annotated[float, Meta(description="Without a byte of the request body moving.")] = 60.0
+    name_lookup_s: Annotated[float, Meta(description="For the addresses of an upstream's name.")] = 5.0
     connect_s: Annotated[float, Meta(description="To one address of an upstream.")] = 5.0
     continue_s: Annotated[
         float,

@@ -27,7 +27,9 @@ from proxy.transport.deadlines import Deadlines
 from proxy.transport.fiber import Fiber
 from proxy.transport.stream import Stream
 from proxy.upstream.balancing.round_robin import RoundRobin
+from proxy.upstream.connector import Connector
 from proxy.upstream.pool import Pool
+from proxy.upstream.resolver import Lookup, Resolver, system_lookup
 from proxy.upstream.service import Service
 
 #: Something that runs beside a worker and may change its config: the demo service does both.
@@ -49,6 +51,7 @@ class Worker:
         *,
         observe: Observe | None = None,
         sinks: Sequence[Sink] = (),
+        lookup: Lookup = system_lookup,
     ) -> None:
         self._config = config
         self._sockets = sockets
@@ -71,12 +74,14 @@ class Worker:
         if self.self_test_failures:
             self.errors.warning(summary(self.self_test_failures))
         self.deadlines = Deadlines(self._loop)
+        resolver = Resolver(self._loop, timeout_s=config.timeouts.name_lookup_s, lookup=lookup)
+        connector = Connector(self.deadlines, resolver, connect_s=config.timeouts.connect_s)
         self.pool = Pool(
             config.pool,
             config.limits,
             self.deadlines,
+            connector,
             idle_s=config.timeouts.upstream_idle_s,
-            connect_s=config.timeouts.connect_s,
             fast_path=self._fast_path,
         )
         self.services = {

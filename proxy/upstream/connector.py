@@ -1,35 +1,115 @@
-"""Opening a connection to an origin."""
+"""Opening a stream to an origin: the name's addresses, one attempt after another, until one of them accepts.
+
+RFC 8305 in its simple form: an attempt that has not succeeded after a moment is not given up but joined by one at the
+next address, and the first that succeeds is used.
+"""
 
 import asyncio
 import errno
-import socket
+import os
 from typing import Final
 
-from proxy.errors import ConnectFailed, ConnectTimeout, LimitReached
-from proxy.http1.limits import MessageLimits
+from proxy.errors import ConnectFailed, ConnectTimeout, LimitReached, ProxyError
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.stream import Stream
-from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.origin import Origin
+from proxy.upstream.resolver import Resolver, interleaved
 
 _OUR_SHORTAGE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+_MOST_ADDRESSES: Final = 16  # of one name: all silent, they cost a request 15 delays and one `connect_s`
 
 
-async def connect(
-    origin: Origin, deadlines: Deadlines, limits: MessageLimits, timeout_s: float, *, fast_path: bool
-) -> UpstreamConnection:
-    """Open a connection. Raises ConnectFailed (refused, unroutable, no such name), ConnectTimeout, and LimitReached
-    where it is we who lack descriptors, ports or memory."""
-    loop = deadlines.loop
-    try:
-        async with asyncio.timeout(timeout_s):
-            _, stream = await loop.create_connection(lambda: Stream(deadlines), origin.host, origin.port)
-    except TimeoutError as exc:  # before OSError, of which it is a subclass
-        raise ConnectTimeout(f"{origin} did not accept a connection in {timeout_s:g} s") from exc
-    except socket.gaierror as exc:
-        raise ConnectFailed(f"{origin.host} has no address", code="dns_error") from exc
-    except OSError as exc:
-        if exc.errno in _OUR_SHORTAGE:
-            raise LimitReached(f"this proxy is out of resources: {exc.strerror}", code="out_of_resources") from exc
-        raise ConnectFailed(f"no connection to {origin}: {exc.strerror or exc}") from exc
-    return UpstreamConnection(origin, stream, limits, loop.time(), fast_path=fast_path)
+class Connector:
+    """Opens streams to origins, for everyone in a worker who needs one."""
+
+    def __init__(
+        self,
+        deadlines: Deadlines,
+        resolver: Resolver,
+        *,
+        connect_s: float,
+        attempt_delay_s: float = 0.25,  # RFC 8305 §8
+    ) -> None:
+        self._deadlines = deadlines
+        self._resolver = resolver
+        self._connect_s = connect_s
+        self._attempt_delay_s = attempt_delay_s
+
+    async def connect(self, origin: Origin) -> Stream:
+        """Open a stream; to be awaited in a task, not in a bare fiber.
+
+        Raises ConnectFailed (refused, unroutable, no such name), ConnectTimeout (no address accepted within
+        `connect_s` of its attempt, or the lookup took too long), and LimitReached where it is we who lack descriptors,
+        ports or memory.
+        """
+        try:
+            addresses = await self._resolver.addresses(origin.host)
+        except OSError as exc:
+            raise self._failure(origin, {origin.host: exc}) from exc
+        if len(addresses) > 1:
+            return await self._first_to_accept(origin, interleaved(addresses)[:_MOST_ADDRESSES])
+        try:
+            return await self._open(origin, addresses[0])
+        except OSError as exc:
+            raise self._failure(origin, {addresses[0]: exc}) from exc
+
+    async def _open(self, origin: Origin, address: str) -> Stream:
+        """Open a stream to one address. Raises OSError, and TimeoutError, which is one."""
+        async with asyncio.timeout(self._connect_s):
+            _, stream = await self._deadlines.loop.create_connection(
+                lambda: Stream(self._deadlines), address, origin.port
+            )
+        return stream
+
+    async def _first_to_accept(self, origin: Origin, addresses: list[str]) -> Stream:
+        attempts: dict[asyncio.Task[Stream], str] = {}
+        failures: dict[str, OSError] = {}
+        untried = iter(addresses)
+        address = next(untried, None)
+        try:
+            while address is not None or attempts:
+                if address is not None:
+                    attempts[self._deadlines.loop.create_task(self._open(origin, address))] = address
+                    address = next(untried, None)
+                ended, _ = await asyncio.wait(
+                    attempts,
+                    timeout=None if address is None else self._attempt_delay_s,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                for attempt in ended:
+                    try:
+                        stream = attempt.result()
+                    except OSError as exc:
+                        failures[attempts.pop(attempt)] = exc
+                    else:
+                        del attempts[attempt]
+                        return stream
+        finally:
+            for attempt in attempts:
+                attempt.add_done_callback(_close)
+                attempt.cancel()
+        raise self._failure(origin, failures)
+
+    def _failure(self, origin: Origin, failures: dict[str, OSError]) -> ProxyError:
+        """What the failures at all addresses of an origin amount to."""
+        reasons = {address: self._reason(exc) for address, exc in failures.items()}
+        if list(reasons) == [origin.host]:
+            tried = reasons[origin.host]
+        else:
+            tried = "; ".join(f"{address}: {reason}" for address, reason in reasons.items())
+        if all(exc.errno in _OUR_SHORTAGE for exc in failures.values()):
+            return LimitReached(f"this proxy is out of resources: {tried}", code="out_of_resources")
+        if all(isinstance(exc, TimeoutError) for exc in failures.values()):
+            return ConnectTimeout(f"{origin} did not accept a connection: {tried}")
+        return ConnectFailed(f"no connection to {origin}: {tried}")
+
+    def _reason(self, exc: OSError) -> str:
+        if exc.errno is not None:
+            return os.strerror(exc.errno)
+        return f"no answer in {self._connect_s:g} s" if isinstance(exc, TimeoutError) else str(exc)
+
+
+def _close(attempt: asyncio.Task[Stream]) -> None:
+    """Close what a losing attempt has opened: it may have succeeded before it heard that it was cancelled."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().abort()

@@ -4,7 +4,7 @@ from proxy.http1.limits import MessageLimits
 from proxy.policy.settings import PoolSettings
 from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.connector import connect
+from proxy.upstream.connector import Connector
 from proxy.upstream.idle import IdleConnections
 from proxy.upstream.origin import Origin
 
@@ -19,16 +19,16 @@ class Pool:
         settings: PoolSettings,
         limits: MessageLimits,
         deadlines: Deadlines,
+        connector: Connector,
         *,
         idle_s: float,
-        connect_s: float,
         fast_path: bool,
     ) -> None:
         self._settings = settings
         self._limits = limits
         self._deadlines = deadlines
         self._idle_s = idle_s
-        self._connect_s = connect_s
+        self._connector = connector
         self._fast_path = fast_path
         self._idle: IdleConnections[UpstreamConnection] = IdleConnections(settings.idle_per_origin)
         self._shutting_down = False
@@ -61,9 +61,10 @@ class Pool:
         return now - self._settings.just_used_s if self._settings.just_used_s > 0 else NEVER
 
     async def lease_fresh(self, origin: Origin) -> UpstreamConnection:
-        """A new connection. Raises ConnectFailed, ConnectTimeout."""
-        connecting = connect(origin, self._deadlines, self._limits, self._connect_s, fast_path=self._fast_path)
-        connection = await self._deadlines.loop.create_task(connecting)  # a task: asyncio's time-outs ask for one
+        """A new connection. Raises ConnectFailed, ConnectTimeout, LimitReached."""
+        loop = self._deadlines.loop
+        stream = await loop.create_task(self._connector.connect(origin))  # a task: asyncio's time-outs ask for one
+        connection = UpstreamConnection(origin, stream, self._limits, loop.time(), fast_path=self._fast_path)
         self.opened += 1
         connection.on_idle_event = lambda: self._forget(connection)
         connection.begin()

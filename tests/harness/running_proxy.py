@@ -11,6 +11,7 @@ from proxy.process.listeners import bind
 from proxy.process.worker import Worker
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
+from proxy.upstream.resolver import Lookup, system_lookup
 from tests.harness.scripted import PATIENCE_S
 
 #: The settings of `reader`, by name: a test's parameter is a plain string.
@@ -57,6 +58,7 @@ async def running_proxy(
     limits: dict[str, int] | None = None,
     pool: dict[str, Any] | None = None,
     sinks: Sequence[Sink] = (),
+    lookup: Lookup = system_lookup,
     **settings: Any,
 ) -> AsyncIterator[RunningProxy]:
     """A worker in front of the given loopback ports. Leaving drains it, and fails if a task or socket is left over."""
@@ -77,7 +79,7 @@ async def running_proxy(
     sockets = bind(config, 1)[0]
     records = Records()
     before = asyncio.all_tasks()
-    worker = Worker(config, sockets, "onehop-test", sinks=[*sinks, Sink(ended=records.report)])
+    worker = Worker(config, sockets, "onehop-test", sinks=[*sinks, Sink(ended=records.report)], lookup=lookup)
     await worker.start()
     try:
         yield RunningProxy(worker, sockets[0].getsockname()[1], records)
