@@ -6,6 +6,8 @@ import os
 import pty
 import socket
 import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,7 @@ class Clock:
 
 
 @contextlib.contextmanager
-def error_log():
+def error_log() -> Iterator[tuple[ErrorLog, Clock, Callable[[], list[str]]]]:
     """An error log on a pipe, its clock, and what it has written."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
@@ -50,7 +52,7 @@ def fill(writing: int) -> None:
     os.close(filling)
 
 
-def test_each_level_says_its_name():
+def test_each_level_says_its_name() -> None:
     with error_log() as (log, _, written):
         log.error("a")
         log.warning("b")
@@ -58,13 +60,13 @@ def test_each_level_says_its_name():
         assert written() == ["onehop: error: a", "onehop: warning: b", "onehop: c"]
 
 
-def test_a_message_is_one_line_and_steers_no_terminal():
+def test_a_message_is_one_line_and_steers_no_terminal() -> None:
     with error_log() as (log, _, written):
         log.error("a\nonehop: error: forged\x1b[2J")
         assert written() == ["onehop: error: a\\x0aonehop: error: forged\\x1b[2J"]
 
 
-def test_a_defect_has_its_traceback_and_the_request():
+def test_a_defect_has_its_traceback_and_the_request() -> None:
     with error_log() as (log, _, written):
         try:
             raise KeyError("a\nonehop: error: forged")
@@ -77,7 +79,7 @@ def test_a_defect_has_its_traceback_and_the_request():
     assert all(line.startswith("  ") for line in lines[1:])
 
 
-def test_a_deep_traceback_fits_one_write_and_keeps_its_end():
+def test_a_deep_traceback_fits_one_write_and_keeps_its_end() -> None:
     def deeper(depth: int) -> None:
         if depth:
             deeper(depth - 1)
@@ -95,7 +97,7 @@ def test_a_deep_traceback_fits_one_write_and_keeps_its_end():
     assert lines[-1].startswith("  ValueError: xxx")
 
 
-def test_one_level_is_said_a_bounded_number_of_times_and_the_rest_counted():
+def test_one_level_is_said_a_bounded_number_of_times_and_the_rest_counted() -> None:
     with error_log() as (log, clock, written):
         for _ in range(50):
             log.warning("again")
@@ -109,7 +111,7 @@ def test_one_level_is_said_a_bounded_number_of_times_and_the_rest_counted():
         ]
 
 
-def test_what_every_request_may_cause_is_said_once_a_minute():
+def test_what_every_request_may_cause_is_said_once_a_minute() -> None:
     made = []
 
     def text() -> str:
@@ -129,7 +131,7 @@ def test_what_every_request_may_cause_is_said_once_a_minute():
     assert len(made) == 3
 
 
-def test_a_full_pipe_takes_nothing_holds_nobody_up_and_the_loss_is_said():
+def test_a_full_pipe_takes_nothing_holds_nobody_up_and_the_loss_is_said() -> None:
     with error_log() as (log, _, written):
         fill(log._fd)
         log.error("lost")  # were this to wait for the pipe, it would wait for ever
@@ -138,14 +140,14 @@ def test_a_full_pipe_takes_nothing_holds_nobody_up_and_the_loss_is_said():
         assert written() == ["onehop: error: 1 more messages like these were not written", "onehop: error: heard"]
 
 
-def test_the_pipe_stays_a_blocking_one_for_those_who_share_it():
+def test_the_pipe_stays_a_blocking_one_for_those_who_share_it() -> None:
     with error_log() as (log, _, written):
         log.error("x")
         assert written()
         assert not fcntl.fcntl(log._fd, fcntl.F_GETFL) & os.O_NONBLOCK
 
 
-def test_nobody_who_reads_is_no_reason_to_raise():
+def test_nobody_who_reads_is_no_reason_to_raise() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     ErrorLog(writing).error("x")
@@ -164,7 +166,7 @@ def terminal() -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("ends", [socket_end, terminal])
-def test_it_writes_to_a_journal_and_to_a_terminal(ends):
+def test_it_writes_to_a_journal_and_to_a_terminal(ends: Callable[..., Any]) -> None:
     ours, theirs = ends()
     try:
         assert write_at_once(ours, b"a line\n")
@@ -174,7 +176,7 @@ def test_it_writes_to_a_journal_and_to_a_terminal(ends):
         os.close(theirs)
 
 
-def test_a_socket_whose_reader_is_slow_holds_nobody_up():
+def test_a_socket_whose_reader_is_slow_holds_nobody_up() -> None:
     ours, theirs = socket_end()
     try:
         while write_at_once(ours, b"x" * 4096):
@@ -184,7 +186,7 @@ def test_a_socket_whose_reader_is_slow_holds_nobody_up():
         os.close(theirs)
 
 
-def test_it_appends_to_a_file_that_others_write_to():
+def test_it_appends_to_a_file_that_others_write_to() -> None:
     with tempfile.TemporaryFile() as file:
         os.write(file.fileno(), b"before\n")
         assert write_at_once(file.fileno(), b"a line\n")
