@@ -12,9 +12,7 @@ ROOT = Path(proxy.__file__).parents[1]
 LONGEST = 300
 #: Files that are still to be split.
 STILL_TOO_LONG = {
-    "tests/conformance/cases/combinations.py",
     "tests/fuzz/oracle.py",
-    "tests/unit/policy/test_forwarding.py",
 }
 #: Edges of circles that are still to be opened.
 STILL_CIRCULAR = {("proxy.transport.deadlines", "proxy.transport.stream")}

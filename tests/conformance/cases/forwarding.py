@@ -1,14 +1,14 @@
 """What this hop states of itself and of the client: Via, Date, X-Forwarded-*, and loops."""
 
-from tests.conformance.checks.at_client import closed, got, got_like, got_whole, interim_not_added, status
-from tests.conformance.checks.at_upstream import requests, sent, sent_first, sent_like, sent_nowhere
+from tests.conformance.cases.shared import GET, HOP, case, get
+from tests.conformance.checks.at_client import closed, got, got_like, got_whole, interim_not_added, nowhere, status
+from tests.conformance.checks.at_upstream import requests, sent, sent_first, sent_like, sent_no_empty, sent_nowhere
 from tests.conformance.checks.check import either, every
 from tests.conformance.checks.verdicts import refused
 from tests.conformance.play import Record
-from tests.conformance.steps import Case, Learn, Level, Response, Verdict
+from tests.conformance.steps import Case, Close, Learn, Level, Response, Verdict
 
 _VIA, _DATE = "RFC 9110 §7.6.3", "RFC 9110 §6.6.1"
-_GET = "GET / HTTP/1.1|Host: h||"
 _IMF = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
 
 
@@ -46,34 +46,34 @@ _FORGED = [
 ]
 
 CASES = [
-    Case("via-request", "a request carries this hop's Via", _VIA, Level.GOOD, _GET, (sent_like("Via", r"1\.1 \S+.*"),)),
+    Case("via-request", "a request carries this hop's Via", _VIA, Level.GOOD, GET, (sent_like("Via", r"1\.1 \S+.*"),)),
     Case("via-request-1.0", "Via names the version in which the request came", _VIA, Level.GOOD,
          "GET / HTTP/1.0|Host: h||", (sent_like("Via", r"1\.0 \S+.*"),)),
     Case("via-request-chain", "an older Via stays, before this hop's", _VIA, Level.GOOD, _get("Via: 1.0 older"),
          (status(200), sent_first("Via", "1.0 older"))),
-    Case("via-response", "a response carries this hop's Via", _VIA, Level.GOOD, _GET, (got_like("Via", r"1\.1 \S+.*"),)),
-    Case("via-response-1.0", "Via names the version in which the response came", _VIA, Level.GOOD, _GET,
+    Case("via-response", "a response carries this hop's Via", _VIA, Level.GOOD, GET, (got_like("Via", r"1\.1 \S+.*"),)),
+    Case("via-response-1.0", "Via names the version in which the response came", _VIA, Level.GOOD, GET,
          (got_like("Via", r"1\.0 \S+.*"),), ("HTTP/1.0 200 OK|Content-Length: 2||ok",)),
     Case("loop", "a request that has been through this proxy is refused", _VIA, Level.GOOD,
-         (_GET, Response(), Learn(_loop), Response()), (status(508, at=1), requests(1)), setting="looping"),
+         (GET, Response(), Learn(_loop), Response()), (status(508, at=1), requests(1)), setting="looping"),
     Case("loop-among-others", "also where other hops lie between, and Via is spread over lines", _VIA, Level.GOOD,
-         (_GET, Response(), Learn(_loop_among_others), Response()), (status(508, at=1), requests(1)),
+         (GET, Response(), Learn(_loop_among_others), Response()), (status(508, at=1), requests(1)),
          setting="looping"),
     Case("no-loop", "a Via of others is no loop", _VIA, Level.GOOD, _get("Via: 1.1 other, 1.0 fred (onehop)"),
          (status(200), requests(1))),
     # -- Date
-    Case("date-added", "a response without Date gets one", _DATE, Level.MUST, _GET, (got_like("Date", _IMF),)),
-    Case("date-kept", "the origin's Date stays", _DATE, Level.GOOD, _GET,
+    Case("date-added", "a response without Date gets one", _DATE, Level.MUST, GET, (got_like("Date", _IMF),)),
+    Case("date-kept", "the origin's Date stays", _DATE, Level.GOOD, GET,
          (got("Date", "Thu, 01 Jan 2015 00:00:00 GMT"),),
          ("HTTP/1.1 200 OK|Date: Thu, 01 Jan 2015 00:00:00 GMT|Content-Length: 2||ok",)),
-    Case("date-304", "so does a 304", _DATE, Level.MUST, _GET, (status(304), got_like("Date", _IMF)),
+    Case("date-304", "so does a 304", _DATE, Level.MUST, GET, (status(304), got_like("Date", _IMF)),
          ("HTTP/1.1 304 Not Modified||",)),
-    Case("date-not-in-1xx", "a 103 is not dated", _DATE, Level.GOOD, _GET, (status(200), interim_not_added("Date")),
+    Case("date-not-in-1xx", "a 103 is not dated", _DATE, Level.GOOD, GET, (status(200), interim_not_added("Date")),
          ("HTTP/1.1 103 Early Hints|Link: </a>||HTTP/1.1 200 OK|Content-Length: 2||ok",)),
     # -- who the client is
-    Case("forwarded-for", "the client's address is stated", "RFC 7239 §5.2", Level.GOOD, _GET,
+    Case("forwarded-for", "the client's address is stated", "RFC 7239 §5.2", Level.GOOD, GET,
          (sent_like("X-Forwarded-For", r"127\.0\.0\.1"),)),
-    Case("forwarded-host-proto", "so are host and scheme", "RFC 7239 §5.3", Level.GOOD, _GET,
+    Case("forwarded-host-proto", "so are host and scheme", "RFC 7239 §5.3", Level.GOOD, GET,
          (sent_like("X-Forwarded-Host", "h"), sent_like("X-Forwarded-Proto", "http"))),
     *(
         Case(f"forged-{name}", f"`{lines.replace('|', ', ')}` from an untrusted client does not reach the upstream",
@@ -120,4 +120,38 @@ CASES = [
     Case("request-id-fresh", "an untrusted client's request id is replaced", "RFC 9110 §17.1", Level.GOOD,
          _get("X-Request-Id: forged"), (sent_like("X-Request-Id", "(?!forged).+"), sent_nowhere("forged")),
          setting="ruled"),
+]  # fmt: skip
+
+CASES += [
+    Case("via-comment", "a comment in Via that lists this proxy's name is no hop", "RFC 9110 §7.6.3", Level.GOOD,
+         "GET / HTTP/1.1|Host: h|Via: 1.1 a (x, 1.1 onehop-test , y)||", (status(200),), setting="looping"),
+    Case("forged-spellings", "who the client is, in four more spellings", "RFC 7239 §8.1", Level.GOOD,
+         "GET / HTTP/1.1|Host: h|FORWARDED: for=6.6.6.6|x-real_ip: 6.6.6.6|X_Real-IP: 6.6.6.6"
+         "|X-FORWARDED_host: 6.6.6.6||",
+         (status(200), sent_nowhere("6.6.6.6"))),
+    Case("forwarded-for-empty", "a trusted peer's empty X-Forwarded-For makes no empty member", "RFC 9110 §5.6.1.1",
+         Level.MUST, "GET / HTTP/1.1|Host: h|X-Forwarded-For: ||",
+         (status(200), sent("X-Forwarded-For", "127.0.0.1")), setting="trusting"),
+    Case("forwarded-host-unknown", "no X-Forwarded-Host for a host that a 1.0 client did not name", "RFC 7239 §5.3",
+         Level.GOOD, "GET / HTTP/1.0||", (status(200), sent_no_empty("X-Forwarded-Host"))),
+    Case("rule-underscores", "`X_Auth_User` is no way round what the route puts as X-Auth-User", "RFC 7239 §8.1", Level.GOOD,
+         "GET /ruled HTTP/1.1|Host: h|X_Auth_User: root||", (status(200), sent_nowhere("root")), setting="ruled"),
+    case("proxy-status-502", "a 502 of this hop's own says who and why", "RFC 9209 §2", Level.GOOD, GET,
+         (status(502), got_like("Proxy-Status", r'[A-Za-z*][\w.:/*!#$%&\'+^`|~-]*; ?error=[a-z_]+.*'), got_like("Date", ".+ GMT"),
+          got_like("Cache-Control", "no-store")), (Close(),), setting="trusting"),
+    case("proxy-status-protocol", "a faulty response is http_protocol_error", "RFC 9209 §2.3.26", Level.GOOD, GET,
+         (status(502), got_like("Proxy-Status", ".*error=http_protocol_error.*")), ("nonsense||", Close()), setting="trusting"),
+    case("proxy-status-terminated", "no response at all is connection_terminated, or http_response_incomplete", "RFC 9209 §2.3.9", Level.GOOD, GET,
+         (status(502), got_like("Proxy-Status", ".*error=(connection_terminated|http_response_incomplete).*")), (Close(),), setting="trusting"),
+    case("error-forged-id", "a refused request's own values stand nowhere in the answer", "RFC 9110 §17.13", Level.GOOD,
+         (get("X-Request-Id: <script>|Host: <evil>"), Verdict()), (refused(400), nowhere("<script>"), nowhere("<evil>"))),
+    case("trusted-empty-host", "trusted: an empty X-Forwarded-Host says nothing", "RFC 7239 §4", Level.GOOD,
+         get("X-Forwarded-Host:|X-Forwarded-Proto:"), (status(200), sent("X-Forwarded-Host", "h"), sent("X-Forwarded-Proto", "http")), setting="trusting"),
+    case("trusted-empty-members", "trusted: empty members of a chain do not go on", "RFC 9110 §5.6.1.1", Level.GOOD,
+         get("X-Forwarded-For: , 1.2.3.4,,"), (status(200), sent("X-Forwarded-For", "1.2.3.4, 127.0.0.1")), setting="trusting"),
+    case("trusted-forwarded-nominated", "trusted: a nominated Forwarded ends here", HOP, Level.MUST,
+         get("Connection: Forwarded|Forwarded: for=6.6.6.6"), (status(200), sent_nowhere("6.6.6.6")), setting="trusting"),
+    case("via-first-line", "an upstream of HTTP/1.0 and a client of HTTP/1.0 each have their version in Via", "RFC 9110 §7.6.3", Level.MUST,
+         "GET / HTTP/1.0|Host: h||", (sent_like("Via", r"1\.0 .+"), got_like("Via", r"1\.0 .+"), status(200)),
+         "HTTP/1.0 200 OK|Content-Length: 2||ok"),
 ]  # fmt: skip

@@ -1,12 +1,12 @@
 """Where a request ends: what two parsers could read in two ways is refused, or goes on in one way (RFC 9112 §6, §7)."""
 
-from tests.conformance.checks.at_client import closed, status
-from tests.conformance.checks.at_upstream import requests, sent_body, sent_without_extensions
+from tests.conformance.cases.shared import CHUNKED, GET, NEXT, POST, SMUGGLED, case, get
+from tests.conformance.checks.at_client import closed, status, statuses
+from tests.conformance.checks.at_upstream import requests, sent_body, sent_start
 from tests.conformance.checks.check import either, every
 from tests.conformance.checks.verdicts import answered_once, never_whole, not_smuggled, refused
-from tests.conformance.steps import Case, Check, Level, Response, Slowly, Step, Verdict, w
+from tests.conformance.steps import Case, Check, Closed, HalfClose, Level, Response, Slowly, Verdict, w
 
-_NEXT = "GET /smuggled HTTP/1.1|Host: evil||"
 _POST = "POST / HTTP/1.1|Host: h|"
 _LENGTH, _CODING, _CHUNK = "RFC 9112 §6.3", "RFC 9112 §6.1", "RFC 9112 §7.1"
 
@@ -19,7 +19,7 @@ def _refused(
     *also: Check,
     level: Level = Level.MUST,
     status_: int | None = 400,
-    then: str = _NEXT,
+    then: str = SMUGGLED,
 ) -> Case:
     """A request that must not go on, with another behind it that must not be read. `also` is allowed instead."""
     verdict = either(every(refused(), closed()), *also)
@@ -128,66 +128,50 @@ CASES += [
     Case("framing-chunked-body-cut", "nor where the last chunk is missing", "RFC 9112 §8", Level.MUST,
          (_POST + "Transfer-Encoding: chunked||3|abc|", Verdict()), (never_whole(),)),
     Case("framing-get-with-body", "a GET's body is a body", _LENGTH, Level.MUST,
-         (f"GET / HTTP/1.1|Host: h|Content-Length: {len(w(_NEXT))}||{_NEXT}", Response(), "GET /next HTTP/1.1|Host: h||",
+         (f"GET / HTTP/1.1|Host: h|Content-Length: {len(w(SMUGGLED))}||{SMUGGLED}", Response(), "GET /next HTTP/1.1|Host: h||",
           Response()),
-         (requests(2), sent_body(w(_NEXT)), not_smuggled())),
+         (requests(2), sent_body(w(SMUGGLED)), not_smuggled())),
     Case("framing-post-without-length", "a POST without a length has no body", _LENGTH, Level.MUST,
          (_POST + "|", Response(), "GET /next HTTP/1.1|Host: h||", Response()), (requests(2), sent_body(b""))),
 ]  # fmt: skip
 
-# -- chunks --------------------------------------------------------------------------------------------------------
-
-_CHUNKED = _POST + "Transfer-Encoding: chunked||"
-
-
-_abc = sent_body(b"abc")  # a faulty trailer may also just be dropped, or mended
-
-
-def _chunks(name: str, title: str, raw: str | bytes, level: Level = Level.SHOULD, *also: Check) -> Case:
-    """A chunked body with a fault, and a request behind it. The head may have gone up before the fault was seen."""
-    script: tuple[Step, ...] = (w(_CHUNKED) + w(raw) + w(_NEXT), Verdict())
-    verdict = either(every(not_smuggled(), never_whole(), closed()), *also)
-    return Case(f"chunk-{name}", title, _CHUNK, level, script, (verdict,),
-                promise=(answered_once(), status(400)))  # fmt: skip
-
+_SHAPES: list[tuple[str, str | bytes]] = [
+    ("cl-cl-space", "Content-Length: 0|Content-Length : 5"),
+    ("cl-form-feed", "Content-Length: 5\x0c"),
+    ("cl-nbsp", "Content-Length: \xa05"),
+    ("cl-semicolon", "Content-Length: 5;x"),
+    ("cl-negative-zero", "Content-Length: -0"),
+    ("cl-newline-name", b"Content-Length\r\n: 5"),
+    ("cl-cl-te", "Content-Length: 5|Content-Length: 5|Transfer-Encoding: chunked"),
+    ("te-cl-first-lf", b"Foo: x\nContent-Length: 5"),
+    ("te-form-feed", "Transfer-Encoding: \x0cchunked"),
+    ("te-trailing-vt", "Transfer-Encoding: chunked\x0b"),
+    ("te-prefix", "X: y|Transfer-Encoding: chunk"),
+    ("te-deflate", "Transfer-Encoding: chunked, deflate, chunked"),
+    ("te-tab-colon", "Transfer-Encoding\t: chunked"),
+    ("te-name-lf", b"Transfer-Encoding\n: chunked"),
+    ("te-name-space", " Transfer-Encoding: chunked"),
+]  # fmt: skip
 
 CASES += [
-    _chunks("size-plus", "`+3` is no chunk size", "+3|abc|0||"),
-    _chunks("size-minus", "`-3` is no chunk size", "-3|abc|0||"),
-    _chunks("size-0x", "`0x3` is no chunk size", "0x3|abc|0||"),
-    _chunks("size-letters", "`G` is no chunk size", "G|abc|0||"),
-    _chunks("size-empty", "an empty line is no chunk size", "|abc|0||"),
-    _chunks("size-leading-space", "` 3` is no chunk size", " 3|abc|0||"),
-    _chunks("size-inner-space", "`3 3` is no chunk size", "3 3|abc|0||"),
-    _chunks("size-overflow", "a chunk size over 64 bits is refused", "10000000000000003|abc|0||", Level.MUST),
-    _chunks("size-underscore", "`0_3` is no chunk size", "0_3|abc|0||"),
-    _chunks("size-lf", "a bare LF after the size", b"3\nabc\r\n0\r\n\r\n", Level.GOOD),
-    _chunks("size-cr", "a bare CR after the size", b"3\rabc\r\n0\r\n\r\n"),
-    _chunks("size-nul", "a NUL after the size", b"3\x00\r\nabc\r\n0\r\n\r\n"),
-    _chunks("data-too-long", "data longer than its size", "2|abc|0||"),
-    _chunks("data-end-any", "two other bytes where CRLF is due (CVE-2025-43859)", "3|abcXX0||"),
-    _chunks("data-end-lf", "a bare LF behind the data", b"3\r\nabc\n0\r\n\r\n", Level.GOOD),
-    _chunks("data-end-cr", "a bare CR behind the data", b"3\r\nabc\r0\r\n\r\n"),
-    _chunks("extension-lf", "a bare LF that ends an extension", b"3;a\nabc\r\n0\r\n\r\n", Level.GOOD),
-    _chunks("extension-cr", "a bare CR in an extension", b"3;a\rb\r\nabc\r\n0\r\n\r\n"),
-    _chunks("trailer-no-colon", "a trailer line without a colon", "3|abc|0|nonsense||", Level.GOOD, _abc),
-    _chunks("trailer-space-before-colon", "a trailer with a space before its colon", "3|abc|0|X-T : 1||", Level.GOOD, _abc),
-    _chunks("trailer-folded", "a folded trailer", "3|abc|0|X-T: 1| 2||", Level.GOOD, _abc),
-    _chunks("trailer-lf", "a trailer that ends with a bare LF", b"3\r\nabc\r\n0\r\nX-T: 1\n\r\n", Level.GOOD, _abc),
-] + [
-    Case(f"chunk-{name}", title, _CHUNK, Level.MUST, (step, Response()), (status(200), requests(1), sent_body(data)))
-    for name, title, step, data in (
-        ("plain", "two chunks", _CHUNKED + "3|abc|2|de|0||", b"abcde"),
-        ("hex", "sizes in hexadecimal, either case", _CHUNKED + "a|0123456789|A|0123456789|0||", b"0123456789" * 2),
-        ("zeros", "a size with leading zeros, a last chunk of several", _CHUNKED + "0003|abc|000||", b"abc"),
-        ("zeros-16", "a size of 16 digits, most of them zeros", _CHUNKED + "0000000000000003|abc|0000000000000000||", b"abc"),
-        ("zeros-40", "and of 40", _CHUNKED + "0" * 39 + "3|abc|" + "0" * 40 + "||", b"abc"),
-        ("empty", "no data at all", _CHUNKED + "0||", b""),
-        ("extensions", "extensions are ignored", _CHUNKED + '3;a=b;c="d"|abc|0;e||', b"abc"),
-        ("bytewise", "one byte per segment", Slowly(_CHUNKED + "3;x|abc|2|de|0|X-T: 1||"), b"abcde"),
-        ("binary", "data that looks like framing", w(_CHUNKED) + b"7\r\n0\r\n\r\n\r\n\r\n0\r\n\r\n", b"0\r\n\r\n\r\n"),
-    )
-] + [
-    Case("chunk-extension-dropped", "chunk extensions belong to their hop", "RFC 9112 §7.1.1", Level.GOOD,
-         _CHUNKED + '3;a="/evil"|abc|0;b||', (status(200), sent_body(b"abc"), sent_without_extensions())),
+    case("1.0-post-no-length", "an HTTP/1.0 POST without a length has no body, and nothing behind it is read",
+         "RFC 9112 §6.3", Level.MUST, ("POST / HTTP/1.0|Host: h||" + SMUGGLED, Verdict()), (not_smuggled(), closed())),
+    case("half-close-upload", "a client that ends its side within a chunk gets an error, nothing goes up whole", "RFC 9112 §8", Level.MUST,
+         (CHUNKED + "9|abc", HalfClose(), Verdict()), (never_whole(),)),
+    case("get-chunked-body", "a chunked GET keeps its body and the next request", "RFC 9112 §6.3", Level.MUST,
+         (get("Transfer-Encoding: chunked") + "3|abc|0||" + NEXT, Response(), Response()),
+         (statuses(200, 200), sent_body(b"abc"))),
+    *(
+        case(f"smuggle-{name}", "a shape that parsers read in two ways is refused, and nothing behind it is read",
+             "RFC 9112 §6.3, §11.2",
+             Level.GOOD if name == "te-cl-first-lf" else Level.MUST,  # a bare LF may be read as a line's end (RFC 9112 §2.2)
+             (w("POST / HTTP/1.1|Host: h|") + w(shape) + b"\r\n\r\n0\r\n\r\n" + w(SMUGGLED), Verdict()),
+             (refused(), not_smuggled(), closed()), promise=(answered_once(),))
+        for name, shape in _SHAPES
+    ),
+    case("smuggle-second", "a shape in the second of two pipelined requests", "RFC 9112 §11.2", Level.MUST,
+         (GET + POST.replace("3||", "3|Transfer-Encoding: chunked||") + SMUGGLED, Response(), Response(), Closed()),
+         (statuses(200, 400), not_smuggled(), closed())),
+    case("body-split-length", "a body and the next head, byte by byte", "RFC 9112 §6.2", Level.MUST,
+         (Slowly(POST + NEXT), Response(), Response()), (statuses(200, 200), sent_body(b"abc"), sent_start("GET /2 HTTP/1.1", at=1))),
 ]  # fmt: skip

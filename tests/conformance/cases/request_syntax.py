@@ -1,5 +1,6 @@
 """Heads of requests: what is no request is refused, and what is one goes on untouched (RFC 9112 §2, §3, §5)."""
 
+from tests.conformance.cases.shared import BEGUN, NEXT, SMUGGLED, case
 from tests.conformance.checks.at_client import status, statuses
 from tests.conformance.checks.at_upstream import (
     requests,
@@ -12,10 +13,7 @@ from tests.conformance.checks.at_upstream import (
 )
 from tests.conformance.checks.check import either, every
 from tests.conformance.checks.verdicts import answered_once, not_smuggled, refused
-from tests.conformance.steps import Case, Check, Level, Response, Slowly, Verdict, w
-
-_NEXT = "GET /smuggled HTTP/1.1|Host: h||"
-_GET = "GET / HTTP/1.1|Host: h|"
+from tests.conformance.steps import Case, Check, HalfClose, Level, Response, Slowly, Verdict, w
 
 
 def _refused(
@@ -48,7 +46,7 @@ CASES = [
     _refused("bare-cr-value", "a bare CR in a value is refused, or becomes SP",
              b"GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\rX-B: 2\r\n\r\n", _LINE,
              every(_clean, sent_like("X-A", "1 +X-B: 2"))),
-    _refused("bare-cr-start", "a bare CR in the request line", b"GET / HTTP/1.1\rX: y\r\nHost: h\r\n\r\n", _LINE, level=Level.SHOULD, then=_NEXT),
+    _refused("bare-cr-start", "a bare CR in the request line", b"GET / HTTP/1.1\rX: y\r\nHost: h\r\n\r\n", _LINE, level=Level.SHOULD, then=SMUGGLED),
     _refused("nul-value", "a NUL in a value is refused, or becomes SP", b"GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\x002\r\n\r\n",
              "RFC 9110 §5.5", every(_clean, sent("X-A", "1 2"))),
     _refused("nul-name", "a NUL in a name", b"GET / HTTP/1.1\r\nHost: h\r\nX-\x00A: 1\r\n\r\n", _FIELD, level=Level.SHOULD),
@@ -56,11 +54,11 @@ CASES = [
              "RFC 9110 §5.5", every(_clean, sent("X-A", "1 2")), level=Level.GOOD),
     _refused("delete-value", "DEL in a value", b"GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\x7f2\r\n\r\n", "RFC 9110 §5.5",
              every(_clean, sent("X-A", "1 2")), level=Level.GOOD),
-    _refused("fold", "a folded line is refused, or joined with SP", _GET + "X-A: 1| 2||", "RFC 9112 §5.2",
+    _refused("fold", "a folded line is refused, or joined with SP", BEGUN + "X-A: 1| 2||", "RFC 9112 §5.2",
              every(_clean, sent_like("X-A", "1 +2"))),
-    _refused("fold-tab", "so is one with a tab", _GET + "X-A: 1|\t2||", "RFC 9112 §5.2",
+    _refused("fold-tab", "so is one with a tab", BEGUN + "X-A: 1|\t2||", "RFC 9112 §5.2",
              every(_clean, sent_like("X-A", "1[ \\t]+2"))),
-    _refused("fold-connection", "a folded Connection is refused, or counts whole", _GET + "Connection: close,| X-A|X-A: 1||",
+    _refused("fold-connection", "a folded Connection is refused, or counts whole", BEGUN + "Connection: close,| X-A|X-A: 1||",
              "RFC 9112 §5.2", every(_clean, sent_lacks("X-A"))),
     _refused("space-first-line", "a space before the first field line", "GET / HTTP/1.1| Host: h|Host: h||",
              _LINE, _clean),
@@ -70,17 +68,17 @@ CASES = [
          ("POST / HTTP/1.1|Host: h|Content-Length: 3||abc|GET /2 HTTP/1.1|Host: h||", Response(), Response()),
          (statuses(200, 200), sent_start("GET /2 HTTP/1.1", at=1))),
     # -- field lines
-    _refused("space-before-colon", "a space between name and colon", _GET + "X-A : 1||", _FIELD, then=_NEXT),
-    _refused("tab-before-colon", "a tab between name and colon", _GET + "X-A\t: 1||", _FIELD, then=_NEXT),
-    _refused("no-colon", "a line without a colon", _GET + "nonsense||", _FIELD, every(_clean, sent_nowhere("nonsense")), level=Level.SHOULD),
-    _refused("no-name", "a line without a name", _GET + ": gone||", _FIELD, every(_clean, sent_nowhere("gone")), level=Level.SHOULD),
-    _refused("name-no-token", "a name that is no token", _GET + "X(A): 1||", _FIELD, level=Level.SHOULD),
-    _refused("name-non-ascii", "a name that is not ASCII", _GET + "X-\xe4: 1||", _FIELD, level=Level.SHOULD),
-    _refused("name-inner-space", "a name with a space in it", _GET + "X A: 1||", _FIELD, level=Level.SHOULD, then=_NEXT),
+    _refused("space-before-colon", "a space between name and colon", BEGUN + "X-A : 1||", _FIELD, then=SMUGGLED),
+    _refused("tab-before-colon", "a tab between name and colon", BEGUN + "X-A\t: 1||", _FIELD, then=SMUGGLED),
+    _refused("no-colon", "a line without a colon", BEGUN + "nonsense||", _FIELD, every(_clean, sent_nowhere("nonsense")), level=Level.SHOULD),
+    _refused("no-name", "a line without a name", BEGUN + ": gone||", _FIELD, every(_clean, sent_nowhere("gone")), level=Level.SHOULD),
+    _refused("name-no-token", "a name that is no token", BEGUN + "X(A): 1||", _FIELD, level=Level.SHOULD),
+    _refused("name-non-ascii", "a name that is not ASCII", BEGUN + "X-\xe4: 1||", _FIELD, level=Level.SHOULD),
+    _refused("name-inner-space", "a name with a space in it", BEGUN + "X A: 1||", _FIELD, level=Level.SHOULD, then=SMUGGLED),
     Case("syntax-value-spaces", "white space round a value is no part of it", _FIELD, Level.MUST,
-         _GET + "X-A: \t 1 2 \t |X-B:|X-C:3||", (_clean, sent("X-A", "1 2"), sent("X-B", ""), sent("X-C", "3"))),
+         BEGUN + "X-A: \t 1 2 \t |X-B:|X-C:3||", (_clean, sent("X-A", "1 2"), sent("X-B", ""), sent("X-C", "3"))),
     Case("syntax-value-latin1", "bytes over 127 in a value go on untouched, or are refused", "RFC 9110 §5.5", Level.GOOD,
-         (_GET + "X-A: \xe4\xff||", Verdict()), (either(every(_clean, sent("X-A", "\xe4\xff")), refused()),)),
+         (BEGUN + "X-A: \xe4\xff||", Verdict()), (either(every(_clean, sent("X-A", "\xe4\xff")), refused()),)),
     Case("syntax-connection-fold-hidden", "a field cut by a bad byte does not lose what follows it", "CVE-2022-37436",
          Level.GOOD, ("GET / HTTP/1.1|Host: h||", Verdict()), (either(status(502, 500), every(status(200))),),
          (b"HTTP/1.1 200 OK\r\nX-A: 1\x00\r\nX-Frame-Options: deny\r\nContent-Length: 2\r\n\r\nok",),
@@ -91,7 +89,7 @@ CASES = [
     _refused("start-tab", "a tab in the request line", "GET\t/ HTTP/1.1|Host: h||", _START, _clean, level=Level.SHOULD),
     _refused("start-leading-space", "a space before the method", " GET / HTTP/1.1|Host: h||", _START, _clean,
              level=Level.SHOULD),
-    _refused("start-no-version", "no version", "GET /|Host: h||", _START, level=Level.SHOULD, then=_NEXT),
+    _refused("start-no-version", "no version", "GET /|Host: h||", _START, level=Level.SHOULD, then=SMUGGLED),
     _refused("start-lower-version", "`http/1.1`", "GET / http/1.1|Host: h||", _START, level=Level.SHOULD),
     _refused("start-long-version", "`HTTP/1.10`", "GET / HTTP/1.10|Host: h||", _START, level=Level.SHOULD),
     _refused("start-padded-version", "`HTTP/01.1`", "GET / HTTP/01.1|Host: h||", _START, level=Level.SHOULD),
@@ -101,7 +99,7 @@ CASES = [
              _START, level=Level.SHOULD),
     _refused("start-method-no-token", "a method that is no token", "GE(T / HTTP/1.1|Host: h||", _START,
              level=Level.SHOULD),
-    _refused("start-only", "a method alone", "GET|Host: h||", _START, level=Level.SHOULD, then=_NEXT),
+    _refused("start-only", "a method alone", "GET|Host: h||", _START, level=Level.SHOULD, then=SMUGGLED),
     _refused("start-2.0", "HTTP/2.0 in a request line", "GET / HTTP/2.0|Host: h||", "RFC 9110 §15.6.6",
              level=Level.GOOD, status_=505),
     _refused("start-3.0", "HTTP/3.0 in a request line", "GET / HTTP/3.0|Host: h||", "RFC 9110 §15.6.6",
@@ -140,9 +138,18 @@ CASES = [
          (Slowly("POST /a HTTP/1.1|Host: h|X-Foo: 1|Content-Length: 3||abc"), Response()),
          (status(200), sent("X-Foo", "1"), sent_body(b"abc"))),
     Case("syntax-bytewise-fault", "a fault, one byte per segment", _FIELD, Level.MUST,
-         (Slowly(_GET + "X-A : 1||" + _NEXT), Verdict()), (refused(), not_smuggled()),
+         (Slowly(BEGUN + "X-A : 1||" + SMUGGLED), Verdict()), (refused(), not_smuggled()),
          promise=(refused(400), answered_once())),
     Case("syntax-error-once", "a request behind a faulty one is neither read nor answered", "CVE-2022-22720", Level.MUST,
-         (_GET + "Content-Length: x||" + _NEXT * 3, Verdict()), (refused(), not_smuggled()),
+         (BEGUN + "Content-Length: x||" + SMUGGLED * 3, Verdict()), (refused(), not_smuggled()),
          promise=(refused(400), answered_once())),
+]  # fmt: skip
+
+CASES += [
+    Case("version-1.2", "a request of HTTP/1.2 is served as 1.1", "RFC 9110 §2.5", Level.SHOULD,
+         ("GET / HTTP/1.2|Host: h||", Response(), NEXT, Response()), (statuses(200, 200), sent_start("GET / HTTP/1.1"))),
+    Case("cut-request-head", "half a head, and the end of what the client says", "RFC 9112 §8", Level.MUST,
+         ("GET / HTTP/1.1|Host:", HalfClose(), Verdict()), (refused(),)),
+    case("h2-preface", "the preface of HTTP/2 is refused once", "RFC 9113 §3.4", Level.GOOD,
+         ("PRI * HTTP/2.0||SM||", Verdict()), (refused(), answered_once()), promise=(refused(505, 400),)),
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """What many cases are made of."""
 
-from tests.conformance.steps import OK, Answer, Case, Check, Level, Step
+from tests.conformance.steps import OK, Answer, Case, Check, Early, Invite, Level, ReadBody, Step
 
 GET, NEXT = "GET / HTTP/1.1|Host: h||", "GET /2 HTTP/1.1|Host: h||"
 SMUGGLED = "GET /smuggled HTTP/1.1|Host: h||"
@@ -12,6 +12,10 @@ ACCEPT = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzhZRbK+xOo="
 ASK = f"GET /ws HTTP/1.1|Host: h|Connection: Upgrade|Upgrade: websocket|{KEY}||"
 SWITCH = f"HTTP/1.1 101 Switching Protocols|Connection: Upgrade|Upgrade: websocket|{ACCEPT}||"
 HOP = "RFC 9110 §7.6.1"
+BEGUN = "GET / HTTP/1.1|Host: h|"  # a head that goes on
+HEAD = "HEAD / HTTP/1.1|Host: h||"
+HINT = "HTTP/1.1 103 Early Hints|Link: </a>||"
+INVITING = (Early(), Invite(), ReadBody(), OK)
 
 
 def get(fields: str, target: str = "/", method: str = "GET", version: str = "1.1") -> str:

@@ -1,17 +1,10 @@
 """Request targets and the methods that mean something to a proxy (RFC 9112 §3.2, RFC 9110 §7.6.2, §9.3)."""
 
-from tests.conformance.checks.at_client import closed, got_body, got_like, no_surplus, nowhere, status, statuses
-from tests.conformance.checks.at_upstream import (
-    only_requests,
-    requests,
-    sent,
-    sent_lacks,
-    sent_like,
-    sent_nowhere,
-    sent_start,
-)
+from tests.conformance.cases.shared import NEXT, case
+from tests.conformance.checks.at_client import status, statuses
+from tests.conformance.checks.at_upstream import requests, sent, sent_lacks, sent_like, sent_nowhere, sent_start
 from tests.conformance.checks.check import either, every
-from tests.conformance.checks.verdicts import not_smuggled, refused
+from tests.conformance.checks.verdicts import refused
 from tests.conformance.steps import Case, Level, Response, Verdict
 
 _ABSOLUTE, _TARGET, _HOPS = "RFC 9112 §3.2.2", "RFC 9112 §3.2", "RFC 9110 §7.6.2"
@@ -77,47 +70,71 @@ CASES = [
     Case("target-options-absolute", "`OPTIONS http://h` without a path asks about the server", "RFC 9112 §3.2.4",
          Level.GOOD, ("OPTIONS http://h HTTP/1.1|Host: h||", Verdict()),
          (either(sent_start("OPTIONS * HTTP/1.1"), requests(0)),), promise=(sent_start("OPTIONS * HTTP/1.1"),)),
-    Case("method-connect", "CONNECT opens no tunnel", "RFC 9110 §9.3.6", Level.GOOD,
-         ("CONNECT h:443 HTTP/1.1|Host: h:443||", Verdict()), (either(refused(), status(400, 403, 404, 405, 501)),),
-         promise=(refused(405), got_like("Allow", ".+"))),
-    Case("method-connect-origin-form", "nor in origin-form, where an upstream would say 200", "RFC 9110 §9.3.6",
-         Level.GOOD, ("CONNECT / HTTP/1.1|Host: h||", Verdict()), (refused(),), promise=(refused(405),)),
     # -- Max-Forwards
-    Case("hops-many", "more hops than anybody counts are as many as one can", _HOPS, Level.MUST,
-         (f"OPTIONS /a HTTP/1.1|Host: h|Max-Forwards: {'9' * 40}||", Verdict()),
-         (either(sent_like("Max-Forwards", "(?!9{40}$)[0-9]+"), refused()),),
-         promise=(sent("Max-Forwards", "9" * 18),)),
-    Case("hops-options", "Max-Forwards of OPTIONS is counted down", _HOPS, Level.MUST,
-         ("OPTIONS /a HTTP/1.1|Host: h|Max-Forwards: 5||", Verdict()),
-         (either(every(status(200), sent("Max-Forwards", "4")), refused()),), promise=(sent("Max-Forwards", "4"),)),
-    Case("hops-options-0", "OPTIONS with Max-Forwards 0 goes no further", _HOPS, Level.MUST,
-         ("OPTIONS /a HTTP/1.1|Host: h|Max-Forwards: 0||", Verdict()), (requests(0),), promise=(status(200),)),
-    Case("hops-options-asterisk-0", "`OPTIONS *` with Max-Forwards 0 is answered here", _HOPS, Level.MUST,
-         ("OPTIONS * HTTP/1.1|Host: h|Max-Forwards: 0||", Verdict()), (requests(0),), promise=(status(200),)),
-    Case("hops-trace", "Max-Forwards of TRACE is counted down", _HOPS, Level.MUST,
-         ("TRACE /a HTTP/1.1|Host: h|Max-Forwards: 5||", Verdict()),
-         (either(every(status(200), sent("Max-Forwards", "4")), refused()),), promise=(sent("Max-Forwards", "4"),)),
-    Case("hops-trace-0", "TRACE with Max-Forwards 0 goes no further", _HOPS, Level.MUST,
-         ("TRACE /a HTTP/1.1|Host: h|Max-Forwards: 0||", Verdict()), (requests(0),),
-         promise=(status(200), got_like("Content-Type", "message/http"))),
-    Case("hops-trace-secrets", "an answer to TRACE shows no secret", "RFC 9110 §9.3.8", Level.MUST,
-         ("TRACE /a HTTP/1.1|Host: h|Max-Forwards: 0|Cookie: s3cret|Authorization: Basic s3cret||", Verdict()),
-         (nowhere("s3cret"),)),
-    Case("hops-nominated", "nominating Max-Forwards does not lift it", _HOPS, Level.GOOD,
-         ("OPTIONS /a HTTP/1.1|Host: h|Connection: Max-Forwards|Max-Forwards: 0||", Verdict()), (requests(0),)),
-    Case("hops-bad", "a Max-Forwards that is no number is refused, or goes no further as one", _HOPS, Level.GOOD,
-         ("OPTIONS /a HTTP/1.1|Host: h|Max-Forwards: many||", Verdict()),
-         (either(refused(), sent_lacks("Max-Forwards"), sent("Max-Forwards", "many")),), promise=(refused(400),)),
-    Case("hops-get", "Max-Forwards of a GET is left alone", _HOPS, Level.GOOD,
-         "GET /a HTTP/1.1|Host: h|Max-Forwards: 5||", (status(200), sent("Max-Forwards", "5"))),
-    Case("hops-unread-body", "a body behind a request that is answered here is not the next request", "CVE-2025-4366",
-         Level.MUST,
-         ("OPTIONS * HTTP/1.1|Host: h|Max-Forwards: 0|Content-Length: 44||GET /smuggled HTTP/1.1|Host: h|X: abcd||",
-          Verdict()), (only_requests("OPTIONS * HTTP/1.1"), no_surplus()), promise=(requests(0), statuses(200))),
-    Case("error-unread-body", "nor is one behind a request that is refused", "CVE-2022-22720", Level.MUST,
-         ("POST / HTTP/1.1|Host: h|Host: evil|Content-Length: 44||GET /smuggled HTTP/1.1|Host: h|X: abcd||",
-          Verdict()), (refused(), not_smuggled()), promise=(refused(400), closed())),
-    Case("hops-connection-goes-on", "an answer of the proxy's own leaves the connection usable", "RFC 9112 §9.3",
-         Level.GOOD, ("OPTIONS * HTTP/1.1|Host: h|Max-Forwards: 0||", Response(), "GET / HTTP/1.1|Host: h||",
-                      Response()), (statuses(200, 200), got_body(b"ok", at=1))),
+]  # fmt: skip
+
+_BAD_TARGETS = [
+    ("https", "https over a connection that is not secured", "https://h/x", "RFC 9110 §7.4", Level.MUST),
+    ("authority", "authority-form with GET", "h:80", "RFC 9112 §3.2.3", Level.MUST),
+    ("ftp", "a scheme that is not HTTP's", "ftp://h/x", "RFC 9112 §3.2", Level.GOOD),
+    ("ws", "the scheme ws", "ws://h/x", "RFC 6455 §4.1", Level.GOOD),
+    ("one-slash", "one slash after the scheme", "http:/h/x", "RFC 9110 §4.2.1", Level.GOOD),
+    ("no-scheme-host", "no authority at all", "http:x", "RFC 9110 §4.2.1", Level.MUST),
+    ("query-only", "a query alone", "?a=b", "RFC 9112 §3", Level.SHOULD),
+    ("empty-host-port", "a port without a host", "http://:80/x", "RFC 9110 §4.2.1", Level.MUST),
+    ("port-letters", "letters for a port", "http://h:8x/", "RFC 9112 §3", Level.SHOULD),
+    ("two-ports", "two ports", "http://h:80:90/", "RFC 9112 §3", Level.SHOULD),
+    ("backslash-host", "a backslash that ends the host for some", "http://h\\@evil/x", "RFC 3986 §3.2", Level.SHOULD),
+    ("fragment", "absolute-form with a fragment", "http://h/x#y", "RFC 9112 §3.2.2", Level.SHOULD),
+    ("bracket-open", "a bracket that does not close", "http://[::1/x", "RFC 3986 §3.2.2", Level.SHOULD),
+    ("utf8", "bytes over 127", "/\xc3\xa4", "RFC 9112 §3", Level.SHOULD),
+    ("delete", "DEL", "/a\x7fb", "RFC 9112 §3", Level.SHOULD),
+]  # fmt: skip
+
+CASES += [
+    *(
+        case(f"target-not-{name}", f"refused: {title}", reference, level, (f"GET {target} HTTP/1.1|Host: h||", Verdict()),
+             (refused(),), promise=(refused(400, 421),))
+        for name, title, target, reference, level in _BAD_TARGETS
+    ),
+    case("absolute-without-host", "absolute-form does not excuse from Host", "RFC 9112 §3.2", Level.MUST,
+         ("GET http://h/ HTTP/1.1|X: 1||", Verdict()), (refused(400),)),
+    case("absolute-two-hosts", "nor from one Host", "RFC 9112 §3.2", Level.MUST,
+         ("GET http://h/ HTTP/1.1|Host: h|Host: h||", Verdict()), (refused(400),)),
+    case("absolute-bad-host", "nor from a valid one", "RFC 9112 §3.2", Level.MUST,
+         ("GET http://h/ HTTP/1.1|Host: h/evil||", Verdict()), (refused(400),)),
+    case("absolute-1.0", "absolute-form of HTTP/1.0 without Host: Host is made from it", "RFC 9112 §3.2.2", Level.MUST,
+         "GET http://a.example:81/x HTTP/1.0|X: 1||",
+         (status(200), sent_start("GET /x HTTP/1.1"), sent("Host", "a.example:81"))),
+    case("absolute-port-differs", "its port wins over Host's", "RFC 9112 §3.2.2", Level.MUST,
+         "GET http://a.example:81/x HTTP/1.1|Host: a.example:82||", (status(200), sent("Host", "a.example:81"))),
+    case("absolute-xfh", "X-Forwarded-Host names whom the target named", "RFC 7239 §5.3", Level.GOOD,
+         "GET http://a.example/x HTTP/1.1|Host: evil||", (status(200), sent("X-Forwarded-Host", "a.example"))),
+    case("absolute-query-only", "a query without a path gets its slash", "RFC 9112 §3.2.1", Level.MUST,
+         "GET http://h?a=http://x/ HTTP/1.1|Host: h||", (status(200), sent_start("GET /?a=http://x/ HTTP/1.1"))),
+    case("absolute-empty-query", "an empty query stays", "RFC 9110 §7.7", Level.MUST, "GET http://h/a? HTTP/1.1|Host: h||",
+         (status(200), sent_start("GET /a? HTTP/1.1"))),
+    case("absolute-pipelined", "absolute-form and origin-form may follow each other", "RFC 9112 §3.2.2", Level.MUST,
+         ("GET http://a.example/1 HTTP/1.1|Host: a.example||" + NEXT, Response(), Response()),
+         (statuses(200, 200), sent("Host", "a.example"), sent("Host", "h", at=1))),
+    case("options-absolute-slash", "`OPTIONS http://h/` asks for /, not *", "RFC 9112 §3.2.4", Level.MUST,
+         "OPTIONS http://h/ HTTP/1.1|Host: h||", (status(200), sent_start("OPTIONS / HTTP/1.1"))),
+    case("options-asterisk-query", "`*?x` is no target", "RFC 9112 §3.2.4", Level.SHOULD,
+         ("OPTIONS *?x HTTP/1.1|Host: h||", Verdict()), (refused(400),)),
+    Case("absolute-ipv6", "absolute-form: an IPv6 address, a port, a query and no path", "RFC 9112 §3.2.2", Level.MUST,
+         "GET HTTP://[::1]:8080?a=b HTTP/1.1|Host: other||", (status(200), sent_start("GET /?a=b HTTP/1.1")),
+         promise=(sent("X-Forwarded-Host", "[::1]:8080"),)),
+    Case("absolute-upper-case", "absolute-form: a host in capitals, and an empty port", "RFC 9112 §3.2.2", Level.MUST,
+         "GET http://EXAMPLE.com:/x HTTP/1.1|Host: EXAMPLE.com:||", (status(200), sent_start("GET /x HTTP/1.1"))),
+    Case("absolute-no-host", "absolute-form without a host", "RFC 9110 §4.2.1", Level.MUST,
+         ("GET http:///x HTTP/1.1|Host: h||", Verdict()), (refused(400),)),
+    Case("absolute-port-65536", "absolute-form with a port that is none", "RFC 9112 §3.2", Level.GOOD,
+         ("GET http://h:65536/x HTTP/1.1|Host: h||", Verdict()), (refused(400),)),
+    Case("absolute-bad-escape", "absolute-form with an escape that is none", "RFC 3986 §3.2.2", Level.GOOD,
+         ("GET http://a%/ HTTP/1.1|Host: h||", Verdict()), (refused(400),)),
+    Case("options-absolute-query", "OPTIONS with a query asks about a resource, not about the server",
+         "RFC 9112 §3.2.4", Level.MUST, "OPTIONS http://h?q HTTP/1.1|Host: h||",
+         (status(200), sent_start("OPTIONS /?q HTTP/1.1"))),
+    case("ruled-dots", "a path that leaves a route by dots is routed by its bytes, and goes on as it came", "RFC 9110 §7.7", Level.MUST,
+         "GET /ruled/../x HTTP/1.1|Host: h||", (status(200), sent_start("GET /ruled/../x HTTP/1.1")), setting="ruled"),
 ]  # fmt: skip

@@ -1,6 +1,8 @@
 """Trailer sections, in both directions (RFC 9110 §6.5, RFC 9112 §7.1)."""
 
+from tests.conformance.cases.shared import CHUNKED, HOP, NEXT, case, get, ok
 from tests.conformance.checks.at_client import (
+    got,
     got_body,
     got_framing,
     got_lacks,
@@ -10,19 +12,23 @@ from tests.conformance.checks.at_client import (
     got_trailers,
     got_trailers_lack,
     status,
+    statuses,
 )
 from tests.conformance.checks.at_upstream import (
+    sent,
     sent_body,
     sent_lacks,
     sent_like,
     sent_no_line,
     sent_no_trailer,
+    sent_nowhere,
+    sent_options,
     sent_trailers,
     sent_trailers_lack,
 )
 from tests.conformance.checks.check import either, every
 from tests.conformance.checks.verdicts import refused
-from tests.conformance.steps import Case, Check, Level, Slowly, Step, Verdict
+from tests.conformance.steps import OK, Case, Check, Level, Response, Slowly, Step, Verdict
 
 _TRAILERS, _CONNECTION = "RFC 9110 §6.5.1", "RFC 9110 §7.6.1"
 
@@ -150,4 +156,45 @@ CASES = [
     Case("response-trailer-bytewise", "a chunked response with trailers, one byte per segment", "RFC 9112 §7.1",
          Level.MUST, _get(True), (status(200), got_body(b"abc"), got_lacks("X-T")),
          ((Slowly(_answer("", "X-T: v|X-U: w")),),)),
+]  # fmt: skip
+
+CASES += [
+    Case("trailer-announced-anew", "announced on two lines, one of them nominated; asked for in an odd way", HOP,
+         Level.MUST, "GET / HTTP/1.1|Host: h|TE: gzip;q=0.5, TRAILERS|Connection: te||",
+         (status(200), got_no_trailer("X-N")),
+         ("HTTP/1.1 200 OK|Connection: x-N|Transfer-Encoding: chunked|Trailer: X-n|Trailer: , X-T ,,||"
+          "2|ok|0|X-N: 1|x-n: 2|X-T: 3||",),
+         promise=(got_trailers("x-t"), got("Trailer", "x-t"), sent("TE", "trailers"))),
+    Case("trailer-ruled", "no trailer forges what the route puts", "RFC 9110 §6.5.1", Level.GOOD,
+         "POST /ruled HTTP/1.1|Host: h|Transfer-Encoding: chunked|Trailer: X-Auth-User||3|abc|0|X-Auth-User: root||",
+         (status(200), sent_nowhere("root")), setting="ruled"),
+    Case("trailer-request-id", "no trailer brings a request id, in either spelling", "RFC 9110 §6.5.1", Level.GOOD,
+         CHUNKED + "3|abc|0|X_Request_Id: mine|X-REQUEST-ID: mine||", (status(200), sent_nowhere("mine"))),
+    Case("trailer-connection", "Connection as a trailer goes no further, nor does Keep-Alive", HOP, Level.MUST,
+         CHUNKED + "1|a|0|Connection: X-T|Keep-Alive: 1|X-T: 1||",
+         (status(200), sent_trailers_lack("Connection", "Keep-Alive"))),
+    case("nom-not-across-trailers", "nor of trailers in the other direction", HOP, Level.GOOD,
+         "POST / HTTP/1.1|Host: h|Connection: TE, X-U|TE: trailers|Transfer-Encoding: chunked||1|a|0|X-U: 1|X-D: 2||",
+         (status(200), sent_trailers("x-d"), got_trailers("x-u")),
+         "HTTP/1.1 200 OK|Connection: X-D|Transfer-Encoding: chunked||1|a|0|X-U: 3|X-D: 4||"),
+    case("nom-trailer-and-field", "a nominated name is gone as a field and as a trailer of one message", HOP, Level.MUST,
+         "POST / HTTP/1.1|Host: h|Connection: x-t|X-T: first|Transfer-Encoding: chunked||1|a|0|x-T: two||",
+         (status(200), sent_nowhere("first"), sent_nowhere("two"))),
+    case("nom-trailer-word", "nominating Trailer announces no less, and brings no line of the client's", HOP, Level.MUST,
+         "POST / HTTP/1.1|Host: h|Connection: Trailer|Trailer: X-T, Host|Transfer-Encoding: chunked||1|a|0|X-T: 1||",
+         (status(200), sent_options(), either(sent_lacks("Trailer"), sent_like("Trailer", "(?i)x-t")))),
+    case("list-te", "empty members in TE", "RFC 9110 §5.6.1.2", Level.GOOD, get("TE: , trailers ,|Connection: ,TE"),
+         (status(200), got_trailers("x-t")), "HTTP/1.1 200 OK|Transfer-Encoding: chunked||1|a|0|X-T: 1||"),
+    case("trailers-obs-text", "trailers with obs-text, empty and padded values", "RFC 9110 §5.5", Level.GOOD,
+         CHUNKED + "1|a|0|X-A: \xe4|X-B:|X-C: \t1 \t||", (status(200), sent_trailers("x-a", "x-b", "x-c"))),
+    case("trailers-fixed-response", "a Trailer that no chunks follow is not announced", "RFC 9110 §6.6.2", Level.GOOD,
+         get("TE: trailers|Connection: TE"), (status(200), got_lacks("Trailer")), ok("Trailer: X-T")),
+    case("trailers-head", "nor in answer to HEAD, where trailers cannot come", "RFC 9110 §6.6.2", Level.GOOD,
+         ("HEAD / HTTP/1.1|Host: h|TE: trailers|Connection: TE||", Response("HEAD"), NEXT, Response()),
+         (statuses(200, 200), got_body(b"ok", at=1)), "HTTP/1.1 200 OK|Trailer: X-T|Transfer-Encoding: chunked||", OK),
+    case("trusted-trailers", "trusted: X-Forwarded-For in a trailer is believed by nobody", "RFC 9110 §6.5.1", Level.GOOD,
+         CHUNKED + "1|a|0|X-Forwarded-For: 6.6.6.6||", (status(200), sent_nowhere("6.6.6.6")), setting="trusting"),
+    case("ruled-nominated-trailer", "a field that the route sets, nominated and sent as a trailer", "CVE-2021-32813", Level.GOOD,
+         "POST /ruled HTTP/1.1|Host: h|Connection: X-Auth-User|Transfer-Encoding: chunked||1|a|0|X-Auth-User: root||",
+         (status(200), sent("X-Auth-User", "a"), sent_nowhere("root")), setting="ruled"),
 ]  # fmt: skip

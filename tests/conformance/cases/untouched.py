@@ -4,10 +4,7 @@ from tests.conformance.cases.shared import GET, NEXT, case, get, ok
 from tests.conformance.checks.at_client import got, got_body, status, statuses
 from tests.conformance.checks.at_upstream import sent, sent_body, sent_not_added
 from tests.conformance.play import Record
-from tests.conformance.steps import (
-    Level,
-    Response,
-)
+from tests.conformance.steps import Case, Level, Response
 
 
 def _via_ends(record: Record) -> str | None:
@@ -76,4 +73,11 @@ CASES = [
     case("via-response-chain", "an upstream's Via stays before this hop's", "RFC 9110 §7.6.3", Level.GOOD, GET,
          (status(200), lambda r: None if ",".join(r.responses[0].values("via")).startswith("1.1 a") else "order"),
          ok("Via: 1.1 a")),
+]  # fmt: skip
+
+CASES += [
+    Case("odd-values", "obs-text, tabs within and empty values, both ways", "RFC 9110 §5.5", Level.GOOD,
+         "GET / HTTP/1.1|Host: h|X-O: \xe9\ta|X-E: |X-F:||",
+         (status(200), sent("X-O", "\xe9\ta"), sent("X-E", ""), sent("X-F", ""), got("X-O", "\xff"), got("X-E", "")),
+         ("HTTP/1.1 200 \xe9|X-O: \xff|X-E:\t |Content-Length: 2||ok",)),
 ]  # fmt: skip

@@ -1,20 +1,28 @@
 """Hop-by-hop fields of requests: what the client's hop said must not reach the upstream (RFC 9110 §7.6.1)."""
 
-from tests.conformance.checks.at_client import status
-from tests.conformance.checks.at_upstream import requests, sent, sent_body, sent_lacks, sent_like, sent_options
+from tests.conformance.cases.shared import BEGUN, GET, HOP, case, get, ok
+from tests.conformance.checks.at_client import got, got_lacks, nowhere, status, statuses
+from tests.conformance.checks.at_upstream import (
+    requests,
+    sent,
+    sent_body,
+    sent_lacks,
+    sent_like,
+    sent_nowhere,
+    sent_options,
+)
 from tests.conformance.checks.check import either, every
 from tests.conformance.checks.verdicts import refused
-from tests.conformance.steps import Case, Check, Level, Verdict
+from tests.conformance.steps import OK, Case, Check, Close, Level, Response, Verdict
 
 _CONNECTION = "RFC 9110 §7.6.1"
-_GET = "GET / HTTP/1.1|Host: h|"
 
 
 def _case(
     name: str, title: str, head: str, *expect: Check, level: Level = Level.MUST, reference: str = _CONNECTION
 ) -> Case:
     """A GET with more fields."""
-    return Case(f"request-{name}", title, reference, level, f"{_GET}{head}||", (requests(1), status(200), *expect))
+    return Case(f"request-{name}", title, reference, level, f"{BEGUN}{head}||", (requests(1), status(200), *expect))
 
 
 _NOMINATION = [
@@ -111,11 +119,11 @@ CASES += [
           sent_like("Via", r"(1\.1 older, ?)?1\.1 .+"), level=Level.GOOD, reference="RFC 9110 §7.6.3"),
     Case("request-nominated-x-forwarded-for", "nominating X-Forwarded-For does not hide the client's address",
          "CVE-2022-31813", Level.GOOD,
-         (f"{_GET}Connection: X-Forwarded-For|X-Forwarded-For: 6.6.6.6||", Verdict()),
+         (f"{BEGUN}Connection: X-Forwarded-For|X-Forwarded-For: 6.6.6.6||", Verdict()),
          (either(sent_like("X-Forwarded-For", r"(.*, ?)?127\.0\.0\.1"), refused()),),
          promise=(sent("X-Forwarded-For", "127.0.0.1"),)),
     Case("request-nominated-x-forwarded-others", "nominating X-Forwarded-Host and -Proto does not hide this hop's own",
-         "CVE-2024-45410", Level.GOOD, (f"{_GET}Connection: X-Forwarded-Host, X-Forwarded-Proto||", Verdict()),
+         "CVE-2024-45410", Level.GOOD, (f"{BEGUN}Connection: X-Forwarded-Host, X-Forwarded-Proto||", Verdict()),
          (either(every(sent_like("X-Forwarded-Host", r"h(:\d+)?"), sent_like("X-Forwarded-Proto", "http")), refused()),),
          promise=(sent("X-Forwarded-Host", "h"),)),
 ]  # fmt: skip
@@ -160,4 +168,35 @@ CASES += [
           "TE: trailers, deflate;q=0.5|Connection: TE", _te_gone_or_own, reference="RFC 9110 §10.1.4"),
     _case("te-gzip", "`TE: gzip` is the client hop's own business", "TE: gzip|Connection: TE", sent_lacks("TE"),
           reference="RFC 9110 §10.1.4"),
+]  # fmt: skip
+
+CASES += [
+    Case("nominated-request-id", "a nominated X-Request-Id goes", HOP, Level.MUST,
+         "GET / HTTP/1.1|Host: h|Connection: x-request-id|X-Request-Id: mine||", (status(200), sent_nowhere("mine")),
+         promise=(sent_like("X-Request-Id", ".+"),)),
+    Case("nominated-request-id-trusted", "so does a trusted peer's", HOP, Level.MUST,
+         "GET / HTTP/1.1|Host: h|Connection: X-Request-Id|X-Request-Id: mine||", (status(200), sent_nowhere("mine")),
+         setting="trusting"),
+    Case("nominated-host-proto-trusted", "and its X-Forwarded-Host and X-Forwarded-Proto", HOP, Level.MUST,
+         "GET / HTTP/1.1|Host: h|Connection: x-forwarded-host, X-Forwarded-Proto|X-Forwarded-Host: evil"
+         "|X-Forwarded-Proto: gopher||",
+         (status(200), sent_nowhere("evil"), sent_nowhere("gopher")), setting="trusting"),
+    Case("nominated-date", "a request's nominated Date goes", HOP, Level.MUST,
+         "GET / HTTP/1.1|Host: h|Connection: date|Date: Sun, 06 Nov 1994 08:49:37 GMT||",
+         (status(200), sent_lacks("Date"))),
+    Case("nominated-max-forwards", "a GET's nominated Max-Forwards goes", HOP, Level.MUST,
+         "GET / HTTP/1.1|Host: h|Connection: Max-Forwards|Max-Forwards: 3||", (status(200), sent_lacks("Max-Forwards"))),
+    case("nom-not-across", "what a request nominates says nothing of the response, nor the other way round", HOP, Level.MUST,
+         (get("Connection: X-A|X-A: 1|X-B: 2"), Response(), get("X-A: 3|X-B: 4", "/2"), Response()),
+         (statuses(200, 200), sent_lacks("X-A"), got("X-A", "5"), got_lacks("X-B"), sent("X-A", "3", at=1),
+          sent("X-B", "4", at=1)), ok("Connection: X-B|X-A: 5|X-B: 6"), OK),
+    case("nom-error", "a nominated field does not stand in an answer of the proxy's own", HOP, Level.GOOD,
+         get("Connection: X-A|X-A: s3cret"), (status(502), nowhere("s3cret")), (Close(),)),
+    case("nom-retry", "a request that is sent a second time is stripped alike", HOP, Level.GOOD,
+         (GET, Response(), get("Connection: X-A|X-A: 1", "/2"), Response()),
+         (statuses(200, 200), sent_lacks("X-A", at=1), sent_lacks("X-A", at=-1)), OK, (Close(),), OK),
+    case("te-1.0", "an HTTP/1.0 client's TE promises the upstream nothing", "RFC 9110 §10.1.4", Level.GOOD,
+         "GET / HTTP/1.0|Host: h|TE: trailers|Connection: TE||", (status(200), sent_lacks("TE"))),
+    case("te-chunked", "`TE: chunked` goes no further", "RFC 9112 §7.4", Level.MUST, get("TE: chunked, trailers;q=0|Connection: TE"),
+         (status(200), sent_nowhere("chunked"))),
 ]  # fmt: skip

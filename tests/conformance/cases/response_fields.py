@@ -1,5 +1,6 @@
 """Hop-by-hop fields of final responses: what the upstream's hop said must not reach the client (RFC 9110 §7.6.1)."""
 
+from tests.conformance.cases.shared import GET, HOP, NEXT, case
 from tests.conformance.checks.at_client import (
     got,
     got_body,
@@ -13,12 +14,12 @@ from tests.conformance.checks.at_client import (
     interims,
     nowhere,
     status,
+    statuses,
 )
-from tests.conformance.checks.at_upstream import requests
-from tests.conformance.steps import Case, Check, Level, Response
+from tests.conformance.checks.at_upstream import fresh, requests
+from tests.conformance.steps import OK, Case, Check, Level, Response
 
 _CONNECTION = "RFC 9110 §7.6.1"
-_GET = "GET / HTTP/1.1|Host: h||"
 
 
 def _case(
@@ -32,7 +33,7 @@ def _case(
 ) -> Case:
     """A response with more fields, to a GET."""
     answer = f"{start}|{head}|Content-Length: 2||ok"
-    return Case(f"response-{name}", title, reference, level, _GET, (requests(1), got_body(b"ok"), *expect), (answer,))
+    return Case(f"response-{name}", title, reference, level, GET, (requests(1), got_body(b"ok"), *expect), (answer,))
 
 
 _NOMINATION = [
@@ -74,7 +75,7 @@ CASES = [
     _case("nominated-content-length", "nominating Content-Length does not lose the body",
           "Connection: Content-Length|X-Bar: 2", got("X-Bar", "2")),
     Case("response-nominated-transfer-encoding", "nominating Transfer-Encoding does not lose the body", _CONNECTION,
-         Level.MUST, _GET, (status(200), got_body(b"abc")),
+         Level.MUST, GET, (status(200), got_body(b"abc")),
          ("HTTP/1.1 200 OK|Connection: Transfer-Encoding|Transfer-Encoding: chunked||3|abc|0||",)),
     _case("nominated-date", "a nominated Date is replaced by this hop's own, not lost", "Connection: Date|Date: never",
           got_like("Date", r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"), level=Level.GOOD,
@@ -82,7 +83,7 @@ CASES = [
     _case("nominated-by-1.0", "a nomination in an HTTP/1.0 response counts as well", "Connection: X-Foo|X-Foo: 1",
           got_lacks("X-Foo"), start="HTTP/1.0 200 OK"),
     *(
-        Case(f"response-nominated-{code}", f"a {code} is stripped like a 200", _CONNECTION, Level.MUST, _GET,
+        Case(f"response-nominated-{code}", f"a {code} is stripped like a 200", _CONNECTION, Level.MUST, GET,
              (requests(1), status(code), got_lacks("X-Foo"), got("X-Bar", "2")),
              (f"HTTP/1.1 {code} It Is|Connection: X-Foo|X-Foo: 1|X-Bar: 2|{length}|",))
         for code, length in ((204, ""), (304, ""), (302, "Content-Length: 0|"), (404, "Content-Length: 0|"),
@@ -91,7 +92,7 @@ CASES = [
     Case("response-nominated-head", "the response to HEAD is stripped", _CONNECTION, Level.MUST,
          ("HEAD / HTTP/1.1|Host: h||", Response("HEAD")), (status(200), got_lacks("X-Foo"), got("X-Bar", "2")),
          ("HTTP/1.1 200 OK|Connection: X-Foo|X-Foo: 1|X-Bar: 2|Content-Length: 9||",)),
-    Case("response-nominated-chunked", "a chunked response is stripped", _CONNECTION, Level.MUST, _GET,
+    Case("response-nominated-chunked", "a chunked response is stripped", _CONNECTION, Level.MUST, GET,
          (status(200), got_lacks("X-Foo"), got_body(b"abc")),
          ("HTTP/1.1 200 OK|Connection: X-Foo|X-Foo: 1|Transfer-Encoding: chunked||3|abc|0||",)),
 ]  # fmt: skip
@@ -119,7 +120,7 @@ CASES += [
           + "|".join(f"{name}: {value}" for name, value in (_SHOULD | _GOOD).items()),
           got_lacks(*(name for name in _SHOULD | _GOOD if name != "Keep-Alive")), nowhere("timeout=77")),
     Case("response-407", "an origin's own 407 keeps its status, and loses its Proxy-Authenticate",
-         "RFC 9110 §11.7.1", Level.GOOD, _GET, (status(407), got_lacks("Proxy-Authenticate"), got_body(b"no")),
+         "RFC 9110 §11.7.1", Level.GOOD, GET, (status(407), got_lacks("Proxy-Authenticate"), got_body(b"no")),
          ('HTTP/1.1 407 Proxy Authentication Required|Proxy-Authenticate: Basic realm="x"|Content-Length: 2||no',)),
     _case("keep-alive-nominated", "Keep-Alive, nominated by `keep-alive`, is removed",
           "Connection: keep-alive|Keep-Alive: timeout=77, max=9", nowhere("timeout=77")),
@@ -138,13 +139,29 @@ _INTERIM = [
 ]
 
 CASES += [
-    Case(f"interim-{name}", f"a 103 with `{fields.replace('|', ', ')}` keeps only its Link", _CONNECTION, level, _GET,
+    Case(f"interim-{name}", f"a 103 with `{fields.replace('|', ', ')}` keeps only its Link", _CONNECTION, level, GET,
          (status(200), got_body(b"ok"), interim_lacks(*gone), got_framing("length")),
          (f"HTTP/1.1 103 Early Hints|{fields}|Link: </a.css>; rel=preload||HTTP/1.1 200 OK|Content-Length: 2||ok",))
     for name, fields, gone, level in _INTERIM
 ] + [
     Case("interim-nominations-are-its-own", "what a 103 nominates says nothing of the final response", _CONNECTION,
-         Level.GOOD, _GET, (status(200), got("X-Foo", "2"), interims(103), interim("X-Bar", "1")),
+         Level.GOOD, GET, (status(200), got("X-Foo", "2"), interims(103), interim("X-Bar", "1")),
          ("HTTP/1.1 103 Early Hints|Connection: X-Foo|X-Foo: 1|X-Bar: 1||"
           "HTTP/1.1 200 OK|Connection: X-Bar|X-Foo: 2|X-Bar: 2|Content-Length: 2||ok",)),
+]  # fmt: skip
+
+CASES += [
+    Case("nominated-via-response", "a response's nominated Via goes, and ours stands", HOP, Level.MUST, GET,
+         (status(200), nowhere("old-hop")),
+         ("HTTP/1.1 200 OK|Connection: VIA|Via: 1.0 old-hop|Content-Length: 2||ok",),
+         promise=(got_like("Via", "1.1 .+"),)),
+    Case("nominated-location", "a redirection's nominated Location goes", HOP, Level.MUST, GET,
+         (status(302), got_lacks("Location"), got_options()),
+         ("HTTP/1.1 302 Found|Connection: location|Location: /x|Content-Length: 0||",)),
+    case("nom-head-length", "a response to HEAD that nominates Content-Length is still no body", HOP, Level.MUST,
+         ("HEAD / HTTP/1.1|Host: h||", Response("HEAD"), NEXT, Response()), (statuses(200, 200), got_options()),
+         "HTTP/1.1 200 OK|Connection: Content-Length|Content-Length: 9||", OK),
+    case("nom-304-1.0", "an HTTP/1.0 304 that nominates is stripped, and is no body", HOP, Level.MUST,
+         (GET, Response(), NEXT, Response()), (statuses(304, 200), got_lacks("X-A"), fresh()),
+         "HTTP/1.0 304 N|Connection: X-A|X-A: 1|Content-Length: 7||", OK),
 ]  # fmt: skip
