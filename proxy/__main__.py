@@ -1,6 +1,6 @@
-"""`python -m proxy` is `onehop`."""
+"""`python -m proxy` is `onehop`, also where that is not on the PATH."""
 
 from proxy.cli.main import main
 
 if __name__ == "__main__":
-    main(prog_name="onehop")
+    main(prog_name="python -m proxy")

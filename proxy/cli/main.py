@@ -1,6 +1,7 @@
 """The command `onehop`: run, check, demo, explain, health."""
 
 import os
+import shutil
 import socket
 import sys
 import time
@@ -105,7 +106,19 @@ def demo(listen: str, access_log: str) -> NoReturn:
         routes = {"demo": RouteConfig(upstream="demo")}
         return loaded._replace(config=msgspec.structs.replace(loaded.config, upstreams=upstreams, routes=routes))
 
-    _serve(load_demo, companion=demo_observer, banner_lines=demo_lines)
+    own_service = f"In front of a service of your own: {_command()} run --upstream http://127.0.0.1:9000"
+    _serve(load_demo, companion=demo_observer, banner_lines=lambda url: [*demo_lines(url), own_service, ""])
+
+
+def _command() -> str:
+    """How to call this command from here: by its name only where the PATH leads to it."""
+    here = Path(sys.argv[0])
+    if here.name == "__main__.py":
+        return f"{sys.executable} -m proxy"
+    found = shutil.which(here.name)
+    if found is not None and Path(found).resolve() == here.resolve():
+        return here.name
+    return os.path.relpath(here) if here.is_relative_to(Path.cwd()) else str(here)
 
 
 def _address(_context: click.Context, _option: click.Parameter, value: str) -> str:

@@ -91,7 +91,7 @@ def _verdict_row(note: FieldNote) -> str:
     return (
         f'<tr data-verdict="{escape(note.verdict)}"><th scope="row">{escape(note.name)}</th>'
         f'<td class="value">{escape(shown_value(note.name, note.value))}</td>'
-        f'<td><span class="label {known}"><span aria-hidden="true">{sign}</span> '
+        f'<td class="verdict"><span class="label {known}"><span aria-hidden="true">{sign}</span> '
         f"{escape(note.verdict)}</span></td>"
         f'<td class="rule">{escape(note.rule)}</td></tr>'
     )

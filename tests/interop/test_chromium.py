@@ -58,6 +58,13 @@ async def test_the_page_loads_whole_and_its_live_parts_work(demo_port: int) -> N
             background = await page.evaluate("getComputedStyle(document.body).fontFamily")
             assert background  # the style sheet was read
             hop = await page.inner_text("#hop-result")
+            for width in (390, 768, 1280):  # a phone, a tablet, a desk
+                await page.set_viewport_size({"width": width, "height": 900})
+                rightmost = await page.evaluate(
+                    "Math.max(...[...document.querySelectorAll('#verdicts .label, #hop-result .label')]"
+                    ".map(label => label.getBoundingClientRect().right))"
+                )
+                assert 0 < rightmost <= width, f"at {width} px a verdict is outside of the window"
         finally:
             await browser.close()
     assert not complaints

@@ -1,34 +1,24 @@
 """The command, as far as it needs no running proxy: options, exit codes, what is written where."""
 
 import json
-import socket
+import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
+import proxy.cli
 import proxy.process.listeners
 import proxy.process.supervisor
 from proxy import __version__
-from proxy.cli.main import main
 from proxy.config.model import Config
 from proxy.config.schema import config_schema, reference
 from proxy.config.sources import Loader
+from tests.unit.cli.calling import onehop
 
 EXAMPLES = Path(__file__).parents[3] / "config" / "examples"
-NO_VARIABLES = {"ONEHOP_CONFIG": None, "ONEHOP_UPSTREAM": None, "ONEHOP_LISTEN": None}
-OPTIONS_HERE = b"HTTP/1.1 200 OK\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n"
-
-
-def onehop(*arguments: str, stdin: bytes = b"", **variables: str) -> Result:
-    """Run the command in this process."""
-    return CliRunner().invoke(main, arguments, input=stdin, env={**NO_VARIABLES, **variables})
 
 
 @pytest.fixture
@@ -42,24 +32,6 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Config, dict[str, Any]
 
     monkeypatch.setattr(proxy.process.supervisor, "serve", serve)
     return asked
-
-
-@contextmanager
-def answering_once(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """A listener that gives one connection one answer; yields its address and what it was asked."""
-    asked: list[bytes] = []
-
-    def serve() -> None:
-        connection, _ = listening.accept()
-        with connection:
-            asked.append(connection.recv(4096))
-            connection.sendall(answer)
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"127.0.0.1:{listening.getsockname()[1]}", asked
-        thread.join()
 
 
 def test_the_version_is_the_packages() -> None:
@@ -219,57 +191,6 @@ def test_explain_of_a_refused_head_says_the_status_and_exits_1(arguments: tuple[
     assert result.stderr.startswith("refused with 400, bad_request: ")
 
 
-# -- health ------------------------------------------------------------------------------------------------------------
-
-
-def test_a_proxy_that_answers_itself_is_healthy() -> None:
-    with answering_once(OPTIONS_HERE) as (address, asked):
-        result = onehop("health", "--listen", address)
-    assert (result.exit_code, result.output) == (0, "")
-    assert asked[0].startswith(b"OPTIONS * HTTP/1.1\r\n")
-    assert b"\r\nMax-Forwards: 0\r\n" in asked[0]
-
-
-UNHEALTHY = [
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
-    b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-    b"SSH-2.0-OpenSSH_9.2\r\n",
-    b"",
-]
-
-
-@pytest.mark.parametrize("answer", UNHEALTHY)
-def test_anything_else_that_answers_is_not_healthy(answer: bytes) -> None:
-    with answering_once(answer) as (address, _):
-        result = onehop("health", "--listen", address)
-    assert result.exit_code == 1
-    assert len(result.stderr.splitlines()) == 1
-    assert address in result.stderr
-
-
-def test_health_asks_where_the_file_says_whatever_else_is_missing_there(tmp_path: Path) -> None:
-    file = tmp_path / "c.toml"
-    with answering_once(OPTIONS_HERE) as (address, asked):
-        file.write_text(f'listen = "0.0.0.0:{address.partition(":")[2]}"\n')
-        assert onehop("health", ONEHOP_CONFIG=str(file)).exit_code == 0
-    assert len(asked) == 1
-
-
-def test_health_where_nothing_listens_is_one_line() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        port = bound.getsockname()[1]
-    result = onehop("health", "--listen", f":{port}")
-    assert result.exit_code == 1
-    assert result.stderr.startswith(f"onehop: :{port} does not answer: ")
-    assert len(result.stderr.splitlines()) == 1
-
-
-def test_health_of_a_configuration_that_cannot_be_read_is_one_line() -> None:
-    result = onehop("health", "--config", "/nonexistent/onehop.toml")
-    assert result.exit_code == 1
-    assert result.stderr == "onehop: /nonexistent/onehop.toml: cannot be read: No such file or directory\n"
-
-
 # -- as a process ------------------------------------------------------------------------------------------------------
 
 
@@ -295,3 +216,31 @@ def test_starting_loads_nothing_that_only_serving_or_colours_need() -> None:
     code = "import sys, proxy.cli.main; print(*[name for name in ('asyncio', 'rich', 'h11', 'uvloop') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_a_package_of_the_same_name_from_elsewhere_is_one_clear_line(tmp_path: Path) -> None:
+    # As where PyPI's proxy.py was installed over onehop: its __init__.py, and our files beside it.
+    (tmp_path / "proxy").mkdir()
+    (tmp_path / "proxy" / "__init__.py").write_text('"""proxy.py"""\n__version__ = "2.4.10"\n')
+    shutil.copytree(Path(proxy.cli.__file__).parent, tmp_path / "proxy" / "cli")
+    done = subprocess.run(
+        [sys.executable, "-c", "from proxy.cli.main import main; main()"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"onehop: {tmp_path}/proxy/__init__.py is not onehop's")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_usage_names_the_command_that_was_called() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy", "check", "--nope"], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.startswith("Usage: python -m proxy check [OPTIONS]\n")
+
+
+def test_the_demo_says_how_to_call_the_command_from_here(served: list[tuple[Config, dict[str, Any]]]) -> None:
+    onehop("demo", "--listen", "127.0.0.1:0")
+    [(_, how)] = served
+    [line] = [line for line in how["banner_lines"]("http://127.0.0.1:5") if "service of your own" in line]
+    assert " run --upstream http://127.0.0.1:9000" in line
