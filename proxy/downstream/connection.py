@@ -15,12 +15,10 @@ from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.settings import Limits, Timeouts
 from proxy.telemetry.record import ExchangeRecord
+from proxy.transport.closing import linger, wait_flushed
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.fiber import yield_to_loop
-from proxy.transport.stream import ConnectionEnded, Stream
-
-#: Bytes discarded before a close: enough for what a client has in flight, too little to serve as a sink.
-_LINGER_BYTES = 16 * 1024 * 1024
+from proxy.transport.stream import ConnectionEnded, PeerEnd, Stream
 
 #: How long a connection that has not yet sent anything is waited for when shutting_down.
 _FIRST_REQUEST_S = 1.0
@@ -65,7 +63,7 @@ class ClientConnection:
         self.abandon: Callable[[], None] | None = None
         self._served_one = False
         self._deadlines = deadlines
-        stream.on_lost = self._lost
+        stream.owner = self
 
     async def serve(self, run_exchange: RunExchange, report_unread: ReportUnread) -> None:
         """Carry requests until one side closes. Every request read is answered or visibly cut; none raises here."""
@@ -90,9 +88,9 @@ class ClientConnection:
         """Close the connection, gently where the client may still be sending, and wait until it has read what it was
         sent: whoever drains waits for that, too."""
         if self.must_linger and not self.stream.is_ended:
-            await self.stream.linger(self.timeouts.linger_s, _LINGER_BYTES)
+            await linger(self.stream, self.timeouts.linger_s, self.timeouts.linger_total_s)
         self.stream.close()
-        await self.stream.wait_flushed()
+        await wait_flushed(self.stream)
 
     async def _next_request(self, waiting_since: float) -> RequestHead | None:
         """The next request, or None: the client is done. Raises BadRequest, RequestTimeout."""
@@ -162,6 +160,14 @@ class ClientConnection:
         except ConnectionEnded as exc:
             raise ClientGone("the client closed the connection") from exc
 
-    def _lost(self) -> None:
+    # -- what the stream tells -----------------------------------------------------------------------------------
+
+    def connection_lost(self) -> None:
         if self.abandon is not None:
             self.abandon()
+
+    def peer_ended(self, end: PeerEnd) -> None:
+        """No more requests come."""
+
+    def alarm(self) -> None:
+        """None is set."""

@@ -183,6 +183,7 @@ class Exchange:
         if self._context.events.responded is not None:
             self._context.events.responded(record)
         client.stream.write(writer.response_head(101, head.reason, fields))
+        client.abandon = None  # what a client that breaks the tunnel has said before that goes upstream first
         tunnel = Tunnel(client.stream, upstream.stream, self._context.timeouts.tunnel_idle_s)
         try:
             await tunnel.run(client.reader.take_unread(), upstream.take_unread())

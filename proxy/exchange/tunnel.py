@@ -1,12 +1,21 @@
 """After a 101: bytes both ways, untouched, until one side is silent too long or both have ended."""
 
 import asyncio
+from enum import Enum, auto
 
 from proxy.transport.fiber import Fiber
 from proxy.transport.stream import ConnectionEnded, Stream
 
 #: How long one direction may be silent once the other has ended: enough to say goodbye.
 _HALF_CLOSED_S = 30.0
+
+
+class _End(Enum):
+    """How one direction ended."""
+
+    FINISHED = auto()  # its source has ended its side, and its sink is half-closed
+    SINK_LOST = auto()  # nobody takes it any more; what the sink had said before is the other direction's to carry
+    BROKEN = auto()  # its source broke, or somebody was silent for too long: the tunnel ends
 
 
 class Tunnel:
@@ -32,28 +41,30 @@ class Tunnel:
         upward = Fiber(self._pump(self._client, self._upstream))
         upward.resume()
         try:
-            if await self._pump(self._upstream, self._client):
+            if await self._pump(self._upstream, self._client) is not _End.BROKEN:
                 await upward.join()
         finally:
             upward.cancel()
 
-    async def _pump(self, source: Stream, sink: Stream) -> bool:
-        """Carry one direction to its end; then the sink is half-closed, and the other direction goes on. Returns
-        whether it ended so."""
+    async def _pump(self, source: Stream, sink: Stream) -> _End:
+        """Carry one direction to its end; then the sink is half-closed, and the other direction goes on."""
         try:
             while data := await self._read(source):
                 self._last_progress = self._loop.time()
                 self._pass_on(data, sink)
                 if sink.must_drain():
-                    await self._drain(sink)
+                    try:
+                        await self._drain(sink)
+                    except ConnectionEnded:
+                        return _End.SINK_LOST
             sink.end_writing()
             self._idle_s = min(self._idle_s, _HALF_CLOSED_S)
             sink.set_read_deadline(self._loop.time() + self._idle_s)
         except (ConnectionEnded, TimeoutError):
             # What broke one direction ends the other: half a broken tunnel serves nobody. What was sent is flushed.
             self._upstream.close()
-            return False
-        return True
+            return _End.BROKEN
+        return _End.FINISHED
 
     def _pass_on(self, data: bytes, sink: Stream) -> None:
         if sink is self._client:

@@ -40,8 +40,11 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         30.0  # below the 30 + grace of orchestrators
     )
     linger_s: Annotated[
-        float, Meta(description="Reading on before a close, so that a reset does not destroy the response.")
-    ] = 2.0
+        float, Meta(description="Of silence, before a connection is closed on a client that may still be sending.")
+    ] = 2.0  # closing with unread bytes is a reset, which would destroy the response
+    linger_total_s: Annotated[
+        float, Meta(description="However much a client goes on sending what nobody needs, its connection ends then.")
+    ] = 300.0  # enough for an upload that writes everything before it reads
 
 
 class Limits(MessageLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):

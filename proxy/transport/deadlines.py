@@ -2,12 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from proxy.transport.stream import Stream
+from typing import Final, Protocol
 
 NEVER: Final = float("inf")
+
+
+class Expiring(Protocol):
+    """Something that is open and has deadlines: a stream."""
+
+    @property
+    def next_deadline(self) -> float:
+        """The loop time at which something is overdue; `NEVER` where nothing can be."""
+
+    def expire(self, now: float) -> None:
+        """Do what is due by `now` (loop time)."""
+
+    def reset(self) -> None:
+        """End at once: the worker does."""
 
 
 class Deadlines:
@@ -18,7 +29,7 @@ class Deadlines:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, interval_s: float = 0.25) -> None:
         self.loop = loop
-        self.streams: set[Stream] = set()
+        self.streams: set[Expiring] = set()
         self.on_sweep: list[Callable[[float], None]] = []
         self._interval_s = interval_s
         self._timer: asyncio.TimerHandle | None = None

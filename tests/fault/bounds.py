@@ -5,6 +5,7 @@ import itertools
 import socket
 from collections.abc import Awaitable, Callable
 
+from proxy.transport.stream import Stream
 from tests.harness.running_proxy import RunningProxy
 from tests.harness.scripted import (
     OK,
@@ -28,7 +29,9 @@ HELD_BYTES = 1024 * 1024
 def held_bytes(proxy: RunningProxy) -> int:
     """What onehop has read and not yet passed to the kernel, on all its connections."""
     return sum(
-        stream._unread_bytes + stream.transport.get_write_buffer_size() for stream in proxy.worker.deadlines.streams
+        stream._unread_bytes + stream.transport.get_write_buffer_size()
+        for stream in proxy.worker.deadlines.streams
+        if isinstance(stream, Stream)
     )
 
 

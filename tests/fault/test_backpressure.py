@@ -110,7 +110,7 @@ async def test_an_upstream_that_reads_nothing_for_too_long_is_a_504() -> None:
     upstream = ScriptedUpstream(by_target(odd))
     async with (
         upstream.serving(),
-        running_proxy(upstream.port, timeouts={"request_body_idle_s": 0.3}) as proxy,
+        running_proxy(upstream.port, timeouts={"request_body_idle_s": 0.3, "linger_total_s": 0.3}) as proxy,
         raw_client(proxy.port) as raw,
     ):
         raw.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000000\r\n\r\n")

@@ -47,7 +47,7 @@ async def test_what_a_client_never_ends_is_refused(start: bytes, block: bytes, s
     upstream = ScriptedUpstream(by_target(odd))
     async with (
         upstream.serving(),
-        running_proxy(upstream.port, reader=reader) as proxy,
+        running_proxy(upstream.port, reader=reader, timeouts={"linger_total_s": 0.3}) as proxy,
         client(proxy.port) as peer,
     ):
         await peer.send(start)
