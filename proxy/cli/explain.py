@@ -15,6 +15,7 @@ from proxy.errors import BadRequest, BadResponse, ProxyError
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.framing import outgoing_response_framing, response_framing
+from proxy.http1.masking import shown_value
 from proxy.http1.message import (
     BodyFraming,
     Chunked,
@@ -27,7 +28,7 @@ from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import persists
 from proxy.policy.decisions import Decision, Decisions
 from proxy.policy.forwarded import ClientIdentity, is_trusted, networks
-from proxy.policy.local_responses import SECRET_FIELDS, LocalResponse
+from proxy.policy.local_responses import LocalResponse
 from proxy.policy.request_plan import plan
 from proxy.policy.response_fields import (
     final_response_fields,
@@ -191,10 +192,7 @@ def demo_lines(url: str) -> list[str]:
 
 
 def _safe(lines: Fields) -> Fields:
-    return [
-        (name, b"*** (%d bytes)" % len(value)) if name.lower() in SECRET_FIELDS else (name, value)
-        for name, value in lines
-    ]
+    return [(line[0], shown_value(line).encode("latin-1")) for line in lines]
 
 
 def _shown(head: bytes) -> str:

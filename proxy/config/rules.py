@@ -9,10 +9,10 @@ import msgspec
 from proxy.config.build import origin_of, parse_listen
 from proxy.config.model import Config, FieldRulesConfig
 from proxy.config.problem import suggestion
-from proxy.config.show import without_password
 from proxy.config.units import Unit, unit_of
+from proxy.http1.field_names import Trait, canonical_name, names
 from proxy.http1.fields import TOKEN
-from proxy.http1.hop_by_hop import HOP_BY_HOP
+from proxy.http1.masking import MASK, text_without_userinfo
 from proxy.http1.target import is_authority
 from proxy.policy.forwarded import networks
 
@@ -23,7 +23,7 @@ _HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A
 #: What others take for a pattern: "/x/*", "/x*", "/a/*/b", "/u/{id}".
 _WILDCARD: Final = re.compile(r"\*+\Z|(?<=/)\*+(?=/)|\{[^/]*\}|\.\*")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_MADE_ANEW: Final = frozenset({"host", "content-length", "transfer-encoding"})
+_NOT_A_ROUTES: Final = names(Trait.HOP_BY_HOP | Trait.FRAMING | Trait.AUTHORITY)
 #: Below this, browsers or WebSockets would be refused, or every message would be.
 _LEAST: Final = {
     ("limits", "request_head_bytes"): 1024, ("limits", "response_head_bytes"): 1024, ("limits", "target_bytes"): 256,
@@ -38,13 +38,10 @@ _MOST_BYTES: Final = 16 << 20  # of what each connection may hold
 _MOST_COUNT: Final = 100_000
 _MOST_WORKERS: Final = 1024
 _YEAR_S: Final = 365 * 86_400  # event loops refuse timers that they cannot count in milliseconds
-_STATED: Final = frozenset({
-    "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id", "forwarded", "expect",
-    "max-forwards",
-})  # fmt: skip
+_STATED: Final = names(Trait.STATED_IN_REQUEST)
 #: What `remove` cannot change: a client's own is dropped or restated before a route sees it.
-_STATED_ANYWAY: Final = frozenset({"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"})
-_STATED_IN_RESPONSE: Final = frozenset({"via", "date"})
+_STATED_ANYWAY: Final = names(Trait.STATED_ABOUT_CLIENT)
+_STATED_IN_RESPONSE: Final = names(Trait.STATED_IN_RESPONSE)
 
 
 def rule_problems(config: Config) -> Iterator[Finding]:
@@ -93,7 +90,7 @@ def _upstreams(config: Config) -> Iterator[Finding]:
     for name, upstream in config.upstreams.items():
         for url in upstream.urls:
             if (expected := _fault(origin_of, url)) is not None:
-                yield ("upstreams", name, "urls"), f'"{without_password(url)}"', f"expected {expected}"
+                yield ("upstreams", name, "urls"), f'"{text_without_userinfo(url)}"', f"expected {expected}"
         if upstream.host is not None and not is_authority(upstream.host.encode("latin-1", "replace")):
             yield ("upstreams", name, "host"), f'"{upstream.host}"', "expected HOST or HOST:PORT"
 
@@ -119,38 +116,38 @@ def _routes(config: Config) -> Iterator[Finding]:
         if place in taken:
             yield key, "", f"serves the same host and path as routes.{taken[place]}"
         taken[place] = name
-        anyway = _STATED_ANYWAY | {"forwarded"} if config.forwarded else _STATED_ANYWAY
+        anyway = _STATED_ANYWAY | {b"forwarded"} if config.forwarded else _STATED_ANYWAY
         yield from _field_rules((*key, "request_fields"), route.request_fields, _STATED, anyway)
         yield from _field_rules((*key, "response_fields"), route.response_fields, _STATED_IN_RESPONSE, frozenset())
 
 
 def _field_rules(
-    key: tuple[str, ...], rules: FieldRulesConfig, stated: frozenset[str], stated_anyway: frozenset[str]
+    key: tuple[str, ...], rules: FieldRulesConfig, stated: frozenset[bytes], stated_anyway: frozenset[bytes]
 ) -> Iterator[Finding]:
     """What is wrong with a route's `put` and `remove`. `stated` cannot be put, `stated_anyway` not removed."""
     taken: dict[str, str] = {}
     for name in (*rules.put, *rules.remove):
         where = (*key, "put", name) if name in rules.put else (*key, "remove")
         # Services that read CGI's variables take `_` for `-`: X_Forwarded_For would speak against ours.
-        lower = name.lower().replace("_", "-")
+        canonical = canonical_name(name.encode("latin-1", "replace"))
         if not TOKEN.fullmatch(name.encode("latin-1", "replace")):
             yield where, f'"{name}"', "expected a field name"
         elif "*" in name:  # a token by the letter, but it is meant as a pattern
             yield where, f'"{name}"', "names have no wildcards: write each name by itself"
-        elif lower.encode("latin-1") in HOP_BY_HOP or lower in _MADE_ANEW:
-            hint = "; to change Host, set upstreams.NAME.host" if lower == "host" else ""
+        elif canonical in _NOT_A_ROUTES:
+            hint = "; to change Host, set upstreams.NAME.host" if canonical == b"host" else ""
             yield where, f'"{name}"', f"belongs to one hop, and is made anew for each{hint}"
-        elif name in rules.put and lower in stated:
+        elif name in rules.put and canonical in stated:
             yield where, f'"{name}"', "is stated by this proxy itself"
-        elif name not in rules.put and lower in stated_anyway:
+        elif name not in rules.put and canonical in stated_anyway:
             expected = "leave this out: onehop drops what an untrusted client says of it, and states its own"
             yield where, f'"{name}"', expected
     for name, value in rules.put.items():
         if (first := taken.setdefault(name.lower(), name)) != name:
-            yield (*key, "put", name), "•••", f"is put already, as {first}"
+            yield (*key, "put", name), MASK, f"is put already, as {first}"
         # CVE-2023-25690: a line end in a value would begin another field, or another request.
         if not _VALUE.fullmatch(value):
-            yield (*key, "put", name), "•••", "expected one line of Latin-1 text without control characters"
+            yield (*key, "put", name), MASK, "expected one line of Latin-1 text without control characters"
 
 
 def _fault(parse: Callable[[str], object], text: str) -> str | None:

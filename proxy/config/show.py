@@ -1,6 +1,5 @@
 """A configuration as a person reads it: TOML, and no secrets."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ import msgspec
 
 from proxy.config.model import Config
 from proxy.config.problem import KeyPath
+from proxy.http1.masking import MASK, text_without_userinfo
 
 
 def effective(config: Config, sources: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -32,8 +32,8 @@ def leaves(tree: Mapping[str, Any], above: KeyPath = ()) -> Iterator[tuple[KeyPa
 def shown(key: KeyPath, value: object) -> str:
     """A value as a person would write it; what a route puts into fields may be a secret, and is not shown."""
     if value and key[0] == "routes" and len(key) > 2 and key[2].endswith("_fields") and key[3:4] != ("remove",):
-        return "•••"
-    return without_password(as_toml(value))
+        return MASK
+    return text_without_userinfo(as_toml(value))
 
 
 def as_toml(value: object) -> str:
@@ -44,8 +44,3 @@ def as_toml(value: object) -> str:
         pairs = ", ".join(f"{as_toml(name)} = {as_toml(one)}" for name, one in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     return msgspec.json.encode(value).decode() if isinstance(value, str | bool) else repr(value)
-
-
-def without_password(text: str) -> str:
-    """A URL, or anything that holds one, as it may be shown."""
-    return re.sub(r"//\S*@", "//•••@", text)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-_ALREADY_MASKED: Final = re.compile(r"••• \([0-9]+ bytes\)")
+_ALREADY_MASKED: Final = re.compile(r"\*\*\* \([0-9]+ bytes\)")
 _SECRET_NAMES: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 _SECRET_WORDS: Final = ("token", "secret", "api-key", "api_key", "apikey", "password")
 
@@ -39,4 +39,4 @@ def shown_value(name: str, value: str) -> str:
         return value
     if _ALREADY_MASKED.fullmatch(value):
         return value  # masked again, it would state the size of the mask
-    return f"••• ({len(value.encode())} bytes)"
+    return f"*** ({len(value.encode())} bytes)"

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, names, spellings
+
 FieldLine: TypeAlias = tuple[bytes, bytes]
 Fields: TypeAlias = list[FieldLine]
 
@@ -16,16 +18,11 @@ Fields: TypeAlias = list[FieldLine]
 Index: TypeAlias = dict[bytes, list[bytes]]
 
 #: The fields whose meaning this proxy acts on. All others pass without being looked at.
-UNDERSTOOD: Final = frozenset({
-    b"connection", b"content-length", b"transfer-encoding", b"host", b"expect", b"upgrade", b"te", b"via", b"trailer",
-    b"max-forwards", b"keep-alive", b"date", b"x-request-id",
-    b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"forwarded",
-})  # fmt: skip
+UNDERSTOOD: Final = names(Trait.UNDERSTOOD)
 
-#: Whatever begins like this says who the client is. No finite list has them all: frameworks make up new ones.
-_CLAIM: Final = frozenset({b"x-forwarded", b"x_forwarded"})
-_CLAIM_LENGTH: Final = 11
-_X: Final = b"x"[0]
+_CLAIM: Final = spellings([CLIENT_IDENTITY_PREFIX])
+_CLAIM_LENGTH: Final = len(CLIENT_IDENTITY_PREFIX)
+_X: Final = CLIENT_IDENTITY_PREFIX[0]
 
 #: The key, no field's name, under which an index keeps the lower-case names of such claims.
 CLAIMS: Final = b""

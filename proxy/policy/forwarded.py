@@ -2,33 +2,20 @@
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from itertools import product
 from typing import Final
 
 import msgspec
 
+from proxy.http1.field_names import Trait, names, spellings
 from proxy.http1.fields import CLAIMS, Index, members
 
 Network = IPv4Network | IPv6Network
 
 
-def _spellings(*names: bytes) -> frozenset[bytes]:
-    """Every mix of `-` and `_`: CGI, WSGI and PHP services read them all as one name."""
-    return frozenset(
-        b"".join(part + mark for part, mark in zip(parts, (*marks, b""), strict=True))
-        for name in names
-        for parts in [name.split(b"-")]
-        for marks in product((b"-", b"_"), repeat=len(parts) - 1)
-    )
-
-
-#: What says who the client is. From an untrusted peer it is a forgery, whatever it says. And so is every other field
-#: whose name begins like these: X-Forwarded-Port, -Prefix, -User, and what the next framework will call it.
-CLIENT_IDENTITY: Final = _spellings(
-    b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"
-)
+#: What says who the client is. From an untrusted peer it is a forgery, whatever it says.
+CLIENT_IDENTITY: Final = spellings(names(Trait.CLIENT_IDENTITY))
 #: What this proxy states about the client itself, and so takes over from nobody.
-STATED_ABOUT_CLIENT: Final = _spellings(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id")
+STATED_ABOUT_CLIENT: Final = spellings(names(Trait.STATED_ABOUT_CLIENT))
 
 
 class ClientIdentity(msgspec.Struct, frozen=True):

@@ -1,22 +1,17 @@
 """Answers of the proxy's own: errors, and the few requests that end here."""
 
 import html
-import re
 from http import HTTPStatus
 from typing import Final
 
 import msgspec
 
 from proxy.errors import ProxyError
+from proxy.http1.field_names import Trait, is_secret, names
 from proxy.http1.fields import Fields, members
-from proxy.http1.hop_by_hop import HOP_BY_HOP
 from proxy.http1.message import RequestHead
 
-#: Never reflected, logged or shown: what authenticates a person or a program.
-SECRET_FIELDS: Final = frozenset({
-    b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"x-api-key", b"x-auth-token",
-})  # fmt: skip
-_SENSITIVE: Final = re.compile(rb"auth|token|secret|cookie|session|passw|credential|signature|jwt|assertion|key")
+_HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)
 #: Where RFC 9110 §15 has another phrase than some of the Pythons that we run on, or none has any.
 _PHRASES: Final = {413: b"Content Too Large", 414: b"URI Too Long", 499: b"Client Closed Request"}
 ALLOW: Final = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE"
@@ -77,9 +72,9 @@ def options_response() -> LocalResponse:
 def trace_response(head: RequestHead) -> LocalResponse:
     """`TRACE` whose `Max-Forwards` ends here: the head as received, hop-by-hop fields left out, and what is likely to
     be secret by its name (RFC 9110 §9.3.8)."""
-    lines = [(line[0].lower(), line) for line in head.fields]
-    hidden = SECRET_FIELDS | HOP_BY_HOP
-    shown = b"".join(b"%b: %b\r\n" % line for name, line in lines if name not in hidden and not _SENSITIVE.search(name))
+    shown = b"".join(
+        b"%b: %b\r\n" % line for line in head.fields if line[0].lower() not in _HOP_BY_HOP and not is_secret(line[0])
+    )
     body = b"%b %b HTTP/%b\r\n%b\r\n" % (head.method, head.target, head.http_version, shown)
     return LocalResponse(200, b"OK", [(b"Content-Type", b"message/http")], body)
 

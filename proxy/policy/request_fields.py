@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import CLAIMS, FieldLine, Fields, members
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead
@@ -28,7 +29,7 @@ def _removed(*, trusted: bool, counted: bool) -> Removals:
     rules: dict[bytes, Rule] = {} if trusted else dict.fromkeys(CLIENT_IDENTITY, FORGED)
     for name in STATED_ABOUT_CLIENT:
         rules.setdefault(name, STATED_ANEW)
-    rules |= dict.fromkeys((b"host", b"content-length", b"transfer-encoding"), MADE_ANEW)
+    rules |= dict.fromkeys(names(Trait.FRAMING | Trait.AUTHORITY), MADE_ANEW)
     rules[b"expect"] = STATED_ANEW
     if counted:
         rules[b"max-forwards"] = STATED_ANEW

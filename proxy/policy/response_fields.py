@@ -6,6 +6,7 @@ Whatever this hop states is added after stripping, so no upstream can nominate i
 from collections.abc import Container, Mapping
 from typing import Final
 
+from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import Fields, protocols
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, BodyFraming, ResponseHead
@@ -16,7 +17,7 @@ from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import MADE_ANEW, STATED, removals, strip
 from proxy.policy.trailers import announcement
 
-_REMOVED: Final = removals(dict.fromkeys((b"content-length", b"transfer-encoding"), MADE_ANEW))
+_REMOVED: Final = removals(dict.fromkeys(names(Trait.FRAMING), MADE_ANEW))
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
 
 

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import msgspec
 
+from proxy.http1.field_names import canonical_name
 from proxy.http1.fields import Fields
 from proxy.policy.decisions import Decisions, Outcome, Rule
 
@@ -25,27 +26,23 @@ class FieldRules(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def _owned(self) -> dict[bytes, Rule]:
         """The rule for every name that the route has a say about."""
-        removed = dict.fromkeys(map(_one_spelling, self.remove), _REMOVED)
-        return removed | dict.fromkeys((_one_spelling(name) for name, _ in self.put), _PUT_ANEW)
+        removed = dict.fromkeys(map(canonical_name, self.remove), _REMOVED)
+        return removed | dict.fromkeys((canonical_name(name) for name, _ in self.put), _PUT_ANEW)
 
     def without_owned(self, lines: Fields, decisions: Decisions | None = None) -> Fields:
         """Return the lines about which the route has no say. Of a trailer section, these are all that may go on."""
         owned = self._owned
         if decisions is not None:
             for line in lines:
-                if (rule := owned.get(_one_spelling(line[0]))) is not None:
+                if (rule := owned.get(canonical_name(line[0]))) is not None:
                     decisions.decide(line, rule)
-        return [line for line in lines if _one_spelling(line[0]) not in owned]
+        return [line for line in lines if canonical_name(line[0]) not in owned]
 
     def apply(self, lines: Fields, decisions: Decisions | None = None) -> Fields:
         """Return the changed lines. A field that is put replaces every line of its name."""
         if decisions is not None:
             decisions.decide_all(self.put, _PUT)
         return [*self.without_owned(lines, decisions), *self.put]
-
-
-def _one_spelling(name: bytes) -> bytes:
-    return name.lower().replace(b"_", b"-")
 
 
 class Route(msgspec.Struct, frozen=True):

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, TypeAlias
 
+from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import Fields
-from proxy.http1.hop_by_hop import HOP_BY_HOP
 from proxy.policy.decisions import Decisions, Outcome, Rule
 
 #: Names that this hop removes whoever sent them, each with its rule. Hashable, because it is part of a cache's key.
 Removals: TypeAlias = frozenset[tuple[bytes, Rule]]
+
+HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)
 
 END_TO_END: Final = Rule(Outcome.KEPT, "end-to-end")
 CONNECTION_ITSELF: Final = Rule(Outcome.HOP_BY_HOP, "Connection itself belongs to one hop (RFC 9110 §7.6.1)")

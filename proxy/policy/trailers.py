@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import FieldLine, Fields, is_claim, tokens
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
@@ -10,14 +11,7 @@ from proxy.policy.routing import FieldRules
 from proxy.policy.stripping import removals, strip
 
 #: What no trailer may say (RFC 9110 §6.5.1): framing, routing, authentication, cookies, and who the client is.
-FORBIDDEN_TRAILERS: Final = CLIENT_IDENTITY | STATED_ABOUT_CLIENT | frozenset({
-    b"content-length", b"transfer-encoding", b"host", b"trailer", b"te", b"connection", b"via",
-    b"authorization", b"www-authenticate", b"authentication-info", b"cookie", b"set-cookie",
-    b"content-type", b"content-encoding", b"content-range", b"content-location",
-    b"cache-control", b"pragma", b"expect", b"max-forwards", b"range", b"location", b"retry-after",
-    b"age", b"date", b"expires", b"vary", b"warning",
-    b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range",
-})  # fmt: skip
+FORBIDDEN_TRAILERS: Final = CLIENT_IDENTITY | STATED_ABOUT_CLIENT | names(Trait.NOT_IN_TRAILERS)
 
 _FORBIDDEN: Final = Rule(Outcome.FORBIDDEN_TRAILER, "no trailer may say it (RFC 9110 §6.5.1)")
 _REMOVED: Final = removals(dict.fromkeys(FORBIDDEN_TRAILERS, _FORBIDDEN))

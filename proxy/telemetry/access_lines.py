@@ -1,11 +1,11 @@
 """A record as a line: text for a person, JSON for a program. Nothing in a line can forge another, or a column."""
 
-import re
 import time
 from typing import Final
 
 import msgspec
 
+from proxy.http1.masking import target_without_userinfo
 from proxy.telemetry.escaping import escape_text, escape_word, needs_escaping
 from proxy.telemetry.record import ExchangeRecord
 
@@ -15,8 +15,6 @@ _VERSION_SHOWN: Final = 16
 _HOST_SHOWN: Final = 256
 _USER_AGENT_SHOWN: Final = 512
 _DETAIL_SHOWN: Final = 512
-#: What stands before an @ in an authority: with a scheme, or without one, as in `CONNECT user:password@host:443`.
-_USERINFO: Final = re.compile(rb"//[^/?#]*@|^[^/?#]*@")
 
 
 class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -59,7 +57,7 @@ def json_line(record: ExchangeRecord, at: str, now: float) -> bytes:
         time=at,
         client=record.client,
         method=record.method[:_METHOD_SHOWN].decode("latin-1"),
-        host=_without_password(host).decode("latin-1"),
+        host=target_without_userinfo(host).decode("latin-1"),
         target=_shown_target(record.target),
         version=record.http_version[:_VERSION_SHOWN].decode("latin-1"),
         status=record.status,
@@ -100,15 +98,10 @@ def text_line(record: ExchangeRecord, at: str, now: float) -> bytes:
 
 def _shown_target(target: bytes) -> str:
     if b"@" in target and target[:1] != b"/":
-        target = _without_password(target)  # before it is cut: the cut might take the @ away
+        target = target_without_userinfo(target)  # before it is cut: the cut might take the @ away
     if len(target) > _TARGET_SHOWN:
         return target[:_TARGET_SHOWN].decode("latin-1") + "..."
     return target.decode("latin-1")
-
-
-def _without_password(text: bytes) -> bytes:
-    """Such a target or host is refused, but it may hold a password all the same."""
-    return _USERINFO.sub(lambda found: b"//***@" if found[0][:2] == b"//" else b"***@", text) if b"@" in text else text
 
 
 class TimeOfDay:

@@ -12,7 +12,7 @@ SEEN = Observation(
     "GET /?<i> HTTP/1.1",
     [
         FieldNote("X-Hop", "<b>&", "stripped", "nominated by Connection (RFC 9110 §7.6.1)"),
-        FieldNote("Cookie", "••• (9 bytes)", "kept", "end-to-end"),
+        FieldNote("Cookie", "*** (9 bytes)", "kept", "end-to-end"),
         FieldNote("Authorization", "Basic c2VjcmV0", "kept", "end-to-end"),
         FieldNote("X-New", "1", "<odd>", "a verdict nobody knows"),
     ],

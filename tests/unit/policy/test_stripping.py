@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from proxy.http1.fields import connection_options, index
-from proxy.http1.hop_by_hop import HOP_BY_HOP
 from proxy.policy.decisions import Decisions, Outcome, Rule
-from proxy.policy.stripping import FORGED, MADE_ANEW, STATED_ANEW, Removals, removals, rules_by_name, strip
+from proxy.policy.stripping import FORGED, HOP_BY_HOP, MADE_ANEW, STATED_ANEW, Removals, removals, rules_by_name, strip
 from tests.harness.notation import lines, shown
 
 #: Written out again, so that a name cannot vanish from the code unseen.

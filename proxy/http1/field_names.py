@@ -1,0 +1,109 @@
+"""The fields that are special to this proxy, in one table: every set of names in the code derives from it.
+
+Names are canonical here: lower case, `-` for `_`. CGI, WSGI and PHP services read both as one name, so what is removed
+for safety is removed in every spelling (`spellings`); what the RFCs define has only its own.
+"""
+
+import re
+from collections.abc import Iterable
+from enum import Flag, auto
+from itertools import product
+from typing import Final
+
+
+class Trait(Flag):
+    """What is special about a field."""
+
+    HOP_BY_HOP = auto()  # ends at this hop, nominated by `Connection` or not (RFC 9110 §7.6.1)
+    FRAMING = auto()  # delimits the body: read from the message that came, made anew for the one that goes
+    AUTHORITY = auto()  # says whom the request is for: made anew as well
+    CLIENT_IDENTITY = auto()  # says who the client is: from an untrusted peer it is a forgery
+    STATED_ABOUT_CLIENT = auto()  # this proxy states it about the client, and takes it over from nobody
+    STATED_IN_REQUEST = auto()  # this proxy states it to upstreams
+    STATED_IN_RESPONSE = auto()  # this proxy states it to clients
+    NOT_IN_TRAILERS = auto()  # no trailer section may say it (RFC 9110 §6.5.1)
+    SECRET = auto()  # authenticates a person or a program: never logged, reflected or shown
+    NOT_SECRET = auto()  # its name only sounds like it
+    UNDERSTOOD = auto()  # this proxy acts on its value, so it is indexed; all others pass without being looked at
+
+
+_HOP, _FRAMING, _AUTHORITY = Trait.HOP_BY_HOP, Trait.FRAMING, Trait.AUTHORITY
+_CLIENT, _ABOUT = Trait.CLIENT_IDENTITY, Trait.STATED_ABOUT_CLIENT | Trait.STATED_IN_REQUEST
+_TO_UPSTREAM, _TO_CLIENT = Trait.STATED_IN_REQUEST, Trait.STATED_IN_RESPONSE
+_NO_TRAILER, _SECRET, _PUBLIC, _READ = Trait.NOT_IN_TRAILERS, Trait.SECRET, Trait.NOT_SECRET, Trait.UNDERSTOOD
+
+TRAITS: Final[dict[bytes, Trait]] = {
+    b"connection": _HOP | _NO_TRAILER | _READ,
+    b"keep-alive": _HOP | _READ,
+    b"te": _HOP | _NO_TRAILER | _READ,
+    b"trailer": _HOP | _NO_TRAILER | _READ,
+    b"upgrade": _HOP | _READ,
+    b"proxy-authenticate": _HOP | _PUBLIC,
+    b"proxy-authorization": _HOP | _SECRET,
+    b"proxy-connection": _HOP,  # never standard, still sent by old clients and by curl
+    b"proxy-authentication-info": _HOP | _SECRET,  # the sibling RFC 9110 §11.7.3 added and most proxies forget
+    b"http2-settings": _HOP,  # belongs to the h2c upgrade (RFC 7540 §3.2.1), which is never forwarded
+    b"transfer-encoding": _HOP | _FRAMING | _NO_TRAILER | _READ,
+    b"content-length": _FRAMING | _NO_TRAILER | _READ,
+    b"host": _AUTHORITY | _NO_TRAILER | _READ,
+    b"x-forwarded-for": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
+    b"x-forwarded-host": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
+    b"x-forwarded-proto": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
+    b"x-request-id": _ABOUT | _NO_TRAILER | _READ,
+    b"x-real-ip": _CLIENT | _NO_TRAILER,
+    b"forwarded": _CLIENT | _TO_UPSTREAM | _NO_TRAILER | _READ,
+    b"via": _TO_UPSTREAM | _TO_CLIENT | _NO_TRAILER | _READ,
+    b"date": _TO_CLIENT | _NO_TRAILER | _READ,
+    b"expect": _TO_UPSTREAM | _NO_TRAILER | _READ,
+    b"max-forwards": _TO_UPSTREAM | _NO_TRAILER | _READ,
+    b"authorization": _SECRET | _NO_TRAILER,
+    b"cookie": _SECRET | _NO_TRAILER,
+    b"set-cookie": _SECRET | _NO_TRAILER,
+    b"x-api-key": _SECRET,
+    b"x-auth-token": _SECRET,
+    b"authentication-info": _SECRET | _NO_TRAILER,
+    b"www-authenticate": _PUBLIC | _NO_TRAILER,
+    b"access-control-allow-credentials": _PUBLIC,
+    b"sec-websocket-key": _PUBLIC,
+} | dict.fromkeys((
+    # Content, caching, conditions and control data: read with the head, or not at all.
+    b"content-type", b"content-encoding", b"content-range", b"content-location", b"cache-control", b"pragma", b"range",
+    b"location", b"retry-after", b"age", b"expires", b"vary", b"warning",
+    b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range",
+), _NO_TRAILER)  # fmt: skip
+
+#: A field whose canonical name begins like this says who the client is, too: X-Forwarded-Port, -Prefix, -User, and what
+#: the next framework will call it. No finite list has them all.
+CLIENT_IDENTITY_PREFIX: Final = b"x-forwarded"
+
+#: What programs call their secrets: no finite list has them all.
+_SECRET_WORDS: Final = re.compile(rb"auth|token|secret|cookie|session|passw|credential|signature|jwt|assertion|key")
+
+
+def canonical_name(name: bytes) -> bytes:
+    """The one spelling that stands for all of them."""
+    return name.lower().replace(b"_", b"-")
+
+
+def names(trait: Trait) -> frozenset[bytes]:
+    """The names of all fields with a trait, or with one of several."""
+    return frozenset(name for name, traits in TRAITS.items() if traits & trait)
+
+
+def spellings(canonical_names: Iterable[bytes]) -> frozenset[bytes]:
+    """Every mix of `-` and `_` of these names, so that one look-up with a lower-case name finds any."""
+    return frozenset(
+        b"".join(part + mark for part, mark in zip(parts, (*marks, b""), strict=True))
+        for name in canonical_names
+        for parts in [name.split(b"-")]
+        for marks in product((b"-", b"_"), repeat=len(parts) - 1)
+    )
+
+
+def is_secret(name: bytes) -> bool:
+    """Whether a field of that name may hold a secret."""
+    canonical = canonical_name(name)
+    traits = TRAITS.get(canonical, Trait(0))
+    if traits & Trait.NOT_SECRET:
+        return False
+    return bool(traits & Trait.SECRET) or _SECRET_WORDS.search(canonical) is not None
