@@ -1,23 +1,84 @@
-"""The request's body on its way up, beside the response on its way down.
+"""A body on its way from one connection to the other: the same for requests and for responses."""
 
-Both directions run at once where the body did not arrive whole with its head: an upstream may answer early, and some
-answer while they read.
-"""
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol, TypeAlias
 
-import asyncio
-from collections.abc import Callable
-
-from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, RequestTimeout, ResponseTimeout
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.parsing.body import Body
-from proxy.http1.parsing.head_parser import HeadParser
-from proxy.policy.settings import Limits, Timeouts
-from proxy.transport.incoming import BodyCutShort, read_body
-from proxy.transport.stream import ConnectionEnded, Stream
+from proxy.transport.stream import Stream
 
 #: Buffers smaller than this together are joined and written in one call: cheaper than a scattered write.
-_JOIN_BYTES = 16_384
+_JOIN_BYTES: Final = 16_384
+#: Pieces smaller than this on average are joined: 40,000 one-byte chunks of one read would hold up everybody if each
+#: was written as a chunk of its own.
+_TINY_PIECE_BYTES: Final = 512
+
+#: Says which trailer fields go on.
+Trailers: TypeAlias = Callable[[Fields], Fields]
+
+
+class BodySource(Protocol):
+    """Where a body comes from."""
+
+    @property
+    def body(self) -> Body:
+        """What has been read of it."""
+
+    async def read_body(self, deadline: float) -> list[bytes]:
+        """Wait for more of it, until `deadline` (loop time), and return the pieces. Raises ProxyError."""
+
+
+class BodySink:
+    """Where a body goes: a stream, how the body is delimited there, and how to wait for the reader at its end."""
+
+    __slots__ = ("_chunked", "_stream", "_trailers", "_wait")
+
+    def __init__(
+        self, stream: Stream, *, chunked: bool, trailers: Trailers | None, wait: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._stream = stream
+        self._chunked = chunked
+        self._trailers = trailers
+        self._wait = wait
+
+    def write(self, pieces: list[bytes], body: Body, head: bytes = b"") -> None:
+        """Write pieces of the body, behind the message's head where that goes with them, and the end where the body is
+        complete."""
+        buffers = framed(pieces, body, chunked=self._chunked, trailers=self._trailers)
+        if head:
+            buffers = [head, *buffers]
+        if buffers:
+            write_all(self._stream, buffers)
+
+    async def wait(self) -> None:
+        """Wait until the peer has read enough. Raises ProxyError where it reads no more."""
+        if self._stream.must_drain():
+            await self._wait()
+
+
+async def copy_body(source: BodySource, sink: BodySink, deadline: Callable[[], float]) -> None:
+    """Carry what is still to come of a body to its end. `deadline` says by when the next bytes are due (loop time).
+
+    Raises what the source and the sink raise. Everything that arrived before has then been written.
+    """
+    body = source.body
+    while not body.complete:
+        await sink.wait()
+        pieces = await source.read_body(deadline())
+        sink.write(pieces, body)
+
+
+def framed(pieces: list[bytes], body: Body, *, chunked: bool, trailers: Trailers | None = None) -> list[bytes]:
+    """Pieces of a body as the buffers to write, with the last chunk where the body is complete."""
+    if len(pieces) > 1 and sum(map(len, pieces)) < len(pieces) * _TINY_PIECE_BYTES:
+        pieces = [b"".join(pieces)]
+    if not chunked:
+        return pieces
+    buffers = writer.chunks(pieces)
+    if body.complete:
+        buffers.append(writer.last_chunk(trailers(body.trailers) if trailers is not None else []))
+    return buffers
 
 
 def write_all(stream: Stream, buffers: list[bytes]) -> None:
@@ -28,94 +89,3 @@ def write_all(stream: Stream, buffers: list[bytes]) -> None:
         stream.write(b"".join(buffers))
     else:
         stream.writelines(buffers)
-
-
-class Upload:
-    """Carries a request's body upstream. `error` says why it stopped short; the exchange decides what follows."""
-
-    __slots__ = (
-        "_body",
-        "_chunked",
-        "_limits",
-        "_loop",
-        "_reader",
-        "_sink",
-        "_source",
-        "_timeouts",
-        "_trailers",
-        "_when_sent",
-        "error",
-        "sent_whole",
-    )
-
-    def __init__(
-        self,
-        source: Stream,
-        reader: HeadParser,
-        body: Body,
-        sink: Stream,
-        *,
-        chunked: bool,
-        trailers: Callable[[Fields], Fields],
-        timeouts: Timeouts,
-        limits: Limits,
-        loop: asyncio.AbstractEventLoop,
-        when_sent: Callable[[], None],
-    ) -> None:
-        self._source = source
-        self._reader = reader
-        self._body = body
-        self._sink = sink
-        self._chunked = chunked
-        self._trailers = trailers
-        self._timeouts = timeouts
-        self._limits = limits
-        self._loop = loop
-        self._when_sent = when_sent
-        self.sent_whole = False
-        self.error: ProxyError | None = None
-
-    async def run(self) -> None:
-        """Carry the body to its end. Does not raise: a failure is kept in `error`, and breaks the upstream connection,
-        so that whoever waits for the response wakes up."""
-        try:
-            while not self.sent_whole and not self._sink.is_ended:
-                deadline = self._loop.time() + self._timeouts.request_body_idle_s
-                self.pass_on(await read_body(self._source, self._reader, self._body, deadline))
-                if not self.sent_whole and self._sink.must_drain():
-                    await self._drain()
-        except ProxyError as error:
-            self.error = error
-        except TimeoutError:
-            self.error = RequestTimeout("the request body did not arrive in time")
-        except BodyCutShort:
-            self.error = BadRequest("the connection ended within the request body", code="request_body_cut")
-        except ConnectionEnded:
-            self.error = ClientGone("the client closed the connection within its request")
-        except Exception as exc:  # a defect of ours: the exchange says so
-            self.error = InternalError.from_defect(exc)
-        if self.error is not None:
-            self._sink.abort()
-
-    def pass_on(self, pieces: list[bytes]) -> None:
-        """Write body bytes, and the end where they are the last. Raises BadRequest 413."""
-        limit = self._limits.request_body_bytes
-        if limit and self._body.received_bytes > limit:
-            raise BadRequest(f"request body over {limit} bytes", status=413, code="body_too_large")
-        buffers = writer.chunks(pieces) if self._chunked else pieces
-        if self._body.complete:
-            self.sent_whole = True
-            if self._chunked:
-                buffers = [*buffers, writer.last_chunk(self._trailers(self._body.trailers))]
-        if buffers:
-            write_all(self._sink, buffers)
-        if self.sent_whole:
-            self._when_sent()
-
-    async def _drain(self) -> None:
-        try:
-            await self._sink.drain(self._timeouts.request_body_idle_s)
-        except TimeoutError as exc:
-            raise ResponseTimeout("the upstream stopped reading the request", code="upstream_write_timeout") from exc
-        except ConnectionEnded:
-            return  # the upstream is gone; what it said before that, the exchange reads

@@ -1,22 +1,24 @@
 """One request from head to log record: the straight line.
 
-The only place, with `attempts`, `copy_body` and `tunnel`, that sees both the client and the upstream.
+The only place, with the modules beside it, that sees both the client and the upstream.
 """
 
 import asyncio
+from functools import partial
 from time import monotonic
 
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, UpstreamError
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
-from proxy.exchange.copy_body import write_all
+from proxy.exchange.copy_body import BodySink, Trailers, copy_body, framed, write_all
 from proxy.exchange.tunnel import Tunnel
+from proxy.exchange.upload import RequestBody
 from proxy.http1 import writer
-from proxy.http1.fields import CLAIMS, Fields
+from proxy.http1.fields import CLAIMS
 from proxy.http1.framing import outgoing_response_framing, request_framing
-from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, RequestHead, ResponseHead
-from proxy.http1.parsing.body import EMPTY_BODY, Body
+from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead, ResponseHead
+from proxy.http1.parsing.body import EMPTY_BODY
 from proxy.http1.persistence import persists
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import client_address, is_from_this_machine, plain_address
@@ -26,7 +28,7 @@ from proxy.policy.response_fields import final_response_fields, switching_respon
 from proxy.policy.trailers import forwarded_trailers
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.deadlines import NEVER
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.pool import Lease
 
 _REQUEST_ID_BYTES = 128
 
@@ -34,7 +36,15 @@ _REQUEST_ID_BYTES = 128
 class Exchange:
     """One request and its response."""
 
-    __slots__ = ("_attempts", "_body", "_client", "_context", "_head", "_record", "_response_began")
+    __slots__ = (
+        "_attempts",
+        "_client",
+        "_context",
+        "_head",
+        "_record",
+        "_request_body",
+        "_response_framing",
+    )  # fmt: skip
 
     def __init__(self, context: WorkerContext, client: ClientConnection, head: RequestHead, started: float) -> None:
         self._context = context
@@ -48,9 +58,9 @@ class Exchange:
             self._apply_trusted_headers(head)
         elif CLAIMS in head.known:
             context.warn_untrusted_claims(client.peer)
-        self._body: Body = EMPTY_BODY
+        self._request_body: RequestBody | None = None
         self._attempts: Attempts | None = None
-        self._response_began = False
+        self._response_framing: BodyFraming | None = None  # to the client, once its head has been written
         if context.events.began is not None:
             context.events.began(self._record)
 
@@ -73,54 +83,49 @@ class Exchange:
             client.abandon = None
             if self._attempts is not None:
                 self._attempts.end()
-            if self._body is not EMPTY_BODY:
-                record.request_bytes = self._body.received_bytes
+            if self._request_body is not None:
+                record.request_bytes = self._request_body.body.received_bytes
             if self._context.events.ended is not None:
                 self._context.events.ended(record)
 
     # -- the straight line ---------------------------------------------------------------------------------------
 
     async def _forward(self) -> bool:
-        head, client, f, record = self._head, self._client, self._context, self._record
+        head, client, context, record = self._head, self._client, self._context, self._record
         # 1. Decide what becomes of it.
-        decisions = None if f.observe is None else Decisions()
-        decided = plan(head, client.identity, f.routes, f.settings, record.request_id.encode(), decisions)
+        decisions = None if context.observe is None else Decisions()
+        decided = plan(head, client.identity, context.routes, context.settings, record.request_id.encode(), decisions)
         framing = decided.framing if isinstance(decided, Forward) else request_framing(head)
         if framing is not NO_BODY:
-            self._body = client.reader.body(framing)
+            self._request_body = RequestBody(client, framing, context.limits.request_body_bytes)
         if isinstance(decided, ProxyError):
             raise decided
         if isinstance(decided, LocalResponse):
             self._note_health_check()
             return await self._answer(decided, keep_open=True)
         record.route = decided.route.name
-        if f.observe is not None and decisions is not None:
-            f.observe(head, decided, decisions)
+        if context.observe is not None and decisions is not None:
+            context.observe(head, decided, decisions)
         request = writer.request_head(head.method, decided.target, decided.fields)
-        service = f.services[decided.route.upstream]
+        service = context.services[decided.route.upstream]
         # 2. Send it, as often as is harmless, until there is a response.
-        attempts = self._attempts = Attempts(f, service, client, head, self._body, record)
+        attempts = self._attempts = Attempts(context, service, client, head, self._request_body, record)
         client.abandon = attempts.abandon
         response = await attempts.respond(request, decided)
-        upstream = attempts.upstream
-        assert upstream is not None
-        if response.status == 101:
-            await self._tunnel(response, decided, upstream)
-            attempts.upstream = None
-            client.must_linger = True
-            return False
+        lease = attempts.lease
+        assert lease is not None
         # 3. Pass the response on.
-        return await self._relay_response(response, decided, attempts, upstream)
+        if response.status == 101:
+            await self._tunnel(response, decided, lease)
+            return False
+        return await self._pass_response(response, decided, attempts, lease)
 
-    async def _relay_response(
-        self, head: ResponseHead, forward: Forward, attempts: Attempts, upstream: UpstreamConnection
-    ) -> bool:
-        client, record, f = self._client, self._record, self._context
-        request = self._head
+    async def _pass_response(self, head: ResponseHead, forward: Forward, attempts: Attempts, lease: Lease) -> bool:
+        client, record, context = self._client, self._record, self._context
+        request, upstream = self._head, lease.connection
         framing = outgoing_response_framing(upstream.framing, request.http_version)
-        request_sent = attempts.request_sent
         stays_open = (
-            request_sent
+            attempts.request_sent
             and not client.shutting_down
             and framing is not UNTIL_CLOSE
             and persists(request.http_version, request.options)
@@ -130,36 +135,28 @@ class Exchange:
             connection = b"close"
         elif request.http_version < b"1.1":
             connection = b"keep-alive"
-        chunked = framing is CHUNKED
         lines = final_response_fields(
-            head, f.settings, framing, f.http_date(), connection, forward.route.response_fields,
+            head, context.settings, framing, context.http_date(), connection, forward.route.response_fields,
             with_trailers=forward.wants_trailers,
         )  # fmt: skip
         record.status = head.status
-        pieces = upstream.ready()
-        self._response_began = True
-        record.responded = monotonic()
-        if f.events.responded is not None:
-            f.events.responded(record)
-        out = [writer.response_head(head.status, head.reason, lines)]
-        body = upstream.body
-        while True:
-            out += writer.chunks(pieces) if chunked else pieces
-            if body.complete and chunked:
-                out.append(writer.last_chunk(self._response_trailers(head, body, forward)))
-            if out:
-                write_all(client.stream, out)
+        trailers: Trailers | None = None
+        if forward.wants_trailers:
+            rules = forward.route.response_fields
+            trailers = partial(forwarded_trailers, connection_options=head.options, rules=rules)
+        chunked = framing is CHUNKED
+        pieces, body = upstream.arrived(), upstream.body
+        self._response_begins(framing)
+        first = [writer.response_head(head.status, head.reason, lines)]
+        first += framed(pieces, body, chunked=chunked, trailers=trailers)
+        write_all(client.stream, first)
+        try:
+            if not body.complete:
+                sink = BodySink(client.stream, chunked=chunked, trailers=trailers, wait=client.wait_for_client)
+                await copy_body(upstream, sink, self._response_body_deadline)
+        finally:
             record.response_bytes = body.received_bytes
-            if body.complete:
-                break
-            if client.stream.must_drain():
-                await client.wait_for_client()
-            # While the request is on its way, its own deadlines watch it; its end starts the upstream's.
-            idle_s = f.timeouts.response_body_idle_s if attempts.request_sent else NEVER
-            pieces = await upstream.read_body(f.loop.time() + idle_s)
-            out = []
-        attempts.upstream = None
-        f.pool.give_back(upstream, request_complete=attempts.request_sent)
+        lease.give_back(request_complete=attempts.request_sent)
         if client.stream.must_drain():
             await client.wait_for_client()
         if stays_open:
@@ -168,20 +165,28 @@ class Exchange:
         client.must_linger = True
         return False
 
-    def _response_trailers(self, head: ResponseHead, body: Body, forward: Forward) -> Fields:
-        if not forward.wants_trailers or not body.trailers:
-            return []
-        return forwarded_trailers(body.trailers, head.options, forward.route.response_fields)
+    def _response_begins(self, framing: BodyFraming) -> None:
+        """The head of the final response, or the 101, is written now: from here on, a failure cuts it."""
+        self._response_framing = framing
+        record, told = self._record, self._context.events.responded
+        record.responded = monotonic()
+        if told is not None:
+            told(record)
 
-    async def _tunnel(self, head: ResponseHead, forward: Forward, upstream: UpstreamConnection) -> None:
-        client, record = self._client, self._record
+    def _response_body_deadline(self) -> float:
+        """By when more of the response is due: while the request is on its way, its own deadlines watch it, and its end
+        starts this one."""
+        assert self._attempts is not None
+        if self._attempts.is_uploading:
+            return NEVER
+        return self._context.loop.time() + self._context.timeouts.response_body_idle_s
+
+    async def _tunnel(self, head: ResponseHead, forward: Forward, lease: Lease) -> None:
+        client, record, upstream = self._client, self._record, lease.connection
         assert forward.upgrade is not None
         fields = switching_response_fields(head, self._context.settings, forward.upgrade)
         record.status = 101
-        self._response_began = True
-        record.responded = monotonic()
-        if self._context.events.responded is not None:
-            self._context.events.responded(record)
+        self._response_begins(UNTIL_CLOSE)
         client.stream.write(writer.response_head(101, head.reason, fields))
         client.abandon = None  # what a client that breaks the tunnel has said before that goes upstream first
         tunnel = Tunnel(client.stream, upstream.stream, self._context.timeouts.tunnel_idle_s)
@@ -189,8 +194,9 @@ class Exchange:
             await tunnel.run(client.reader.take_unread(), upstream.take_unread())
         finally:
             record.request_bytes, record.response_bytes = tunnel.bytes_up, tunnel.bytes_down
-            self._body = EMPTY_BODY
-        upstream.stream.close()
+            self._request_body = None
+        lease.close()
+        client.must_linger = True
 
     # -- answers of our own --------------------------------------------------------------------------------------
 
@@ -211,7 +217,7 @@ class Exchange:
         record.error, record.detail = error.code, error.detail
         if self._attempts is not None:
             self._attempts.end(error)
-        if isinstance(error, ClientGone) or self._response_began:
+        if isinstance(error, ClientGone) or self._response_framing is not None:
             record.status = record.status or 499
             client.stream.reset()
             return False
@@ -230,8 +236,9 @@ class Exchange:
     async def _answer(self, answer: LocalResponse, *, keep_open: bool) -> bool:
         """Send a complete answer. The connection goes on only where no byte of this request can still come."""
         head, client = self._head, self._client
+        body = self._request_body.body if self._request_body is not None else EMPTY_BODY
         stays_open = (
-            keep_open and self._body.complete and not client.shutting_down and persists(head.http_version, head.options)
+            keep_open and body.complete and not client.shutting_down and persists(head.http_version, head.options)
         )
         connection = b"close"
         if stays_open:

@@ -27,4 +27,7 @@ class MessageLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         4_096  # extensions are dropped, so more is only abuse
     )
     request_body_bytes: Annotated[int, Meta(description="Request body; more: 413; 0: no limit.")] = 0
-    interim_responses: Annotated[int, Meta(description="1xx before a final response.")] = 32
+    interim_responses: Annotated[int, Meta(description="1xx of one request within a second; more: 502.")] = (
+        128  # a service may say 102 for as long as it works: only their rate tells abuse
+    )
+    interim_bytes: Annotated[int, Meta(description="Fields of one request's 1xx within a second; more: 502.")] = 65_536

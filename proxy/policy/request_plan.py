@@ -60,8 +60,8 @@ def plan(
         known = head.known
         # 1. Read the semantics first: all of it may stand in fields that are about to be stripped.
         framing = request_framing(head)
-        if settings.request_body_bytes and isinstance(framing, FixedLength):
-            _check_length(framing.length, settings.request_body_bytes)
+        if isinstance(framing, FixedLength):
+            check_body_size(framing.length, settings.request_body_bytes)
         target = request_target(head)
         if target.secured and not client.trusted:
             # RFC 9110 §7.4: only a trusted gateway may have got it over a connection that was.
@@ -103,9 +103,12 @@ def plan(
         return error
 
 
-def _check_length(length: int, limit: int) -> None:
-    """Raises BadRequest 413 where the head already says that the body is too large."""
-    if length > limit:
+def check_body_size(size: int, limit: int) -> None:
+    """Check the declared length of a request's body, or what has arrived of it. A limit of 0 is none.
+
+    Raises BadRequest 413.
+    """
+    if limit and size > limit:
         raise BadRequest(f"request body over {limit} bytes", status=413, code="body_too_large")
 
 

@@ -3,12 +3,48 @@
 from proxy.http1.limits import MessageLimits
 from proxy.policy.settings import PoolSettings
 from proxy.transport.deadlines import NEVER, Deadlines
-from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connection import CLOSED, IDLE, UpstreamConnection
 from proxy.upstream.connector import Connector
 from proxy.upstream.idle import IdleConnections
 from proxy.upstream.origin import Origin
 
 _MARGIN_S = 1.0  # a promise of N seconds is used for N-1: our request must arrive before the end
+
+
+class Lease:
+    """A connection in the hands of one exchange, until one of `give_back`, `close` and `end` ends the lease. All three
+    do nothing after that: the connection may be somebody else's by then."""
+
+    __slots__ = ("_ended", "_pool", "connection", "reused")
+
+    def __init__(self, pool: "Pool", connection: UpstreamConnection, reused: bool) -> None:
+        self._pool = pool
+        self._ended = False
+        self.connection = connection
+        self.reused = reused  # whether it has carried an exchange before
+
+    def give_back(self, *, request_complete: bool) -> None:
+        """The response is complete: keep the connection where its next request is safe, close it otherwise.
+
+        Does not await, so a cancelled exchange gives its socket back, too.
+        """
+        if not self._ended:
+            self._ended = True
+            self._pool.take_back(self.connection, request_complete=request_complete)
+
+    def close(self) -> None:
+        """Close the connection once everything written has been sent: after a tunnel."""
+        if not self._ended:
+            self._ended = True
+            self.connection.state = CLOSED
+            self.connection.stream.close()
+
+    def end(self) -> None:
+        """Give the exchange up: whoever waits for the connection is told that it broke."""
+        if not self._ended:
+            self._ended = True
+            self.connection.state = CLOSED
+            self.connection.stream.abort()
 
 
 class Pool:
@@ -42,7 +78,7 @@ class Pool:
         """How many connections stand idle."""
         return len(self._idle)
 
-    def lease_idle(self, origin: Origin, *, replayable: bool) -> UpstreamConnection | None:
+    def lease_idle(self, origin: Origin, *, replayable: bool) -> Lease | None:
         """An idle connection, or None: `lease_fresh` then.
 
         A request that cannot be replayed gets only one used a moment ago: else it might meet the upstream's close,
@@ -51,16 +87,17 @@ class Pool:
         now = self._deadlines.loop.time()
         newest_since = 0.0 if replayable else self._just_used_since(now)
         connection = self._idle.take(origin, now, newest_since)
-        if connection is not None:
-            connection.stream.watcher = None
-            connection.begin()
-        return connection
+        if connection is None:
+            return None
+        connection.stream.watcher = None
+        connection.begin()
+        return Lease(self, connection, True)
 
     def _just_used_since(self, now: float) -> float:
         # uvloop's clock ticks in milliseconds: without this, 0 would still take what went idle within the same one.
         return now - self._settings.just_used_s if self._settings.just_used_s > 0 else NEVER
 
-    async def lease_fresh(self, origin: Origin) -> UpstreamConnection:
+    async def lease_fresh(self, origin: Origin) -> Lease:
         """A new connection. Raises ConnectFailed, ConnectTimeout, LimitReached."""
         loop = self._deadlines.loop
         stream = await loop.create_task(self._connector.connect(origin))  # a task: asyncio's time-outs ask for one
@@ -68,11 +105,10 @@ class Pool:
         self.opened += 1
         connection.on_idle_event = lambda: self._forget(connection)
         connection.begin()
-        return connection
+        return Lease(self, connection, False)
 
-    def give_back(self, connection: UpstreamConnection, *, request_complete: bool) -> None:
-        """End a lease: keep the connection where its next request is safe, close it otherwise. Does not await, so a
-        cancelled exchange gives its socket back too."""
+    def take_back(self, connection: UpstreamConnection, *, request_complete: bool) -> None:
+        """What `Lease.give_back` does: by the rules of reuse, which are RFC 9112 §9.3 and the settings."""
         now = self._deadlines.loop.time()
         settings = self._settings
         if (
@@ -82,13 +118,14 @@ class Pool:
             or connection.serial >= settings.max_requests
             or now - connection.open_since > settings.max_age_s
         ):
-            connection.stream.abort()
+            self._close(connection)
             return
         promised_s = connection.promise.timeout_s
         idle_s = self._idle_s if promised_s is None else min(self._idle_s, promised_s - _MARGIN_S)
         if idle_s <= 0:
-            connection.stream.abort()
+            self._close(connection)
             return
+        connection.state = IDLE
         connection.stream.watcher = connection.on_idle_event
         for surplus in self._idle.put(connection.origin, connection, now, now + idle_s):
             self._close(surplus)
@@ -109,5 +146,6 @@ class Pool:
         self._close(connection)
 
     def _close(self, connection: UpstreamConnection) -> None:
+        connection.state = CLOSED
         connection.stream.watcher = None
         connection.stream.abort()

@@ -109,7 +109,7 @@ NONSENSE = [
     b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
     b"HTTP/2.0 200 OK\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n",
-    b"HTTP/1.1 100 Continue\r\n\r\n" * 40 + OK,
+    b"HTTP/1.1 100 Continue\r\n\r\n" * 300 + OK,
     b"\x00\x01\x02\x03",
     b"",
     b"HTTP/1.1 200 OK\r\nContent-Le",

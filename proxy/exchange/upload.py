@@ -1,0 +1,114 @@
+"""A request's body: how it is read from the client, and how it goes up beside the response that comes down.
+
+Both directions run at once where the body did not arrive whole with its head: an upstream may answer early, and some
+answer while they read.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+
+from proxy.downstream.connection import ClientConnection
+from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, RequestTimeout, UpstreamClosed
+from proxy.exchange.copy_body import BodySink, copy_body
+from proxy.http1.message import BodyFraming
+from proxy.http1.parsing.body import Body
+from proxy.policy.request_plan import check_body_size
+from proxy.transport.body_reader import BodyCutShort, BodyReader
+from proxy.transport.fiber import Fiber
+from proxy.transport.stream import ConnectionEnded
+
+
+class RequestBody:
+    """A request's body as it arrives, with the limit on its size and the errors that its client is told."""
+
+    __slots__ = ("_limit_bytes", "_reader", "body")
+
+    def __init__(self, client: ClientConnection, framing: BodyFraming, limit_bytes: int) -> None:
+        """`limit_bytes` of 0 is no limit. A declared length has been checked by the plan."""
+        self._limit_bytes = limit_bytes
+        self._reader = BodyReader(client.stream, client.reader)
+        self._reader.begin(framing)
+        self.body: Body = self._reader.body
+
+    def arrived(self) -> list[bytes]:
+        """What came with the head. Raises BadRequest (400 broken coding, 413)."""
+        pieces = self._reader.arrived()
+        check_body_size(self.body.received_bytes, self._limit_bytes)
+        return pieces
+
+    async def read_body(self, deadline: float) -> list[bytes]:
+        """More of it. Raises BadRequest (400 broken coding or cut short, 413), RequestTimeout, ClientGone."""
+        try:
+            pieces = await self._reader.read(deadline)
+        except TimeoutError as exc:
+            raise RequestTimeout("the request body did not arrive in time") from exc
+        except BodyCutShort as exc:
+            raise BadRequest("the connection ended within the request body", code="request_body_cut") from exc
+        except ConnectionEnded as exc:
+            raise ClientGone("the client closed the connection within its request") from exc
+        check_body_size(self.body.received_bytes, self._limit_bytes)
+        return pieces
+
+
+class UploadState(Enum):
+    """How far a request's body has come."""
+
+    SENDING = "sending"
+    SENT = "sent"  # to its last byte
+    STOPPED = "stopped"  # for good: the upstream is gone, `error` says why it failed, or it was given up
+
+
+class Upload:
+    """Carries a request's body upstream. Raises nothing: the exchange asks for `state` and `error`, and decides."""
+
+    __slots__ = ("_deadline", "_fiber", "_on_end", "_sink", "_source", "error", "state")
+
+    def __init__(
+        self, source: RequestBody, sink: BodySink, deadline: Callable[[], float], on_end: Callable[[], None]
+    ) -> None:
+        """`on_end` is called once the body has been sent, or has failed."""
+        self._source = source
+        self._sink = sink
+        self._deadline = deadline
+        self._on_end = on_end
+        self._fiber: Fiber | None = None
+        self.state = UploadState.SENDING
+        self.error: ProxyError | None = None
+
+    def start(self, request_head: bytes, arrived: list[bytes]) -> None:
+        """Write the head and what has arrived; the rest, if any, is carried by a fiber of its own."""
+        self._sink.write(arrived, self._source.body, request_head)
+        if self._source.body.complete:
+            self._end(UploadState.SENT)
+        else:
+            self._fiber = Fiber(self._run())
+            self._fiber.resume()
+
+    def stop(self) -> None:
+        """Carry no more of it. Twice does no harm."""
+        if self.state is UploadState.SENDING:
+            self.state = UploadState.STOPPED
+        if self._fiber is not None:
+            self._fiber.cancel()
+
+    async def join(self) -> None:
+        """Wait until it has been sent, or stopped."""
+        if self._fiber is not None:
+            await self._fiber.join()
+
+    async def _run(self) -> None:
+        try:
+            await copy_body(self._source, self._sink, self._deadline)
+        except UpstreamClosed:
+            self._end(UploadState.STOPPED)  # what the upstream said before it was gone, the exchange reads
+        except ProxyError as error:
+            self._end(UploadState.STOPPED, error)
+        except Exception as exc:  # a defect of ours: the exchange says so
+            self._end(UploadState.STOPPED, InternalError.from_defect(exc))
+        else:
+            self._end(UploadState.SENT)
+
+    def _end(self, state: UploadState, error: ProxyError | None = None) -> None:
+        self.state = state
+        self.error = error
+        self._on_end()
