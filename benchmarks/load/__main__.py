@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchmarks.load.against import THIS, checkout, print_comparison
 from benchmarks.load.machine import describe_machine
 from benchmarks.load.peers import PROXIES, Proxy
 from benchmarks.load.report import Context, print_summary, write
@@ -50,14 +51,23 @@ def _stop(signal_number: int, frame: FrameType | None) -> None:
 @click.option("--rounds", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--seconds", default=2, show_default=True, type=click.IntRange(1), help="Per sample.")
 @click.option("--quick", is_flag=True, help="One round of a second, fewer idle connections: figures are rough.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, file_okay=False, exists=True, resolve_path=True),
+    help="Another checkout of onehop: compare this one with it, and with nobody else unless --proxies says so.",
+)
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help=_OUTPUT_HELP)
-def main(workloads: str, proxies: str, rounds: int, seconds: int, quick: bool, output: Path | None) -> None:
+def main(
+    workloads: str, proxies: str, rounds: int, seconds: int, quick: bool, against: Path | None, output: Path | None
+) -> None:
     """Put the same load on onehop and on the proxies that are installed, and compare what it cost them."""
     console = Console(width=None if sys.stdout.isatty() else 100)
     for program, package in (("nginx", "nginx-light"), ("wrk", "wrk")):  # the upstream, the load
         if shutil.which(program, path="/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin") is None:
             raise click.ClickException(f"needs {program}: apt-get install {package}")
-    asked = _chosen_proxies(proxies)
+    asked = _chosen_proxies(proxies or (THIS if against is not None else ""))
+    if against is not None:
+        asked.append(checkout(against))
     installed = [proxy for proxy in asked if proxy.find() is not None]
     missing = [f"{proxy.name}: {proxy.install}" for proxy in asked if proxy.find() is None]
     for line in missing:
@@ -91,9 +101,12 @@ def main(workloads: str, proxies: str, rounds: int, seconds: int, quick: bool, o
         plan=plan,
     )
     if output is None:
-        output = _PARTIAL if workloads or proxies or quick else _WHOLE
+        output = _PARTIAL if workloads or proxies or quick or against else _WHOLE
     write(findings, context, output)
-    print_summary(findings, console)
+    if against is not None:
+        print_comparison(list(plan.workloads), findings.results, console)
+    else:
+        print_summary(findings, console)
     console.print(f"written: {os.path.relpath(output / 'RESULTS.md')}")
     own = [void for void in findings.voids if ", onehop" in void]
     if own:
