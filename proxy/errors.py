@@ -10,6 +10,7 @@ ProxyError
     LoopDetected              508
   UpstreamError               the service is at fault
     ConnectFailed             502
+      TlsFailed               502
     ConnectTimeout            504
     BadResponse               502
     UpstreamClosed            502
@@ -31,6 +32,8 @@ _MORE_EXACT: Final = {
     "dns_error": "dns_error",
     "dns_timeout": "dns_timeout",
     "head_too_large": "http_response_header_section_size",
+    "tls_alert_received": "tls_alert_received",
+    "tls_certificate_error": "tls_certificate_error",
     "upstream_write_timeout": "connection_write_timeout",
 }
 
@@ -126,6 +129,14 @@ class ConnectFailed(UpstreamError):
     code = "connect_failed"
     public = "the service behind this proxy accepts no connection"
     proxy_status = "connection_refused"  # RFC 9209 §2.3.6
+
+
+class TlsFailed(ConnectFailed):
+    """The service was reached, but no secured connection to it came about: `code` says whose refusal it was."""
+
+    code = "tls_protocol_error"
+    public = "this proxy could not make a secured connection to the service behind it"
+    proxy_status = "tls_protocol_error"  # RFC 9209 §2.3.20
 
 
 class ConnectTimeout(UpstreamError):

@@ -2,51 +2,35 @@
 
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
-from proxy.config.model import Config, FieldRulesConfig
+import msgspec
+
+from proxy.config.model import Config, FieldRulesConfig, UpstreamConfig
 from proxy.policy.routing import FieldRules, Route, RoutingTable
 from proxy.policy.settings import PlanSettings
-from proxy.upstream.origin import Origin
+from proxy.transport.tls import ClientTls
+from proxy.upstream.origin import Origin, is_encodable, origin_of
 
 _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):([0-9]{1,5})")
-_ORIGIN_HOST: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*\.?|[0-9a-f:.]+")  # urlsplit has taken the brackets off IPv6
 
 
 def parse_listen(text: str) -> tuple[str, int]:
     """Split "HOST:PORT" into host ("" is every interface) and port. Raises ValueError."""
     found = _LISTEN.fullmatch(text)
-    if found is None or int(found[3]) > 65_535 or not _is_encodable(found[2] or ""):
+    if found is None or int(found[3]) > 65_535 or not is_encodable(found[2] or ""):
         raise ValueError('an address as "HOST:PORT"')
     return found[1] or found[2] or "", int(found[3])
 
 
-def origin_of(url: str) -> Origin:
-    """The origin that an upstream's URL names. Raises ValueError, whose text says what was expected."""
-    try:
-        parts = urlsplit(url)
-    except ValueError as exc:  # brackets that hold no IPv6 address
-        raise ValueError("http://HOST[:PORT]") from exc
-    if parts.scheme == "https":
-        raise ValueError("http://HOST[:PORT]; https to upstreams is not supported yet")
-    if parts.scheme != "http" or not parts.hostname or re.search(r"[\s\x00-\x1f]", url):
-        raise ValueError("http://HOST[:PORT]")
-    if parts.username is not None or parts.query or parts.fragment or parts.path not in ("", "/"):
-        raise ValueError("http://HOST[:PORT] and no more: the client's target goes on untouched")
-    if not _ORIGIN_HOST.fullmatch(parts.hostname) or not _is_encodable(parts.hostname):
-        raise ValueError("a host name or an address in http://HOST[:PORT]")
-    if parts.port == 0:
-        raise ValueError("a port from 1 to 65535 in http://HOST[:PORT]")
-    return Origin(parts.hostname, 80 if parts.port is None else parts.port)
+def origins(upstream: UpstreamConfig) -> list[Origin]:
+    """The origins of an upstream, in order. Raises ValueError where a URL names none."""
+    tls = client_tls(upstream)
+    return [origin_of(url, tls) for url in upstream.urls]
 
 
-def _is_encodable(host: str) -> bool:
-    """Whether the resolver will take a name: it raises, and not an OSError, where a label is empty or too long."""
-    try:
-        host.removesuffix(".").encode("idna")
-    except UnicodeError:
-        return False
-    return True
+def client_tls(upstream: UpstreamConfig) -> ClientTls:
+    """How TLS is spoken to the https origins of an upstream."""
+    return ClientTls(**msgspec.structs.asdict(upstream.tls))
 
 
 def routing_table(config: Config) -> RoutingTable:
@@ -60,7 +44,7 @@ def routing_table(config: Config) -> RoutingTable:
             request_fields=field_rules(route.request_fields),
             response_fields=field_rules(route.response_fields),
             host_override=(config.upstreams[route.upstream].host or "").encode("ascii"),
-            default_host=origin_of(config.upstreams[route.upstream].urls[0]).authority,
+            default_host=origins(config.upstreams[route.upstream])[0].authority,
         )
         for name, route in config.routes.items()
     )

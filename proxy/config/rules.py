@@ -6,8 +6,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from proxy.config.build import origin_of, parse_listen
-from proxy.config.model import Config, FieldRulesConfig
+from proxy.config.build import client_tls, parse_listen
+from proxy.config.model import Config, FieldRulesConfig, UpstreamConfig, UpstreamTlsConfig
 from proxy.config.problem import suggestion
 from proxy.config.units import Unit, unit_of
 from proxy.http1.field_names import Trait, canonical_name, names
@@ -15,6 +15,8 @@ from proxy.http1.fields import TOKEN
 from proxy.http1.masking import MASK, text_without_userinfo
 from proxy.http1.target import is_authority
 from proxy.policy.forwarded import networks
+from proxy.transport.tls import ClientTls, client_context
+from proxy.upstream.origin import is_encodable, origin_of
 
 #: Key, value as shown, what was expected.
 Finding: TypeAlias = tuple[tuple[str, ...], str, str]
@@ -91,8 +93,38 @@ def _upstreams(config: Config) -> Iterator[Finding]:
         for url in upstream.urls:
             if (expected := _fault(origin_of, url)) is not None:
                 yield ("upstreams", name, "urls"), f'"{text_without_userinfo(url)}"', f"expected {expected}"
+        if upstream.tls != UpstreamTlsConfig():
+            yield from _upstream_tls(("upstreams", name, "tls"), upstream)
         if upstream.host is not None and not is_authority(upstream.host.encode("latin-1", "replace")):
             yield ("upstreams", name, "host"), f'"{upstream.host}"', "expected HOST or HOST:PORT"
+
+
+def _upstream_tls(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Finding]:
+    tls = upstream.tls
+    if not any(url.lower().startswith("https:") for url in upstream.urls):
+        yield key, "", "does nothing: none of the upstream's urls begins with https://"
+    if not tls.verify and (tls.ca or tls.server_name):
+        yield (*key, "verify"), "false", "leave it out: with it, ca and server_name would verify nothing"
+    if not is_encodable(tls.server_name) or ":" in tls.server_name:
+        yield (*key, "server_name"), f'"{tls.server_name}"', "expected a host name"
+    if tls.key and not tls.certificate:
+        yield (*key, "key"), f'"{tls.key}"', "belongs to a certificate: set certificate, too"
+    if (expected := _file_problem(ClientTls(ca=tls.ca))) is not None:
+        yield (*key, "ca"), f'"{tls.ca}"', f"expected a PEM file of certificates: {expected}"
+    elif tls.certificate and (expected := _file_problem(client_tls(upstream))) is not None:
+        yield (
+            (*key, "certificate"),
+            f'"{tls.certificate}"',
+            f"expected a certificate and its key in PEM: {expected}",
+        )
+
+
+def _file_problem(settings: ClientTls) -> str | None:
+    try:
+        client_context(settings)
+    except OSError as exc:  # an ssl.SSLError is one
+        return exc.strerror or str(exc)
+    return None
 
 
 def _routes(config: Config) -> Iterator[Finding]:

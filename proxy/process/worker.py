@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
-from proxy.config.build import origin_of, plan_settings, routing_table
+from proxy.config.build import origins, plan_settings, routing_table
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import LimitReached, ProxyError
@@ -37,6 +37,7 @@ Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager
 
 _BACKLOG = 2048
 _STDOUT = 1
+_TURNS_OF_TLS = 3  # of the loop, more than plain TCP needs, until an aborted connection's socket is closed
 _FAREWELL_S = 0.2  # between the last accept and closing idle connections
 
 
@@ -87,7 +88,7 @@ class Worker:
         self.services = {
             name: Service(
                 name,
-                [origin_of(url) for url in upstream.urls],
+                origins(upstream),
                 RoundRobin(),
             )
             for name, upstream in config.upstreams.items()
@@ -131,6 +132,9 @@ class Worker:
         for stream in list(self.deadlines.streams):
             stream.reset()
         await asyncio.sleep(0)  # lets the loop carry out the aborts
+        for _ in range(_TURNS_OF_TLS):
+            if self.deadlines.streams:
+                await asyncio.sleep(0)
         if self._log is not None:
             self._log.close(patience_s=2.0)
 

@@ -7,11 +7,14 @@ next address, and the first that succeeds is used.
 import asyncio
 import errno
 import os
+import ssl
 from typing import Final
 
-from proxy.errors import ConnectFailed, ConnectTimeout, LimitReached, ProxyError
+from proxy.errors import ConnectFailed, ConnectTimeout, LimitReached, ProxyError, TlsFailed
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.stream import Stream
+from proxy.transport.tls import client_context
+from proxy.transport.tls_stream import TlsStream
 from proxy.upstream.origin import Origin
 from proxy.upstream.resolver import Resolver, interleaved
 
@@ -54,11 +57,20 @@ class Connector:
             raise self._failure(origin, {addresses[0]: exc}) from exc
 
     async def _open(self, origin: Origin, address: str) -> Stream:
-        """Open a stream to one address. Raises OSError, and TimeoutError, which is one."""
+        """Open a stream to one address, TLS included. Raises OSError: TimeoutError and ssl.SSLError are such."""
+        loop = self._deadlines.loop
+        stream: Stream
         async with asyncio.timeout(self._connect_s):
-            _, stream = await self._deadlines.loop.create_connection(
-                lambda: Stream(self._deadlines), address, origin.port
-            )
+            if origin.tls is None:
+                _, stream = await loop.create_connection(lambda: Stream(self._deadlines), address, origin.port)
+            else:
+                _, stream = await loop.create_connection(
+                    lambda: TlsStream(self._deadlines),
+                    address,
+                    origin.port,
+                    ssl=client_context(origin.tls),
+                    server_hostname=origin.tls.server_name or origin.host.removesuffix("."),
+                )
         return stream
 
     async def _first_to_accept(self, origin: Origin, addresses: list[str]) -> Stream:
@@ -97,16 +109,32 @@ class Connector:
             tried = reasons[origin.host]
         else:
             tried = "; ".join(f"{address}: {reason}" for address, reason in reasons.items())
-        if all(exc.errno in _OUR_SHORTAGE for exc in failures.values()):
+        if all(exc.errno in _OUR_SHORTAGE and not isinstance(exc, ssl.SSLError) for exc in failures.values()):
             return LimitReached(f"this proxy is out of resources: {tried}", code="out_of_resources")
         if all(isinstance(exc, TimeoutError) for exc in failures.values()):
             return ConnectTimeout(f"{origin} did not accept a connection: {tried}")
+        for exc in failures.values():
+            if isinstance(exc, ssl.SSLError):
+                return TlsFailed(f"no secured connection to {origin}: {tried}", code=_tls_code(exc))
         return ConnectFailed(f"no connection to {origin}: {tried}")
 
     def _reason(self, exc: OSError) -> str:
+        if isinstance(exc, ssl.SSLCertVerificationError):
+            return exc.verify_message.rstrip(".")
+        if isinstance(exc, ssl.SSLError):  # whose errno is OpenSSL's
+            return (exc.reason or "TLS failed").replace("_", " ").lower()
         if exc.errno is not None:
             return os.strerror(exc.errno)
-        return f"no answer in {self._connect_s:g} s" if isinstance(exc, TimeoutError) else str(exc)
+        if isinstance(exc, TimeoutError):
+            return f"no answer in {self._connect_s:g} s"
+        return str(exc) or "the connection ended during the handshake"  # what event loops say of that
+
+
+def _tls_code(exc: ssl.SSLError) -> str:
+    """Which of RFC 9209's types a failure is."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return "tls_certificate_error"
+    return "tls_alert_received" if "ALERT" in (exc.reason or "") else "tls_protocol_error"
 
 
 def _close(attempt: asyncio.Task[Stream]) -> None:

@@ -1,20 +1,30 @@
-"""Where an upstream connection leads to: the key of the pool."""
+"""Where an upstream connection leads to, and how: the key of the pool."""
 
+import re
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from proxy.transport.tls import ClientTls
+
+_HOST: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*\.?|[0-9a-f:.]+")  # urlsplit has taken the brackets off IPv6
+_FORM: Final = "http://HOST[:PORT] or https://HOST[:PORT]"
+_DEFAULT_TLS: Final = ClientTls()
 
 
 class Origin(NamedTuple):
-    """A service's host and port."""
+    """A service's host and port; `tls` where it is spoken. Connections to equal origins are alike."""
 
     host: str
     port: int
+    tls: ClientTls | None = None
 
     @property
     def authority(self) -> bytes:
-        """host[:port] as `Host` says it: brackets round IPv6, no port where it is 80."""
+        """host[:port] as `Host` says it: brackets round IPv6, no port where it is the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return (host if self.port == 80 else f"{host}:{self.port}").encode("idna" if not host.isascii() else "ascii")
+        usual = 80 if self.tls is None else 443
+        return (host if self.port == usual else f"{host}:{self.port}").encode("idna" if not host.isascii() else "ascii")
 
     @property
     def label(self) -> str:
@@ -23,6 +33,38 @@ class Origin(NamedTuple):
 
     def __str__(self) -> str:
         return self.label
+
+
+def origin_of(url: str, tls: ClientTls = _DEFAULT_TLS) -> Origin:
+    """The origin that a URL names; `tls` is how an https one is spoken to. Raises ValueError, whose text says what was
+    expected."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as exc:  # brackets that hold no IPv6 address
+        raise ValueError(_FORM) from exc
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\x00-\x1f]", url):
+        raise ValueError(_FORM)
+    if parts.username is not None or parts.query or parts.fragment or parts.path not in ("", "/"):
+        raise ValueError(f"{_FORM} and no more: the client's target goes on untouched")
+    if not _HOST.fullmatch(parts.hostname) or not is_encodable(parts.hostname):
+        raise ValueError(f"a host name or an address in {_FORM}")
+    try:
+        port = parts.port
+    except ValueError:  # no number, or too large a one
+        port = 0
+    if port == 0:
+        raise ValueError(f"a port from 1 to 65535 in {_FORM}")
+    secured = parts.scheme == "https"
+    return Origin(parts.hostname, port or (443 if secured else 80), tls if secured else None)
+
+
+def is_encodable(host: str) -> bool:
+    """Whether the resolver will take a name: it raises, and not an OSError, where a label is empty or too long."""
+    try:
+        host.removesuffix(".").encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1024)

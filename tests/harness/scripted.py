@@ -6,6 +6,7 @@ Nothing here sleeps: every wait is for an event, under one time-out.
 import asyncio
 import os
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -103,6 +104,10 @@ class Peer:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
+    def abort(self) -> None:
+        """Close at once, without a word of TLS."""
+        self._writer.transport.abort()
+
     async def close(self) -> None:
         """Close properly."""
         self._writer.close()
@@ -178,9 +183,9 @@ class ScriptedUpstream:
             writer.close()
 
     @asynccontextmanager
-    async def serving(self) -> "AsyncIterator[ScriptedUpstream]":
+    async def serving(self, tls: ssl.SSLContext | None = None) -> "AsyncIterator[ScriptedUpstream]":
         """Serve; leaving ends what still runs, and raises what failed in a script."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=1024)
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=1024, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self

@@ -128,7 +128,7 @@ def test_check_sums_up_a_valid_file() -> None:
 
 def test_check_tells_every_problem_with_its_line_and_exits_2(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
-    file.write_text('workers = -1\n[timeouts]\nconnect_s = "fast"\nconect_s = 1\n[upstreams.a]\nurls = ["https://a"]\n')
+    file.write_text('workers = -1\n[timeouts]\nconnect_s = "fast"\nconect_s = 1\n[upstreams.a]\nurls = ["ftp://a"]\n')
     result = onehop("check", "--config", str(file))
     assert result.exit_code == 2
     assert [line.split(": ")[1].removeprefix(str(file)) for line in result.stderr.splitlines()] == [

@@ -5,7 +5,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.config.build import origin_of
 from proxy.config.model import Config
 from proxy.config.sources import load
 
@@ -132,12 +131,6 @@ TOO_LARGE = [
 @pytest.mark.parametrize("setting", TOO_LARGE)
 def test_a_number_that_no_process_could_honour_is_refused(setting: str) -> None:
     assert len(load(None, {}, {"upstreams.default.urls": ["http://a"]}, [setting]).problems) == 1
-
-
-@pytest.mark.parametrize("url", ["http://h:0", "http://127.0.0.1:0/", "http://[::1]:00"])
-def test_port_0_is_no_origin(url: str) -> None:
-    with pytest.raises(ValueError, match="port from 1 to 65535"):
-        origin_of(url)
 
 
 @pytest.mark.parametrize("name", ["edge\n", "edge\r\n", "\nedge", "ed\nge", "edge\u2028", "édge", ""])

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.config.build import origin_of, parse_listen
+from proxy.config.build import parse_listen
 from proxy.config.model import Config, FieldRulesConfig, RouteConfig, UpstreamConfig
 from proxy.config.schema import config_schema, reference
 from proxy.config.show import effective
@@ -81,10 +81,13 @@ RULES = [  # a line of the file, what is said of it
     ("[timeouts]\nconnect_s = 0", "timeouts.connect_s = 0: expected more than 0 seconds"),
     ("[limits]\nrequest_body_bytes = -1", "limits.request_body_bytes = -1: expected 0 or more"),
     ("[limits]\nrequest_head_bytes = 10", "limits.request_head_bytes = 10: expected 1024 or more"),
-    ('[routes.r]\nupstream = "app"\n[upstreams.b]\nurls = ["https://h"]', "https to upstreams is not supported yet"),
+    (
+        '[routes.r]\nupstream = "app"\n[upstreams.b]\nurls = ["ftp://h"]',
+        "expected http://HOST[:PORT] or https://HOST[:PORT]",
+    ),
     ('[routes.r]\nupstream = "app"\n[upstreams.b]\nurls = ["http://h/path"]', "the client's target goes on untouched"),
     ('[routes.r]\nupstream = "app"\n[upstreams.b]\nurls = ["http://u:p@h"]', "the client's target goes on untouched"),
-    ('[routes.r]\nupstream = "app"\n[upstreams.b]\nurls = ["http://h:99999"]', "Port out of range"),
+    ('[routes.r]\nupstream = "app"\n[upstreams.b]\nurls = ["http://h:99999"]', "a port from 1 to 65535"),
     ('[routes.x]\nupstream = "ap"', 'routes.x.upstream = "ap": no such upstream, did you mean "app"?'),
     ('[routes.x]\npath = "/"', "routes.x: route needs 'upstream'"),
     ('[routes.x]\nupstream = "app"\npath = "x"', 'expected a path that begins with "/"'),
@@ -141,14 +144,6 @@ def test_what_a_route_puts_into_fields_is_not_shown(tmp_path: Path) -> None:
 )
 def test_a_listen_address_is_split(text: str, parsed: tuple[str, int]) -> None:
     assert parse_listen(text) == parsed
-
-
-@pytest.mark.parametrize(
-    ("url", "authority"),
-    [("http://a:9000", b"a:9000"), ("http://a", b"a"), ("http://a:80/", b"a"), ("http://[::1]:81", b"[::1]:81")],
-)
-def test_an_origin_says_its_authority_as_host_does(url: str, authority: bytes) -> None:
-    assert origin_of(url).authority == authority
 
 
 def test_the_reference_names_every_key_with_its_default() -> None:

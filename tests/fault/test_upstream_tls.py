@@ -1,0 +1,281 @@
+"""https:// origins: whom the proxy believes, what it says of failures, and that nothing is cut unseen. On both loops."""
+
+import asyncio
+import contextlib
+import datetime
+import socket
+import ssl
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.config.model import UpstreamConfig, UpstreamTlsConfig
+from proxy.transport.tls import client_context
+from tests.harness.addresses import run
+from tests.harness.running_proxy import RunningProxy, running_proxy
+from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client, fields_of
+
+trustme = pytest.importorskip("trustme", reason="makes the certificates: pip install trustme")
+
+__all__ = ["run"]
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+class Authority:
+    """Who signs the services' certificates, and the names that clients asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._authority = trustme.CA()
+        self.pem = str(folder / "ca.pem")
+        self.client_pem = str(folder / "client.pem")
+        self.asked_for: list[str | None] = []
+        self._authority.cert_pem.write_to_path(self.pem)
+        self._authority.issue_cert("onehop@client.example").private_key_and_cert_chain_pem.write_to_path(
+            self.client_pem
+        )
+
+    def server(self, *names: str, **validity: Any) -> ssl.SSLContext:
+        """A service with a certificate for these names."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sni_callback = lambda _, name, __: self.asked_for.append(name)
+        self._authority.issue_cert(*names or ("service.example",), **validity).configure_cert(context)
+        return context
+
+    def asks_for_a_certificate(self, context: ssl.SSLContext) -> None:
+        """From its clients, too; and says so before they send anything, as TLS 1.2 does."""
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_mode = ssl.CERT_REQUIRED
+        self._authority.configure_trust(context)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def in_front_of(upstream: ScriptedUpstream, host: str = "service.example", **tls: Any) -> Any:
+    service = UpstreamConfig(urls=[f"https://{host}:{upstream.port}"], tls=UpstreamTlsConfig(**tls))
+    return running_proxy(upstreams={"default": service}, lookup=lambda _: ["127.0.0.1"])
+
+
+async def failure(proxy: RunningProxy) -> tuple[str | None, str, bytes]:
+    """The code in the log, the type in Proxy-Status, and what the log says more."""
+    async with client(proxy.port) as peer:
+        await peer.send(GET)
+        head, body = await peer.response()
+    assert head.startswith(b"HTTP/1.1 502 ")
+    record = proxy.records[0]
+    assert record.detail.encode() not in body
+    kind = fields_of(head)["proxy-status"][0].partition("error=")[2].partition(";")[0]
+    return record.error, kind, record.detail.encode()
+
+
+def test_a_service_is_verified_and_its_connection_reused(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        requests: list[bytes] = []
+        upstream = ScriptedUpstream(answering(OK, OK, requests=requests))
+        async with upstream.serving(authority.server()), in_front_of(upstream, ca=authority.pem) as proxy:
+            async with client(proxy.port) as peer:
+                for _ in range(2):
+                    await peer.send(GET)
+                    assert (await peer.response())[1] == b"ok"
+            assert upstream.connections == 1
+            assert authority.asked_for == ["service.example"]
+            assert len(requests) == 2
+
+    run(scenario())
+
+
+def test_the_systems_authorities_are_believed_by_default(
+    run: Run, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", authority.pem)  # where OpenSSL finds the system's
+
+    async def scenario() -> None:
+        upstream = ScriptedUpstream(answering(OK))
+        async with upstream.serving(authority.server()), in_front_of(upstream) as proxy, client(proxy.port) as peer:
+            await peer.send(GET)
+            assert (await peer.response())[1] == b"ok"
+
+    client_context.cache_clear()
+    try:
+        run(scenario())
+    finally:
+        client_context.cache_clear()
+
+
+def test_another_name_can_be_asked_for_and_verified(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        upstream = ScriptedUpstream(answering(OK))
+        settings = {"ca": authority.pem, "server_name": "inner.example"}
+        async with (
+            upstream.serving(authority.server("inner.example")),
+            in_front_of(upstream, **settings) as proxy,
+            client(proxy.port) as peer,
+        ):
+            await peer.send(GET)
+            assert (await peer.response())[1] == b"ok"
+            assert authority.asked_for == ["inner.example"]
+
+    run(scenario())
+
+
+def test_an_address_is_verified_as_one(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        upstream = ScriptedUpstream(answering(OK))
+        async with (
+            upstream.serving(authority.server("127.0.0.1")),
+            in_front_of(upstream, "127.0.0.1", ca=authority.pem) as proxy,
+            client(proxy.port) as peer,
+        ):
+            await peer.send(GET)
+            assert (await peer.response())[1] == b"ok"
+
+    run(scenario())
+
+
+T = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+
+REFUSED = [
+    # names             validity                             our settings   the log says
+    (["other.example"], {},                                  {},            b"Hostname mismatch"),
+    ([],                {"not_before": T, "not_after": T},   {},            b"certificate has expired"),
+    ([],                {},                                  {"ca": ""},    b"unable to get local issuer"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("names", "validity", "settings", "said"), REFUSED)
+def test_a_certificate_that_proves_nothing_is_refused(
+    run: Run, authority: Authority, names: list[str], validity: dict[str, Any], settings: dict[str, str], said: bytes
+) -> None:
+    async def scenario() -> None:
+        upstream = ScriptedUpstream(answering(OK))
+        server = authority.server(*names, **validity)
+        async with (
+            upstream.serving(server),
+            in_front_of(upstream, **{"ca": authority.pem, **settings}) as proxy,
+        ):
+            code, kind, detail = await failure(proxy)
+            assert (code, kind) == ("tls_certificate_error",) * 2
+            assert said in detail
+
+    run(scenario())
+
+
+def test_without_verification_any_certificate_will_do(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        upstream = ScriptedUpstream(answering(OK))
+        async with (
+            upstream.serving(authority.server("other.example")),
+            in_front_of(upstream, verify=False) as proxy,
+            client(proxy.port) as peer,
+        ):
+            await peer.send(GET)
+            assert (await peer.response())[1] == b"ok"
+
+    run(scenario())
+
+
+def test_a_service_that_speaks_no_tls_is_told_as_such(run: Run, authority: Authority) -> None:
+    async def speaks_plainly(peer: Peer) -> None:
+        await peer.some()
+        await peer.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    async def scenario() -> None:
+        upstream = ScriptedUpstream(speaks_plainly)
+        async with upstream.serving(), in_front_of(upstream, ca=authority.pem) as proxy:
+            code, kind, detail = await failure(proxy)
+            assert (code, kind) == ("tls_protocol_error",) * 2
+            assert b"wrong version number" in detail
+
+    run(scenario())
+
+
+def test_our_own_certificate_is_shown_to_who_asks(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        upstream = ScriptedUpstream(answering(OK))
+        server = authority.server()
+        authority.asks_for_a_certificate(server)
+        async with (
+            upstream.serving(server),
+            in_front_of(upstream, ca=authority.pem, certificate=authority.client_pem) as proxy,
+            client(proxy.port) as peer,
+        ):
+            await peer.send(GET)
+            assert (await peer.response())[1] == b"ok"
+
+    run(scenario())
+
+
+def test_a_service_that_refuses_us_is_told_as_such(run: Run, authority: Authority) -> None:
+    server = authority.server()
+    authority.asks_for_a_certificate(server)
+
+    def refuse(listening: socket.socket) -> None:
+        with listening.accept()[0] as accepted, contextlib.suppress(ssl.SSLError):
+            server.wrap_socket(accepted, server_side=True)
+
+    async def scenario() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            refusing = asyncio.get_running_loop().run_in_executor(None, refuse, listening)
+            service = UpstreamConfig(
+                urls=[f"https://service.example:{listening.getsockname()[1]}"], tls=UpstreamTlsConfig(ca=authority.pem)
+            )
+            async with running_proxy(upstreams={"default": service}, lookup=lambda _: ["127.0.0.1"]) as proxy:
+                code, kind, detail = await failure(proxy)
+            await refusing
+            assert (code, kind) == ("tls_alert_received",) * 2
+            assert b"handshake failure" in detail
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_body_until_close_is_whole_only_where_tls_says_so(run: Run, authority: Authority, says_so: bool) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\nhello")
+        if not says_so:
+            peer.abort()  # a FIN without close_notify: anybody on the way can send one
+
+    async def scenario() -> None:
+        upstream = ScriptedUpstream(script)
+        async with (
+            upstream.serving(authority.server()),
+            in_front_of(upstream, ca=authority.pem) as proxy,
+            client(proxy.port) as peer,
+        ):
+            await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            assert b"chunked" in await peer.head()
+            received = await peer.rest()
+            assert received.endswith(b"0\r\n\r\n") is says_so
+            await proxy.records.wait_for(1)
+            assert proxy.records[0].error == ("" if says_so else "response_body_cut")
+
+    run(scenario())
+
+
+def test_large_bodies_pass_both_ways(run: Run, authority: Authority) -> None:
+    body = bytes(range(256)) * 8192
+
+    async def echo(peer: Peer) -> None:
+        await peer.head()
+        received = await peer.exactly(len(body))
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(received) + received)
+        await peer.rest()
+
+    async def scenario() -> None:
+        upstream = ScriptedUpstream(echo)
+        async with (
+            upstream.serving(authority.server()),
+            in_front_of(upstream, ca=authority.pem) as proxy,
+            client(proxy.port) as peer,
+        ):
+            await peer.send(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            assert (await peer.response())[1] == body
+
+    run(scenario())
