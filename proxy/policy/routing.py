@@ -1,7 +1,13 @@
-"""Which route serves a request: by host, exact or wildcard, and by path prefix. The longest match wins."""
+"""Which route serves a request: by host, exact or wildcard, and by path prefix. The longest match wins.
 
+Paths are compared in one spelling (`normalised_path`), because services normalise before they act: else `/x/../api`
+would reach what a route guards at `/api`, past that route. The upstream is sent the client's bytes.
+"""
+
+import re
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Final
 
 import msgspec
 
@@ -62,6 +68,44 @@ class Route(msgspec.Struct, frozen=True):
     default_host: bytes = b""
 
 
+_ENCODED: Final = re.compile(rb"%[0-9A-Fa-f]{2}")
+_UNRESERVED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"  # RFC 3986 §2.3
+_DECODED: Final = {b"%%%02X" % byte: bytes([byte]) for byte in _UNRESERVED}
+
+
+def normalised_path(path: bytes) -> bytes:
+    """The path as routes are matched by it: RFC 3986 §6.2.2, and repeated slashes as one.
+
+    In this order: percent-encoded unreserved characters are decoded, once, and the hex digits of all others are upper
+    case; repeated slashes become one; dot segments are removed. A malformed `%` stays as it is. So does what only some
+    services take for a separator or a dot segment: `%2F`, `%00`, a backslash, `..;x`. Costs linear time.
+    """
+    if b"%" in path:
+        path = _ENCODED.sub(_decoded, path)
+    if b"//" in path or b"/." in path:
+        path = _without_dot_segments(path)
+    return path
+
+
+def _decoded(encoded: re.Match[bytes]) -> bytes:
+    upper = encoded[0].upper()
+    return _DECODED.get(upper, upper)
+
+
+def _without_dot_segments(path: bytes) -> bytes:
+    *segments, last = path.split(b"/")
+    kept: list[bytes] = []
+    for segment in (*segments, last):
+        if segment == b"..":
+            if kept:
+                kept.pop()
+        elif segment not in (b"", b"."):
+            kept.append(segment)
+    if last in (b"", b".", b".."):
+        kept.append(b"")  # it names a folder: the slash at its end stays
+    return b"/".join([b"", *kept])
+
+
 class _Paths:
     """The routes of one host pattern, by path prefix."""
 
@@ -70,14 +114,15 @@ class _Paths:
         self._lengths: list[int] = []
 
     def add(self, route: Route) -> None:
-        self._by_prefix[route.path] = route
+        self._by_prefix[normalised_path(route.path)] = route
         self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
 
     def match(self, path: bytes) -> Route | None:
         # Tries each distinct prefix length once, so the cost does not grow with the number of routes.
         for length in self._lengths:
-            route = self._by_prefix.get(path[:length])
-            if route is not None and (route.path[-1:] == b"/" or path[length : length + 1] in (b"", b"/")):
+            prefix = path[:length]
+            route = self._by_prefix.get(prefix)
+            if route is not None and (prefix[-1:] == b"/" or path[length : length + 1] in (b"", b"/")):
                 return route
         return None
 
@@ -114,6 +159,7 @@ class RoutingTable:
         path = target.partition(b"?")[0]
         if path == b"*":
             path = b"/"  # OPTIONS * asks about the server: whoever serves its root
+        path = normalised_path(path)
         if self._only_any:
             return self._any.match(path)
         host = _host(authority)

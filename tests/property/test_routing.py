@@ -1,18 +1,34 @@
 """The routing table against a reference that looks at every route."""
 
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.routing import Route, RoutingTable
+from proxy.policy.routing import Route, RoutingTable, normalised_path
 from tests.property.strategies import times
 
 LABELS = st.sampled_from([b"a", b"A", b"b"])
 HOSTS = st.lists(LABELS, min_size=1, max_size=3).map(b".".join)
 PATTERNS = st.just(b"") | HOSTS | HOSTS.map(lambda host: b"*." + host)
-PATHS = st.lists(st.sampled_from([b"", b"a", b"ab", b".."]), max_size=3).map(lambda parts: b"/" + b"/".join(parts))
-ROUTES = st.lists(st.tuples(PATTERNS, PATHS), max_size=8, unique_by=lambda row: (row[0].lower(), row[1])).map(
-    lambda rows: [Route(f"{host!r}{path!r}", "u", host, path) for host, path in rows]
-)
+SEGMENTS = st.sampled_from([b"", b"a", b"%61", b"ab", b"a%62", b"..", b"%2e.", b".", b"..%2f", b"%", b"%2"])
+PATHS = st.lists(SEGMENTS, max_size=6).map(lambda parts: b"/" + b"/".join(parts))
+
+
+def naively_normalised(path: bytes) -> bytes:
+    """One change at a time, until there is none left."""
+    for encoded, plain in ((b"%61", b"a"), (b"%62", b"b"), (b"%2e", b"."), (b"%2f", b"%2F")):
+        path = path.replace(encoded, plain)
+    while b"//" in path:
+        path = path.replace(b"//", b"/")
+    while (found := re.search(rb"/\.(?=/|\Z)|(?:\A|/(?!\.\.?/)[^/]+)/\.\.(?=/|\Z)", path)) is not None:
+        path = path[: found.start()] + (path[found.end() :] or b"/")
+    return path or b"/"
+
+
+ROUTES = st.lists(
+    st.tuples(PATTERNS, PATHS), max_size=8, unique_by=lambda row: (row[0].lower(), naively_normalised(row[1]))
+).map(lambda rows: [Route(f"{host!r}{path!r}", "u", host, path) for host, path in rows])
 AUTHORITIES = st.builds(
     lambda host, dot, port: host + dot + port, HOSTS, st.sampled_from([b"", b"."]), st.sampled_from([b"", b":", b":80"])
 )
@@ -34,9 +50,10 @@ def prefixes(route_path: bytes, path: bytes) -> bool:
 def reference(routes: list[Route], authority: bytes, path: bytes) -> Route | None:
     host = authority.lower().partition(b":")[0].removesuffix(b".")
     ranked = [
-        (rank, len(route.path), route)
+        (rank, len(naively_normalised(route.path)), route)
         for route in routes
-        if (rank := host_rank(route.host.lower(), host)) is not None and prefixes(route.path, path)
+        if (rank := host_rank(route.host.lower(), host)) is not None
+        and prefixes(naively_normalised(route.path), naively_normalised(path))
     ]
     return max(ranked, default=(None, None, None), key=lambda row: row[:2])[2]
 
@@ -51,3 +68,10 @@ def test_the_table_finds_what_looking_at_every_route_finds(routes: list[Route], 
 def test_an_asterisk_is_routed_like_the_root(routes: list[Route], authority: bytes) -> None:
     table = RoutingTable(routes)
     assert table.match(authority, b"*") == table.match(authority, b"/")
+
+
+@given(PATHS)
+def test_a_path_has_one_spelling_and_keeps_it(path: bytes) -> None:
+    once = normalised_path(path)
+    assert once == naively_normalised(path)
+    assert not {b"", b".", b".."} & set(once.split(b"/")[1:-1])

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.http1.fields import Fields
-from proxy.policy.routing import FieldRules, Route, RoutingTable
+from proxy.policy.routing import FieldRules, Route, RoutingTable, normalised_path
 from tests.harness.notation import lines, shown
 
 
@@ -39,12 +39,34 @@ MATCHES = [
     (b"x",                  b"/static",      "/"),
     (b"x",                  b"/static/",     "/static/"),
     (b"x",                  b"/static/x",    "/static/"),
-    # bytes as they stand: no decoding, no dot segments
-    (b"x",                  b"//api",        "/"),
+    # by one spelling: unreserved characters decoded, one slash for many, no dot segments
+    (b"x",                  b"//api",        "/api"),
     (b"x",                  b"/api//x",      "/api"),
-    (b"x",                  b"/%61pi",       "/"),
-    (b"x",                  b"/x/../api",    "/"),
-    (b"x",                  b"/api/../x",    "/api"),
+    (b"x",                  b"/api//v2",     "/api/v2"),
+    (b"x",                  b"/%61pi/x",     "/api"),
+    (b"x",                  b"/%61%70%69",   "/api"),
+    (b"x",                  b"/x/../api",    "/api"),
+    (b"x",                  b"/x/%2e%2E/api", "/api"),
+    (b"x",                  b"/api/../x",    "/"),
+    (b"x",                  b"/api/..",      "/"),
+    (b"x",                  b"/api/.",       "/api"),
+    (b"x",                  b"/./api/./v2/", "/api/v2"),
+    (b"x",                  b"/api/v2/..",   "/api"),
+    (b"x",                  b"/static/.",    "/static/"),
+    (b"x",                  b"/../../api",   "/api"),
+    # once: what is decoded is not decoded again
+    (b"x",                  b"/%2561pi",     "/"),
+    # reserved characters stay encoded, so no separator appears
+    (b"x",                  b"/api%2Fv2",    "/"),
+    (b"x",                  b"/api/..%2fx",  "/api"),
+    (b"x",                  b"/api/..;/x",   "/api"),
+    # what is no encoding stands as it is
+    (b"x",                  b"/api/%",       "/api"),
+    (b"x",                  b"/api/%zz%6",   "/api"),
+    (b"x",                  b"/api%00",      "/"),
+    (b"x",                  b"/api/%00",     "/api"),
+    # the query is left alone
+    (b"x",                  b"/?/../api",    "/"),
     # the query is no part of the path
     (b"x",                  b"/api?/b",      "/api"),
     (b"x",                  b"/?/api",       "/"),
@@ -136,3 +158,41 @@ RULES = [
 def test_rules_remove_then_put(remove: list[bytes], put: Fields, incoming: str, outgoing: str) -> None:
     rules = FieldRules(frozenset(remove), tuple(put))
     assert shown(rules.apply(lines(incoming))) == outgoing
+
+
+NORMALISED = [
+    (b"/",                b"/"),
+    (b"/a/b",             b"/a/b"),
+    (b"/a/b/",            b"/a/b/"),
+    (b"*",                b"*"),
+    (b"//",               b"/"),
+    (b"///a///",          b"/a/"),
+    (b"/a/./b/../c",      b"/a/c"),
+    (b"/a/..",            b"/"),
+    (b"/a/b/..",          b"/a/"),
+    (b"/a/.",             b"/a/"),
+    (b"/..",              b"/"),
+    (b"/../../..",        b"/"),
+    (b"/a//../b",         b"/b"),  # as nginx and Go read it: slashes first
+    (b"/.a/..b/c../...",  b"/.a/..b/c../..."),
+    (b"/.well-known/x",   b"/.well-known/x"),
+    (b"/%7Ea%2dB%5f",     b"/~a-B_"),
+    (b"/%2e%2E/a",        b"/a"),
+    (b"/%c3%a4%2f%3b",    b"/%C3%A4%2F%3B"),
+    (b"/%25%32%65",       b"/%252e"),
+    (b"/%%32e",           b"/%2e"),
+    (b"/%",               b"/%"),
+    (b"/a%2",             b"/a%2"),
+    (b"/%g1",             b"/%g1"),
+    (b"/\\..\\a",         b"/\\..\\a"),
+    (b"/\xe4",            b"/\xe4"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "expected"), NORMALISED)
+def test_a_path_has_one_spelling(path: bytes, expected: bytes) -> None:
+    assert normalised_path(path) == expected
+
+
+def test_a_routes_own_path_is_matched_in_one_spelling_too() -> None:
+    assert name_of(table("/%61pi//v1/").match(b"x", b"/api/v1/x")) == "/%61pi//v1/"
