@@ -56,6 +56,9 @@ def plan_settings(config: Config, pseudonym: bytes) -> PlanSettings:
         pseudonym=pseudonym,
         upgrades={name.lower().encode("ascii"): name.encode("ascii") for name in config.upgrades},
         state_forwarded=config.forwarded,
+        state_via=config.via,
+        passes=config.limits.passes,
+        drop_underscores=config.underscore_names == "drop",
         request_body_bytes=config.limits.request_body_bytes,
     )
 

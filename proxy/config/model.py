@@ -43,7 +43,14 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         ),
     ] = ""
     path: Annotated[
-        str, Meta(description="Path prefix, whole segments: /v1 and /v1/x, not /v10.", examples=["/v1"])
+        str,
+        Meta(
+            description=(
+                "Path prefix, whole segments: /v1 and /v1/x, not /v10. Compared after decoding letters, joining "
+                "slashes and removing dot segments (//v1, /a/../%761); the client's bytes go on."
+            ),
+            examples=["/v1"],
+        ),
     ] = "/"
     request_fields: FieldRulesConfig = FieldRulesConfig()
     response_fields: FieldRulesConfig = FieldRulesConfig()
@@ -103,6 +110,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(description="CIDRs (10.0.0.0/8) of proxies in front, whose X-Forwarded-* and X-Request-Id are believed."),
     ] = []
     forwarded: Annotated[bool, Meta(description="Also state RFC 7239 Forwarded.")] = False
+    via: Annotated[
+        bool,
+        Meta(
+            description="State Via towards upstreams (some turn gzip off for it); without it, CDN-Loop counts passes."
+        ),
+    ] = True
+    underscore_names: Annotated[
+        Literal["pass", "drop"],
+        Meta(description='"drop": no field of a client goes on whose name has a "_", which CGI and WSGI read as "-".'),
+    ] = "pass"  # legal (RFC 9110 §5.6.2) and in use; what could be mistaken for a field of ours is dropped in any case
     upgrades: Annotated[list[str], Meta(description="Protocols that a client may switch to.")] = msgspec.field(
         default_factory=lambda: ["websocket"]
     )

@@ -11,10 +11,11 @@ from proxy.config.model import Config, FieldRulesConfig, UpstreamConfig, Upstrea
 from proxy.config.problem import suggestion
 from proxy.config.units import Unit, unit_of
 from proxy.http1.field_names import Trait, canonical_name, names
-from proxy.http1.fields import TOKEN
+from proxy.http1.fields import PROTOCOL, TOKEN
 from proxy.http1.masking import MASK, text_without_userinfo
 from proxy.http1.target import is_authority
 from proxy.policy.forwarded import networks
+from proxy.policy.routing import normalised_path
 from proxy.transport.tls import ClientTls, client_context
 from proxy.upstream.origin import is_encodable, origin_of
 
@@ -26,11 +27,13 @@ _HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A
 _WILDCARD: Final = re.compile(r"\*+\Z|(?<=/)\*+(?=/)|\{[^/]*\}|\.\*")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _NOT_A_ROUTES: Final = names(Trait.HOP_BY_HOP | Trait.FRAMING | Trait.AUTHORITY)
+#: Protocols in which requests would go on unseen.
+_HIDING_HTTP: Final = frozenset({"h2c", "h2", "http", "tls"})
 #: Below this, browsers or WebSockets would be refused, or every message would be.
 _LEAST: Final = {
     ("limits", "request_head_bytes"): 1024, ("limits", "response_head_bytes"): 1024, ("limits", "target_bytes"): 256,
     ("limits", "field_count"): 8, ("limits", "connections"): 1, ("limits", "nominations"): 1,
-    ("limits", "interim_responses"): 1, ("pool", "max_requests"): 1,
+    ("limits", "interim_responses"): 1, ("limits", "passes"): 1, ("pool", "max_requests"): 1,
 }  # fmt: skip
 #: Above this, a number is a slip of the hand: a process cannot have as many descriptors, or memory would have no bound.
 _MOST: Final = {
@@ -63,10 +66,12 @@ def rule_problems(config: Config) -> Iterator[Finding]:
         if (expected := _fault(lambda text: networks([text]), network)) is not None:
             yield ("trusted_networks",), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"
     for protocol in config.upgrades:
-        if not TOKEN.fullmatch(protocol.encode("latin-1", "replace")):
-            yield ("upgrades",), f'"{protocol}"', "expected a protocol name"
-        elif protocol.lower() == "h2c":
-            yield ("upgrades",), '"h2c"', "HTTP/2 is not spoken here: behind h2c, nothing would be stripped"
+        if not PROTOCOL.fullmatch(protocol.encode("latin-1", "replace")):
+            yield ("upgrades",), f'"{protocol}"', "expected a protocol: a name such as websocket, or SPDY/3.1"
+        elif protocol.lower().partition("/")[0] in _HIDING_HTTP:
+            hidden = "TLS" if protocol.lower().startswith("tls") else "HTTP/2"
+            expected = f"{hidden} is not spoken here: behind {protocol}, nothing would be stripped"
+            yield ("upgrades",), f'"{protocol}"', expected
     yield from _upstreams(config)
     yield from _routes(config)
 
@@ -130,7 +135,7 @@ def _file_problem(settings: ClientTls) -> str | None:
 def _routes(config: Config) -> Iterator[Finding]:
     if config.upstreams and not config.routes:
         yield ("routes",), "", "several upstreams need routes: a [routes.NAME] table for each"
-    taken: dict[tuple[str, str], str] = {}
+    taken: dict[tuple[str, bytes], str] = {}
     for name, route in config.routes.items():
         key = ("routes", name)
         if route.upstream not in config.upstreams:
@@ -144,7 +149,7 @@ def _routes(config: Config) -> Iterator[Finding]:
             prefix = route.path[: wildcard.start()].rstrip("/") or "/"
             expected = f'has no wildcards: "{prefix}" is a prefix, and serves everything below it'
             yield (*key, "path"), f'"{route.path}"', expected
-        place = (route.host.lower(), route.path)
+        place = (route.host.lower(), normalised_path(route.path.encode("latin-1", "replace")))
         if place in taken:
             yield key, "", f"serves the same host and path as routes.{taken[place]}"
         taken[place] = name

@@ -224,7 +224,12 @@ class Attempts:
         sink = BodySink(
             upstream.stream,
             chunked=forward.framing is CHUNKED,
-            trailers=partial(forwarded_trailers, connection_options=self._head.options, rules=rules),
+            trailers=partial(
+                forwarded_trailers,
+                connection_options=self._head.options,
+                rules=rules,
+                drop_underscores=self._context.settings.drop_underscores,
+            ),
             wait=partial(upstream.wait_writable, idle_s),
         )
         self._upload = Upload(source, sink, self._request_body_deadline, self._upload_ended)

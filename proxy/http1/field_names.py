@@ -22,6 +22,7 @@ class Trait(Flag):
     STATED_IN_REQUEST = auto()  # this proxy states it to upstreams
     STATED_IN_RESPONSE = auto()  # this proxy states it to clients
     NOT_IN_TRAILERS = auto()  # no trailer section may say it (RFC 9110 §6.5.1)
+    SERVICE_VARIABLE = auto()  # spelled with `_`, a service may take it for a variable of its own (CGI, WSGI)
     SECRET = auto()  # authenticates a person or a program: never logged, reflected or shown
     NOT_SECRET = auto()  # its name only sounds like it
     UNDERSTOOD = auto()  # this proxy acts on its value, so it is indexed; all others pass without being looked at
@@ -31,6 +32,7 @@ _HOP, _FRAMING, _AUTHORITY = Trait.HOP_BY_HOP, Trait.FRAMING, Trait.AUTHORITY
 _CLIENT, _ABOUT = Trait.CLIENT_IDENTITY, Trait.STATED_ABOUT_CLIENT | Trait.STATED_IN_REQUEST
 _TO_UPSTREAM, _TO_CLIENT = Trait.STATED_IN_REQUEST, Trait.STATED_IN_RESPONSE
 _NO_TRAILER, _SECRET, _PUBLIC, _READ = Trait.NOT_IN_TRAILERS, Trait.SECRET, Trait.NOT_SECRET, Trait.UNDERSTOOD
+_VARIABLE = Trait.SERVICE_VARIABLE
 
 TRAITS: Final[dict[bytes, Trait]] = {
     b"connection": _HOP | _NO_TRAILER | _READ,
@@ -43,8 +45,9 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"proxy-connection": _HOP,  # never standard, still sent by old clients and by curl
     b"proxy-authentication-info": _HOP | _SECRET,  # the sibling RFC 9110 §11.7.3 added and most proxies forget
     b"http2-settings": _HOP,  # belongs to the h2c upgrade (RFC 7540 §3.2.1), which is never forwarded
-    b"transfer-encoding": _HOP | _FRAMING | _NO_TRAILER | _READ,
-    b"content-length": _FRAMING | _NO_TRAILER | _READ,
+    b"transfer-encoding": _HOP | _FRAMING | _NO_TRAILER | _READ | _VARIABLE,
+    b"content-length": _FRAMING | _NO_TRAILER | _READ | _VARIABLE,
+    b"content-type": _NO_TRAILER | _VARIABLE,
     b"host": _AUTHORITY | _NO_TRAILER | _READ,
     b"x-forwarded-for": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
     b"x-forwarded-host": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
@@ -55,7 +58,9 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"via": _TO_UPSTREAM | _TO_CLIENT | _NO_TRAILER | _READ,
     b"date": _TO_CLIENT | _NO_TRAILER | _READ,
     b"expect": _TO_UPSTREAM | _NO_TRAILER | _READ,
-    b"max-forwards": _TO_UPSTREAM | _NO_TRAILER | _READ,
+    b"max-forwards": _TO_UPSTREAM | _NO_TRAILER | _READ | _VARIABLE,
+    b"cdn-loop": _TO_UPSTREAM | _NO_TRAILER | _READ | _VARIABLE,
+    b"proxy": _VARIABLE,  # becomes HTTP_PROXY, which HTTP clients obey (CVE-2016-5385)
     b"authorization": _SECRET | _NO_TRAILER,
     b"cookie": _SECRET | _NO_TRAILER,
     b"set-cookie": _SECRET | _NO_TRAILER,
@@ -67,10 +72,18 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"sec-websocket-key": _PUBLIC,
 } | dict.fromkeys((
     # Content, caching, conditions and control data: read with the head, or not at all.
-    b"content-type", b"content-encoding", b"content-range", b"content-location", b"cache-control", b"pragma", b"range",
+    b"content-encoding", b"content-range", b"content-location", b"cache-control", b"pragma", b"range",
     b"location", b"retry-after", b"age", b"expires", b"vary", b"warning",
     b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range",
-), _NO_TRAILER)  # fmt: skip
+), _NO_TRAILER) | dict.fromkeys((
+    # CGI's variables (RFC 3875 §4.1), and its servers'. gunicorn, by default, reads SCRIPT_NAME and PATH_INFO from
+    # fields that a proxy on the same host passes on: a client could so choose its path behind the route.
+    b"auth-type", b"gateway-interface", b"path-info", b"path-translated", b"query-string",
+    b"remote-addr", b"remote-host", b"remote-ident", b"remote-port", b"remote-user",
+    b"request-method", b"request-scheme", b"request-uri", b"script-name", b"script-filename", b"script-url",
+    b"server-addr", b"server-name", b"server-port", b"server-protocol", b"server-software",
+    b"document-root", b"document-uri", b"orig-path-info", b"redirect-status", b"redirect-url", b"redirect-remote-user",
+), _VARIABLE)  # fmt: skip
 
 #: A field whose canonical name begins like this says who the client is, too: X-Forwarded-Port, -Prefix, -User, and what
 #: the next framework will call it. No finite list has them all.

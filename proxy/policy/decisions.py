@@ -18,6 +18,7 @@ class Outcome(Enum):
     NOMINATED = "nominated"  # stripped: an option of `Connection` names it
     HOP_BY_HOP = "hop_by_hop"  # stripped: by definition
     UNTRUSTED = "untrusted"  # removed: what it says, only a trusted peer may say
+    UNDERSCORE = "underscore"  # removed: its name has a `_`, and the configuration drops such names
     FORBIDDEN_TRAILER = "forbidden_trailer"  # removed: no trailer section may say it
     REMOVED_BY_ROUTE = "removed_by_route"
     REPLACED = "replaced"  # removed, because this hop or the route states the field anew

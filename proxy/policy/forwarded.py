@@ -1,5 +1,6 @@
 """Whose word about the client is taken: trusted networks, and the client address behind them."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -16,6 +17,13 @@ Network = IPv4Network | IPv6Network
 CLIENT_IDENTITY: Final = spellings(names(Trait.CLIENT_IDENTITY))
 #: What this proxy states about the client itself, and so takes over from nobody.
 STATED_ABOUT_CLIENT: Final = spellings(names(Trait.STATED_ABOUT_CLIENT))
+
+
+#: Fields that a service may take for variables of its own, and that no honest client sends. With hyphens only they are
+#: ordinary fields: they arrive as HTTP_*.
+SERVICE_VARIABLES: Final = frozenset(
+    name for name in spellings(names(Trait.SERVICE_VARIABLE)) if b"_" in name or b"-" not in name
+)
 
 
 class ClientIdentity(msgspec.Struct, frozen=True):
@@ -57,11 +65,25 @@ def client_address(peer: str, forwarded_for: Iterable[bytes], trusted: tuple[Net
     for member in reversed(members(forwarded_for)):
         if not is_trusted(address, trusted):
             break
-        hop = member.decode("ascii", "replace").strip('"[]')
-        if _parse(hop) is None or "%" in hop:
-            break  # a zone means nothing here, and may hold any text
+        hop = _address_of(member)
+        if hop is None:
+            break
         address = hop
     return address
+
+
+_WITH_PORT: Final = re.compile(rb"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
+
+
+def _address_of(member: bytes) -> str | None:
+    """The address that a member of X-Forwarded-For names, or None: Azure's gateways add a port, RFC 7239's form has
+    quotes and brackets. A zone means nothing here, and may hold any text."""
+    if len(member) > 1 and member[:1] == member[-1:] == b'"':
+        member = member[1:-1]
+    if (found := _WITH_PORT.fullmatch(member)) is not None:
+        member = found[1] or found[2]
+    address = member.decode("ascii", "replace")
+    return None if "%" in address or _parse(address) is None else address
 
 
 def _parse(address: str) -> IPv4Address | IPv6Address | None:

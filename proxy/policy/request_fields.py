@@ -3,7 +3,6 @@
 Whatever this hop states is added after stripping, so no client can nominate it away.
 """
 
-from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -13,10 +12,21 @@ from proxy.http1.fields import CLAIMS, FieldLine, Fields, members
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead
 from proxy.policy.decisions import Decisions, Rule
-from proxy.policy.forwarded import CLIENT_IDENTITY, STATED_ABOUT_CLIENT, ClientIdentity
+from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES, STATED_ABOUT_CLIENT, ClientIdentity
+from proxy.policy.loops import cdn_loop, via
 from proxy.policy.routing import FieldRules
 from proxy.policy.settings import PlanSettings
-from proxy.policy.stripping import FORGED, MADE_ANEW, STATED, STATED_ANEW, Removals, removals, strip
+from proxy.policy.stripping import (
+    FORGED,
+    MADE_ANEW,
+    STATED,
+    STATED_ANEW,
+    VARIABLE,
+    Removals,
+    removals,
+    strip,
+    without_underscores,
+)
 from proxy.policy.trailers import announcement
 
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
@@ -26,7 +36,9 @@ _UNSAID: Final = (b"",)
 def _removed(*, trusted: bool, counted: bool) -> Removals:
     """What is removed because this hop states it, or because nobody may say it who is not trusted. `counted`: the
     request has a `Max-Forwards` that is stated anew, one lower."""
-    rules: dict[bytes, Rule] = {} if trusted else dict.fromkeys(CLIENT_IDENTITY, FORGED)
+    rules: dict[bytes, Rule] = {}
+    if not trusted:
+        rules = dict.fromkeys(CLIENT_IDENTITY, FORGED) | dict.fromkeys(SERVICE_VARIABLES, VARIABLE)
     for name in STATED_ABOUT_CLIENT:
         rules.setdefault(name, STATED_ANEW)
     rules |= dict.fromkeys(names(Trait.FRAMING | Trait.AUTHORITY), MADE_ANEW)
@@ -70,7 +82,8 @@ def upstream_request_fields(
     forged = frozenset(known[CLAIMS]) if CLAIMS in known and not trusted else _NO_NAMES
     hops_left = semantics.max_forwards
     counted = hops_left is not None
-    kept = strip(head.fields, head.options, _REMOVED[trusted, counted], forged, decisions)
+    received = without_underscores(head.fields, decisions) if settings.drop_underscores else head.fields
+    kept = strip(received, head.options, _REMOVED[trusted, counted], forged, decisions)
     # 2. The route's rules see what the client may say, and what they put wins over it.
     if rules is not None:
         kept = rules.apply(kept, decisions)
@@ -85,7 +98,8 @@ def upstream_request_fields(
     lines += (b"X-Forwarded-Proto", scheme), (b"X-Request-Id", semantics.request_id)
     if settings.state_forwarded:
         lines.append(_forwarded(client, semantics.authority))
-    lines.append(via(head.http_version, settings.pseudonym))
+    # Ours in each request, whatever is configured: without a mark of its own, a loop would never end.
+    lines.append(via(head.http_version, settings.pseudonym) if settings.state_via else cdn_loop(settings.pseudonym))
     # 4. Delimit the body for the next hop.
     if semantics.framing is not NO_BODY:
         lines += framing_fields(semantics.framing)
@@ -99,16 +113,10 @@ def upstream_request_fields(
     if semantics.wants_trailers:
         lines += (b"Connection", b"TE"), (b"TE", b"trailers")
     if semantics.framing is CHUNKED:
-        lines += announcement(head, rules)
+        lines += announcement(head, rules, drop_underscores=settings.drop_underscores)
     if decisions is not None:
         decisions.decide_all((lines[0], *lines[1 + len(kept) :]), STATED)
     return lines
-
-
-@lru_cache(maxsize=16)
-def via(http_version: bytes, pseudonym: bytes) -> FieldLine:
-    """Our member of `Via`: it says the version that was received (RFC 9110 §7.6.3)."""
-    return (b"Via", b"%b %b" % (http_version, pseudonym))
 
 
 def _extended(head: RequestHead, client: ClientIdentity, semantics: RequestSemantics) -> tuple[bytes, bytes, bytes]:

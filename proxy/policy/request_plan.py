@@ -3,14 +3,13 @@
 The exchange carries it out; `explain` and the demo page show it. Nobody decides any of it a second time.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 import msgspec
 
 from proxy.errors import BadRequest, LoopDetected, NoRoute, ProxyError
-from proxy.http1.fields import Fields, Index, members, protocols
+from proxy.http1.fields import Fields, protocols
 from proxy.http1.framing import request_framing
 from proxy.http1.message import NO_BODY, BodyFraming, FixedLength, RequestHead
 from proxy.http1.parsing.strictness import asks_for_trailers, expects_continue, max_forwards
@@ -18,13 +17,13 @@ from proxy.http1.target import request_target
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse, options_response, trace_response
+from proxy.policy.loops import passes
 from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
 from proxy.policy.routing import Route, RoutingTable
 from proxy.policy.settings import PlanSettings
 
 _METHODS_WITH_LENGTH: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 _EMPTY: Final = FixedLength(0)
-_COMMENT_PARTS: Final = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
 
 
 class Forward(msgspec.Struct, frozen=True):
@@ -66,8 +65,8 @@ def plan(
         if target.secured and not client.trusted:
             # RFC 9110 §7.4: only a trusted gateway may have got it over a connection that was.
             return BadRequest("an https target over a connection that is not secured", status=421, code="misdirected")
-        if b"via" in known and went_through(known, settings.pseudonym):
-            return LoopDetected("this request has been through this proxy before")
+        if (b"via" in known or b"cdn-loop" in known) and passes(known, settings.pseudonym) >= settings.passes:
+            return LoopDetected(f"this request has been through this proxy {settings.passes} times")
         hops_left = max_forwards(head) if b"max-forwards" in known else None
         if hops_left == 0:
             return options_response() if head.method == b"OPTIONS" else trace_response(head)
@@ -110,32 +109,6 @@ def check_body_size(size: int, limit: int) -> None:
     """
     if limit and size > limit:
         raise BadRequest(f"request body over {limit} bytes", status=413, code="body_too_large")
-
-
-def went_through(known: Index, pseudonym: bytes) -> bool:
-    """Whether a message has been through the hop of that name before, by its `Via` (RFC 9110 §7.6.3)."""
-    if b"via" not in known:
-        return False
-    values = map(_without_comments, known[b"via"])
-    received_by = [words[1] for member in members(values) if len(words := member.split(None, 2)) > 1]
-    return pseudonym in received_by
-
-
-def _without_comments(value: bytes) -> bytes:
-    """A field value without its comments (RFC 9110 §5.6.5), in which a comma separates nothing. One that does not end
-    is none: it would hide what follows."""
-    if b"(" not in value:
-        return value
-    kept: list[bytes] = []
-    depth = 0
-    for part in _COMMENT_PARTS.findall(value):
-        if part == b"(":
-            depth += 1
-        elif part == b")" and depth:
-            depth -= 1
-        elif not depth:
-            kept.append(part)
-    return value if depth else b"".join(kept)
 
 
 def _upgrade(head: RequestHead, upgrades: Mapping[bytes, bytes]) -> bytes | None:

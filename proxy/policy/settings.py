@@ -50,6 +50,9 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Limits(MessageLimits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How large a message may be, and how much one worker takes on."""
 
+    passes: Annotated[
+        int, Meta(description="Of one request through this instance, by its own members of Via; more: 508.")
+    ] = 10  # a service may call another one through the proxy in front of both; a loop gets there at once
     connections: Annotated[int, Meta(description="Clients at once, per worker; more: 503.")] = 16_384
 
 
@@ -73,4 +76,7 @@ class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
     pseudonym: bytes  # in Via: unique to this instance, so that a loop is seen (RFC 9110 §7.6.3)
     upgrades: Mapping[bytes, bytes] = {}  # protocols that a client may switch to: in lower case, and as configured
     state_forwarded: bool = False  # also state RFC 7239 `Forwarded`
+    state_via: bool = True  # else passes are counted by `CDN-Loop`
+    passes: int = 10  # through this instance, before a request is refused as a loop
+    drop_underscores: bool = False  # fields of clients whose names have a `_`
     request_body_bytes: int = 0  # 0: no limit

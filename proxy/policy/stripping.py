@@ -28,6 +28,11 @@ STATED_ANEW: Final = Rule(Outcome.REPLACED, "stated anew by this hop")
 STATED: Final = Rule(Outcome.SET, "stated by this hop")
 FORGED: Final = Rule(Outcome.UNTRUSTED, "who the client is, said by a peer we do not trust")
 
+VARIABLE: Final = Rule(
+    Outcome.UNTRUSTED, "a service may take it for a variable of its own (CGI, WSGI): only a trusted peer may set it"
+)
+UNDERSCORE: Final = Rule(Outcome.UNDERSCORE, "its name has an underscore, and underscore_names is drop")
+
 _NOTHING: Final[Removals] = frozenset()
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
 
@@ -58,6 +63,14 @@ def strip(
         if rule is END_TO_END:
             kept.append(line)
     return kept
+
+
+def without_underscores(lines: Fields, decisions: Decisions | None = None) -> Fields:
+    """Return the lines whose names have no `_`: services that read names as CGI does take it for `-`."""
+    if decisions is not None:
+        for line in lines:
+            decisions.decide(line, UNDERSCORE if b"_" in line[0] else END_TO_END)
+    return [line for line in lines if b"_" not in line[0]]
 
 
 @lru_cache(maxsize=512)  # by the words of Connection, of which real traffic uses a handful

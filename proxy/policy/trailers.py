@@ -6,12 +6,12 @@ from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import FieldLine, Fields, is_claim, tokens
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
-from proxy.policy.forwarded import CLIENT_IDENTITY, STATED_ABOUT_CLIENT
+from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES, STATED_ABOUT_CLIENT
 from proxy.policy.routing import FieldRules
-from proxy.policy.stripping import removals, strip
+from proxy.policy.stripping import removals, strip, without_underscores
 
 #: What no trailer may say (RFC 9110 §6.5.1): framing, routing, authentication, cookies, and who the client is.
-FORBIDDEN_TRAILERS: Final = CLIENT_IDENTITY | STATED_ABOUT_CLIENT | names(Trait.NOT_IN_TRAILERS)
+FORBIDDEN_TRAILERS: Final = CLIENT_IDENTITY | STATED_ABOUT_CLIENT | SERVICE_VARIABLES | names(Trait.NOT_IN_TRAILERS)
 
 _FORBIDDEN: Final = Rule(Outcome.FORBIDDEN_TRAILER, "no trailer may say it (RFC 9110 §6.5.1)")
 _REMOVED: Final = removals(dict.fromkeys(FORBIDDEN_TRAILERS, _FORBIDDEN))
@@ -22,20 +22,27 @@ def forwarded_trailers(
     connection_options: frozenset[bytes],
     rules: FieldRules | None = None,
     decisions: Decisions | None = None,
+    *,
+    drop_underscores: bool = False,
 ) -> Fields:
     """The trailer fields that may go on. `connection_options` are those of the head, `rules` the route's: what it puts
-    or removes in a head, no trailer may bring in again."""
+    or removes in a head, no trailer may bring in again. `drop_underscores` is for requests, where configured."""
+    if drop_underscores:
+        lines = without_underscores(lines, decisions)
     kept = strip(lines, connection_options, _REMOVED, frozenset(filter(is_claim, map(_lower_name, lines))), decisions)
     return kept if rules is None else rules.without_owned(kept, decisions)
 
 
-def announcement(head: RequestHead | ResponseHead, rules: FieldRules | None) -> Fields:
+def announcement(
+    head: RequestHead | ResponseHead, rules: FieldRules | None, *, drop_underscores: bool = False
+) -> Fields:
     """`Trailer` of a chunked message, made anew: only for those that would be forwarded."""
     values = head.known.get(b"trailer")
     if values is None:
         return []
     names = [(name, b"") for name in dict.fromkeys(tokens(values))]
-    announced = b", ".join(name for name, _ in forwarded_trailers(names, head.options, rules))
+    going_on = forwarded_trailers(names, head.options, rules, drop_underscores=drop_underscores)
+    announced = b", ".join(name for name, _ in going_on)
     return [(b"Trailer", announced)] if announced else []
 
 

@@ -26,6 +26,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "looping": {},
     "trusting": {"trusted_networks": ["127.0.0.0/8"]},
     "ruled": {},
+    "without-via": {"via": False},
+    "without-underscores": {"underscore_names": "drop"},
 }
 
 

@@ -263,16 +263,20 @@ async def test_no_route_is_a_404() -> None:
 
 
 async def test_a_request_that_comes_back_is_a_loop() -> None:
-    async with running_proxy(CLOSED_PORT) as proxy:
+    async with running_proxy(CLOSED_PORT, limits={"passes": 1}) as proxy:
         request = b"GET / HTTP/1.1\r\nHost: h\r\nVia: 1.0 fred, 1.1 onehop-test (x)\r\n\r\n"
         status, fields, _ = await status_of(proxy, request)
         assert status == 508
         assert "error=proxy_loop_detected" in fields["proxy-status"][0]
 
 
-async def test_a_proxy_that_is_its_own_upstream_says_so(unused_tcp_port: int) -> None:
-    async with running_proxy(unused_tcp_port, listen=[f"127.0.0.1:{unused_tcp_port}"]) as proxy:
+@pytest.mark.parametrize("via", [True, False])
+async def test_a_proxy_that_is_its_own_upstream_says_so_after_ten_passes(unused_tcp_port: int, via: bool) -> None:
+    async with running_proxy(unused_tcp_port, listen=[f"127.0.0.1:{unused_tcp_port}"], via=via) as proxy:
         for request in (GET, b"POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx"):
+            proxy.records.clear()
             status, fields, _ = await status_of(proxy, request)
             assert status == 508
             assert "error=proxy_loop_detected" in fields["proxy-status"][0]
+            await proxy.records.wait_for(11)
+            assert [record.error for record in proxy.records].count("loop_detected") == 1

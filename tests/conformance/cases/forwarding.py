@@ -1,8 +1,28 @@
 """What this hop states of itself and of the client: Via, Date, X-Forwarded-*, and loops."""
 
+from collections.abc import Callable
+
 from tests.conformance.cases.shared import GET, HOP, case, get
-from tests.conformance.checks.at_client import closed, got, got_like, got_whole, interim_not_added, nowhere, status
-from tests.conformance.checks.at_upstream import requests, sent, sent_first, sent_like, sent_no_empty, sent_nowhere
+from tests.conformance.checks.at_client import (
+    closed,
+    got,
+    got_like,
+    got_whole,
+    interim_not_added,
+    nowhere,
+    status,
+    statuses,
+)
+from tests.conformance.checks.at_upstream import (
+    requests,
+    sent,
+    sent_first,
+    sent_like,
+    sent_no_empty,
+    sent_not_added,
+    sent_nowhere,
+    sent_start,
+)
 from tests.conformance.checks.check import either, every
 from tests.conformance.checks.verdicts import refused
 from tests.conformance.play import Record
@@ -16,15 +36,14 @@ def _get(fields: str) -> str:
     return f"GET / HTTP/1.1|Host: h|{fields}||"
 
 
-def _loop(record: Record) -> str:
-    """A request that has been through this very proxy, as its own Via told the upstream."""
-    via = record.requests[0].values("via") if record.requests else []
-    return f"GET / HTTP/1.1|Host: h|Via: {', '.join(via) or 'none'}||"
+def _marked(name: str, times: int, before: str = "", after: str = "") -> Callable[[Record], str]:
+    """A request that has been through this very proxy so often, by the mark that it has left in the first request."""
 
+    def make(record: Record) -> str:
+        mark = ", ".join(record.requests[0].values(name)) if record.requests else ""
+        return f"GET / HTTP/1.1|Host: h|{name}: {before}{', '.join([mark or 'none'] * times)}{after}||"
 
-def _loop_among_others(record: Record) -> str:
-    via = record.requests[0].values("via") if record.requests else []
-    return f"GET / HTTP/1.1|Host: h|Via: 1.0 first, {', '.join(via) or 'none'} (a comment)|Via: 1.1 last||"
+    return make
 
 
 _FORGED = [
@@ -54,11 +73,21 @@ CASES = [
     Case("via-response", "a response carries this hop's Via", _VIA, Level.GOOD, GET, (got_like("Via", r"1\.1 \S+.*"),)),
     Case("via-response-1.0", "Via names the version in which the response came", _VIA, Level.GOOD, GET,
          (got_like("Via", r"1\.0 \S+.*"),), ("HTTP/1.0 200 OK|Content-Length: 2||ok",)),
-    Case("loop", "a request that has been through this proxy is refused", _VIA, Level.GOOD,
-         (GET, Response(), Learn(_loop), Response()), (status(508, at=1), requests(1)), setting="looping"),
+    Case("loop", "a request that has been through this proxy ten times is refused", _VIA, Level.GOOD,
+         (GET, Response(), Learn(_marked("Via", 10)), Response()), (status(508, at=1), requests(1)), setting="looping"),
     Case("loop-among-others", "also where other hops lie between, and Via is spread over lines", _VIA, Level.GOOD,
-         (GET, Response(), Learn(_loop_among_others), Response()), (status(508, at=1), requests(1)),
-         setting="looping"),
+         (GET, Response(), Learn(_marked("Via", 10, "1.0 first, ", " (a comment)|Via: 1.1 last")), Response()),
+         (status(508, at=1), requests(1)), setting="looping"),
+    Case("loop-twice-is-none", "a service may call another one through the proxy that it is behind", _VIA, Level.GOOD,
+         (GET, Response(), Learn(_marked("Via", 2)), Response()), (statuses(200, 200), requests(2)), setting="looping"),
+    Case("via-left-out", "without Via towards upstreams, responses keep it", _VIA, Level.GOOD, GET,
+         (sent_not_added("Via"), sent_like("CDN-Loop", r"onehop\S*"), got_like("Via", r"1\.1 \S+")), setting="without-via"),
+    Case("via-left-out-loop", "without Via, a loop is still seen: by CDN-Loop", "RFC 8586 §2", Level.GOOD,
+         (GET, Response(), Learn(_marked("CDN-Loop", 10, "other;a=b, ")), Response()), (status(508, at=1), requests(1)),
+         setting="without-via"),
+    Case("via-left-out-twice", "and passing twice is none", "RFC 8586 §2", Level.GOOD,
+         (GET, Response(), Learn(_marked("CDN-Loop", 2)), Response()), (statuses(200, 200), requests(2)),
+         setting="without-via"),
     Case("no-loop", "a Via of others is no loop", _VIA, Level.GOOD, _get("Via: 1.1 other, 1.0 fred (onehop)"),
          (status(200), requests(1))),
     # -- Date
@@ -89,6 +118,19 @@ CASES = [
          (_get("Connection: Host, Via, X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto, X-Request-Id"), Verdict()),
          (either(every(sent("Host", "h"), sent("X-Forwarded-For", "127.0.0.1"), sent("X-Forwarded-Host", "h"),
                        sent("X-Forwarded-Proto", "http")), refused()),), promise=(status(200), sent_like("X-Request-Id", ".+"), sent_like("Via", ".+"))),
+    *(
+        Case(f"variable-{name.replace('_', '-').lower()}", f"`{name}`, a service's own variable, is not the client's to set",
+             "CVE-2016-5385" if name == "Proxy" else "RFC 3875 §4.1.18", Level.GOOD, _get(f"{name}: /6.6.6.6"),
+             (status(200), sent_nowhere("6.6.6.6")))
+        for name in ("SCRIPT_NAME", "PATH_INFO", "Remote_User", "Content_Length", "Proxy")
+    ),
+    Case("variable-hyphens", "with hyphens it is an ordinary field", "RFC 9110 §5.1", Level.GOOD,
+         _get("Script-Name: /a"), (sent("Script-Name", "/a"),)),
+    Case("underscore-passes", "other names with `_` pass", "RFC 9110 §5.1", Level.GOOD, _get("X_Any_Thing: 1"),
+         (sent("X_Any_Thing", "1"),), setting="ruled"),
+    Case("underscore-dropped", "names with `_` are dropped where configured", "RFC 3875 §4.1.18", Level.GOOD,
+         "GET /ruled HTTP/1.1|Host: h|X_Any: 6.6.6.6|X_Auth_User: 6.6.6.6|X-Any: 2||",
+         (sent_nowhere("6.6.6.6"), sent("X-Any", "2"), sent("X-Auth-User", "a")), setting="without-underscores"),
     # -- trust
     Case("trusted-chain", "a trusted peer's chain is extended", "RFC 7239 §7.4", Level.GOOD,
          _get("X-Forwarded-For: 1.2.3.4"), (sent("X-Forwarded-For", "1.2.3.4, 127.0.0.1"),), setting="trusting"),
@@ -102,6 +144,8 @@ CASES = [
          _get("X-Forwarded-Host: a.example|X-Forwarded-Proto: https|X-Request-Id: abc-1"),
          (sent("X-Forwarded-Host", "a.example"), sent("X-Forwarded-Proto", "https"), sent("X-Request-Id", "abc-1")),
          setting="trusting"),
+    Case("trusted-variable", "a trusted peer may set a service's variables", "RFC 3875 §4.1.13", Level.GOOD,
+         _get("SCRIPT_NAME: /app"), (sent("SCRIPT_NAME", "/app"),), setting="trusting"),
     Case("trusted-underscores", "its `_` spellings are not: nobody's proxy writes them", "RFC 7239 §8.1", Level.GOOD,
          _get("X_Forwarded_For: 6.6.6.6"), (status(200), sent_nowhere("6.6.6.6")), setting="trusting"),
     # -- the route's rules
@@ -111,6 +155,25 @@ CASES = [
     Case("rule-wins", "a field that the route sets replaces the client's", "CVE-2021-32813", Level.GOOD,
          "GET /ruled HTTP/1.1|Host: h|X-Auth-User: root|x-auth-user: root||", (sent("X-Auth-User", "a"),),
          setting="ruled"),
+    *(
+        Case(f"route-{name}", f"`{target}` meets the route for `/ruled`, and goes on byte for byte", "RFC 3986 §6.2.2",
+             Level.GOOD, f"GET {target} HTTP/1.1|Host: h|X-Auth-User: root||",
+             (status(200), sent("X-Auth-User", "a"), sent_start(f"GET {target} HTTP/1.1")), setting="ruled")
+        for name, target in [
+            ("encoded", "/%72uled/x"), ("slashes", "//ruled//x"), ("dots", "/x/../ruled"), ("dot", "/./ruled/."),
+            ("encoded-dots", "/x/%2e%2E/ruled/"), ("encoded-slash", "/ruled/..%2fx"), ("nul", "/ruled/%00"),
+            ("malformed", "/ruled/%zz"),
+        ]
+    ),
+    *(
+        Case(f"route-not-{name}", f"`{target}` does not, as a service reads it", "RFC 3986 §6.2.2", Level.GOOD,
+             f"GET {target} HTTP/1.1|Host: h|X-Auth-User: root||",
+             (status(200), sent("X-Auth-User", "root"), sent_start(f"GET {target} HTTP/1.1")), setting="ruled")
+        for name, target in [
+            ("dots", "/ruled/../x"), ("encoded-dots", "/ruled/%2e%2e/x"), ("folder", "/ruled/.."),
+            ("encoded-twice", "/%2572uled"), ("nul", "/ruled%00"),
+        ]
+    ),
     # -- errors that are ours
     Case("error-explains", "an error of our own says so, and its connection closes where it must", "RFC 9209 §2",
          Level.GOOD, "GET / HTTP/1.1|Host: h|Host: h||",

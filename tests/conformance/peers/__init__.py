@@ -22,7 +22,12 @@ _ONEHOP = [
     "--set", "routes.default.upstream=default", "--set", "routes.ruled.upstream=default",
     "--set", "routes.ruled.path=/ruled", "--set", "routes.ruled.request_fields.put.X-Auth-User=a",
 ]  # fmt: skip
-_ONEHOP_SETTINGS = {"trusting": ["--set", 'trusted_networks=["127.0.0.0/8"]'], "ruled": _ONEHOP}
+_ONEHOP_SETTINGS = {
+    "trusting": ["--set", 'trusted_networks=["127.0.0.0/8"]'],
+    "ruled": _ONEHOP,
+    "without-via": ["--set", "via=false"],
+    "without-underscores": ["--set", "underscore_names=drop", *_ONEHOP],
+}
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def _go(program: str, _: Path, port: int, upstream: int, __: str) -> list[str]:
 
 PROXIES = [
     Proxy("onehop", sys.executable, "pip install -e .", ("-m", "proxy", "--version"), _onehop,
-          frozenset({"plain", "looping", "trusting", "ruled"})),
+          frozenset({"plain", "looping", "trusting", "ruled", "without-via", "without-underscores"})),
     Proxy("nginx", "nginx", "apt-get install nginx-light", ("-v",), _nginx),
     Proxy("HAProxy", "haproxy", "apt-get install haproxy", ("-v",), _haproxy),
     Proxy("Apache httpd", "apache2", "apt-get install apache2-bin", ("-v",), _httpd),

@@ -93,6 +93,10 @@ RULES = [  # a line of the file, what is said of it
     ('[routes.x]\nupstream = "app"\npath = "x"', 'expected a path that begins with "/"'),
     ('[routes.x]\nupstream = "app"\nhost = "a b"', "expected a host name"),
     ('[routes.x]\nupstream = "app"\n[routes.y]\nupstream = "app"', "serves the same host and path as routes.x"),
+    (
+        '[routes.x]\nupstream = "app"\npath = "/%61"\n[routes.y]\nupstream = "app"\npath = "//a"',
+        "serves the same host and path",
+    ),
     ('[routes.x]\nupstream = "app"\n[routes.x.request_fields]\nput = {Host = "h"}', "set upstreams.NAME.host"),
     ('[routes.x]\nupstream = "app"\n[routes.x.request_fields]\nput = {Via = "h"}', "is stated by this proxy itself"),
     ('[routes.x]\nupstream = "app"\n[routes.x.request_fields]\nremove = ["Keep-Alive"]', "belongs to one hop"),

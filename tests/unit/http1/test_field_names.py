@@ -14,17 +14,23 @@ SETS = [
     (Trait.CLIENT_IDENTITY, "forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip"),
     (Trait.STATED_ABOUT_CLIENT, "x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id"),
     (Trait.STATED_IN_REQUEST,
-     "expect forwarded max-forwards via x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id"),
+     "cdn-loop expect forwarded max-forwards via x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id"),
     (Trait.STATED_IN_RESPONSE, "date via"),
     (Trait.NOT_IN_TRAILERS,
-     "age authentication-info authorization cache-control connection content-encoding content-length content-location "
+     "age authentication-info authorization cache-control cdn-loop connection content-encoding content-length content-location "
      "content-range content-type cookie date expect expires forwarded host if-match if-modified-since if-none-match "
      "if-range if-unmodified-since location max-forwards pragma range retry-after set-cookie te trailer "
      "transfer-encoding vary via warning www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip "
      "x-request-id"),
     (Trait.UNDERSTOOD,
-     "connection content-length date expect forwarded host keep-alive max-forwards te trailer transfer-encoding upgrade "
+     "cdn-loop connection content-length date expect forwarded host keep-alive max-forwards te trailer transfer-encoding upgrade "
      "via x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id"),
+    (Trait.SERVICE_VARIABLE,
+     "auth-type cdn-loop content-length content-type document-root document-uri gateway-interface max-forwards "
+     "orig-path-info path-info path-translated proxy query-string redirect-remote-user redirect-status redirect-url "
+     "remote-addr remote-host remote-ident remote-port remote-user request-method request-scheme request-uri "
+     "script-filename script-name script-url server-addr server-name server-port server-protocol server-software "
+     "transfer-encoding"),
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from proxy.http1.message import CHUNKED
 from proxy.policy.forwarded import CLIENT_IDENTITY
 from proxy.policy.response_fields import final_response_fields
 from proxy.policy.routing import FieldRules
-from proxy.policy.trailers import FORBIDDEN_TRAILERS, forwarded_trailers
+from proxy.policy.trailers import FORBIDDEN_TRAILERS, announcement, forwarded_trailers
 from tests.harness.notation import lines, request, response, shown
 from tests.unit.policy.test_request_fields import SEMANTICS, UNTRUSTED, sent, stated
 from tests.unit.policy.test_response_fields import DATE, SETTINGS
@@ -51,6 +51,7 @@ TRAILERS = [
     ("X-Forwarded-For: 6|X_Forwarded_For: 6|X-A: 1",      "",         "X-A: 1"),  # 18
     ("X-Forwarded-Fo9r: 6|x_forwarded_email: 6|X-A: 1",   "",         "X-A: 1"),  # a find of the fuzz oracle
     ("Transfer-Encoding: chunked|HOST: x|Trailer: y",     "",         ""),
+    ("SCRIPT_NAME: /x|Content_Length: 5|Proxy: p|CDN-Loop: a|X_B: 1", "", "X_B: 1"),
     ("Connection: X-A|X-A: 1",                            "",         "X-A: 1"),
     ("Authorization: x|Cookie: x|Set-Cookie: x|Proxy-Authorization: x|WWW-Authenticate: x", "", ""),
     ("Server-Timing: a|ETag: b|Digest: c|Grpc-Status: 0", "",         "Server-Timing: a|ETag: b|Digest: c|Grpc-Status: 0"),
@@ -81,3 +82,10 @@ def test_no_trailer_brings_in_what_the_routes_rules_put_or_remove() -> None:
     rules = FieldRules(remove=frozenset({b"x-gone"}), put=((b"X-Auth-User", b"a"),))
     kept = forwarded_trailers(lines("x-auth-user: root|X-Gone: 1|X-T: 1"), frozenset(), rules)
     assert shown(kept) == "X-T: 1"
+
+
+def test_a_requests_trailers_with_underscores_are_dropped_where_configured() -> None:
+    kept = forwarded_trailers(lines("X_A: 1|X-A: 2"), frozenset(), drop_underscores=True)
+    assert shown(kept) == "X-A: 2"
+    head = request("POST / HTTP/1.1|Host: h|Trailer: X_A, X-A")
+    assert announcement(head, None, drop_underscores=True) == [(b"Trailer", b"x-a")]

@@ -1,0 +1,57 @@
+"""How often a request has passed through this instance, by what the instance stated each time it did.
+
+With `via = true` that is a member of `Via` (RFC 9110 §7.6.3). With `via = false` it is a member of `CDN-Loop`
+(RFC 8586), the request field that exists for this alone: nobody may remove it, services pass it on with all that they
+do not know, and none changes its answer for it. Either names this instance, whose name nobody else can know in advance;
+who repeats it in a request of his own gets that request refused, and no other.
+"""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from proxy.http1.fields import FieldLine, Index, members
+
+_COMMENT_PARTS: Final = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
+
+
+@lru_cache(maxsize=16)
+def via(http_version: bytes, pseudonym: bytes) -> FieldLine:
+    """Our member of `Via`: it says the version that was received (RFC 9110 §7.6.3)."""
+    return (b"Via", b"%b %b" % (http_version, pseudonym))
+
+
+@lru_cache(maxsize=16)
+def cdn_loop(pseudonym: bytes) -> FieldLine:
+    """Our member of `CDN-Loop` (RFC 8586 §2)."""
+    return (b"CDN-Loop", pseudonym)
+
+
+def passes(known: Index, pseudonym: bytes) -> int:
+    """How many members of a message's `Via` and `CDN-Loop` name this instance."""
+    count = 0
+    if b"via" in known:
+        for member in members(map(_without_comments, known[b"via"])):
+            words = member.split(None, 2)
+            count += len(words) > 1 and words[1] == pseudonym
+    if b"cdn-loop" in known:
+        for member in members(known[b"cdn-loop"]):
+            count += member.partition(b";")[0].rstrip(b" \t") == pseudonym
+    return count
+
+
+def _without_comments(value: bytes) -> bytes:
+    """A field value without its comments (RFC 9110 §5.6.5), in which a comma separates nothing. One that does not end
+    is none: it would hide what follows."""
+    if b"(" not in value:
+        return value
+    kept: list[bytes] = []
+    depth = 0
+    for part in _COMMENT_PARTS.findall(value):
+        if part == b"(":
+            depth += 1
+        elif part == b")" and depth:
+            depth -= 1
+        elif not depth:
+            kept.append(part)
+    return value if depth else b"".join(kept)
