@@ -120,6 +120,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Literal["pass", "drop"],
         Meta(description='"drop": no field of a client goes on whose name has a "_", which CGI and WSGI read as "-".'),
     ] = "pass"  # legal (RFC 9110 §5.6.2) and in use; what could be mistaken for a field of ours is dropped in any case
+    client_half_close: Annotated[
+        bool,
+        Meta(
+            description="false: a client that ends its side before its response is complete is gone, and the request "
+            "is abandoned half a second later; true: it still gets its response."
+        ),
+    ] = False
     upgrades: Annotated[list[str], Meta(description="Protocols that a client may switch to.")] = msgspec.field(
         default_factory=lambda: ["websocket"]
     )

@@ -4,8 +4,9 @@ Knows nothing of upstreams: what becomes of a request is the business of the `ex
 """
 
 from collections.abc import Awaitable, Callable
+from enum import Enum, auto
 from time import monotonic
-from typing import TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from proxy.errors import BadRequest, ClientGone, ProxyError, RequestTimeout
 from proxy.http1 import writer
@@ -15,16 +16,53 @@ from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.settings import Limits, Timeouts
 from proxy.telemetry.record import ExchangeRecord
-from proxy.transport.closing import linger, wait_flushed
-from proxy.transport.deadlines import Deadlines
+from proxy.transport.closing import linger, reset_when_flushed, wait_flushed, wait_taken
+from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import yield_to_loop
 from proxy.transport.stream import ConnectionEnded, PeerEnd, Stream
 
 #: How long a connection that has not yet sent anything is waited for when shutting_down.
-_FIRST_REQUEST_S = 1.0
+_FIRST_REQUEST_S: Final = 1.0
+
+#: How long a client that has ended its side may still be waited for: `printf 'GET ...' | nc` asks, ends, and reads.
+_GRACE_S: Final = 0.5
 
 RunExchange: TypeAlias = "Callable[[ClientConnection, RequestHead, float], Awaitable[bool]]"
 ReportUnread: TypeAlias = "Callable[[ClientConnection, ProxyError, float], Awaitable[None]]"
+
+
+#: What is said of a client that has ended its side, or its connection.
+LEFT: Final = "the client closed the connection"
+
+
+class Phase(Enum):
+    """What a client's connection is doing."""
+
+    IDLE = auto()  # nothing of the next request has arrived
+    HEAD = auto()  # a request head is arriving
+    EXCHANGE = auto()
+    TUNNEL = auto()  # the exchange under way has switched protocols: each side's end is passed on
+    ABANDONED = auto()  # the client is gone, and the exchange under way is ending
+    DELIVERING = auto()  # nothing more comes of the response, and the client is taking what there is
+    ENDING = auto()
+
+
+class Ending(Enum):
+    """How a connection ends once nothing more is written to it."""
+
+    CLOSE = auto()  # the client has sent all that it may
+    LINGER = auto()  # it may still be sending, and would lose our answer to a reset if we just closed
+
+
+class Abandonable(Protocol):
+    """What is under way for a client."""
+
+    @property
+    def is_uploading(self) -> bool:
+        """Whether more of the client's request is on its way."""
+
+    def abandon(self) -> None:
+        """The client is gone: end the work for it."""
 
 
 class ClientConnection:
@@ -32,22 +70,23 @@ class ClientConnection:
 
     __slots__ = (
         "_deadlines",
+        "_half_close",
         "_served_one",
-        "abandon",
+        "ending",
+        "exchange",
         "identity",
         "limits",
-        "must_linger",
         "peer",
+        "phase",
         "reader",
         "shutting_down",
         "stream",
         "timeouts",
-        "waits_for_request",
     )  # fmt: skip
 
     def __init__(
         self, stream: Stream, identity: ClientIdentity, peer: str, timeouts: Timeouts, limits: Limits,
-        deadlines: Deadlines, *, fast_path: bool,
+        deadlines: Deadlines, *, fast_path: bool, half_close: bool = False,
     ) -> None:  # fmt: skip
         self.stream = stream
         self.identity = identity
@@ -56,11 +95,10 @@ class ClientConnection:
         self.limits = limits
         self.reader = HeadParser(limits, fast_path=fast_path)
         self.shutting_down = False
-        #: Whether the client may still be sending, and would lose our answer to a reset if we just closed.
-        self.must_linger = False
-        self.waits_for_request = False
-        #: What the exchange under way does when the client's connection breaks.
-        self.abandon: Callable[[], None] | None = None
+        self.phase = Phase.IDLE
+        self.ending = Ending.CLOSE
+        self.exchange: Abandonable | None = None  # what is under way, once it costs an upstream anything
+        self._half_close = half_close  # whether a client that has ended its side still waits for its response
         self._served_one = False
         self._deadlines = deadlines
         stream.owner = self
@@ -75,7 +113,7 @@ class ClientConnection:
                 except ProxyError as error:
                     await report_unread(self, error, waiting_since)
                     return
-                if head is None or not await run_exchange(self, head, monotonic()):
+                if head is None or not await self._carry(head, run_exchange):
                     return
                 self._served_one = True
                 if self.reader.unread:
@@ -84,13 +122,54 @@ class ClientConnection:
         finally:
             await self.end()
 
+    async def _carry(self, head: RequestHead, run_exchange: RunExchange) -> bool:
+        """Run one exchange. Returns whether the connection goes on."""
+        if self.stream.at_eof:
+            if self.stream.is_ended:
+                return False  # nobody is left to answer: nothing more is started
+            self._begin_grace()
+        self.phase = Phase.EXCHANGE
+        goes_on = await run_exchange(self, head, monotonic())
+        self.exchange = None
+        self.stream.alarm_at = NEVER
+        return goes_on and self.phase is not Phase.ABANDONED
+
     async def end(self) -> None:
-        """Close the connection, gently where the client may still be sending, and wait until it has read what it was
-        sent: whoever drains waits for that, too."""
-        if self.must_linger and not self.stream.is_ended:
+        """Close the connection as `ending` says, and wait until the client has taken what it was sent: whoever shuts
+        down waits for that, too. Twice does no harm."""
+        if self.phase is Phase.ENDING:
+            return
+        self.phase = Phase.ENDING
+        if self.ending is Ending.LINGER and not self.stream.is_ended:
             await linger(self.stream, self.timeouts.linger_s, self.timeouts.linger_total_s)
         self.stream.close()
         await wait_flushed(self.stream)
+
+    async def deliver_cut(self, *, only_the_end_delimits: bool) -> int:
+        """Behind a response that is not whole: deliver what was written, however slowly the client takes it; then it
+        sees an end that is not clean, by a reset where nothing else would tell. Returns how many bytes it has not
+        taken."""
+        self.phase = Phase.DELIVERING
+        if self.stream.is_ended:
+            pass
+        elif only_the_end_delimits:
+            await reset_when_flushed(self.stream, self.timeouts.client_write_idle_s)
+        else:
+            self.ending = Ending.LINGER
+            self.stream.end_writing()
+            await wait_taken(self.stream, self.timeouts.client_write_idle_s)
+        return self.stream.untaken_bytes()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody waits for the response of the exchange under way."""
+        return self.phase is Phase.ABANDONED or self.stream.is_ended
+
+    def begin_tunnel(self) -> None:
+        """From here on, what ends one side is passed on to the other."""
+        self.phase = Phase.TUNNEL
+        self.exchange = None  # what a client that breaks the tunnel has said before that goes upstream first
+        self.stream.alarm_at = NEVER
 
     async def _next_request(self, waiting_since: float) -> RequestHead | None:
         """The next request, or None: the client is done. Raises BadRequest, RequestTimeout."""
@@ -103,9 +182,11 @@ class ClientConnection:
             if begun and not head_deadline:
                 head_deadline = deadline = self._deadlines.loop.time() + timeouts.request_head_s
             if self.shutting_down and self._served_one and not begun and not self.stream.has_unread():
-                self.must_linger = True  # its next request may be on the way: a reset could destroy the answer before
+                self.ending = (
+                    Ending.LINGER
+                )  # its next request may be on the way: a reset could destroy the answer before
                 return None
-            self.waits_for_request = not begun
+            self.phase = Phase.HEAD if begun else Phase.IDLE
             try:
                 data = await self.stream.read(deadline)
             except ConnectionEnded:
@@ -114,8 +195,6 @@ class ClientConnection:
                 if not begun:
                     return None
                 raise RequestTimeout("the request head did not arrive in time") from exc
-            finally:
-                self.waits_for_request = False
             if not data:
                 if begun:
                     raise BadRequest("the connection ended within a request head", code="request_cut")
@@ -126,9 +205,11 @@ class ClientConnection:
     def shut_down(self) -> None:
         """Take no further request: what is under way is finished."""
         self.shutting_down = True
-        if self.waits_for_request and self._served_one:
+        if self.phase is not Phase.IDLE:
+            return
+        if self._served_one:
             self.stream.close()
-        elif self.waits_for_request:
+        else:
             # Just accepted: its first request is likely on its way, and closing now would lose it.
             self.stream.set_read_deadline(self._deadlines.loop.time() + _FIRST_REQUEST_S)
 
@@ -156,18 +237,38 @@ class ClientConnection:
         try:
             await self.stream.drain(self.timeouts.client_write_idle_s)
         except TimeoutError as exc:
+            self.stream.reset()
             raise ClientGone("the client stopped reading", code="client_write_timeout") from exc
         except ConnectionEnded as exc:
-            raise ClientGone("the client closed the connection") from exc
+            raise ClientGone(LEFT) from exc
 
     # -- what the stream tells -----------------------------------------------------------------------------------
 
     def connection_lost(self) -> None:
-        if self.abandon is not None:
-            self.abandon()
+        if self.exchange is not None:
+            self.exchange.abandon()
 
     def peer_ended(self, end: PeerEnd) -> None:
-        """No more requests come."""
+        """No more requests come. Whether a response is still waited for, only time tells."""
+        if self.phase is not Phase.EXCHANGE:
+            return
+        if end is PeerEnd.RESET:
+            self.stream.abort()
+        elif self.stream.alarm_at == NEVER:
+            self._begin_grace()
 
     def alarm(self) -> None:
-        """None is set."""
+        """The client has ended its side, and waited for longer than one does who only sends and reads."""
+        if self.phase is not Phase.EXCHANGE:
+            return
+        if self.exchange is not None and self.exchange.is_uploading:
+            self._begin_grace()  # the rest of its body is under way; where it is cut short, its reader finds out
+            return
+        self.phase = Phase.ABANDONED
+        if self.exchange is not None:
+            self.exchange.abandon()
+        self.stream.interrupt_writer(ClientGone(LEFT))
+
+    def _begin_grace(self) -> None:
+        if not self._half_close:
+            self.stream.alarm_at = self._deadlines.loop.time() + _GRACE_S

@@ -133,7 +133,7 @@ class Attempts:
             except UpstreamClosed:
                 if (
                     self.upload_error is not None
-                    or self._client.stream.is_ended
+                    or self._client.is_gone
                     or not may_retry(
                         self._head.method,
                         reused=lease.reused,
@@ -204,7 +204,7 @@ class Attempts:
                     raise
                 origin = another
                 continue
-            if self._client.stream.is_ended:
+            if self._client.is_gone:
                 raise ClientGone("the client closed the connection before the request was sent")
             return lease
 

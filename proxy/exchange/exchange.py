@@ -7,7 +7,7 @@ import asyncio
 from functools import partial
 from time import monotonic
 
-from proxy.downstream.connection import ClientConnection
+from proxy.downstream.connection import LEFT, ClientConnection, Ending, Phase
 from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, UpstreamError
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
@@ -76,11 +76,11 @@ class Exchange:
         except asyncio.CancelledError:
             record.error, record.detail = "cancelled", "the worker ended first"
             client.stream.reset()
+            record.response_bytes = max(0, record.response_bytes - client.stream.untaken_bytes())
             raise
         except Exception as exc:  # a defect of ours costs its own exchange, is logged, and costs no other
             return await self._answer_error(InternalError.from_defect(exc))
         finally:
-            client.abandon = None
             if self._attempts is not None:
                 self._attempts.end()
             if self._request_body is not None:
@@ -110,7 +110,7 @@ class Exchange:
         service = context.services[decided.route.upstream]
         # 2. Send it, as often as is harmless, until there is a response.
         attempts = self._attempts = Attempts(context, service, client, head, self._request_body, record)
-        client.abandon = attempts.abandon
+        client.exchange = attempts
         response = await attempts.respond(request, decided)
         lease = attempts.lease
         assert lease is not None
@@ -158,11 +158,12 @@ class Exchange:
             record.response_bytes = body.received_bytes
         lease.give_back(request_complete=attempts.request_sent)
         if client.stream.must_drain():
+            client.phase = Phase.DELIVERING
             await client.wait_for_client()
         if stays_open:
             return True
         # The rest of its body, its next request or a stray CRLF may be on the way (RFC 9112 §9.6).
-        client.must_linger = True
+        client.ending = Ending.LINGER
         return False
 
     def _response_begins(self, framing: BodyFraming) -> None:
@@ -188,7 +189,7 @@ class Exchange:
         record.status = 101
         self._response_begins(UNTIL_CLOSE)
         client.stream.write(writer.response_head(101, head.reason, fields))
-        client.abandon = None  # what a client that breaks the tunnel has said before that goes upstream first
+        client.begin_tunnel()
         tunnel = Tunnel(client.stream, upstream.stream, self._context.timeouts.tunnel_idle_s)
         try:
             await tunnel.run(client.reader.take_unread(), upstream.take_unread())
@@ -196,7 +197,7 @@ class Exchange:
             record.request_bytes, record.response_bytes = tunnel.bytes_up, tunnel.bytes_down
             self._request_body = None
         lease.close()
-        client.must_linger = True
+        client.ending = Ending.LINGER
 
     # -- answers of our own --------------------------------------------------------------------------------------
 
@@ -212,14 +213,15 @@ class Exchange:
         client, record = self._client, self._record
         if isinstance(error, InternalError):
             self._context.report_defect(error.__cause__ or error, record.request_id)
-        if client.stream.is_ended and not isinstance(error, ClientGone):
-            error = ClientGone("the client closed the connection")
+        if client.is_gone and not isinstance(error, ClientGone):
+            error = ClientGone(LEFT)
         record.error, record.detail = error.code, error.detail
         if self._attempts is not None:
             self._attempts.end(error)
         if isinstance(error, ClientGone) or self._response_framing is not None:
             record.status = record.status or 499
-            client.stream.reset()
+            untaken = await client.deliver_cut(only_the_end_delimits=self._response_framing is UNTIL_CLOSE)
+            record.response_bytes = max(0, record.response_bytes - untaken)
             return False
         answer = error_response(
             error,
@@ -230,7 +232,7 @@ class Exchange:
         try:
             return await self._answer(answer, keep_open=not isinstance(error, BadRequest | InternalError))
         except ClientGone:
-            client.stream.abort()
+            await client.deliver_cut(only_the_end_delimits=False)
             return False
 
     async def _answer(self, answer: LocalResponse, *, keep_open: bool) -> bool:
@@ -252,7 +254,8 @@ class Exchange:
         )
         if self._context.events.responded is not None:
             self._context.events.responded(self._record)
-        client.must_linger = not stays_open
+        if not stays_open:
+            client.ending = Ending.LINGER
         return stays_open
 
     # -- details -------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The answer to a request that could not be read."""
 
-from proxy.downstream.connection import ClientConnection
+from proxy.downstream.connection import ClientConnection, Ending
 from proxy.errors import BadRequest, ProxyError
 from proxy.exchange.context import WorkerContext
 from proxy.http1.parsing.refused import other_protocol, refused_head
@@ -32,7 +32,7 @@ async def refuse_unread(context: WorkerContext, client: ClientConnection, error:
             connection=b"close",
             record=record,
         )
-        client.must_linger = True
+        client.ending = Ending.LINGER
         if context.events.responded is not None:
             context.events.responded(record)
     except ProxyError:

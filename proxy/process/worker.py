@@ -183,7 +183,7 @@ class Worker:
         identity = ClientIdentity(address.encode("ascii"), trusted)
         client = ClientConnection(
             stream, identity, address, self._config.timeouts, self._config.limits, self.deadlines,
-            fast_path=self._fast_path,
+            fast_path=self._fast_path, half_close=self._config.client_half_close,
         )  # fmt: skip
         client.shutting_down = self._shutting_down
         full = len(self.clients) >= self._config.limits.connections

@@ -32,23 +32,36 @@ async def linger(stream: Stream, silence_s: float, total_s: float) -> None:
         stream.close()
 
 
+async def wait_taken(stream: Stream, patience_s: float) -> None:
+    """Wait until the peer has taken all that was written, and discard what it sends meanwhile. One that takes nothing
+    for `patience_s` is reset."""
+    stream.forget_taken()
+    deadline = stream.time() + patience_s
+    try:
+        while not stream.is_ended and stream.untaken_bytes():
+            try:
+                if stream.at_eof:
+                    await stream.wait_to_write(stream.time())  # the next sweep looks again: no event tells
+                else:
+                    await stream.read(stream.time())
+            except TimeoutError:
+                pass
+            if stream.has_taken_more():
+                deadline = stream.time() + patience_s
+            elif stream.time() >= deadline:
+                stream.reset()
+    except ConnectionEnded:
+        pass
+
+
 async def reset_when_flushed(stream: Stream, patience_s: float) -> None:
     """Wait until the peer has taken all that was written, or has taken nothing for `patience_s`; then close with RST: a
     peer that reads until close must not take this for a proper end, and loses nothing that came before it.
 
     A reset before that would throw away what is queued, here and in the kernel.
     """
-    stream.forget_taken()
-    deadline = stream.time() + patience_s
     try:
-        while not stream.is_ended and stream.untaken_bytes():
-            try:
-                await stream.wait_to_write(stream.time())  # the next sweep looks again: no event tells
-            except TimeoutError:
-                if stream.has_taken_more():
-                    deadline = stream.time() + patience_s
-                elif stream.time() >= deadline:
-                    break
+        await wait_taken(stream, patience_s)
     finally:
         stream.reset()
 
