@@ -19,6 +19,8 @@ ProxyError
   LimitReached                503
   InternalError               500
 
+`ProtocolError` is none of them: `http1` raises it, and the side that the message arrived on says whose fault it is.
+
 Every class carries a stable `code` (in the answer's body, in the access log and in counters) and the error type
 of its `Proxy-Status` member (RFC 9209 §2.3). `detail` stands in the log and never quotes field values. A client reads
 the class's `public` sentence, unless the class opts in to `detail_is_public`: what is said of an upstream would show it
@@ -36,6 +38,22 @@ _MORE_EXACT: Final = {
     "tls_certificate_error": "tls_certificate_error",
     "upstream_write_timeout": "connection_write_timeout",
 }
+
+
+class ProtocolError(Exception):
+    """A message breaks a rule of HTTP/1.1, or is over a limit.
+
+    `http1` raises it, which does not know whose message it is: the side that it arrived on makes it a `BadRequest` or a
+    `BadResponse`.
+
+    `status` is what a client would be owed, `code` what operators see where the class's own is too coarse.
+    """
+
+    def __init__(self, detail: str, *, status: int = 400, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+        self.code = code
 
 
 class ProxyError(Exception):
@@ -72,6 +90,11 @@ class DownstreamError(ProxyError):
 
 class BadRequest(DownstreamError):
     """The message broke a rule; `status` says which kind of rule."""
+
+    @classmethod
+    def of(cls, error: ProtocolError) -> Self:
+        """A client's message broke a rule."""
+        return cls(error.detail, status=error.status, code=error.code)
 
 
 class RequestTimeout(DownstreamError):
@@ -153,6 +176,11 @@ class BadResponse(UpstreamError):
 
     code = "bad_response"
     proxy_status = "http_protocol_error"  # RFC 9209 §2.3.26
+
+    @classmethod
+    def of(cls, error: ProtocolError) -> Self:
+        """A service's message broke a rule."""
+        return cls(error.detail, code=error.code)
 
 
 class UpstreamClosed(UpstreamError):

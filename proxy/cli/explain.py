@@ -11,7 +11,7 @@ import msgspec
 
 from proxy.config.build import plan_settings, routing_table
 from proxy.config.model import Config
-from proxy.errors import BadRequest, BadResponse, ProxyError
+from proxy.errors import BadRequest, BadResponse, ProtocolError, ProxyError
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.framing import outgoing_response_framing, response_framing
@@ -95,7 +95,10 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
     """What happens to a request. Raises ProxyError where the proxy refuses it."""
     parser = HeadParser(setup.limits, fast_path=setup.fast_path)
     parser.receive(raw_head)
-    head = parser.request_head()
+    try:
+        head = parser.request_head()
+    except ProtocolError as exc:
+        raise BadRequest.of(exc) from exc
     if head is None:
         raise BadRequest("the head is not complete")
     decisions = Decisions()
@@ -121,7 +124,10 @@ def explain_response(raw_head: bytes, setup: Setup, rules: FieldRules | None = N
     """
     parser = HeadParser(setup.limits, fast_path=setup.fast_path)
     parser.receive(raw_head)
-    head = parser.response_head()
+    try:
+        head = parser.response_head()
+    except ProtocolError as exc:
+        raise BadResponse.of(exc) from exc
     if head is None:
         raise BadResponse("the head is not complete")
     decisions = Decisions()

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from time import monotonic
 from typing import Final, Protocol, TypeAlias
 
-from proxy.errors import BadRequest, ClientGone, ProxyError, RequestTimeout
+from proxy.errors import BadRequest, ClientGone, ProtocolError, ProxyError, RequestTimeout
 from proxy.http1 import writer
 from proxy.http1.message import RequestHead
 from proxy.http1.parsing.head_parser import HeadParser
@@ -177,7 +177,13 @@ class ClientConnection:
         # A browser opens connections ahead of need: silence before the first byte is no fault.
         deadline = waiting_since + (timeouts.client_idle_s if self._served_one else timeouts.request_head_s)
         head_deadline = 0.0
-        while (head := reader.request_head()) is None:
+        while True:
+            try:
+                head = reader.request_head()
+            except ProtocolError as exc:
+                raise BadRequest.of(exc) from exc
+            if head is not None:
+                return head
             begun = reader.unread and reader.unread[:5].strip(b"\r\n")  # a line end behind the last body is no request
             if begun and not head_deadline:
                 head_deadline = deadline = self._deadlines.loop.time() + timeouts.request_head_s
@@ -200,7 +206,6 @@ class ClientConnection:
                     raise BadRequest("the connection ended within a request head", code="request_cut")
                 return None
             reader.receive(data)
-        return head
 
     def shut_down(self) -> None:
         """Take no further request: what is under way is finished."""

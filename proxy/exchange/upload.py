@@ -8,7 +8,15 @@ from collections.abc import Callable
 from enum import Enum
 
 from proxy.downstream.connection import ClientConnection
-from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, RequestTimeout, UpstreamClosed
+from proxy.errors import (
+    BadRequest,
+    ClientGone,
+    InternalError,
+    ProtocolError,
+    ProxyError,
+    RequestTimeout,
+    UpstreamClosed,
+)
 from proxy.exchange.copy_body import BodySink, copy_body
 from proxy.http1.message import BodyFraming
 from proxy.http1.parsing.body import Body
@@ -32,7 +40,10 @@ class RequestBody:
 
     def arrived(self) -> list[bytes]:
         """What came with the head. Raises BadRequest (400 broken coding, 413)."""
-        pieces = self._reader.arrived()
+        try:
+            pieces = self._reader.arrived()
+        except ProtocolError as exc:
+            raise BadRequest.of(exc) from exc
         check_body_size(self.body.received_bytes, self._limit_bytes)
         return pieces
 
@@ -40,6 +51,8 @@ class RequestBody:
         """More of it. Raises BadRequest (400 broken coding or cut short, 413), RequestTimeout, ClientGone."""
         try:
             pieces = await self._reader.read(deadline)
+        except ProtocolError as exc:
+            raise BadRequest.of(exc) from exc
         except TimeoutError as exc:
             raise RequestTimeout("the request body did not arrive in time") from exc
         except BodyCutShort as exc:

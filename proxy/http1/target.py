@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from proxy.errors import BadRequest
+from proxy.errors import ProtocolError
 from proxy.http1.message import RequestHead
 
 _AUTHORITY: Final = re.compile(
@@ -50,25 +50,25 @@ class RequestTarget(msgspec.Struct, frozen=True):
 def request_target(head: RequestHead) -> RequestTarget:
     """Read target and Host together: an absolute-form target wins over Host (RFC 9112 §3.2.2).
 
-    Raises BadRequest (400, and 405 for CONNECT, which a reverse proxy does not serve).
+    Raises ProtocolError (400, and 405 for CONNECT, which a reverse proxy does not serve).
     """
     method, target = head.method, head.target
     if method == b"CONNECT":
-        raise BadRequest("CONNECT is not served here", status=405, code="method_not_allowed")
+        raise ProtocolError("CONNECT is not served here", status=405, code="method_not_allowed")
     hosts = head.known.get(b"host")
     authority = hosts[0] if hosts else b""
     if target[:1] == b"/":
         if b"#" in target:
             # Sent on, one parser would cut it off and the next would not (CVE-2021-32779).
-            raise BadRequest("fragment in the request target")
+            raise ProtocolError("fragment in the request target")
         return RequestTarget(target, authority)
     if target == b"*":
         if method != b"OPTIONS":
-            raise BadRequest("* is a target for OPTIONS only")
+            raise ProtocolError("* is a target for OPTIONS only")
         return RequestTarget(target, authority)
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None or not is_authority(absolute[2]):
-        raise BadRequest("the request target has none of the four forms")
+        raise ProtocolError("the request target has none of the four forms")
     path, query = absolute[3] or b"", absolute[4] or b""
     if not path:
         # RFC 9112 §3.2.4: OPTIONS without a path asks about the server as a whole.

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from proxy.errors import BadRequest, LoopDetected, NoRoute, ProxyError
+from proxy.errors import BadRequest, LoopDetected, NoRoute, ProtocolError, ProxyError
 from proxy.http1.fields import Fields, protocols
 from proxy.http1.framing import request_framing
 from proxy.http1.message import NO_BODY, BodyFraming, FixedLength, RequestHead
@@ -98,6 +98,8 @@ def plan(
             semantics.upgrade,
             semantics.wants_trailers,
         )
+    except ProtocolError as error:
+        return BadRequest.of(error)
     except ProxyError as error:
         return error
 

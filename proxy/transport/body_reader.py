@@ -26,13 +26,13 @@ class BodyReader:
         self.body = self.parser.body(framing)
 
     def arrived(self) -> list[bytes]:
-        """What of the body came with its head, in pieces. Raises BadRequest (broken coding)."""
+        """What of the body came with its head, in pieces. Raises ProtocolError (broken coding)."""
         return self.parser.body_bytes(self.body)
 
     async def read(self, deadline: float) -> list[bytes]:
         """Wait for more of the body, and return it in the pieces in which it arrived: none, where only framing came.
 
-        Raises BodyCutShort, BadRequest (broken coding), TimeoutError, ConnectionEnded.
+        Raises BodyCutShort, ProtocolError (broken coding), TimeoutError, ConnectionEnded.
         """
         body = self.body
         if self.parser.unread:

@@ -8,8 +8,8 @@ from enum import Enum
 from typing import Final
 
 from proxy.errors import (
-    BadRequest,
     BadResponse,
+    ProtocolError,
     ResponseTimeout,
     UpstreamClosed,
 )
@@ -101,7 +101,12 @@ class UpstreamConnection:
         Raises BadResponse, UpstreamClosed, ResponseTimeout.
         """
         parser = self._parser
-        while not parser.unread or (head := parser.response_head()) is None:
+        while True:
+            try:
+                if parser.unread and (head := parser.response_head()) is not None:
+                    break
+            except ProtocolError as exc:
+                raise BadResponse.of(exc) from exc
             try:
                 data = await self.stream.read(self.head_deadline)
             except TimeoutError as exc:
@@ -124,15 +129,15 @@ class UpstreamConnection:
         """What of the body came with the head. Raises BadResponse."""
         try:
             return self._body_reader.arrived()
-        except BadRequest as exc:
-            raise BadResponse(exc.detail) from exc
+        except ProtocolError as exc:
+            raise BadResponse.of(exc) from exc
 
     async def read_body(self, deadline: float) -> list[bytes]:
         """More body bytes. Raises BadResponse, UpstreamClosed, ResponseTimeout: the body is cut."""
         try:
             return await self._body_reader.read(deadline)
-        except BadRequest as exc:
-            raise BadResponse(exc.detail) from exc
+        except ProtocolError as exc:
+            raise BadResponse.of(exc) from exc
         except TimeoutError as exc:
             raise ResponseTimeout(f"{self.origin} fell silent in mid-body", code="response_body_timeout") from exc
         except (BodyCutShort, ConnectionEnded) as exc:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from proxy.errors import ProxyError
+from proxy.errors import ProtocolError
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.fast_path import parse_plain_request, parse_plain_response
 from proxy.http1.parsing.h11_parser import parse_request, parse_response
@@ -127,9 +127,9 @@ def disagreement(data: bytes, head: RequestHead | ResponseHead, end: int) -> str
             check_lengths(raw_head)
             with_h11: RequestHead | ResponseHead = parse_request(raw_head)
         else:
-            check_bytes(raw_head, response=True)
+            check_bytes(raw_head)
             with_h11 = parse_response(raw_head)
-    except ProxyError as error:
+    except ProtocolError as error:
         return f"refused with {error.status}: {error.detail}"
     return None if with_h11 == head else f"read as {with_h11}, accepted as {head}"
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import BadRequest
+from proxy.errors import ProtocolError
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.limits import MessageLimits
@@ -50,7 +50,7 @@ def record(
             received += body.receive(piece)
             if body.complete:
                 return b"".join(received), body.trailers, body.left_over + b"".join(pieces[position + 1 :])
-    except BadRequest:
+    except ProtocolError:
         return "refused"
     return b"".join(received), "more is needed"
 

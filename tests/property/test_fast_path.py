@@ -34,5 +34,5 @@ def test_the_h11_parser_reads_a_response_of_the_fast_path_alike(raw_head: bytes)
         head, end = found
         assert end == raw_head.index(b"\r\n\r\n") + 4
         raw_head = raw_head[:end]
-        check_bytes(raw_head, response=True)
+        check_bytes(raw_head)
         assert head == parse_response(raw_head)

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import ProxyError
+from proxy.errors import ProtocolError
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.head_parser import HeadParser
@@ -41,8 +41,8 @@ def record(
             reader.receive(piece)
             while (head := read()) is not None:
                 heads.append(head)
-    except ProxyError as error:
-        return heads, error.status, error.code
+    except ProtocolError as error:
+        return heads, error.status, error.code or ""
     return heads, bytes(reader.unread)
 
 

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from proxy import errors
-from proxy.errors import InternalError, ProxyError, UpstreamError
+from proxy.errors import BadRequest, BadResponse, InternalError, ProtocolError, ProxyError, UpstreamError
 
 #: Those whose detail speaks only of the client's own message, or of nothing behind us.
 SHOWN = {
@@ -38,3 +38,15 @@ def test_a_defect_is_known_by_its_type_alone() -> None:
 
 def test_every_upstream_error_has_a_sentence_of_its_own_for_the_client() -> None:
     assert UpstreamError("x").public_detail == "the service behind this proxy did not answer as it should"
+
+
+def test_whose_message_broke_a_rule_decides_the_status() -> None:
+    error = ProtocolError("too many field lines", status=431, code="head_too_large")
+    request, response = BadRequest.of(error), BadResponse.of(error)
+    assert (request.status, request.code, request.public_detail) == (431, "head_too_large", "too many field lines")
+    assert (response.status, response.code, response.detail) == (502, "head_too_large", "too many field lines")
+    assert response.proxy_status == "http_response_header_section_size"
+    assert "field lines" not in response.public_detail
+    assert (BadRequest.of(ProtocolError("x")).status, BadRequest.of(ProtocolError("x")).code) == (400, "bad_request")
+    assert BadResponse.of(ProtocolError("x")).code == "bad_response"
+    assert not isinstance(error, ProxyError), "one that no side has translated is a defect, and must look like one"

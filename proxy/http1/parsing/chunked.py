@@ -8,7 +8,7 @@ import re
 from enum import Enum
 from typing import Final
 
-from proxy.errors import BadRequest
+from proxy.errors import ProtocolError
 from proxy.http1.fields import Fields
 from proxy.http1.limits import MessageLimits
 from proxy.http1.parsing.h11_parser import H11ChunkedParser, parse_trailers
@@ -95,7 +95,7 @@ class ChunkedBody:
     def receive(self, data: bytes) -> list[bytes]:
         """Take what arrived, and return the body bytes in it, in order. See `left_over` for the rest.
 
-        Raises BadRequest at the first byte that no strict reader would take.
+        Raises ProtocolError at the first byte that no strict reader would take.
         """
         self.left_over = b""
         pieces = self._scan(data)
@@ -105,7 +105,7 @@ class ChunkedBody:
             and seen  # to h11, no bytes are the end of the connection
             and b"".join(self._h11.receive(seen)) != b"".join(pieces)
         ):
-            raise BadRequest("two readers of the chunked body disagree")
+            raise ProtocolError("two readers of the chunked body disagree")
         return pieces
 
     def _scan(self, data: bytes) -> list[bytes]:
@@ -146,7 +146,7 @@ class ChunkedBody:
                 if not data.startswith(_CRLF, position):
                     self._pending = data[position:]
                     if self._pending != b"\r":
-                        raise BadRequest("chunk data does not end where its size says")
+                        raise ProtocolError("chunk data does not end where its size says")
                     break
                 position += 2
                 self._state = _SIZE
@@ -171,9 +171,9 @@ class ChunkedBody:
     def _size_line(self, line: bytes) -> re.Match[bytes]:
         found = _SIZE_LINE.fullmatch(line)
         if found is None or found.end(1) > _MOST_DIGITS:
-            raise BadRequest("bad chunk size")
+            raise ProtocolError("bad chunk size")
         if len(line) - found.end(1) > self._limits.chunk_extension_bytes:
-            raise BadRequest("chunk extension too long", code="chunk_extension_too_long")
+            raise ProtocolError("chunk extension too long", code="chunk_extension_too_long")
         if found.start(2) > found.end(1) or found.end(1) > _H11_MOST_DIGITS:
             self._leave_h11()
         return found
@@ -195,10 +195,10 @@ class ChunkedBody:
     def _skip_extension(self, text: bytes) -> None:
         self._extension_bytes += len(text)
         if self._extension_bytes > self._limits.chunk_extension_bytes:
-            raise BadRequest("chunk extension too long", code="chunk_extension_too_long")
+            raise ProtocolError("chunk extension too long", code="chunk_extension_too_long")
         found = self._extension.fullmatch(text)
         if found is None:
-            raise BadRequest("bad chunk size")
+            raise ProtocolError("bad chunk size")
         if self._extension is _BEFORE_EXTENSION and found[1]:
             self._extension = _WITHIN_EXTENSION
             self._leave_h11()
@@ -222,14 +222,14 @@ class ChunkedBody:
             check_bytes(raw)
             self.trailers = parse_trailers(raw)
             if len(self.trailers) > self._limits.field_count:
-                raise BadRequest("too many trailer fields", status=431, code="trailers_too_large")
+                raise ProtocolError("too many trailer fields", status=431, code="trailers_too_large")
             self.left_over = bytes(section[end:])
             return True
         # One over the limit, so that how the bytes were split does not choose the status.
         new = bytes(section[max(seen - 2, 0) : limit + 1]).removesuffix(b"\r")
         check_bytes(new.removeprefix(b"\n") if seen else new)
         if len(section) > limit:
-            raise BadRequest("trailer section too large", status=431, code="trailers_too_large")
+            raise ProtocolError("trailer section too large", status=431, code="trailers_too_large")
         return False
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import h11
 
-from proxy.errors import BadRequest, BadResponse
+from proxy.errors import ProtocolError
 from proxy.http1.fields import Fields, connection_options, index, members
 from proxy.http1.message import RequestHead, ResponseHead
 
@@ -26,25 +26,25 @@ _CODINGS: Final = re.compile(rb"\r\ntransfer-encoding:([^\r]*)", re.IGNORECASE)
 
 
 def parse_request(raw_head: bytes) -> RequestHead:
-    """Read a complete request head, blank line included. Raises BadRequest with h11's status hint."""
+    """Read a complete request head, blank line included. Raises ProtocolError with h11's status hint."""
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_NO_EVENT_LIMIT)
     try:
         connection.receive_data(raw_head)
         event = connection.next_event()
     except h11.RemoteProtocolError as exc:
-        raise BadRequest(_detail(exc), status=_status(exc, raw_head)) from exc
+        raise ProtocolError(_detail(exc), status=_status(exc, raw_head)) from exc
     if not isinstance(event, h11.Request):
-        raise BadRequest("not a request")
+        raise ProtocolError("not a request")
     version = _version(event.http_version)
     if version is None:
-        raise BadRequest("only HTTP/1 is spoken here", status=505, code="version_not_supported")
+        raise ProtocolError("only HTTP/1 is spoken here", status=505, code="version_not_supported")
     lines: Fields = list(event.headers.raw_items())
     known = index(lines)
     return RequestHead(bytes(event.method), bytes(event.target), version, lines, known, connection_options(known))
 
 
 def parse_response(raw_head: bytes) -> ResponseHead:
-    """Read a complete response head, interim or final. Raises BadResponse."""
+    """Read a complete response head, interim or final. Raises ProtocolError."""
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=_NO_EVENT_LIMIT)
     try:
         if raw_head[9:10] == b"1":
@@ -52,28 +52,28 @@ def parse_response(raw_head: bytes) -> ResponseHead:
         connection.receive_data(raw_head)
         event = connection.next_event()
     except h11.RemoteProtocolError as exc:
-        raise BadResponse(_detail(exc)) from exc
+        raise ProtocolError(_detail(exc)) from exc
     if not isinstance(event, h11.Response | h11.InformationalResponse):
-        raise BadResponse("not a response")
+        raise ProtocolError("not a response")
     version = _version(event.http_version)
     if version is None:
-        raise BadResponse("only HTTP/1 is spoken here")
+        raise ProtocolError("only HTTP/1 is spoken here")
     lines: Fields = list(event.headers.raw_items())
     known = index(lines)
     return ResponseHead(event.status_code, bytes(event.reason), version, lines, known, connection_options(known))
 
 
 def parse_trailers(section: bytes) -> Fields:
-    """Read a trailer section: field lines and the blank line. Raises BadRequest; the caller knows whose it was."""
+    """Read a trailer section: field lines and the blank line. Raises ProtocolError."""
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=_NO_EVENT_LIMIT)
     connection.receive_data(_CHUNKED_HEAD + b"0\r\n" + section)
     connection.next_event()
     try:
         event = connection.next_event()
     except h11.RemoteProtocolError as exc:
-        raise BadRequest(_detail(exc)) from exc
+        raise ProtocolError(_detail(exc)) from exc
     if not isinstance(event, h11.EndOfMessage):
-        raise BadRequest("trailer section does not end")
+        raise ProtocolError("trailer section does not end")
     return list(event.headers.raw_items())
 
 
@@ -86,14 +86,14 @@ class H11ChunkedParser:
         self._connection.next_event()
 
     def receive(self, data: bytes) -> list[bytes]:
-        """Take what arrived, and return the body bytes in it. Raises BadRequest; the caller knows whose it was."""
+        """Take what arrived, and return the body bytes in it. Raises ProtocolError."""
         pieces: list[bytes] = []
         try:
             self._connection.receive_data(data)
             while isinstance(event := self._connection.next_event(), h11.Data):
                 pieces.append(bytes(event.data))
         except h11.RemoteProtocolError as exc:
-            raise BadRequest(_detail(exc)) from exc
+            raise ProtocolError(_detail(exc)) from exc
         return pieces
 
 

@@ -6,7 +6,7 @@ The two readers stand behind this one interface. `fast_path=False` sends every m
 import re
 from typing import Final
 
-from proxy.errors import BadRequest, BadResponse, ProxyError
+from proxy.errors import ProtocolError
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import NO_BODY, BodyFraming, Chunked, FixedLength, NoBody, RequestHead, ResponseHead
 from proxy.http1.parsing.body import EMPTY_BODY, Body, CountedBody, UnboundedBody
@@ -51,7 +51,7 @@ class HeadParser:
     def request_head(self) -> RequestHead | None:
         """The next request's head, or None: more is needed.
 
-        Raises BadRequest with the status that the client is owed: 400, 414, 431, 501 or 505.
+        Raises ProtocolError with the status that the client is owed: 400, 414, 431, 501 or 505.
         """
         if not self.unread or (self.unread[0] in _LINE_END and not self._skip_empty_lines()):
             return None
@@ -76,7 +76,7 @@ class HeadParser:
         return head
 
     def response_head(self) -> ResponseHead | None:
-        """The next response's head, interim or final, or None: more is needed. Raises BadResponse."""
+        """The next response's head, interim or final, or None: more is needed. Raises ProtocolError."""
         limit = self._limits.response_head_bytes
         if isinstance(self.unread, bytearray):
             if not self._find_end(limit, response=True):
@@ -90,7 +90,7 @@ class HeadParser:
             if not end:
                 return None
             raw_head = self.unread[:end]
-            check_bytes(raw_head, response=True)
+            check_bytes(raw_head)
             head = parse_response(raw_head)
         check_response(head, self._limits)
         self.unread = self.unread[end:]
@@ -109,7 +109,7 @@ class HeadParser:
     def body_bytes(self, body: Body, data: bytes = b"") -> list[bytes]:
         """The bytes of `body` in what is unread, or in `data` where nothing is, in order and unjoined. What stands
         behind its end stays unread: it is the next message. So does what is more than one turn of the event loop should
-        be busy with, while `body` is not complete. Raises BadRequest where the chunked coding is broken."""
+        be busy with, while `body` is not complete. Raises ProtocolError where the chunked coding is broken."""
         if body.complete:
             return []
         if self.unread:
@@ -146,25 +146,25 @@ class HeadParser:
             self._check_first_line(response=response)
         # Two bytes back, for a fold; one over the limit, so that how the bytes were split does not choose the status.
         new = bytes(self.unread[max(self._searched - 2, 0) : limit + 1]).removesuffix(b"\r")
-        check_bytes(new.removeprefix(b"\n") if self._searched else new, response=response)
+        check_bytes(new.removeprefix(b"\n") if self._searched else new)
         if len(self.unread) > limit:
             raise self._too_large(limit, response=response)
 
     def _check_first_line(self, *, response: bool) -> None:
         if response and not _STATUS_LINE.match(self.unread):
-            raise BadResponse("not a status line")
+            raise ProtocolError("not a status line")
         if not response and not _REQUEST_LINE.match(self.unread):
-            raise BadRequest("not a request line")
+            raise ProtocolError("not a request line")
 
-    def _too_large(self, limit: int, *, response: bool) -> ProxyError:
+    def _too_large(self, limit: int, *, response: bool) -> ProtocolError:
         if response:
-            return BadResponse(f"response head over {limit} bytes", code="head_too_large")
+            return ProtocolError(f"response head over {limit} bytes", code="head_too_large")
         start = self.unread[:limit]
         if b" " not in start:
-            return BadRequest("method too long", status=501, code="method_too_long")
+            return ProtocolError("method too long", status=501, code="method_too_long")
         if _LINE_END not in start:
-            return BadRequest("request target too long", status=414, code="target_too_long")
-        return BadRequest(f"request head over {limit} bytes", status=431, code="head_too_large")
+            return ProtocolError("request target too long", status=414, code="target_too_long")
+        return ProtocolError(f"request head over {limit} bytes", status=431, code="head_too_large")
 
     def _skip_empty_lines(self) -> bool:
         """Whether a request line may follow now."""
@@ -172,11 +172,11 @@ class HeadParser:
         if empty is None:
             if self.unread == b"\r":
                 return False
-            raise BadRequest("line end is not CRLF")
+            raise ProtocolError("line end is not CRLF")
         rest = bytes(self.unread[empty.end() :])
         if rest == b"" or (rest == b"\r" and empty.end() == 2):
             return False  # they stay unread: how many there were still counts
         if rest[:1] in (b"\r", b"\n"):
-            raise BadRequest("too many empty lines before the request line")
+            raise ProtocolError("too many empty lines before the request line")
         self.unread = rest
         return True

@@ -10,7 +10,7 @@ Pure: no I/O. The caller says what is found, and reads everything by the h11 par
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from proxy.errors import ProxyError
+from proxy.errors import ProtocolError
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.chunked import ChunkedBody
@@ -147,7 +147,7 @@ def _differ(head: bytes, behind: bytes, read: Callable[[HeadParser], RequestHead
         parser.receive(head + behind)
         try:
             results.append((read(parser), bytes(parser.unread)))
-        except ProxyError as error:
+        except ProtocolError as error:
             results.append((error.status, behind))
     message, unread = results[0]
     if results[0] != results[1] or unread != behind:
@@ -168,7 +168,7 @@ def _read_chunked(raw: bytes) -> tuple[bytes, int, bytes] | None:
     body = ChunkedBody(_LIMITS, with_h11=False)
     try:
         content = b"".join(body.receive(raw + b"behind"))
-    except ProxyError:
+    except ProtocolError:
         return None
     return (content, len(body.trailers), body.left_over) if body.complete else None
 
@@ -189,7 +189,7 @@ def _of_bytes() -> Iterator[str]:
         try:
             check_bytes(b"A: %c\r\n" % byte)
             refused = False
-        except ProxyError:
+        except ProtocolError:
             refused = True
         if refused != (byte == 0x7F or (byte < 0x20 and byte != 0x09)):
             yield f"byte {byte:#04x} in a head is judged wrongly"

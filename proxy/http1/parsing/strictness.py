@@ -1,13 +1,13 @@
 """What h11 lets pass and a proxy must not. One place, for both readers.
 
 h11 reads for an endpoint. A proxy hands the message to a second parser, so whatever two parsers could read in two
-ways is refused here: 400 for a request, 502 for a response, and the connection closes.
+ways is refused here: whoever sent it learns of it, and the connection closes.
 """
 
 import re
 from typing import Final
 
-from proxy.errors import BadRequest, BadResponse, ProxyError
+from proxy.errors import ProtocolError
 from proxy.http1.fields import Index, members, tokens
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
@@ -21,19 +21,18 @@ _DECIMAL: Final = re.compile(rb"0*+([0-9]*+)(?<=[0-9])")
 _MOST_FORWARDS: Final = 10**LENGTH_DIGITS
 
 
-def check_bytes(section: bytes, *, response: bool = False) -> None:
+def check_bytes(section: bytes) -> None:
     """Refuse a head or trailer section, as bytes, that parsers are known to split differently.
 
     Control bytes, bare CR or LF, obsolete folding: all of RFC 9112 §2.2 and §5.2 that recipients may choose about.
     """
-    fault = BadResponse if response else BadRequest
     if len(section.translate(None, _CONTROL)) != len(section):
-        raise fault("control byte in the head")
+        raise ProtocolError("control byte in the head")
     # As many pairs as halves: then no half stands alone. Counting is a fifth of what searching costs.
     if not section.count(b"\r\n") == section.count(b"\r") == section.count(b"\n"):
-        raise fault("line end is not CRLF")
+        raise ProtocolError("line end is not CRLF")
     if b"\r\n " in section or b"\r\n\t" in section:
-        raise fault("obsolete line folding")
+        raise ProtocolError("obsolete line folding")
 
 
 def check_lengths(raw_head: bytes) -> None:
@@ -43,53 +42,53 @@ def check_lengths(raw_head: bytes) -> None:
     """
     lines = _LENGTH_LINE.findall(raw_head)
     if lines and (len(lines) > 1 or not _PLAIN_LENGTH.fullmatch(lines[0].strip(b" \t"))):
-        raise BadRequest("Content-Length is not one plain decimal")
+        raise ProtocolError("Content-Length is not one plain decimal")
 
 
 def check_request(head: RequestHead, limits: MessageLimits) -> None:
     """Refuse a request that two parsers could delimit or address differently, or that is over a limit."""
     index = head.known
     if len(head.target) > limits.target_bytes:
-        raise BadRequest("request target too long", status=414, code="target_too_long")
+        raise ProtocolError("request target too long", status=414, code="target_too_long")
     if len(head.fields) > limits.field_count:
-        raise _too_large(BadRequest, "too many field lines")
+        raise _too_large("too many field lines")
     if b"connection" in index:
-        _check_nominations(index[b"connection"], limits, BadRequest)
+        _check_nominations(index[b"connection"], limits)
     hosts = index.get(b"host")
     if hosts is None:
         if head.http_version >= b"1.1":
-            raise BadRequest("no Host field")
+            raise ProtocolError("no Host field")
     elif len(hosts) > 1 or not (is_authority(hosts[0]) or _may_be_empty(hosts[0], head.target)):
-        raise BadRequest("not one valid Host field")
+        raise ProtocolError("not one valid Host field")
     if b"transfer-encoding" in index:
         if b"content-length" in index:
             # h11 lets chunked win; an upstream that reads the length would see a second request inside this body.
-            raise BadRequest("both Transfer-Encoding and Content-Length")
+            raise ProtocolError("both Transfer-Encoding and Content-Length")
         if head.http_version < b"1.1":
             # CVE-2026-2835: a 1.0 reader does not know the field, and delimits the body otherwise.
-            raise BadRequest("Transfer-Encoding in HTTP/1.0")
+            raise ProtocolError("Transfer-Encoding in HTTP/1.0")
 
 
 def check_response(head: ResponseHead, limits: MessageLimits) -> None:
     """Refuse a response whose framing contradicts itself, or that is over a limit."""
     index = head.known
     if len(head.fields) > limits.field_count:
-        raise _too_large(BadResponse, "too many field lines")
+        raise _too_large("too many field lines")
     if b"connection" in index:
-        _check_nominations(index[b"connection"], limits, BadResponse)
+        _check_nominations(index[b"connection"], limits)
     lengths = index.get(b"content-length")
     if lengths and len(lengths[0]) > LENGTH_DIGITS:
         # h11 takes 20 digits: over 64 bits, the client would read another length out of them than we do.
-        raise BadResponse("Content-Length is too large")
+        raise ProtocolError("Content-Length is too large")
     if b"transfer-encoding" in index:
         if b"content-length" in index:
-            raise BadResponse("both Transfer-Encoding and Content-Length")
+            raise ProtocolError("both Transfer-Encoding and Content-Length")
         if head.http_version < b"1.1":
-            raise BadResponse("Transfer-Encoding in HTTP/1.0")
+            raise ProtocolError("Transfer-Encoding in HTTP/1.0")
 
 
 def expects_continue(head: RequestHead) -> bool:
-    """Whether the client waits for 100 (Continue). Raises BadRequest 417 for any other expectation.
+    """Whether the client waits for 100 (Continue). Raises ProtocolError 417 for any other expectation.
 
     An HTTP/1.0 client's expectation is ignored (RFC 9110 §10.1.1).
     """
@@ -98,7 +97,7 @@ def expects_continue(head: RequestHead) -> bool:
         return False
     expectations = [member.lower() for member in members(values)]
     if any(expectation != b"100-continue" for expectation in expectations):
-        raise BadRequest("unknown expectation", status=417, code="expectation_failed")
+        raise ProtocolError("unknown expectation", status=417, code="expectation_failed")
     return bool(expectations)
 
 
@@ -109,7 +108,7 @@ def max_forwards(head: RequestHead) -> int | None:
         return None
     decimal = _DECIMAL.fullmatch(values[0])
     if len(values) > 1 or decimal is None:
-        raise BadRequest("Max-Forwards is not one plain decimal")
+        raise ProtocolError("Max-Forwards is not one plain decimal")
     # The RFC has the most that a recipient supports stand for more.
     return int(decimal[1] or b"0") if len(decimal[1]) <= LENGTH_DIGITS else _MOST_FORWARDS
 
@@ -120,18 +119,16 @@ def _may_be_empty(host: bytes, target: bytes) -> bool:
     return host == b"" and target[:1] not in (b"/", b"*")
 
 
-def _check_nominations(values: list[bytes], limits: MessageLimits, fault: type[ProxyError]) -> None:
+def _check_nominations(values: list[bytes], limits: MessageLimits) -> None:
     nominations = 0
     for value in values:
         nominations += value.count(b",") + 1
     if nominations > limits.nominations:
-        raise _too_large(fault, "too many connection options")
+        raise _too_large("too many connection options")
 
 
-def _too_large(fault: type[ProxyError], detail: str) -> ProxyError:
-    if fault is BadRequest:
-        return BadRequest(detail, status=431, code="head_too_large")
-    return BadResponse(detail, code="head_too_large")
+def _too_large(detail: str) -> ProtocolError:
+    return ProtocolError(detail, status=431, code="head_too_large")
 
 
 def asks_for_trailers(index: Index) -> bool:

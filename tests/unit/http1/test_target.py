@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.errors import BadRequest
+from proxy.errors import ProtocolError
 from proxy.http1.target import RequestTarget, is_authority, request_target
 from tests.harness.notation import request
 
@@ -92,7 +92,7 @@ REFUSED = [
 @pytest.mark.parametrize(("method", "target", "status"), REFUSED)
 def test_a_target_in_none_of_the_forms_is_refused(method: str, target: str, status: int) -> None:
     head = request(f"{method} {target} HTTP/1.1|Host: h")
-    with pytest.raises(BadRequest) as refused:
+    with pytest.raises(ProtocolError) as refused:
         request_target(head)
     assert refused.value.status == status
 

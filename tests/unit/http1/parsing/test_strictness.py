@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.errors import BadRequest, BadResponse
+from proxy.errors import ProtocolError
 from proxy.http1.limits import MessageLimits
 from proxy.http1.parsing.strictness import (
     check_bytes,
@@ -39,13 +39,10 @@ AMBIGUOUS_BYTES = [
 
 
 @pytest.mark.parametrize("section", [row[1] for row in AMBIGUOUS_BYTES], ids=[row[0] for row in AMBIGUOUS_BYTES])
-def test_bytes_that_parsers_split_differently_are_refused_on_both_sides(section: bytes) -> None:
-    with pytest.raises(BadRequest) as refused:
+def test_bytes_that_parsers_split_differently_are_refused(section: bytes) -> None:
+    with pytest.raises(ProtocolError) as refused:
         check_bytes(section)
     assert refused.value.status == 400
-    with pytest.raises(BadResponse) as blamed:
-        check_bytes(section, response=True)
-    assert blamed.value.status == 502
 
 
 @pytest.mark.parametrize(
@@ -62,7 +59,6 @@ def test_bytes_that_parsers_split_differently_are_refused_on_both_sides(section:
 )
 def test_plain_bytes_pass(section: bytes) -> None:
     check_bytes(section)
-    check_bytes(section, response=True)
 
 
 LENGTHS = [
@@ -106,7 +102,7 @@ def test_a_content_length_is_one_line_with_one_plain_decimal(fields: str, plain:
     if plain:
         check_lengths(raw_head)
     else:
-        with pytest.raises(BadRequest) as refused:
+        with pytest.raises(ProtocolError) as refused:
             check_lengths(raw_head)
         assert refused.value.status == 400
 
@@ -152,7 +148,7 @@ def test_a_request_is_delimited_and_addressed_in_one_way_only(notation: str, sta
     if status is None:
         check_request(request(notation), LIMITS)
     else:
-        with pytest.raises(BadRequest) as refused:
+        with pytest.raises(ProtocolError) as refused:
             check_request(request(notation), LIMITS)
         assert refused.value.status == status
 
@@ -175,9 +171,8 @@ def test_a_response_is_delimited_in_one_way_only(notation: str, passes: bool) ->
     if passes:
         check_response(response(notation), LIMITS)
     else:
-        with pytest.raises(BadResponse) as refused:
+        with pytest.raises(ProtocolError):
             check_response(response(notation), LIMITS)
-        assert refused.value.status == 502
 
 
 def nominating(*counts: int) -> str:
@@ -208,14 +203,14 @@ def test_a_limit_is_the_last_value_that_passes(notation: str, limits: dict[str, 
     if status is None:
         check_request(request(notation), bounds)
         return
-    with pytest.raises(BadRequest) as refused:
+    with pytest.raises(ProtocolError) as refused:
         check_request(request(notation), bounds)
     assert refused.value.status == status
     assert refused.value.code == {414: "target_too_long", 431: "head_too_large"}[status]
 
 
 @pytest.mark.parametrize("limits", [{"field_count": 1}, {"nominations": 1}])
-def test_a_response_over_a_limit_is_the_upstreams_fault(limits: dict[str, int]) -> None:
-    with pytest.raises(BadResponse) as refused:
+def test_a_response_over_a_limit_is_refused(limits: dict[str, int]) -> None:
+    with pytest.raises(ProtocolError) as refused:
         check_response(response("HTTP/1.1 200 OK|Connection: a, b|B: 1"), MessageLimits(**limits))
-    assert (refused.value.status, refused.value.code) == (502, "head_too_large")
+    assert refused.value.code == "head_too_large"
