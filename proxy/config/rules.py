@@ -42,6 +42,7 @@ _MOST: Final = {
 _MOST_BYTES: Final = 16 << 20  # of what each connection may hold
 _MOST_COUNT: Final = 100_000
 _MOST_WORKERS: Final = 1024
+_MAY_BE_ZERO: Final = frozenset({"worker_stall_s"})  # times of which 0 means: never
 _YEAR_S: Final = 365 * 86_400  # event loops refuse timers that they cannot count in milliseconds
 _STATED: Final = names(Trait.STATED_IN_REQUEST)
 #: What `remove` cannot change: a client's own is dropped or restated before a route sees it.
@@ -81,7 +82,7 @@ def _numbers(group: str, settings: msgspec.Struct) -> Iterator[Finding]:
         value = getattr(settings, name)
         least = _LEAST.get((group, name), 0)
         is_time = unit_of(name) is Unit.SECONDS
-        if is_time and not value > 0:
+        if is_time and not value > 0 and not (value == 0 and name in _MAY_BE_ZERO):
             yield (group, name), f"{value:g}", "expected more than 0 seconds"
         elif is_time and value > _YEAR_S:
             yield (group, name), f"{value:g}", "expected a year of seconds at most"

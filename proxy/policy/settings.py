@@ -39,6 +39,10 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     drain_s: Annotated[float, Meta(description="After SIGTERM, for what is under way.")] = (
         30.0  # below the 30 + grace of orchestrators
     )
+    worker_stall_s: Annotated[
+        float,
+        Meta(description="Without a turn of a worker's event loop, after which it is killed and replaced; 0: never."),
+    ] = 10.0
     linger_s: Annotated[
         float, Meta(description="Of silence, before a connection is closed on a client that may still be sending.")
     ] = 2.0  # closing with unread bytes is a reset, which would destroy the response

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -63,7 +61,8 @@ class Worker:
         self._pseudonym = pseudonym.encode("ascii")
         self._trusted = networks(config.trusted_networks)
         self.clients: dict[ClientConnection, Fiber] = {}  # everybody connected, and who serves them
-        self._servers: list[asyncio.Server] = []
+        self._listening: list[tuple[socket.socket, asyncio.Server]] = []
+        self._adopted: dict[str, list[tuple[socket.socket, asyncio.Server]]] = {}
         self._stopped_accepting = asyncio.Event()
         self._idle = asyncio.Event()  # once shutting_down: no client is left
         self._shutting_down = False
@@ -114,9 +113,26 @@ class Worker:
     async def start(self) -> None:
         """Begin to serve."""
         self.deadlines.start()
-        for listening in self._sockets:
-            server = await self._loop.create_server(self._new_stream, sock=listening, backlog=_BACKLOG)
-            self._servers.append(server)
+        self._listening = await self._listen(self._sockets)
+
+    async def _listen(self, sockets: list[socket.socket]) -> list[tuple[socket.socket, asyncio.Server]]:
+        return [
+            (listening, await self._loop.create_server(self._new_stream, sock=listening, backlog=_BACKLOG))
+            for listening in sockets
+        ]
+
+    async def adopt(self, whose: str, sockets: list[socket.socket]) -> None:
+        """Accept on the sockets of a worker that is not there, until `give_back`."""
+        if self._shutting_down:
+            for listening in sockets:
+                listening.close()
+        else:
+            self._adopted[whose] = await self._listen(sockets)
+
+    def give_back(self, whose: str) -> None:
+        """Accept no more on sockets that were adopted: their own worker is there again."""
+        for _, server in self._adopted.pop(whose, ()):
+            server.close()
 
     async def run_until_shut_down(self) -> None:
         """Serve until `shut_down` was called and every exchange under way has ended, or `drain_s` has passed."""
@@ -149,10 +165,11 @@ class Worker:
 
     async def _stop_accepting(self) -> None:
         """Close the listening sockets. What the kernel has accepted is served: closing would reset it."""
+        listeners = [*self._listening, *(one for adopted in self._adopted.values() for one in adopted)]
         last_looks: list[socket.socket] = []
         with contextlib.suppress(OSError):  # out of descriptors: then nobody more can be served
-            last_looks += [listening.dup() for listening in self._sockets]
-        for server in self._servers:
+            last_looks += [listening.dup() for listening, _ in listeners]
+        for _, server in listeners:
             server.close()
         waiting: list[socket.socket] = []
         for listening in last_looks:
@@ -226,54 +243,3 @@ class Worker:
     async def _refuse(self, client: ClientConnection) -> None:
         await self._refuse_unread(client, LimitReached("too many connections"), time.monotonic())
         await client.end()
-
-
-def run_worker(
-    config: Config,
-    sockets: list[socket.socket],
-    pseudonym: str,
-    parent_alive: int,
-    companion: Companion | None = None,
-) -> None:
-    """Be a worker process, until SIGTERM or the parent's end. `parent_alive` is the read end of a pipe whose other end
-    only the parent holds. `companion` runs beside the worker, and may change its config (the demo service does)."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
-    with new_loop_runner() as runner:
-        runner.run(_serve(config, sockets, pseudonym, parent_alive, companion))
-
-
-def new_loop_runner() -> asyncio.Runner:
-    """A runner on uvloop where there is a wheel for it, on asyncio's own loop elsewhere."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.Runner()
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
-
-
-async def _serve(
-    config: Config,
-    sockets: list[socket.socket],
-    pseudonym: str,
-    parent_alive: int,
-    companion: Companion | None,
-) -> None:
-    loop = asyncio.get_running_loop()
-    async with contextlib.AsyncExitStack() as stack:
-        observe: Observe | None = None
-        if companion is not None:
-            config, observe = await stack.enter_async_context(companion(config))
-        worker = Worker(config, sockets, pseudonym, observe=observe)
-        loop.set_exception_handler(worker.report_loop_defect)
-        loop.add_signal_handler(signal.SIGTERM, worker.shut_down)
-        # The parent's end is seen here even where it could not say goodbye.
-        loop.add_reader(parent_alive, _shut_down_orphan, loop, parent_alive, worker)
-        await worker.start()
-        await worker.run_until_shut_down()
-        loop.remove_reader(parent_alive)
-
-
-def _shut_down_orphan(loop: asyncio.AbstractEventLoop, parent_alive: int, worker: Worker) -> None:
-    if not os.read(parent_alive, 1):
-        loop.remove_reader(parent_alive)
-        worker.shut_down()

@@ -11,7 +11,7 @@ import socket
 import stat
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Final
 
@@ -52,13 +52,13 @@ class ErrorLog:
         self._windows = {level: _Window() for level in Level}
         self._repeat_at: dict[str, float] = {}
 
-    def error(self, text: str) -> None:
-        """Say that a request failed through a fault of ours."""
-        self._say(Level.ERROR, text)
+    def error(self, text: str, more: Sequence[str] = ()) -> None:
+        """Say that a request failed through a fault of ours. `more` are lines that belong to it, indented here."""
+        self._say(Level.ERROR, text, _indented(more))
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str, more: Sequence[str] = ()) -> None:
         """Say that something is wrong, and that serving goes on."""
-        self._say(Level.WARNING, text)
+        self._say(Level.WARNING, text, _indented(more))
 
     def info(self, text: str) -> None:
         """Say what is as it should be: start and stop."""
@@ -76,8 +76,7 @@ class ErrorLog:
         shown = traceback.TracebackException.from_exception(defect, limit=-_FRAMES_SHOWN)
         lines = [line for piece in shown.format() for line in piece.rstrip("\n").split("\n")]
         said = f"defect in {where}: {type(defect).__name__}"
-        # Indented: no line of a traceback can be taken for a message.
-        self._say(Level.ERROR, said, ["  " + escape_control(line[:_TEXT_SHOWN]) for line in lines])
+        self._say(Level.ERROR, said, _indented(lines))
 
     def _say(self, level: Level, text: str, more: list[str] | None = None) -> None:
         now, window = self._clock(), self._windows[level]
@@ -95,6 +94,11 @@ class ErrorLog:
             window.unsaid = 0
         else:
             window.unsaid += 1
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    """Lines that cannot be taken for messages."""
+    return ["  " + escape_control(line[:_TEXT_SHOWN]) for line in lines]
 
 
 def _bounded(lines: list[str]) -> bytes:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from proxy.process.worker import new_loop_runner
+from proxy.process.worker_process import new_loop_runner
 from tests.fuzz.oracle import Case, Find, client_case, named_cases, run_cases, upstream_case
 
 _BATCH = 3_000

@@ -1,0 +1,77 @@
+"""What the parent and one of its workers tell each other: messages over a socket pair, which nobody waits for."""
+
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Final, NamedTuple
+
+_PACKET_BYTES: Final = 16_384
+_SOCKETS: Final = 250  # the kernel passes 253 in a message
+
+
+class Word(Enum):
+    """What a message says."""
+
+    SERVING = b"serving"  # worker: it accepts connections
+    FAILED = b"failed"  # worker: it ends, and why; its traceback, a line each
+    ADOPT = b"adopt"  # parent: accept on these sockets of slot N, which has no worker
+    GIVE_BACK = b"give back"  # parent: slot N has a worker again
+
+
+class Message(NamedTuple):
+    """A word, and what comes with it."""
+
+    word: Word
+    text: str = ""
+    sockets: list[socket.socket] = []  # noqa: RUF012  # never changed
+
+
+class Channel:
+    """One end of the pair. The other end's death closes it, however it came."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        end.setblocking(False)
+        self.is_closed = False
+
+    @classmethod
+    def pair(cls) -> tuple["Channel", "Channel"]:
+        """Two ends that are connected. Raises OSError."""
+        first, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(first), cls(second)
+
+    def fileno(self) -> int:
+        """The descriptor to wait on."""
+        return self._end.fileno()
+
+    def send(self, word: Word, text: str = "", sockets: Sequence[socket.socket] = ()) -> bool:
+        """Send a message; False where it cannot be sent at once."""
+        packet = word.value + b"\n" + text.encode("utf-8", "backslashreplace")
+        descriptors = [listening.fileno() for listening in sockets]
+        with contextlib.suppress(OSError):
+            socket.send_fds(self._end, [packet[:_PACKET_BYTES]], descriptors, socket.MSG_NOSIGNAL)
+            return True
+        return False
+
+    def receive(self) -> Iterator[Message]:
+        """What has arrived; afterwards `is_closed` says whether more can come."""
+        while not self.is_closed:
+            try:
+                packet, descriptors, _, _ = socket.recv_fds(self._end, _PACKET_BYTES, _SOCKETS)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet, descriptors = b"", []
+            if not packet:
+                self.is_closed = True
+                return
+            word, _, text = packet.partition(b"\n")
+            yield Message(
+                Word(word), text.decode("utf-8", "replace"), [socket.socket(fileno=number) for number in descriptors]
+            )
+
+    def close(self) -> None:
+        """Close this end."""
+        self.is_closed = True
+        self._end.close()

@@ -1,0 +1,63 @@
+"""How the parent sees that a worker's event loop turns, and where it hangs if it does not."""
+
+import asyncio
+import contextlib
+import faulthandler
+import mmap
+import os
+import signal
+from typing import Final
+
+#: Makes a worker write down where it is, even where its event loop or the interpreter hangs.
+STACK_SIGNAL: Final = signal.SIGUSR2
+_LONGEST_S: Final = 1.0
+_LINES: Final = 25  # the innermost frames
+_BYTES: Final = 16_384
+
+
+def beat_s(stall_s: float) -> float:
+    """The time between two beats, and between two looks at them."""
+    return min(_LONGEST_S, stall_s / 4)
+
+
+class Heartbeats:
+    """A count per worker in shared memory: a worker adds to its own as long as its event loop turns."""
+
+    def __init__(self, workers: int) -> None:
+        self._counts = memoryview(mmap.mmap(-1, 8 * workers)).cast("Q")
+
+    def count(self, index: int) -> int:
+        """How often the worker in this place has beaten."""
+        return self._counts[index]
+
+    def keep_beating(self, index: int, loop: asyncio.AbstractEventLoop, stall_s: float) -> None:
+        """Beat now, and a few times in every `stall_s`."""
+        self._counts[index] += 1
+        loop.call_later(beat_s(stall_s), self.keep_beating, index, loop, stall_s)
+
+
+class StackFile:
+    """Memory in which a worker writes down where it hangs or crashes, for the parent to read."""
+
+    def __init__(self) -> None:
+        self._fd: int | None = None
+        with contextlib.suppress(OSError, AttributeError):  # some systems have no such file
+            self._fd = os.memfd_create("onehop-stack")
+
+    def clear(self) -> None:
+        """Forget what the last worker wrote."""
+        if self._fd is not None:
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+
+    def write_on_demand(self) -> None:
+        """In the worker: write the stack at STACK_SIGNAL, and before a fatal signal ends the process."""
+        file = 2 if self._fd is None else self._fd
+        faulthandler.enable(file, all_threads=False)
+        faulthandler.register(STACK_SIGNAL, file, all_threads=False, chain=False)
+
+    def lines(self) -> list[str]:
+        """In the parent: what was written, the innermost frame first."""
+        if self._fd is None:
+            return []
+        return os.pread(self._fd, _BYTES, 0).decode("utf-8", "replace").splitlines()[:_LINES]
