@@ -35,7 +35,9 @@ class Forward(msgspec.Struct, frozen=True):
     framing: BodyFraming  # of the body that the client sends
     request_id: bytes
     expects_continue: bool  # the client waits for a 100 (Continue) before it sends the body
-    upgrade: bytes | None  # the protocol that a 101 may switch to, spelled as configured
+    #: The protocol that a 101 may switch to, spelled as configured. The switch comes after the whole request, its body
+    #: included: what the client sends before that belongs to the request (RFC 9110 §7.8).
+    upgrade: bytes | None
     wants_trailers: bool  # the client takes trailer fields
 
 
@@ -81,7 +83,7 @@ def plan(
             _EMPTY if framing is NO_BODY and head.method in _METHODS_WITH_LENGTH else framing,
             request_id,
             b"expect" in known and expects_continue(head) and has_body,
-            _upgrade(head, settings.upgrades) if b"upgrade" in known and not has_body else None,
+            _upgrade(head, settings.upgrades) if b"upgrade" in known else None,
             # To a 1.0 client, none could go on.
             b"te" in known and head.http_version >= b"1.1" and asks_for_trailers(known),
             None if hops_left is None else hops_left - 1,

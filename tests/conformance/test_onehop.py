@@ -26,6 +26,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "looping": {},
     "trusting": {"trusted_networks": ["127.0.0.0/8"]},
     "ruled": {},
+    "upgrading": {"upgrades": ["websocket", "tcp", "SPDY/3.1"]},
     "without-via": {"via": False},
     "without-underscores": {"underscore_names": "drop"},
 }

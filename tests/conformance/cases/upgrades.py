@@ -9,6 +9,7 @@ from tests.conformance.checks.at_client import (
     got_like,
     got_options,
     interim_lacks,
+    no_surplus,
     nowhere,
     status,
     statuses,
@@ -26,14 +27,19 @@ from tests.conformance.checks.check import either, every
 from tests.conformance.checks.verdicts import echoed, not_switched, refused, tunnelled, tunnelled_back
 from tests.conformance.steps import (
     OK,
+    Await,
     Case,
     Close,
     Closed,
+    Early,
     HalfClose,
     Level,
     Pause,
+    Quiet,
+    ReadBody,
     Reset,
     Response,
+    Signal,
     Slowly,
     Tunnel,
     Tunnelled,
@@ -42,6 +48,8 @@ from tests.conformance.steps import (
 )
 
 _UPGRADE = "RFC 9110 §7.8"
+_TCP = "POST /exec HTTP/1.1|Host: h|Connection: Upgrade|Upgrade: tcp|"
+_TO_TCP = "HTTP/1.1 101 Switching Protocols|Connection: Upgrade|Upgrade: tcp||"
 
 
 def _ask(options: str, fields: str = "", token: str = "websocket") -> str:
@@ -143,7 +151,32 @@ CASES += [
          "RFC 9110 §7.8", Level.GOOD,
          ("POST /ws HTTP/1.1|Host: h|Connection: Upgrade|Upgrade: websocket|Content-Length: 3||abc" + NEXT, Response(),
           Response()),
-         (statuses(200, 200), sent_body(b"abc")), promise=(sent_lacks("Upgrade"),)),
+         (statuses(200, 200), sent_body(b"abc")), promise=(sent("Upgrade", "websocket"), sent_options("upgrade"))),
+    Case("upgrade-body", "a request with a body may ask to switch, as `docker exec` does", _UPGRADE, Level.GOOD,
+         (_TCP + "Content-Length: 3||abc", Response(), "ping", Tunnelled(4)),
+         (status(101), sent("Upgrade", "tcp"), sent_body(b"abc"), got("Upgrade", "tcp"), echoed(b"ping")),
+         ((_TO_TCP, Tunnel()),), setting="upgrading"),
+    Case("upgrade-body-chunked", "so may one with chunks, and the tunnel's bytes right behind them", _UPGRADE, Level.GOOD,
+         (_TCP + "Transfer-Encoding: chunked||3|abc|0||ping", Response(), Tunnelled(4)),
+         (status(101), sent_body(b"abc"), echoed(b"ping")), ((_TO_TCP, Tunnel()),), setting="upgrading"),
+    Case("upgrade-body-first", "a 101 that comes before the request's end waits for it: the body is no tunnel's", _UPGRADE,
+         Level.GOOD,
+         (_TCP + "Content-Length: 3||a", Await("switched"), Quiet(), "bc", Response(), "ping", Tunnelled(4)),
+         (status(101), no_surplus(), sent_body(b"abc"), echoed(b"ping")),
+         ((Early(), _TO_TCP, Signal("switched"), ReadBody(), Tunnel()),), setting="upgrading"),
+    Case("upgrade-body-declined", "a switch that is declined: what follows the body is the next request", "CVE-2026-2833",
+         Level.MUST, (_TCP + "Content-Length: 3||abc" + NEXT, Response(), Response()),
+         (statuses(200, 200), sent_body(b"abc"), tunnelled(b"")), setting="upgrading"),
+    Case("upgrade-version", "a protocol may have a version, and is spelled as configured", _UPGRADE, Level.GOOD,
+         (ASK.replace("websocket", "foo, spdy/3.1"), Response(), "ping", Tunnelled(4)),
+         (status(101), sent("Upgrade", "SPDY/3.1"), got("Upgrade", "SPDY/3.1"), echoed(b"ping")),
+         ((SWITCH.replace("websocket", "SPDY/3.1"), Tunnel()),), setting="upgrading"),
+    Case("upgrade-other-version", "another version is another protocol", _UPGRADE, Level.GOOD,
+         ASK.replace("websocket", "SPDY/2"), (status(200), sent_lacks("Upgrade"), sent_options()), setting="upgrading"),
+    Case("upgrade-h2c-body", "h2c is not negotiated past the proxy by a request with a body either", "RFC 9113 §3.1",
+         Level.GOOD, (_TCP.replace("Upgrade|Upgrade: tcp", "Upgrade, HTTP2-Settings|Upgrade: h2c|HTTP2-Settings: A")
+                      + "Content-Length: 3||abc", Response()),
+         (status(200), sent_lacks("Upgrade", "HTTP2-Settings"), sent_options(), sent_body(b"abc")), setting="upgrading"),
     Case("upgrade-length-0", "a GET that says its body is empty may ask to switch", "RFC 9110 §7.8", Level.GOOD,
          (ASK.replace("Host: h|", "Host: h|Content-Length: 0|"), Response(), "hi", Tunnelled(2)),
          (status(101), echoed(b"hi")), ((SWITCH, Tunnel()),)),

@@ -25,6 +25,7 @@ _ONEHOP = [
 _ONEHOP_SETTINGS = {
     "trusting": ["--set", 'trusted_networks=["127.0.0.0/8"]'],
     "ruled": _ONEHOP,
+    "upgrading": ["--set", "upgrades=websocket, tcp, SPDY/3.1"],
     "without-via": ["--set", "via=false"],
     "without-underscores": ["--set", "underscore_names=drop", *_ONEHOP],
 }
@@ -98,7 +99,7 @@ def _go(program: str, _: Path, port: int, upstream: int, __: str) -> list[str]:
 
 PROXIES = [
     Proxy("onehop", sys.executable, "pip install -e .", ("-m", "proxy", "--version"), _onehop,
-          frozenset({"plain", "looping", "trusting", "ruled", "without-via", "without-underscores"})),
+          frozenset({"plain", "looping", "trusting", "ruled", "upgrading", "without-via", "without-underscores"})),
     Proxy("nginx", "nginx", "apt-get install nginx-light", ("-v",), _nginx),
     Proxy("HAProxy", "haproxy", "apt-get install haproxy", ("-v",), _haproxy),
     Proxy("Apache httpd", "apache2", "apt-get install apache2-bin", ("-v",), _httpd),

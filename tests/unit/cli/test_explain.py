@@ -76,6 +76,7 @@ SENT = [
     (("POST / HTTP/1.1", "Transfer-Encoding: chunked"),              {"Transfer-Encoding: chunked"}),
     (("OPTIONS * HTTP/1.1", "Max-Forwards: 3"),                      {"Max-Forwards: 2"}),
     (("GET / HTTP/1.1", "Connection: Upgrade", "Upgrade: websocket"), {"Connection: Upgrade", "Upgrade: websocket"}),
+    (("POST / HTTP/1.1", "Content-Length: 1", "Connection: Upgrade", "Upgrade: websocket"), {"Connection: Upgrade", "Upgrade: websocket"}),
     (("GET / HTTP/1.1", "Connection: Upgrade", "Upgrade: foo, WebSocket"), {"Connection: Upgrade", "Upgrade: websocket"}),
 ]  # fmt: skip
 NOT_SENT = [
@@ -84,7 +85,7 @@ NOT_SENT = [
     (("GET / HTTP/1.1", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: A"), {"connection", "upgrade", "http2-settings"}),
     (("GET / HTTP/1.1", "Upgrade: websocket"),                                          {"upgrade"}),
     (("GET / HTTP/1.0", "Connection: Upgrade", "Upgrade: websocket"),                   {"connection", "upgrade"}),
-    (("POST / HTTP/1.1", "Content-Length: 1", "Connection: Upgrade", "Upgrade: websocket"), {"connection", "upgrade"}),
+    (("POST / HTTP/1.1", "Content-Length: 1", "Connection: Upgrade", "Upgrade: h2c"), {"connection", "upgrade"}),
     (("GET / HTTP/1.1", "TE: gzip"),                                                    {"te", "connection"}),
 ]  # fmt: skip
 
