@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -16,15 +17,28 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 
 
+#: Where bytes meet time, everything must hold on both loops; elsewhere one is enough for every run.
+ON_BOTH = ("fault", "integration")
+
+
+def loops_of(path: Path) -> list[str]:
+    """The loops on which the tests of a file run where nobody asks for one."""
+    return list(LOOPS) if path.parent.name in ON_BOTH else ["asyncio"]
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--loop", choices=LOOPS, default="asyncio", help="the event loop that tests run on")
+    parser.addoption(
+        "--loop",
+        choices=LOOPS,
+        help="the event loop that all tests run on; default: both where bytes meet time, else asyncio's own",
+    )
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    name = config.getoption("--loop")
-    return {name: LOOPS[name]}
+    wanted = config.getoption("--loop")
+    return {name: LOOPS[name] for name in ([wanted] if wanted else loops_of(item.path))}
 
 
 @pytest.fixture(params=READERS)

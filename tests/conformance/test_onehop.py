@@ -72,7 +72,7 @@ def results(request: pytest.FixtureRequest) -> dict[str, Result]:
                 listening.close()
 
     cases = [case for case in CASES if case.id in wanted]
-    with asyncio.Runner(loop_factory=LOOPS[request.config.getoption("--loop")]) as runner:
+    with asyncio.Runner(loop_factory=LOOPS[request.config.getoption("--loop") or "asyncio"]) as runner:
         return runner.run(run_cases(cases, launch, promised=True, lanes=_LANES))
 
 

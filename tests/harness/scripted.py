@@ -10,6 +10,7 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import cast
 
 #: Every wait of the tests, in seconds. Slow machines raise it with one factor.
 PATIENCE_S = 10.0 * float(os.environ.get("TEST_PATIENCE", "1"))
@@ -91,8 +92,7 @@ class Peer:
 
     def pause_reading(self) -> None:
         """Leave what arrives to the kernel, whose buffers are bounded."""
-        assert isinstance(self._writer.transport, asyncio.Transport)
-        self._writer.transport.pause_reading()
+        cast("asyncio.Transport", self._writer.transport).pause_reading()
 
     def half_close(self) -> None:
         """End our side; the other may go on sending."""

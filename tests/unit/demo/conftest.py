@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from proxy.demo.service import FieldNote, Observation, start_demo_service
+from tests.harness.leftovers import nothing_is_left_over  # noqa: F401  # a fixture for every test here
 from tests.unit.demo.clients import PATIENCE_S
 
 SEEN = Observation(

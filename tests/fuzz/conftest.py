@@ -1,0 +1,3 @@
+"""Nothing may survive a test of this folder."""
+
+from tests.harness.leftovers import nothing_is_left_over  # noqa: F401  # a fixture for every test here
