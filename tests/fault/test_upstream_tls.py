@@ -6,7 +6,6 @@ import datetime
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,50 +15,12 @@ from proxy.transport.tls import client_context
 from tests.harness.addresses import run
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client, fields_of
+from tests.harness.tls import Authority, authority, in_front_of
 
-trustme = pytest.importorskip("trustme", reason="makes the certificates: pip install trustme")
-
-__all__ = ["run"]
+__all__ = ["authority", "run"]
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-
-
-class Authority:
-    """Who signs the services' certificates, and the names that clients asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self._authority = trustme.CA()
-        self.pem = str(folder / "ca.pem")
-        self.client_pem = str(folder / "client.pem")
-        self.asked_for: list[str | None] = []
-        self._authority.cert_pem.write_to_path(self.pem)
-        self._authority.issue_cert("onehop@client.example").private_key_and_cert_chain_pem.write_to_path(
-            self.client_pem
-        )
-
-    def server(self, *names: str, **validity: Any) -> ssl.SSLContext:
-        """A service with a certificate for these names."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.sni_callback = lambda _, name, __: self.asked_for.append(name)
-        self._authority.issue_cert(*names or ("service.example",), **validity).configure_cert(context)
-        return context
-
-    def asks_for_a_certificate(self, context: ssl.SSLContext) -> None:
-        """From its clients, too; and says so before they send anything, as TLS 1.2 does."""
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-        context.verify_mode = ssl.CERT_REQUIRED
-        self._authority.configure_trust(context)
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-def in_front_of(upstream: ScriptedUpstream, host: str = "service.example", **tls: Any) -> Any:
-    service = UpstreamConfig(urls=[f"https://{host}:{upstream.port}"], tls=UpstreamTlsConfig(**tls))
-    return running_proxy(upstreams={"default": service}, lookup=lambda _: ["127.0.0.1"])
 
 
 async def failure(proxy: RunningProxy) -> tuple[str | None, str, bytes]:
@@ -230,31 +191,6 @@ def test_a_service_that_refuses_us_is_told_as_such(run: Run, authority: Authorit
             await refusing
             assert (code, kind) == ("tls_alert_received",) * 2
             assert b"handshake failure" in detail
-
-    run(scenario())
-
-
-@pytest.mark.parametrize("says_so", [True, False])
-def test_a_body_until_close_is_whole_only_where_tls_says_so(run: Run, authority: Authority, says_so: bool) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.head()
-        await peer.send(b"HTTP/1.1 200 OK\r\n\r\nhello")
-        if not says_so:
-            peer.abort()  # a FIN without close_notify: anybody on the way can send one
-
-    async def scenario() -> None:
-        upstream = ScriptedUpstream(script)
-        async with (
-            upstream.serving(authority.server()),
-            in_front_of(upstream, ca=authority.pem) as proxy,
-            client(proxy.port) as peer,
-        ):
-            await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-            assert b"chunked" in await peer.head()
-            received = await peer.rest()
-            assert received.endswith(b"0\r\n\r\n") is says_so
-            await proxy.records.wait_for(1)
-            assert proxy.records[0].error == ("" if says_so else "response_body_cut")
 
     run(scenario())
 

@@ -1,0 +1,50 @@
+"""Services that speak TLS: certificates made for each test, and a proxy that believes them."""
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.config.model import UpstreamConfig, UpstreamTlsConfig
+from tests.harness.running_proxy import running_proxy
+from tests.harness.scripted import ScriptedUpstream
+
+trustme = pytest.importorskip("trustme", reason="makes the certificates: pip install trustme")
+
+
+class Authority:
+    """Who signs the services' certificates, and the names that clients asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._authority = trustme.CA()
+        self.pem = str(folder / "ca.pem")
+        self.client_pem = str(folder / "client.pem")
+        self.asked_for: list[str | None] = []
+        self._authority.cert_pem.write_to_path(self.pem)
+        self._authority.issue_cert("onehop@client.example").private_key_and_cert_chain_pem.write_to_path(
+            self.client_pem
+        )
+
+    def server(self, *names: str, **validity: Any) -> ssl.SSLContext:
+        """A service with a certificate for these names."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sni_callback = lambda _, name, __: self.asked_for.append(name)
+        self._authority.issue_cert(*names or ("service.example",), **validity).configure_cert(context)
+        return context
+
+    def asks_for_a_certificate(self, context: ssl.SSLContext) -> None:
+        """From its clients, too; and says so before they send anything, as TLS 1.2 does."""
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_mode = ssl.CERT_REQUIRED
+        self._authority.configure_trust(context)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def in_front_of(upstream: ScriptedUpstream, host: str = "service.example", **tls: Any) -> Any:
+    service = UpstreamConfig(urls=[f"https://{host}:{upstream.port}"], tls=UpstreamTlsConfig(**tls))
+    return running_proxy(upstreams={"default": service}, lookup=lambda _: ["127.0.0.1"])
