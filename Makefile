@@ -61,7 +61,7 @@ clean:  ## remove what make has made
 
 # Order-only: bin/python is a link to an old file, and would never count as newer than anything.
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[demo]'
 	@touch $@
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python

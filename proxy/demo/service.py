@@ -8,7 +8,6 @@ from proxy.demo.connection import DemoConnection
 from proxy.demo.exchange import Exchange, Refusal
 from proxy.demo.observation import FieldNote, Lookup, Observation
 from proxy.demo.page import Page
-from proxy.demo.websocket import echo_websocket
 
 __all__ = ["FieldNote", "Lookup", "Observation", "start_demo_service"]
 
@@ -34,7 +33,7 @@ class Paths:
             "/hop": endpoints.hop,
             "/stream": endpoints.stream,
             "/events": endpoints.events,
-            "/ws": echo_websocket,
+            "/ws": _echo_websocket,
             "/early-hints": endpoints.early_hints,
             "/trailers": endpoints.trailers,
             "/upload": endpoints.upload,
@@ -60,3 +59,11 @@ class Paths:
         if first in self._with_argument:
             return await self._with_argument[first](exchange, argument)
         raise Refusal(404, "nothing here; the page at / tells what there is")
+
+
+async def _echo_websocket(exchange: Exchange) -> None:
+    try:
+        from proxy.demo.websocket import echo_websocket
+    except ModuleNotFoundError as exc:
+        raise Refusal(501, "the WebSocket echo needs wsproto: pip install 'onehop[demo]'") from exc
+    await echo_websocket(exchange)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import sys
 
 import pytest
 
@@ -192,3 +193,15 @@ async def test_upload_is_counted_and_invited_only_when_wanted(service: int) -> N
         head, _, _ = (await client.rest()).partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 413 ")
         assert b"\r\nConnection: close" in head
+
+
+async def test_without_wsproto_only_the_websocket_echo_is_missing(
+    service: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "wsproto" or name == "proxy.demo.websocket"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "wsproto", None)
+    head, body = await fetch(service, get("/ws"))
+    assert head.startswith(b"HTTP/1.1 501 ")
+    assert b"onehop[demo]" in body
+    assert (await fetch(service, get("/")))[0].startswith(b"HTTP/1.1 200 ")
