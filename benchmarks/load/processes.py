@@ -76,10 +76,11 @@ def serving(
     try:
         yield Server(process.pid, port, output, errors)
     finally:
-        _end(process)
+        end(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process group that we started: SIGTERM, then SIGKILL."""
     for last_word in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, last_word)

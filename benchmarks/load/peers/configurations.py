@@ -4,7 +4,10 @@ import os
 from pathlib import Path
 from typing import Final
 
-_USER: Final = "user root;" if os.geteuid() == 0 else ""  # else its worker could not write into our folder
+
+def run_as() -> str:
+    """Whom nginx runs as: a worker of another user could not write into our folder."""
+    return "user root;" if os.geteuid() == 0 else ""
 
 
 def nginx(folder: Path, port: int, upstream_port: int, *, log: bool) -> Path:
@@ -37,7 +40,7 @@ http {{
 def nginx_preamble(folder: Path) -> str:
     """What any nginx of ours begins with."""
     return (
-        f"{_USER} worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;\n"
+        f"{run_as()} worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;\n"
         "worker_rlimit_nofile 20000; events { worker_connections 20000; }"
     )
 

@@ -1,0 +1,48 @@
+"""`make stress`, or `python -m benchmarks.stress`: see --help."""
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import click
+
+from benchmarks.load.processes import free_port
+from benchmarks.stress.fleet import NAMES, installed
+from benchmarks.stress.origins import Origins
+from benchmarks.stress.report import markdown
+from benchmarks.stress.row import Figure, Setting
+from benchmarks.stress.rows import ROWS
+
+_WHOLE: Final = Path(__file__).parents[1]
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--rows", default="", help="Only those with one of these words in their name; comma-separated.")
+@click.option("--proxies", default=",".join(NAMES), show_default=True)
+@click.option("--quick", is_flag=True, help="Shorter and smaller: figures are rough.")
+@click.option("--output", type=click.Path(path_type=Path), help="The table's file.  [default: benchmarks/STRESS.md]")
+def main(rows: str, proxies: str, quick: bool, output: Path | None) -> None:
+    """Break onehop, nginx and HAProxy in the same ways, and count what it costs their clients."""
+    words = [word.strip() for word in rows.split(",") if word.strip()]
+    chosen = [row for row in ROWS if not words or any(word in row.name for word in words)]
+    names = [name for name in NAMES if name in proxies.split(",") and installed(name) is not None]
+    results: dict[str, dict[str, Figure]] = {}
+    with tempfile.TemporaryDirectory() as folder, Origins([free_port()]) as origins:
+        for number, row in enumerate(chosen):
+            for name in names:
+                place = Path(folder) / f"{number}-{name}"
+                try:
+                    figure = row.measure(Setting(name, place, origins.addresses, quick))
+                except RuntimeError as exc:  # it does not listen
+                    figure = Figure(float("inf") if row.fewer else 0.0, f"did not start ({str(exc)[-60:]})")
+                results.setdefault(row.name, {})[name] = figure
+                click.echo(f"{row.name:<45} {name:<8} {figure.text}")
+    if output is None and (words or quick or len(names) < len(NAMES)):
+        return
+    said = " ".join(["python -m benchmarks.stress", *sys.argv[1:]])
+    (output or _WHOLE / "STRESS.md").write_text(markdown(results, chosen, names, said))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""The proxies as a row starts them: with several workers, few descriptors, or an output that is broken."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+from benchmarks.load.peers import PROXIES
+from benchmarks.load.peers.configurations import run_as
+from benchmarks.load.processes import Server, end, family, free_port, wait_until_listening
+
+NAMES: Final = ("onehop", "nginx", "haproxy")
+
+
+class Wanted(NamedTuple):
+    """How a row wants a proxy."""
+
+    upstreams: Sequence[str]  # HOST:PORT of each origin
+    workers: int = 1
+    descriptors: int = 0  # the limit of open files; 0: the machine's
+    log: bool = False
+    resolver: str = ""  # nginx and HAProxy resolve again only where they are told whom to ask
+    onehop_options: Sequence[str] = ()
+
+
+def installed(name: str) -> str | None:
+    """The program behind a name, or None."""
+    return next(proxy for proxy in PROXIES if proxy.name == name).find()
+
+
+def version(name: str) -> str:
+    """What a proxy says of its own version."""
+    return next(proxy for proxy in PROXIES if proxy.name == name).said_version()
+
+
+def command(name: str, folder: Path, port: int, wanted: Wanted) -> list[str]:
+    """The command that starts a proxy; what it needs is written into `folder`."""
+    program = installed(name)
+    assert program is not None
+    match name:
+        case "onehop":
+            words = [program, "-m", "proxy", "run", "--workers", str(wanted.workers), "--listen", f"127.0.0.1:{port}"]
+            for upstream in wanted.upstreams:
+                words += ["--upstream", f"http://{upstream}"]
+            words += ["--access-log", "json" if wanted.log else "off", *wanted.onehop_options]
+        case "nginx":
+            (folder / "nginx.conf").write_text(_nginx(folder, port, wanted))
+            words = [program, "-c", str(folder / "nginx.conf"), "-p", str(folder)]
+        case _:
+            (folder / "haproxy.cfg").write_text(_haproxy(port, wanted))
+            words = [program, "-W", "-f", str(folder / "haproxy.cfg")]
+    if wanted.descriptors:
+        prlimit = shutil.which("prlimit")
+        assert prlimit is not None, "prlimit is part of util-linux"
+        words = [prlimit, f"--nofile={wanted.descriptors}:{wanted.descriptors}", *words]
+    return words
+
+
+@contextmanager
+def running(
+    name: str,
+    folder: Path,
+    wanted: Wanted,
+    *,
+    output: IO[bytes] | int = subprocess.DEVNULL,
+    errors: IO[bytes] | int | None = None,
+    prefix: Sequence[str] = (),
+) -> Iterator[Server]:
+    """A proxy that listens; leaving ends it, and all that it started."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    said = folder / "errors"
+    with contextlib.ExitStack() as files:
+        if errors is None:
+            errors = files.enter_context(said.open("ab"))
+        process = subprocess.Popen(
+            [*prefix, *command(name, folder, port, wanted)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
+    server = Server(process.pid, port, errors=said)
+    try:
+        wait_until_listening(server)
+        yield server
+    finally:
+        end(process)
+
+
+def workers(server: Server) -> list[int]:
+    """The processes that serve: the children of the first one."""
+    return [pid for pid in family(server.pid)[1:] if pid != server.pid]
+
+
+def _nginx(folder: Path, port: int, wanted: Wanted) -> str:
+    connections = wanted.descriptors or 20_000
+    rlimit = "" if wanted.descriptors else "worker_rlimit_nofile 20000;"
+    log = "/dev/stdout combined" if wanted.log else "off"
+    servers = " ".join(f"server {upstream};" for upstream in wanted.upstreams)
+    service, resolver = "service", ""
+    if wanted.resolver:
+        service, resolver = "$service", f"resolver {wanted.resolver} valid=1s; set $service {wanted.upstreams[0]};"
+        servers = "server 127.0.0.1:9;"
+    return f"""
+{run_as()} worker_processes {wanted.workers}; daemon off; pid {folder}/pid; error_log {folder}/error.log;
+{rlimit} events {{ worker_connections {connections}; }}
+http {{
+  access_log {log};
+  client_max_body_size 0; keepalive_requests 100000000; keepalive_timeout 75s; proxy_max_temp_file_size 0;
+  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
+  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
+  upstream service {{ {servers} keepalive 64; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096 reuseport;
+    location / {{
+      {resolver}
+      proxy_pass http://{service}; proxy_http_version 1.1; proxy_request_buffering off;
+      proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header Connection ""; proxy_connect_timeout 5s;
+    }}
+  }}
+}}
+"""
+
+
+def _haproxy(port: int, wanted: Wanted) -> str:
+    logging = "log stdout format raw local0\n  option httplog" if wanted.log else ""
+    resolvers, check = "", ""
+    if wanted.resolver:
+        resolvers = f"resolvers r\n  nameserver n {wanted.resolver}:53\n  hold valid 1s\n  resolve_retries 1\n"
+        check = " resolvers r init-addr none,last,libc check inter 1s"
+    servers = "\n".join(f"  server s{n} {upstream}{check}" for n, upstream in enumerate(wanted.upstreams))
+    limit = "" if wanted.descriptors else "  maxconn 12000\n"
+    return f"""
+global
+  nbthread {wanted.workers}
+{limit}  no strict-limits
+defaults
+  mode http
+  retries 2
+  option redispatch
+  timeout connect 5s
+  timeout client 75s
+  timeout server 75s
+  timeout http-request 75s
+{resolvers}
+frontend f
+  bind 127.0.0.1:{port} backlog 4096
+  {logging}
+  option forwardfor
+  default_backend b
+backend b
+  http-reuse safe
+  balance roundrobin
+{servers}
+"""
+
+
+def python() -> str:
+    """The Python that runs the bench, and its origins."""
+    return sys.executable

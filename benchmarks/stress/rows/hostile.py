@@ -1,0 +1,82 @@
+"""CPU that hostile bytes within the limits cost, in normal small requests of the same proxy, and beside nginx."""
+
+import asyncio
+from functools import partial
+from typing import Final
+
+from benchmarks.load.processes import clock
+from benchmarks.stress.fleet import Wanted, running
+from benchmarks.stress.row import Figure, Row, Setting
+
+_PATIENCE_S: Final = 10.0
+_MOST_S: Final = 2.0  # of asking, for one kind
+
+_START: Final = b"GET /small HTTP/1.1\r\nHost: bench.example\r\n"
+NORMAL: Final = _START + (
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\nAccept: */*\r\n"
+    b"Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\nCookie: session=s1; theme=dark\r\n\r\n"
+)
+_CHUNKED: Final = b"POST /small HTTP/1.1\r\nHost: bench.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def _listed(name: bytes, member: bytes, size: int, start: bytes = _START) -> bytes:
+    return start + name + b": " + b",".join([member] * (size // (len(member) + 1))) + b"\r\n\r\n"
+
+
+KINDS: Final[dict[str, bytes]] = {
+    "26 KB of `a: ` fields": _START + b"a: \r\n" * 5_200 + b"\r\n",
+    "120 fields": _START + b"".join(b"X-Field-%d: value\r\n" % number for number in range(120)) + b"\r\n",
+    "16 KB of trailers": _CHUNKED + b"1\r\na\r\n0\r\n" + b"a: b\r\n" * 2_600 + b"\r\n",
+    "27 KB of Accept on an error": _listed(b"Accept", b"a/b", 27_000, b"GET http://%/ HTTP/1.1\r\nHost: h\r\n"),
+    "27 KB of TE": _listed(b"TE", b"a", 27_000),
+    "27 KB of Via": _listed(b"Via", b"1.1 a", 27_000),
+    "27 KB of Upgrade": _listed(b"Connection: Upgrade\r\nUpgrade", b"a", 27_000),
+    "27 KB of Trailer": _listed(b"Trailer", b"a", 27_000, _CHUNKED.removesuffix(b"\r\n")) + b"0\r\n\r\n",
+    "27 KB of X-Forwarded-For": _listed(b"X-Forwarded-For", b"1.1.1.1", 27_000),
+    "250 nominations": _listed(b"Connection", b"x-a", 1_000),
+    "10,000 one-byte chunks": _CHUNKED + b"1\r\na\r\n" * 10_000 + b"0\r\n\r\n",
+    "100 interim responses": NORMAL.replace(b"/small", b"/interims/100"),
+}
+
+
+async def _cost_us(port: int, pid: int, request: bytes, seconds: float) -> tuple[float, int]:
+    """CPU microseconds per request, and the status; a refused request takes its connection along."""
+    loop = asyncio.get_running_loop()
+    count, status = 0, 0
+    before = clock(pid)
+    ends_at = loop.time() + seconds
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+    while loop.time() < ends_at:
+        async with asyncio.timeout(_PATIENCE_S):
+            try:
+                writer.write(request)
+                while True:
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    status = int(head[9:12])
+                    if status >= 200:
+                        break
+                length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+                await reader.readexactly(int(length or b"0"))
+                closes = b"connection: close" in head.lower()
+            except (OSError, asyncio.IncompleteReadError):
+                closes = True
+        count += 1
+        if closes:
+            writer.close()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+    writer.close()
+    return clock(pid).since(before).cpu_us / max(count, 1), status
+
+
+def _ratio(kind: str, setting: Setting) -> Figure:
+    seconds = 0.5 if setting.quick else _MOST_S
+    trusting = ("--set", "trusted_networks=127.0.0.0/8")
+    with running(setting.proxy, setting.folder, Wanted(setting.upstreams, onehop_options=trusting)) as server:
+        asyncio.run(_cost_us(server.port, server.pid, NORMAL, 0.3))
+        normal, _ = asyncio.run(_cost_us(server.port, server.pid, NORMAL, seconds))
+        cost, status = asyncio.run(_cost_us(server.port, server.pid, KINDS[kind], seconds))
+    return Figure(cost, f"{cost / normal:.1f} normal ones ({cost:.0f} µs, status {status})")
+
+
+#: At most this much more than the better peer, or 10 normal requests, is no attack.
+ROWS: Final = [Row(f"CPU: {kind}", "per request, in normal small GETs", partial(_ratio, kind)) for kind in KINDS]
