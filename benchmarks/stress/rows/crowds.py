@@ -62,6 +62,9 @@ def _crowd(count: int, act: Callable[[socket.socket, bool], None], setting: Sett
                 act(client, True)
         dripping = threading.Thread(target=drip)
         dripping.start()
+        time.sleep(
+            1 if setting.quick else 3
+        )  # until every buffer on the way is full: filling them is the service's work
         with loaded(server.port, keep_alive=True) as load:
             time.sleep(2 if setting.quick else 4)
         ended.set()
