@@ -8,7 +8,7 @@ PROGRAMS := nginx:nginx-light curl:curl chromium:chromium ab:apache2-utils wrk:w
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons check coverage bench fuzz conformance reference image image-test clean
+.PHONY: help demo test test-pythons check coverage bench stress fuzz conformance reference image image-test clean
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,9 @@ coverage: $(VENV)/.installed-test  ## run all tests and report branch coverage
 
 bench: $(VENV)/.installed-peers  ## the same load over onehop and its peers
 	$(BIN)/python -m benchmarks.load $(ARGS)
+
+stress: $(VENV)/.installed-peers  ## break onehop, nginx and HAProxy in the same ways
+	$(BIN)/python -m benchmarks.stress $(ARGS)
 
 fuzz: $(VENV)/.installed-test  ## feed the readers hostile bytes
 	$(BIN)/python -m tests.fuzz $(ARGS)
