@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import socket
 import sys
-import time
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,7 +12,8 @@ import click
 import msgspec
 
 from proxy import __version__
-from proxy.config.build import field_rules, parse_listen
+from proxy.cli.health import health
+from proxy.config.build import field_rules
 from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.config.problem import InvalidConfiguration, Problem
 from proxy.config.schema import config_schema, reference
@@ -24,28 +23,63 @@ from proxy.errors import ProxyError
 from proxy.policy.routing import FieldRules
 from proxy.process.standard_streams import open_missing
 
-_HEALTH_S: Final = 2.0
 _COLOURS: Final = {"kept": "green", "stripped": "red", "untrusted": "red", "replaced": "yellow", "set": "cyan"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="onehop")
 def main() -> None:
-    """An HTTP/1.1 reverse proxy in which a header that belongs to one hop never survives it."""
+    """An HTTP/1.1 reverse proxy in which a header that belongs to one hop never survives it.
+
+    To see it work: onehop demo. In front of a service: onehop run --upstream http://127.0.0.1:9000
+    """
     open_missing()
+
+
+main.add_command(health)
 
 
 def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that override the configuration."""
-    for option in reversed([
-        click.option("--config", type=click.Path(path_type=Path), help="TOML file; default: ONEHOP_CONFIG, else none."),
-        click.option("--listen", multiple=True, metavar="HOST:PORT", help="Where to listen. Repeatable."),
-        click.option("--upstream", multiple=True, metavar="URL", help="The service. Repeatable: used in turn."),
-        click.option("--workers", type=int, help="Processes; 0: one per CPU granted."),
-        click.option("--access-log", type=click.Choice(["text", "json", "off"]), help="One line per request."),
-        click.option("--reader", type=click.Choice(["auto", "h11"]), help="h11: every message is read by h11."),
-        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other key. Repeatable."),
-    ]):  # fmt: skip
+    for option in reversed(
+        [
+            click.option(
+                "--config",
+                type=click.Path(path_type=Path),
+                help="TOML file; default: the one that ONEHOP_CONFIG names.",
+            ),
+            click.option(
+                "--listen",
+                multiple=True,
+                metavar="HOST:PORT",
+                help='Address to accept on; ":8080" is every interface. Repeatable.',
+            ),
+            click.option(
+                "--upstream",
+                multiple=True,
+                metavar="URL",
+                help="Where requests go: http://HOST[:PORT]. Repeatable: used in turn.",
+            ),
+            click.option("--workers", type=int, help="Number of processes; 0, the default: one per available CPU."),
+            click.option(
+                "--access-log",
+                type=click.Choice(["text", "json", "off"]),
+                help="One line per request on standard output.",
+            ),
+            click.option(
+                "--reader",
+                type=click.Choice(["auto", "h11"]),
+                help="h11: read every message by h11, and none by the fast path.",
+            ),
+            click.option(
+                "--set",
+                "settings",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="Any other key: timeouts.connect_s=2s. Repeatable.",
+            ),
+        ]
+    ):
         command = option(command)
     return command
 
@@ -53,17 +87,17 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command()
 @_settings
 def run(**options: Any) -> NoReturn:
-    """Serve. With only --upstream URL, on 127.0.0.1:8080."""
+    """Run the proxy. Without --listen or a file, it accepts on 127.0.0.1:8080 only."""
     _serve(lambda: _load(options))
 
 
 @main.command()
 @_settings
-@click.option("--print", "show", is_flag=True, help="Show the effective configuration, and where it comes from.")
+@click.option("--print", "show", is_flag=True, help="Print every effective value, and where it comes from.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the file, for editors.")
 @click.option("--reference", "as_reference", is_flag=True, help="Print a file that describes every key.")
 def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
-    """Say whether the configuration is valid, and each problem that it has."""
+    """Check the configuration, and report every problem in it."""
     if schema:
         _write_schema()
         return
@@ -89,10 +123,12 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
 
 
 @main.command()
-@click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Where to listen.")
+@click.option(
+    "--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Address to accept on."
+)
 @click.option("--access-log", type=click.Choice(["text", "json", "off"]), default="text", show_default=True)
 def demo(listen: str, access_log: str) -> NoReturn:
-    """Serve an embedded demo service, and say what to try on it."""
+    """Run the proxy before a demo service, and say what to try."""
     from proxy.cli.demo_observer import demo_observer
     from proxy.cli.explain import demo_lines
 
@@ -142,7 +178,9 @@ def _address(_context: click.Context, _option: click.Parameter, value: str) -> s
 @click.option("--route", metavar="NAME", help="The route whose rules a response meets; default: the only one.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name, value, verdict, rule.")
 def explain(response: bool, client: str, route: str | None, as_json: bool, **options: Any) -> None:
-    """Read a raw head on standard input, and say what this proxy does with it: field by field, and by which rule.
+    """Show what becomes of a request's or response's fields, and why.
+
+    Reads a raw head on standard input, and says of each field by which rule it goes on or not.
 
     Goes by the configuration that "run" with the same options would serve."""
     from proxy.cli.explain import Explanation, as_wire, explain_request, explain_response, plain, setup_from
@@ -168,47 +206,6 @@ def explain(response: bool, client: str, route: str | None, as_json: bool, **opt
         _print_in_colour(explanation.notes, explanation.remarks, explanation.sent)
     else:
         click.echo("\n".join(plain(explanation)))
-
-
-@main.command()
-@click.option("--config", type=click.Path(path_type=Path), help="TOML file; default: ONEHOP_CONFIG, else none.")
-@click.option("--listen", metavar="HOST:PORT", help="The address to ask; default: the first one configured.")
-def health(config: Path | None, listen: str | None) -> None:
-    """Exit 0 if the local instance answers."""
-    # Where it listens is all that is asked of the configuration: the upstream may be a flag of the one who serves.
-    loaded = load(config, os.environ, {"listen": [listen]} if listen else {}, needs_upstream=False)
-    if loaded.config is None:
-        click.echo(f"onehop: {loaded.problems[0]}", err=True)
-        raise SystemExit(1)
-    configured = loaded.config.listen[0]
-    host, port = parse_listen(configured)
-    try:
-        answer = _asked((_loopback(host), port))
-    except OSError as exc:
-        click.echo(f"onehop: {configured} does not answer: {exc}", err=True)
-        raise SystemExit(1) from exc
-    if not answer.startswith(b"HTTP/1.1 200 "):
-        status_line = answer.partition(b"\r\n")[0].decode("ascii", "backslashreplace")
-        click.echo(f"onehop: {configured} answers {status_line or 'nothing'!r}", err=True)
-        raise SystemExit(1)
-
-
-def _asked(address: tuple[str, int]) -> bytes:
-    """The head that answers `OPTIONS *` with `Max-Forwards: 0`: the proxy's own, whatever its services do."""
-    ends_at = time.monotonic() + _HEALTH_S
-    with socket.create_connection(address, _HEALTH_S) as connection:
-        connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")
-        answer = b""
-        while b"\r\n\r\n" not in answer and len(answer) < 65_536:
-            connection.settimeout(max(ends_at - time.monotonic(), 0.001))  # 0 would mean: do not wait at all
-            if not (arrived := connection.recv(4096)):
-                break
-            answer += arrived
-    return answer
-
-
-def _loopback(host: str) -> str:
-    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # what to ask there
 
 
 def _load(options: Mapping[str, Any]) -> Loaded:

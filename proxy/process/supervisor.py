@@ -128,7 +128,11 @@ class Supervisor:
 
     def _check_configuration(self) -> None:
         """What SIGHUP does, until a running instance can take another configuration: it is read, checked, and left."""
-        loaded = self._loader()
+        try:
+            loaded = self._loader()
+        except Exception as exc:  # a defect in reading must not end those who serve
+            self._errors.defect(exc, "reading the configuration")
+            return
         for problem in loaded.problems:
             self._errors.error(str(problem))
         if loaded.config is None:

@@ -213,7 +213,7 @@ async def test_explain_says_of_each_field_what_becomes_of_it_and_why() -> None:
     assert notes[:5] == [
         ("Host", "h", "replaced"),
         ("Connection", "close, X-Secret", "stripped"),
-        ("X-Secret", "1", "stripped"),
+        ("X-Secret", "*** (1 bytes)", "stripped"),
         ("Cookie", "*** (6 bytes)", "kept"),
         ("X-Forwarded-For", "6.6.6.6", "untrusted"),
     ]

@@ -1,0 +1,55 @@
+"""`onehop health`: what a container's health check runs."""
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+
+from proxy.config.build import parse_listen
+from proxy.config.sources import load
+
+_HEALTH_S: Final = 2.0
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file; default: the one that ONEHOP_CONFIG names.")
+@click.option("--listen", metavar="HOST:PORT", help="Address to ask; default: the first one that is configured.")
+def health(config: Path | None, listen: str | None) -> None:
+    """Ask the local instance whether it serves: exit status 0 if it does, else 1."""
+    # Where it listens is all that is asked of the configuration: the upstream may be a flag of the one who serves.
+    loaded = load(config, os.environ, {"listen": [listen]} if listen else {}, needs_upstream=False)
+    if loaded.config is None:
+        click.echo(f"onehop: {loaded.problems[0]}", err=True)
+        raise SystemExit(1)
+    configured = loaded.config.listen[0]
+    host, port = parse_listen(configured)
+    try:
+        answer = _asked((_loopback(host), port))
+    except OSError as exc:
+        click.echo(f"onehop: {configured} does not answer: {exc}", err=True)
+        raise SystemExit(1) from exc
+    if not answer.startswith(b"HTTP/1.1 200 "):
+        status_line = answer.partition(b"\r\n")[0].decode("ascii", "backslashreplace")
+        click.echo(f"onehop: {configured} answers {status_line or 'nothing'!r}", err=True)
+        raise SystemExit(1)
+
+
+def _asked(address: tuple[str, int]) -> bytes:
+    """The head that answers `OPTIONS *` with `Max-Forwards: 0`: the proxy's own, whatever its services do."""
+    ends_at = time.monotonic() + _HEALTH_S
+    with socket.create_connection(address, _HEALTH_S) as connection:
+        connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while b"\r\n\r\n" not in answer and len(answer) < 65_536:
+            connection.settimeout(max(ends_at - time.monotonic(), 0.001))  # 0 would mean: do not wait at all
+            if not (arrived := connection.recv(4096)):
+                break
+            answer += arrived
+    return answer
+
+
+def _loopback(host: str) -> str:
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # what to ask there
