@@ -13,7 +13,9 @@ import time
 from collections.abc import Iterator
 
 from proxy.process.worker_process import new_loop_runner
-from tests.fuzz.oracle import Case, Find, client_case, named_cases, run_cases, upstream_case
+from tests.fuzz.cases import Case, client_case, named_cases, upstream_case
+from tests.fuzz.laws import Find
+from tests.fuzz.oracle import run_cases
 
 _BATCH = 3_000
 _PROGRESS_S = 10.0

@@ -1,6 +1,7 @@
 """A bounded run of the oracle: the same cases every time. `python -m tests.fuzz` runs for as long as it is told."""
 
-from tests.fuzz.oracle import client_case, run_cases, upstream_case
+from tests.fuzz.cases import client_case, upstream_case
+from tests.fuzz.oracle import run_cases
 
 
 async def test_no_bytes_from_a_client_are_forwarded_as_anything_but_what_they_mean() -> None:
