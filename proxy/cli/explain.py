@@ -27,7 +27,7 @@ from proxy.http1.message import (
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import persists
 from proxy.policy.decisions import Decision, Decisions
-from proxy.policy.forwarded import ClientIdentity, is_trusted, networks
+from proxy.policy.forwarded import ClientIdentity, believed_request_id, is_trusted, networks
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.request_plan import plan
 from proxy.policy.response_fields import (
@@ -102,7 +102,8 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
     if head is None:
         raise BadRequest("the head is not complete")
     decisions = Decisions()
-    decided = plan(head, setup.client, setup.routes, setup.settings, _A_NEW_ID, decisions)
+    given = believed_request_id(head.known, head.options) if setup.client.trusted else b""
+    decided = plan(head, setup.client, setup.routes, setup.settings, given or _A_NEW_ID, decisions)
     if isinstance(decided, ProxyError):
         raise decided
     remarks = [_persistence(head.http_version, head.options, "client")]

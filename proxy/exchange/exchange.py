@@ -21,7 +21,7 @@ from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, Requ
 from proxy.http1.parsing.body import EMPTY_BODY
 from proxy.http1.persistence import persists
 from proxy.policy.decisions import Decisions
-from proxy.policy.forwarded import client_address, is_from_this_machine, plain_address
+from proxy.policy.forwarded import believed_request_id, client_address, is_from_this_machine, plain_address
 from proxy.policy.local_responses import LocalResponse, error_response
 from proxy.policy.request_plan import Forward, plan
 from proxy.policy.response_fields import final_response_fields, switching_response_fields
@@ -29,8 +29,6 @@ from proxy.policy.trailers import forwarded_trailers
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.deadlines import NEVER
 from proxy.upstream.pool import Lease
-
-_REQUEST_ID_BYTES = 128
 
 
 class Exchange:
@@ -265,6 +263,5 @@ class Exchange:
         known, record = head.known, self._record
         if b"x-forwarded-for" in known:
             record.client = client_address(self._client.peer, known[b"x-forwarded-for"], self._context.trusted)
-        given = known.get(b"x-request-id", [b""])[0] if b"x-request-id" not in head.options else b""
-        if 0 < len(given) <= _REQUEST_ID_BYTES and given.isascii():
+        if given := believed_request_id(known, head.options):
             record.request_id = given.decode("ascii")

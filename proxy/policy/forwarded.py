@@ -12,6 +12,8 @@ from proxy.http1.fields import CLAIMS, Index, members
 
 Network = IPv4Network | IPv6Network
 
+_UNSAID: Final = (b"",)
+_REQUEST_ID_BYTES: Final = 128
 
 #: What says who the client is. From an untrusted peer it is a forgery, whatever it says.
 CLIENT_IDENTITY: Final = spellings(names(Trait.CLIENT_IDENTITY))
@@ -53,6 +55,12 @@ def plain_address(address: str) -> str:
 def is_from_this_machine(peer: str, listener: str, known: Index) -> bool:
     """Whether a request comes from a program on this machine, and for nobody else: no gateway names a client in it."""
     return (peer in ("::1", listener) or peer.startswith("127.")) and CLAIMS not in known and b"forwarded" not in known
+
+
+def believed_request_id(known: Index, options: frozenset[bytes]) -> bytes:
+    """The request id that a trusted peer gave, where it is fit to go on and to be logged; else empty."""
+    given = known.get(b"x-request-id", _UNSAID)[0] if b"x-request-id" not in options else b""
+    return given if len(given) <= _REQUEST_ID_BYTES and given.isascii() else b""
 
 
 def client_address(peer: str, forwarded_for: Iterable[bytes], trusted: tuple[Network, ...]) -> str:

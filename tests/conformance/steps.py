@@ -192,19 +192,19 @@ class Case:
         for step in self.steps:
             if isinstance(step, NewConnection):
                 connections.append(b"")
-            connections[-1] += _sent_by(step)
+            connections[-1] += sent_by(step)
         return tuple(connections)
 
     @property
     def upstream_sends(self) -> tuple[bytes, ...]:
         """All bytes of each answer."""
         return tuple(
-            b"".join(_sent_by(step) for step in (answer if isinstance(answer, tuple) else (answer,)))
+            b"".join(sent_by(step) for step in (answer if isinstance(answer, tuple) else (answer,)))
             for answer in self.upstream
         )
 
 
-def _sent_by(step: Step) -> bytes:
+def sent_by(step: Step) -> bytes:
     """What a step sends."""
     data = step.data if isinstance(step, Slowly) else step
     return w(data) if isinstance(data, str | bytes) else b""

@@ -8,19 +8,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
+from proxy.cli.explain import setup_from
 from proxy.config.model import Config, FieldRulesConfig, RouteConfig, UpstreamConfig
 from proxy.policy.settings import Timeouts
 from proxy.process.listeners import bind
 from proxy.process.worker import Worker
 from tests.conformance.cases import CASES
+from tests.conformance.explained import differences
 from tests.conformance.lanes import Result, run_cases
 from tests.conftest import LOOPS
 from tests.harness.running_proxy import READERS
 from tests.harness.scripted import PATIENCE_S
 
 _LANES = 16
+_PSEUDONYM = "onehop-test"
 _SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "looping": {},
@@ -30,6 +34,24 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "without-via": {"via": False},
     "without-underscores": {"underscore_names": "drop"},
 }
+
+
+def _config(reader: str, upstream_port: int, setting: str) -> Config:
+    return Config(
+        listen=["127.0.0.1:0"],
+        workers=1,
+        reader=READERS[reader],
+        access_log="off",
+        timeouts=Timeouts(linger_s=0.2, drain_s=1.0, continue_s=0.5),
+        upstreams={"default": UpstreamConfig(urls=[f"http://127.0.0.1:{upstream_port}"])},
+        routes={
+            "default": RouteConfig(upstream="default"),
+            "ruled": RouteConfig(
+                upstream="default", path="/ruled", request_fields=FieldRulesConfig(put={"X-Auth-User": "a"})
+            ),
+        },
+        **_SETTINGS[setting],
+    )
 
 
 @pytest.fixture(scope="module", params=READERS)
@@ -44,23 +66,9 @@ def results(request: pytest.FixtureRequest) -> dict[str, Result]:
 
     @asynccontextmanager
     async def launch(upstream_port: int, setting: str) -> AsyncIterator[int]:
-        config = Config(
-            listen=["127.0.0.1:0"],
-            workers=1,
-            reader=READERS[reader],
-            access_log="off",
-            timeouts=Timeouts(linger_s=0.2, drain_s=1.0, continue_s=0.5),
-            upstreams={"default": UpstreamConfig(urls=[f"http://127.0.0.1:{upstream_port}"])},
-            routes={
-                "default": RouteConfig(upstream="default"),
-                "ruled": RouteConfig(
-                    upstream="default", path="/ruled", request_fields=FieldRulesConfig(put={"X-Auth-User": "a"})
-                ),
-            },
-            **_SETTINGS[setting],
-        )
+        config = _config(reader, upstream_port, setting)
         sockets = bind(config, 1)[0]
-        worker = Worker(config, sockets, "onehop-test")
+        worker = Worker(config, sockets, _PSEUDONYM)
         await worker.start()
         try:
             yield sockets[0].getsockname()[1]
@@ -81,3 +89,16 @@ def results(request: pytest.FixtureRequest) -> dict[str, Result]:
 def test_conforms(results: dict[str, Result], case_id: str) -> None:
     result = results[case_id]
     assert not result.faults, f"{result.case.title} ({result.case.reference}): " + "; ".join(result.faults)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("case_id", [case.id for case in CASES])
+def test_explain_says_what_the_upstream_was_sent(
+    results: dict[str, Result], case_id: str, request: pytest.FixtureRequest
+) -> None:
+    result = results[case_id]
+    assert result.record is not None
+    config = _config(request.node.callspec.params["results"], 80, result.case.setting)
+    setup = setup_from(config, "127.0.0.1")
+    setup = setup._replace(settings=msgspec.structs.replace(setup.settings, pseudonym=_PSEUDONYM.encode()))
+    assert differences(result.case, result.record, setup) == []
