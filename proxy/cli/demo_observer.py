@@ -48,3 +48,18 @@ async def demo_observer(config: Config) -> AsyncIterator[tuple[Config, Observe]]
         yield msgspec.structs.replace(config, upstreams=upstreams), observations.observe
     finally:
         server.close()
+
+
+def demo_lines(url: str) -> list[str]:
+    """What to try on `onehop demo`."""
+    return [
+        "",
+        "Try it:",
+        f"  open {url}/ in a browser",
+        f"  curl -H 'Connection: close, X-Secret' -H 'X-Secret: 1' {url}/echo",
+        f"  curl -i {url}/hop",
+        f"  curl -i {url}/early-hints",
+        f"  curl -i --raw -H 'TE: trailers' -H 'Connection: TE' {url}/trailers",
+        f"  curl -N {url}/events",
+        "",
+    ]

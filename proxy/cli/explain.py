@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, assert_never
 
 import msgspec
 
-from proxy.config.build import plan_settings, routing_table
+from proxy.config.build import field_rules, plan_settings, routing_table
 from proxy.config.model import Config
 from proxy.errors import BadRequest, BadResponse, ProtocolError, ProxyError
 from proxy.http1 import writer
@@ -41,6 +41,7 @@ from proxy.policy.settings import Limits, PlanSettings
 
 _PSEUDONYM: Final = b"onehop"  # an instance adds a suffix of its own
 _A_NEW_ID: Final = b"a-new-id"
+_COLOURS: Final = {"kept": "green", "stripped": "red", "untrusted": "red", "replaced": "yellow", "set": "cyan"}
 _WIDEST: Final = 60  # of a field, before the rules beside all others would leave the screen
 
 
@@ -81,6 +82,15 @@ def setup_from(config: Config, client_address: str) -> Setup:
         ClientIdentity(client_address.encode("ascii"), trusted),
         config.reader == "auto",
     )
+
+
+def response_rules(config: Config, route: str | None) -> FieldRules | None:
+    """What a route changes in responses. Without a name, the only route's. Raises KeyError: there is no such route."""
+    if route is None:
+        if len(config.routes) != 1:
+            return None
+        [route] = config.routes
+    return field_rules(config.routes[route].response_fields)
 
 
 def as_wire(text: bytes) -> bytes:
@@ -183,19 +193,28 @@ def plain(explanation: Explanation) -> list[str]:
     return lines
 
 
-def demo_lines(url: str) -> list[str]:
-    """What to try on `onehop demo`."""
-    return [
-        "",
-        "Try it:",
-        f"  open {url}/ in a browser",
-        f"  curl -H 'Connection: close, X-Secret' -H 'X-Secret: 1' {url}/echo",
-        f"  curl -i {url}/hop",
-        f"  curl -i {url}/early-hints",
-        f"  curl -i --raw -H 'TE: trailers' -H 'Connection: TE' {url}/trailers",
-        f"  curl -N {url}/events",
-        "",
-    ]
+def print_in_colour(explanation: Explanation) -> None:
+    """Print an explanation on a terminal, as a table."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(soft_wrap=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("verdict", "field", "rule"):
+        table.add_column(title, overflow="fold", no_wrap=title == "verdict")
+    for note in explanation.notes:
+        colour = _COLOURS[note.verdict]
+        table.add_row(Text(note.verdict, colour), Text(f"{note.name}: {note.value}"), Text(note.rule, "dim"))
+    if explanation.notes:
+        console.print(table)
+        console.print()
+    for remark in explanation.remarks:
+        console.print(Text(remark))
+    if explanation.sent:
+        console.print(Text("\nThe next hop is sent:\n"))
+    for line in explanation.sent.splitlines():
+        console.print(Text(f"  {line}", "cyan"), overflow="fold")
 
 
 def _safe(lines: Fields) -> Fields:

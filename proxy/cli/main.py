@@ -6,24 +6,20 @@ import sys
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import click
 import msgspec
 
 from proxy import __version__
 from proxy.cli.health import health
-from proxy.config.build import field_rules
 from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.config.problem import InvalidConfiguration, Problem
 from proxy.config.schema import config_schema, reference
 from proxy.config.show import effective
 from proxy.config.sources import Loaded, Loader, load
 from proxy.errors import ProxyError
-from proxy.policy.routing import FieldRules
 from proxy.process.standard_streams import open_missing
-
-_COLOURS: Final = {"kept": "green", "stripped": "red", "untrusted": "red", "replaced": "yellow", "set": "cyan"}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -129,8 +125,7 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
 @click.option("--access-log", type=click.Choice(["text", "json", "off"]), default="text", show_default=True)
 def demo(listen: str, access_log: str) -> NoReturn:
     """Run the proxy before a demo service, and say what to try."""
-    from proxy.cli.demo_observer import demo_observer
-    from proxy.cli.explain import demo_lines
+    from proxy.cli.demo_observer import demo_lines, demo_observer
 
     def load_demo() -> Loaded:
         flags: dict[str, object] = {"listen": [listen], "access_log": access_log, "workers": 1}
@@ -183,17 +178,26 @@ def explain(response: bool, client: str, route: str | None, as_json: bool, **opt
     Reads a raw head on standard input, and says of each field by which rule it goes on or not.
 
     Goes by the configuration that "run" with the same options would serve."""
-    from proxy.cli.explain import Explanation, as_wire, explain_request, explain_response, plain, setup_from
+    from proxy.cli.explain import (
+        as_wire,
+        explain_request,
+        explain_response,
+        plain,
+        print_in_colour,
+        response_rules,
+        setup_from,
+    )
 
     config = _config_to_explain(options)
+    if route is not None and route not in config.routes:
+        raise click.BadParameter(f"no route is called {route!r}", param_hint="--route")
     setup = setup_from(config, client)
     if sys.stdin.isatty():
         click.echo("Type or paste a head; an empty line and Ctrl-D end it.", err=True)
     raw_head = as_wire(sys.stdin.buffer.read())
     try:
-        explanation: Explanation
         if response:
-            explanation = explain_response(raw_head, setup, _response_rules(config, route))
+            explanation = explain_response(raw_head, setup, response_rules(config, route))
         else:
             explanation = explain_request(raw_head, setup)
     except ProxyError as error:
@@ -203,7 +207,7 @@ def explain(response: bool, client: str, route: str | None, as_json: bool, **opt
         click.echo(msgspec.json.format(msgspec.json.encode(explanation.notes), indent=2).decode())
         return
     if sys.stdout.isatty():
-        _print_in_colour(explanation.notes, explanation.remarks, explanation.sent)
+        print_in_colour(explanation)
     else:
         click.echo("\n".join(plain(explanation)))
 
@@ -226,16 +230,6 @@ def _config_to_explain(options: Mapping[str, Any]) -> Config:
     if [problem.key for problem in loaded.problems] == ["upstreams"]:
         loaded = _load({**options, "upstream": ("http://the-upstream",)})
     return _valid(loaded)
-
-
-def _response_rules(config: Config, route: str | None) -> FieldRules | None:
-    """What a route changes in responses. Without a name, the only route's."""
-    name = route or (next(iter(config.routes)) if len(config.routes) == 1 else None)
-    if name is None:
-        return None
-    if name not in config.routes:
-        raise click.BadParameter(f"no route is called {name}", param_hint="--route")
-    return field_rules(config.routes[name].response_fields)
 
 
 def _valid(loaded: Loaded) -> Config:
@@ -262,29 +256,6 @@ def _serve(loader: Loader, **how: Any) -> NoReturn:
         click.echo(f"onehop: {exc}", err=True)
         raise SystemExit(2) from exc
     raise SystemExit(status)
-
-
-def _print_in_colour(notes: list[Any], remarks: list[str], sent: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(soft_wrap=False)
-    table = Table(box=None, pad_edge=False)
-    for title in ("verdict", "field", "rule"):
-        table.add_column(title, overflow="fold", no_wrap=title == "verdict")
-    for note in notes:
-        colour = _COLOURS[note.verdict]
-        table.add_row(Text(note.verdict, colour), Text(f"{note.name}: {note.value}"), Text(note.rule, "dim"))
-    if notes:
-        console.print(table)
-        console.print()
-    for remark in remarks:
-        console.print(Text(remark))
-    if sent:
-        console.print(Text("\nThe next hop is sent:\n"))
-    for line in sent.splitlines():
-        console.print(Text(f"  {line}", "cyan"), overflow="fold")
 
 
 def _write_schema() -> None:

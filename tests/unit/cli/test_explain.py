@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.cli.explain import Explanation, as_wire, demo_lines, explain_request, explain_response, plain, setup_from
+from proxy.cli.explain import Explanation, as_wire, explain_request, explain_response, plain, setup_from
 from proxy.config.model import Config, RouteConfig, UpstreamConfig
 from proxy.errors import ProxyError
 
@@ -209,8 +209,3 @@ def test_plain_text_is_aligned_and_never_folded() -> None:
     assert "kept       A: 1" + " " * 30 not in "\n".join(lines), "one long field does not push the rules off the screen"
     columns = {line.index(rule) for line in lines for rule in ("made anew for", "stated by this hop") if rule in line}
     assert len(columns) == 1
-
-
-def test_the_demo_says_where_to_look() -> None:
-    lines = demo_lines("http://127.0.0.1:1234")
-    assert any("http://127.0.0.1:1234/hop" in line and "curl" in line for line in lines)
