@@ -1,4 +1,4 @@
-"""What was decided about each field line of a message, recorded by whoever decides, where it decides.
+"""What was decided about each field line of a message, recorded by the function that decides.
 
 `explain`, the demo page and an inspector show these. On the hot path nobody records: the deciding functions are given
 None in place of a `Decisions`.
@@ -17,9 +17,9 @@ class Outcome(Enum):
     KEPT = "kept"
     NOMINATED = "nominated"  # stripped: an option of `Connection` names it
     HOP_BY_HOP = "hop_by_hop"  # stripped: by definition
-    UNTRUSTED = "untrusted"  # removed: what it says, only a trusted peer may say
+    UNTRUSTED = "untrusted"  # removed: only a trusted peer may send it
     UNDERSCORE = "underscore"  # removed: its name has a `_`, and the configuration drops such names
-    FORBIDDEN_TRAILER = "forbidden_trailer"  # removed: no trailer section may say it
+    FORBIDDEN_TRAILER = "forbidden_trailer"  # removed: not allowed in a trailer section
     REMOVED_BY_ROUTE = "removed_by_route"
     REPLACED = "replaced"  # removed, because this hop or the route states the field anew
     SET = "set"  # stated by this hop or the route

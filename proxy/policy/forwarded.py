@@ -1,4 +1,4 @@
-"""Whose word about the client is taken: trusted networks, and the client address behind them."""
+"""Who the client is: trusted networks, the address behind them, and the fields that say so."""
 
 import re
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ def networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
 
 
 def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
-    """Whether a peer address lies in a trusted network. What is no address (a Unix socket's peer) does not."""
+    """Whether a peer address lies in a trusted network. A Unix socket's peer, which has none, is not trusted."""
     parsed = _parse(address)
     return parsed is not None and any(parsed in network for network in trusted)
 
@@ -67,7 +67,7 @@ def client_address(peer: str, forwarded_for: Iterable[bytes], trusted: tuple[Net
     """The address of the client that a trusted peer speaks for.
 
     Walks `X-Forwarded-For` from the right, the end that our side wrote, past every trusted hop: the first address
-    that nobody vouches for is the client. What lies left of it is its own claim.
+    that is not trusted is the client. Everything to its left is only what that client claims.
     """
     address = peer
     for member in reversed(members(forwarded_for)):

@@ -1,4 +1,4 @@
-"""Answers of the proxy's own: errors, and the few requests that end here."""
+"""Responses that the proxy makes itself: errors, and OPTIONS or TRACE whose `Max-Forwards` is used up."""
 
 import html
 from http import HTTPStatus
@@ -12,7 +12,7 @@ from proxy.http1.fields import Fields, members
 from proxy.http1.message import RequestHead
 
 _HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)
-#: Where RFC 9110 §15 has another phrase than some of the Pythons that we run on, or none has any.
+#: Phrases that some Python versions lack, or spell otherwise than RFC 9110 §15.
 _PHRASES: Final = {413: b"Content Too Large", 414: b"URI Too Long", 499: b"Client Closed Request"}
 ALLOW: Final = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE"
 

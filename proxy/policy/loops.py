@@ -42,7 +42,7 @@ def passes(known: Index, pseudonym: bytes) -> int:
 
 def _without_comments(value: bytes) -> bytes:
     """A field value without its comments (RFC 9110 §5.6.5), in which a comma separates nothing. One that does not end
-    is none: it would hide what follows."""
+    is kept as text: else it would hide what follows."""
     if b"(" not in value:
         return value
     kept: list[bytes] = []

@@ -34,8 +34,8 @@ _UNSAID: Final = (b"",)
 
 
 def _removed(*, trusted: bool, counted: bool) -> Removals:
-    """What is removed because this hop states it, or because nobody may say it who is not trusted. `counted`: the
-    request has a `Max-Forwards` that is stated anew, one lower."""
+    """What this hop removes: what it states itself and, from an untrusted peer, what only a trusted one may send.
+    `counted`: the request has a `Max-Forwards` that is stated anew, one lower."""
     rules: dict[bytes, Rule] = {}
     if not trusted:
         rules = dict.fromkeys(CLIENT_IDENTITY, FORGED) | dict.fromkeys(SERVICE_VARIABLES, VARIABLE)
@@ -98,7 +98,7 @@ def upstream_request_fields(
     lines += (b"X-Forwarded-Proto", scheme), (b"X-Request-Id", semantics.request_id)
     if settings.state_forwarded:
         lines.append(_forwarded(client, semantics.authority))
-    # Ours in each request, whatever is configured: without a mark of its own, a loop would never end.
+    # One of the two in every request: without a mark of ours, a loop would never end.
     lines.append(via(head.http_version, settings.pseudonym) if settings.state_via else cdn_loop(settings.pseudonym))
     # 4. Delimit the body for the next hop.
     if semantics.framing is not NO_BODY:

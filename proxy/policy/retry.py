@@ -6,13 +6,13 @@ IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"
 
 
 def may_replay(method: bytes, *, body_replayable: bool) -> bool:
-    """Whether sending this request again does no harm, should the first sending have been acted on."""
+    """Whether sending this request again is harmless even if the service acted on it the first time."""
     return method in IDEMPOTENT and body_replayable
 
 
 def may_retry(method: bytes, *, reused: bool, response_began: bool, body_replayable: bool) -> bool:
     """Whether a failure may be the race with an upstream that closed an idle connection, and a retry is harmless.
 
-    On a fresh connection a failure is the upstream's answer, so to say; after a response byte it was acted on.
+    On a fresh connection the failure is the upstream's own; after a response byte the request was acted on.
     """
     return reused and not response_began and may_replay(method, body_replayable=body_replayable)

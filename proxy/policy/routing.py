@@ -31,12 +31,12 @@ class FieldRules(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def _owned(self) -> dict[bytes, Rule]:
-        """The rule for every name that the route has a say about."""
+        """The rule for every name that the route puts or removes."""
         removed = dict.fromkeys(map(canonical_name, self.remove), _REMOVED)
         return removed | dict.fromkeys((canonical_name(name) for name, _ in self.put), _PUT_ANEW)
 
     def without_owned(self, lines: Fields, decisions: Decisions | None = None) -> Fields:
-        """Return the lines about which the route has no say. Of a trailer section, these are all that may go on."""
+        """Return the lines that the route neither puts nor removes. Of a trailer section, only these may go on."""
         owned = self._owned
         if decisions is not None:
             for line in lines:

@@ -13,7 +13,7 @@ from proxy.policy.stripping import removals, strip, without_underscores
 #: What no trailer may say (RFC 9110 §6.5.1): framing, routing, authentication, cookies, and who the client is.
 FORBIDDEN_TRAILERS: Final = CLIENT_IDENTITY | STATED_ABOUT_CLIENT | SERVICE_VARIABLES | names(Trait.NOT_IN_TRAILERS)
 
-_FORBIDDEN: Final = Rule(Outcome.FORBIDDEN_TRAILER, "no trailer may say it (RFC 9110 §6.5.1)")
+_FORBIDDEN: Final = Rule(Outcome.FORBIDDEN_TRAILER, "not allowed in a trailer section (RFC 9110 §6.5.1)")
 _REMOVED: Final = removals(dict.fromkeys(FORBIDDEN_TRAILERS, _FORBIDDEN))
 
 
