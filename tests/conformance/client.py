@@ -20,7 +20,8 @@ from tests.conformance.steps import (
     w,
 )
 from tests.conformance.upstream import Upstream
-from tests.conformance.wire import Cut, Malformed, Message, Wire, response
+from tests.harness.strict import Incomplete, Violation
+from tests.harness.wire import Message, Wire, response
 
 _SETTLE_S = 0.03  # after a case: what a proxy sends upstream unasked is on its way by then
 
@@ -49,7 +50,7 @@ async def play_case(case: Case, proxy_port: int, upstream: Upstream, patience_s:
             except TimeoutError:
                 record.client_faults.append(f"nothing within {patience_s:g} s for {_shown(step)}")
                 raise _Stop from None
-            except Malformed as fault:
+            except Violation as fault:
                 record.client_faults.append(f"the client received {fault}")
                 raise _Stop from None
             finally:
@@ -119,7 +120,7 @@ async def _client_step(step: Step, wire: Wire, number: int, play: Play) -> None:
             record.surplus += bytes(wire.unread)
             wire.unread.clear()
         case Tunnelled(count):
-            with contextlib.suppress(Cut):
+            with contextlib.suppress(Incomplete):
                 record.tunnelled_back += await wire.take(count)
         case Learn(make):
             await wire.send(w(make(record)))
@@ -134,7 +135,7 @@ async def _response(wire: Wire, number: int, record: Record, method: str) -> Mes
     while True:
         try:
             message = await response(wire, method)
-        except Cut:
+        except Incomplete:
             record.client_faults.append("a response head was cut")
             return None
         if message is None:

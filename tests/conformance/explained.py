@@ -13,7 +13,7 @@ from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import persists
 from tests.conformance.play import Record
 from tests.conformance.steps import Case, Learn, NewConnection, sent_by, w
-from tests.conformance.wire import Message
+from tests.harness.wire import Message
 
 
 @dataclass

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from tests.conformance.steps import Answer, Await, Case, HalfClose, Pause, Signal, Slowly, Step, w
-from tests.conformance.wire import Message, Wire
+from tests.harness.wire import Message, Wire
 
 
 @dataclass

@@ -9,7 +9,8 @@ import pytest
 from tests.conformance.cases import CASES
 from tests.conformance.lanes import run_cases
 from tests.conformance.matrix import page
-from tests.conformance.wire import Cut, Malformed, Wire, request_head, response
+from tests.harness.strict import Incomplete, Violation
+from tests.harness.wire import Wire, request_head, response
 
 
 @asynccontextmanager
@@ -70,7 +71,7 @@ def test_every_level_and_group_is_in_the_matrix() -> None:
     ],
 )
 async def test_the_strict_reader_refuses_a_bad_request(raw: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(Violation):
         await request_head(_wire(raw))
 
 
@@ -85,14 +86,14 @@ async def test_the_strict_reader_refuses_a_bad_request(raw: bytes) -> None:
     ],
 )
 async def test_the_strict_reader_refuses_a_bad_response(raw: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(Violation):
         await response(_wire(raw), "GET")
 
 
 async def test_a_cut_body_is_not_complete() -> None:
     cut = await response(_wire(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok"), "GET")
     assert cut is not None and not cut.complete
-    with pytest.raises(Cut):
+    with pytest.raises(Incomplete):
         await response(_wire(b"HTTP/1.1 200 OK\r\nContent"), "GET")
 
 

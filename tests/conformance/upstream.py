@@ -1,12 +1,12 @@
 """The scripted upstream: one server on one port, which plays the answers of whichever case is on."""
 
 import asyncio
-import socket
-import struct
 
 from tests.conformance.play import Play
 from tests.conformance.steps import Answer, Close, Early, Invite, ReadBody, Reset, Tunnel
-from tests.conformance.wire import Cut, Malformed, Message, Wire, body, request_head
+from tests.harness.scripted import reset
+from tests.harness.strict import Incomplete, Violation
+from tests.harness.wire import Message, Wire, body, request_head
 
 
 class Upstream:
@@ -70,10 +70,10 @@ class Upstream:
                 record.requests.append(message)
                 if not await self._answer(play, wire, message, play.next_answer()):
                     return
-        except Malformed as fault:
+        except Violation as fault:
             record.upstream_faults.append(str(fault))
             wire.abort()
-        except Cut:
+        except Incomplete:
             record.upstream_faults.append(f"a head was cut: {bytes(wire.unread)[:200]!r}")
 
     async def _answer(self, play: Play, wire: Wire, message: Message, answer: Answer) -> bool:
@@ -96,9 +96,7 @@ class Upstream:
                     wire.writer.close()
                     return False
                 case Reset():
-                    raw = wire.writer.get_extra_info("socket")
-                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    wire.abort()
+                    reset(wire.writer.transport)
                     return False
                 case Tunnel():
                     while wire.unread or await wire.more():

@@ -1,17 +1,15 @@
 """A lane: a proxy in this loop, an upstream behind it and a client before it, and one case at a time."""
 
 import asyncio
-import socket
-import struct
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
-from tests.fuzz import strict
 from tests.fuzz.cases import Case
 from tests.fuzz.laws import Find, judge_client, judge_upstream
-from tests.fuzz.strict import Incomplete, Request, Violation
+from tests.harness import strict
 from tests.harness.running_proxy import RunningProxy, running_proxy
-from tests.harness.scripted import PATIENCE_S
+from tests.harness.scripted import PATIENCE_S, reset
+from tests.harness.strict import Incomplete, Request, Violation
 
 _TIMEOUTS: Final = {
     "request_head_s": 0.3,
@@ -72,9 +70,7 @@ class _End(asyncio.Protocol):
         elif how == "close":
             self.transport.close()
         elif how == "reset":
-            raw = self.transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.transport.abort()
+            reset(self.transport)
 
 
 class _Service(_End):

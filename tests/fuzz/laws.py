@@ -4,9 +4,9 @@ import re
 from typing import Final, Protocol
 
 from proxy.telemetry.record import ExchangeRecord
-from tests.fuzz import strict
 from tests.fuzz.cases import Case
-from tests.fuzz.strict import Incomplete, Lines, Request, Response, Violation
+from tests.harness import strict
+from tests.harness.strict import Incomplete, Lines, Request, Response, Violation
 
 _HOP_BY_HOP: Final = frozenset(
     b"connection keep-alive te trailer transfer-encoding upgrade proxy-authenticate proxy-authorization "

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
+from tests.harness.strict import CHUNK_LINE
+
 #: Every wait of the tests, in seconds. Slow machines raise it with one factor.
 PATIENCE_S = 10.0 * float(os.environ.get("TEST_PATIENCE", "1"))
 
@@ -78,13 +80,19 @@ class Peer:
         """One chunked body, decoded, and its trailer section as received."""
         body = bytearray()
         async with asyncio.timeout(PATIENCE_S):
-            while size := int((await self._reader.readuntil(b"\r\n")).split(b";")[0], 16):
+            while size := await self._chunk_size():
                 body += await self._reader.readexactly(size)
                 assert await self._reader.readexactly(2) == b"\r\n"
             trailers = bytearray()
             while (line := await self._reader.readuntil(b"\r\n")) != b"\r\n":
                 trailers += line
         return bytes(body), bytes(trailers)
+
+    async def _chunk_size(self) -> int:
+        line = (await self._reader.readuntil(b"\r\n"))[:-2]
+        found = CHUNK_LINE.fullmatch(line)
+        assert found is not None, f"chunk size {line!r}"
+        return int(found[1], 16)
 
     async def ended(self) -> bool:
         """Wait until the other side has ended; fails if it sends anything more."""
@@ -100,9 +108,7 @@ class Peer:
 
     def reset(self) -> None:
         """Break the connection: the other side sees RST."""
-        raw = self._writer.get_extra_info("socket")
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._writer.transport.abort()
+        reset(self._writer.transport)
 
     def abort(self) -> None:
         """Close at once, without a word of TLS."""
@@ -116,6 +122,13 @@ class Peer:
                 await self._writer.wait_closed()
         except ConnectionError:
             pass
+
+
+def reset(transport: asyncio.WriteTransport) -> None:
+    """Break a connection: the other side sees RST."""
+    raw = transport.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def fields_of(head: bytes) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from tests.conformance.checks import fields
 from tests.conformance.checks.check import Forbids, NotAdded, Sender
 from tests.conformance.play import Record
 from tests.conformance.steps import Check
-from tests.conformance.wire import Message
+from tests.harness.wire import Message
 
 
 def _of_response(at: int, test: Callable[[Message], str | None]) -> Check:

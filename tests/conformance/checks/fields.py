@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from tests.conformance.wire import Message
+from tests.harness.wire import Message
 
 
 def names(lines: list[tuple[str, str]]) -> list[str]:

@@ -1,6 +1,7 @@
-"""A second, strict reader of HTTP/1.1: what a hop said, decoded without any forgiveness (RFC 9112).
+"""One end of a connection, read message by message by the strict grammar: what a hop said, without any forgiveness.
 
-Shares no code with the proxy under test. Whatever two recipients could read in two ways is `Malformed` here.
+Shares no code with the proxy under test. Whatever two recipients could read in two ways is a `Violation`, a connection
+that ends within a message `Incomplete`.
 """
 
 import asyncio
@@ -8,20 +9,9 @@ import contextlib
 import re
 from dataclasses import dataclass, field
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e\x80-\xff]+ HTTP/1\.[01]")
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9][0-9](?: [\t\x20-\x7e\x80-\xff]*)?")  # some omit the SP
-_FIELD = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+from tests.harness.strict import CHUNK_LINE, FIELD_LINE, REQUEST_LINE, STATUS_LINE, Incomplete, Violation
+
 _HEAD_END = re.compile(rb"\n\r?\n")  # also what is no proper end: it must not pass for a head that never ends
-_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*;[\t\x20-\x7e\x80-\xff]*)?[ \t]*")
-
-
-class Malformed(Exception):
-    """Bytes that no strict recipient accepts."""
-
-
-class Cut(Exception):
-    """The connection ended within a message."""
 
 
 Lines = list[tuple[str, str]]
@@ -94,17 +84,17 @@ class Wire:
         """Exactly `count` bytes."""
         while len(self.unread) < count:
             if not await self.more():
-                raise Cut
+                raise Incomplete
         return self._pop(count)
 
     async def line(self) -> bytes:
         """One line, which must end with CRLF, without it."""
         while (end := self.unread.find(b"\n")) < 0:
             if not await self.more():
-                raise Cut
+                raise Incomplete
         line = self._pop(end + 1)
         if not line.endswith(b"\r\n"):
-            raise Malformed(f"line ends with a bare LF: {line[-40:]!r}")
+            raise Violation(f"line ends with a bare LF: {line[-40:]!r}")
         return line[:-2]
 
     async def head(self) -> bytes | None:
@@ -112,7 +102,7 @@ class Wire:
         while (end := _HEAD_END.search(self.unread)) is None:
             if not await self.more():
                 if self.unread:
-                    raise Cut
+                    raise Incomplete
                 return None
         return self._pop(end.end())
 
@@ -146,9 +136,9 @@ async def request_head(wire: Wire) -> Message | None:
     raw = await wire.head()
     if raw is None:
         return None
-    message = _parse(raw, _REQUEST_LINE)
+    message = _parse(raw, REQUEST_LINE)
     if message.version == "1.1" and len(message.values("host")) != 1:
-        raise Malformed(f"not one Host: {raw[:200]!r}")
+        raise Violation(f"not one Host: {raw[:200]!r}")
     length = _framing(message)
     message.framing = "none" if length is None and message.framing != "chunked" else message.framing
     message.complete = message.framing == "none"
@@ -163,12 +153,12 @@ async def response(wire: Wire, method: str) -> Message | None:
     raw = await wire.head()
     if raw is None:
         return None
-    message = _parse(raw, _STATUS_LINE)
+    message = _parse(raw, STATUS_LINE)
     status = message.status
     length = _framing(message)
     if status < 200 or status == 204:
         if message.values("content-length") or message.values("transfer-encoding"):
-            raise Malformed(f"a {status} with a length")
+            raise Violation(f"a {status} with a length")
         message.framing = "none"
     elif method == "HEAD" or status == 304 or (method == "CONNECT" and status < 300):
         message.framing = "none"
@@ -185,7 +175,7 @@ async def body(wire: Wire, message: Message) -> None:
             remaining = int(message.values("content-length")[0]) - len(message.body)
             while remaining:
                 if not wire.unread and not await wire.more():
-                    raise Cut
+                    raise Incomplete
                 piece = await wire.take(min(remaining, len(wire.unread)))
                 message.body += piece
                 remaining -= len(piece)
@@ -196,25 +186,25 @@ async def body(wire: Wire, message: Message) -> None:
                 pass
             message.body = await wire.take(len(wire.unread))
             if wire.ended == "reset":
-                raise Cut
+                raise Incomplete
         message.complete = True
-    except Cut:
+    except Incomplete:
         message.complete = False
 
 
 async def _chunked(wire: Wire, message: Message) -> None:
     while True:
         line = await wire.line()
-        chunk = _CHUNK.fullmatch(line)
+        chunk = CHUNK_LINE.fullmatch(line)
         if chunk is None:
-            raise Malformed(f"chunk size {line[:60]!r}")
+            raise Violation(f"chunk size {line[:60]!r}")
         message.extensions += len(chunk[2] or b"")
         size = int(chunk[1], 16)
         if not size:
             break
         message.body += await wire.take(size)
         if await wire.line() != b"":
-            raise Malformed("chunk data does not end where its size says")
+            raise Violation("chunk data does not end where its size says")
     while line := await wire.line():
         message.trailers.append(_field(line))
 
@@ -222,17 +212,19 @@ async def _chunked(wire: Wire, message: Message) -> None:
 def _parse(raw: bytes, start_line: re.Pattern[bytes]) -> Message:
     lines = raw.split(b"\r\n")
     if lines[-2:] != [b"", b""]:
-        raise Malformed(f"head without a proper end: {raw[-60:]!r}")
+        raise Violation(f"head without a proper end: {raw[-60:]!r}")
     if not start_line.fullmatch(lines[0]):
-        raise Malformed(f"start line {lines[0][:80]!r}")
+        raise Violation(f"start line {lines[0][:80]!r}")
+    if not re.search(rb"HTTP/1\.[01]\b", lines[0]):
+        raise Violation(f"no version of a sender's: {lines[0][:80]!r}")
     return Message(lines[0].decode("latin-1"), [_field(line) for line in lines[1:-2]])
 
 
 def _field(line: bytes) -> tuple[str, str]:
-    found = _FIELD.fullmatch(line)
+    found = FIELD_LINE.fullmatch(line)
     if found is None:
-        raise Malformed(f"field line {line[:80]!r}")
-    return found[1].decode("latin-1"), found[2].decode("latin-1").rstrip(" \t")
+        raise Violation(f"field line {line[:80]!r}")
+    return found[1].decode("latin-1"), found[2].decode("latin-1").strip(" \t")
 
 
 def _framing(message: Message) -> int | None:
@@ -240,12 +232,12 @@ def _framing(message: Message) -> int | None:
     codings, lengths = message.values("transfer-encoding"), message.values("content-length")
     if codings:
         if lengths or message.version == "1.0" or [coding.lower() for coding in codings] != ["chunked"]:
-            raise Malformed(f"Transfer-Encoding {codings} in {message.start!r}, Content-Length {lengths}")
+            raise Violation(f"Transfer-Encoding {codings} in {message.start!r}, Content-Length {lengths}")
         message.framing = "chunked"
         return None
     if not lengths:
         return None
     if len(lengths) > 1 or not re.fullmatch(r"[0-9]{1,18}", lengths[0]):
-        raise Malformed(f"Content-Length {lengths}")
+        raise Violation(f"Content-Length {lengths}")
     message.framing = "length"
     return int(lengths[0])
