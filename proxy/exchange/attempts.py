@@ -1,7 +1,6 @@
 """A request on its way to an upstream: sent as often as is harmless, until there is a response."""
 
 from collections.abc import Awaitable
-from enum import Enum
 from functools import partial
 from typing import Final
 
@@ -13,11 +12,14 @@ from proxy.errors import (
     ProxyError,
     UpgradeRefused,
     UpstreamClosed,
+    UpstreamError,
 )
+from proxy.exchange import states
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import BodySink
-from proxy.exchange.interim import NOT_EXPECTED, Continue, InterimRate
-from proxy.exchange.upload import RequestBody, Upload, UploadState
+from proxy.exchange.interim import InterimRate
+from proxy.exchange.states import AWAITING_HEAD, RESPONDING, SENDING, AttemptState, Continue, UploadState
+from proxy.exchange.upload import RequestBody, Upload
 from proxy.http1 import writer
 from proxy.http1.message import CHUNKED, RequestHead, ResponseHead
 from proxy.policy.request_plan import Forward
@@ -32,20 +34,6 @@ from proxy.upstream.service import Service
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class AttemptState(Enum):
-    """How far the attempt under way has come."""
-
-    CONNECTING = "connecting"
-    SENDING = "sending"  # the request's body is on its way, watched by its own deadlines
-    AWAITING_HEAD = "awaiting head"  # the request was sent whole: the upstream's time runs
-    RESPONDING = "responding"  # the final head, or the 101, has been read
-    ENDED = "ended"
-
-
-#: By names of their own: read from the class, a member costs ten times as much on CPython 3.11.
-_CONNECTING, _SENDING, _AWAITING_HEAD, _RESPONDING, _ENDED = AttemptState
-
-
 class Attempts:
     """One request's attempts: connections are leased, head and body sent, interim responses passed on.
 
@@ -53,7 +41,7 @@ class Attempts:
     """
 
     __slots__ = (
-        "_client", "_context", "_continue", "_head", "_origin", "_record", "_replayable", "_request_body", "_service",
+        "_client", "_context", "_head", "_origin", "_record", "_replayable", "_request_body", "_service",
         "_state", "_status", "_upload", "lease",
     )  # fmt: skip
 
@@ -72,12 +60,11 @@ class Attempts:
         self._head = head
         self._request_body = request_body
         self._record = record
-        self._state: AttemptState = _CONNECTING
+        self._state: AttemptState = states.CONNECTING
         self._origin: Origin | None = None  # of the attempt under way, whose end the service has not been told
         self._status = 0  # of the final response
         self._upload: Upload | None = None
         self._replayable = True  # whether the body, if any, is still in our hands
-        self._continue: Continue = NOT_EXPECTED
         self.lease: Lease | None = None
 
     @property
@@ -101,6 +88,22 @@ class Attempts:
         return self._upload is not None and self._upload.state is UploadState.SENDING
 
     @property
+    def upload_may_end(self) -> bool:
+        """Whether the rest of the body goes up behind the response, too."""
+        return (
+            self._upload is not None and self.lease is not None and self._upload.may_end_behind(self.lease.connection)
+        )
+
+    async def end_upload(self) -> None:
+        """The response is complete: let the upload end where it may, and say in the record where it did not."""
+        upload, lease = self._upload, self.lease
+        if upload is None or lease is None:
+            return
+        error = await upload.end_behind(lease.connection)
+        if error is not None:
+            self._record.error, self._record.detail = error.code, error.detail
+
+    @property
     def upload_error(self) -> ProxyError | None:
         """Why the request's body failed, if it did: the broken upstream connection is only what came of it."""
         return self._upload.error if self._upload is not None else None
@@ -119,7 +122,7 @@ class Attempts:
             self._replayable = body.complete and body.received_bytes <= self._context.replay_bytes
         fresh = False
         while True:
-            self._state = _CONNECTING
+            self._state = states.CONNECTING
             origin = self._origin = self._service.choose(self)
             assert origin is not None  # nothing has been tried
             lease = None if fresh else self._lease_idle(origin)
@@ -147,7 +150,7 @@ class Attempts:
                 self._tell_service()
                 fresh = True
             else:
-                self._state = _RESPONDING
+                self._state = RESPONDING
                 self._status = head.status
                 return head
 
@@ -158,7 +161,7 @@ class Attempts:
 
     def end(self, error: ProxyError | None = None) -> None:
         """Stop what is still under way, for that reason if any, and tell the service. Twice does no harm."""
-        self._state = _ENDED
+        self._state = states.ENDED
         if self._upload is not None:
             self._upload.stop()
         self.abandon()
@@ -215,10 +218,10 @@ class Attempts:
         upstream = lease.connection
         source = self._request_body
         if source is None:
-            self._state = _AWAITING_HEAD
+            self._state = AWAITING_HEAD
             upstream.stream.write(request)
             return
-        self._state = _SENDING
+        self._state = SENDING
         idle_s = self._context.timeouts.request_body_idle_s
         rules = forward.route.request_fields
         sink = BodySink(
@@ -234,7 +237,7 @@ class Attempts:
         )
         self._upload = Upload(source, sink, self._request_body_deadline, self._upload_ended)
         if forward.expects_continue and not source.body.complete:
-            self._continue = Continue.AWAITED
+            self._upload.expectation = Continue.AWAITED
             self._context.loop.call_later(self._context.timeouts.continue_s, self._send_100_continue)
         self._upload.start(request, arrived)
 
@@ -245,24 +248,26 @@ class Attempts:
         """Only now can the upstream be expected to answer, or to go on with its answer."""
         lease, timeouts, now = self.lease, self._context.timeouts, self._context.loop.time()
         assert lease is not None
-        if self.upload_error is not None:
+        if self.upload_error is not None and not (
+            self._state is RESPONDING and isinstance(self.upload_error, UpstreamError)
+        ):
             lease.end()  # half a request must not look like a whole one; and this wakes whoever waits for the response
-        elif self._state is _RESPONDING:
+        elif self._state is RESPONDING:
             lease.connection.stream.set_read_deadline(now + timeouts.response_body_idle_s)
-        elif self._state is _SENDING:
-            self._state = _AWAITING_HEAD
+        elif self._state is SENDING:
+            self._state = AWAITING_HEAD
             lease.connection.await_head(now + timeouts.response_head_s)
 
     def _send_100_continue(self) -> None:
         """The upstream keeps silent about `Expect: 100-continue`: ask for the body ourselves."""
-        if self._continue is Continue.AWAITED and self._state is _SENDING:
-            self._continue = Continue.SENT_BY_US
+        if self._upload is not None and self._state is SENDING and self._upload.expectation is Continue.AWAITED:
+            self._upload.expectation = Continue.SENT_BY_US
             self._client.stream.write(_CONTINUE)
 
     # -- awaiting the response -----------------------------------------------------------------------------------
 
     def _read_head(self, lease: Lease) -> Awaitable[ResponseHead]:
-        if self._state is _AWAITING_HEAD:
+        if self._state is AWAITING_HEAD:
             lease.connection.head_deadline = self._context.loop.time() + self._context.timeouts.response_head_s
         # Else the body is on its way, and its own deadlines watch it: the upload starts this one at its end.
         return lease.connection.read_head(self._head.method)
@@ -276,11 +281,8 @@ class Attempts:
                 await self._agree_to_switch(head, lease, forward)
                 return head
             rate.add(head, loop.time())
-            sent_by_us = self._continue is Continue.SENT_BY_US
-            if head.status == 100 and self._continue is not Continue.NOT_EXPECTED:
-                self._continue = Continue.SENT_BY_UPSTREAM
-            # To a client that has our own 100 already, the upstream's would be a second one.
-            if self._head.http_version >= b"1.1" and not (head.status == 100 and sent_by_us):
+            is_second = head.status == 100 and self._upload is not None and not self._upload.first_100()
+            if self._head.http_version >= b"1.1" and not is_second:
                 fields = interim_response_fields(head)
                 client.stream.write(writer.response_head(head.status, head.reason, fields))
                 await client.wait_for_client()

@@ -1,6 +1,5 @@
-"""Interim responses: how many are passed on, and who told the client to send its body."""
+"""Interim responses: how many are passed on."""
 
-from enum import Enum
 from typing import Final
 
 from proxy.errors import BadResponse
@@ -8,19 +7,6 @@ from proxy.http1.limits import MessageLimits
 from proxy.http1.message import ResponseHead
 
 _WINDOW_S: Final = 1.0
-
-
-class Continue(Enum):
-    """What has become of `Expect: 100-continue`."""
-
-    NOT_EXPECTED = "not expected"
-    AWAITED = "awaited"  # the client holds its body back
-    SENT_BY_UPSTREAM = "sent by the upstream"
-    SENT_BY_US = "sent by us"  # in the place of an upstream that kept silent: its own, if it comes, ends here
-
-
-#: What it is for nearly every request: read from the class, a member costs ten times as much on CPython 3.11.
-NOT_EXPECTED: Final = Continue.NOT_EXPECTED
 
 
 class InterimRate:

@@ -5,7 +5,6 @@ answer while they read.
 """
 
 from collections.abc import Callable
-from enum import Enum
 
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import (
@@ -18,12 +17,14 @@ from proxy.errors import (
     UpstreamClosed,
 )
 from proxy.exchange.copy_body import BodySink, copy_body
-from proxy.http1.message import BodyFraming
+from proxy.exchange.states import Continue, UploadState
+from proxy.http1.message import UNTIL_CLOSE, BodyFraming
 from proxy.http1.parsing.body import Body
 from proxy.policy.request_plan import check_body_size
 from proxy.transport.body_reader import BodyCutShort, BodyReader
 from proxy.transport.fiber import Fiber
 from proxy.transport.stream import ConnectionEnded
+from proxy.upstream.connection import UpstreamConnection
 
 
 class RequestBody:
@@ -63,18 +64,10 @@ class RequestBody:
         return pieces
 
 
-class UploadState(Enum):
-    """How far a request's body has come."""
-
-    SENDING = "sending"
-    SENT = "sent"  # to its last byte
-    STOPPED = "stopped"  # for good: the upstream is gone, `error` says why it failed, or it was given up
-
-
 class Upload:
     """Carries a request's body upstream. Raises nothing: the exchange asks for `state` and `error`, and decides."""
 
-    __slots__ = ("_deadline", "_fiber", "_on_end", "_sink", "_source", "error", "state")
+    __slots__ = ("_deadline", "_fiber", "_on_end", "_sink", "_source", "error", "expectation", "state")
 
     def __init__(
         self, source: RequestBody, sink: BodySink, deadline: Callable[[], float], on_end: Callable[[], None]
@@ -86,6 +79,7 @@ class Upload:
         self._on_end = on_end
         self._fiber: Fiber | None = None
         self.state = UploadState.SENDING
+        self.expectation = Continue.NOT_EXPECTED
         self.error: ProxyError | None = None
 
     def start(self, request_head: bytes, arrived: list[bytes]) -> None:
@@ -108,6 +102,40 @@ class Upload:
         """Wait until it has been sent, or stopped."""
         if self._fiber is not None:
             await self._fiber.join()
+
+    def first_100(self) -> bool:
+        """Take note of an upstream's 100. Returns whether the client has none yet."""
+        sent_by_us = self.expectation is Continue.SENT_BY_US
+        if self.expectation is not Continue.NOT_EXPECTED:
+            self.expectation = Continue.SENT_BY_UPSTREAM
+        return not sent_by_us
+
+    def may_end_behind(self, upstream: UpstreamConnection) -> bool:
+        """Whether the rest of the body goes up, though a final response has begun: the upstream has neither said close
+        nor closed, and the client does not wait for a 100: without one, it may send none (RFC 9110 §10.1.1)."""
+        return (
+            self.state is UploadState.SENDING
+            and upstream.stays_open
+            and upstream.framing is not UNTIL_CLOSE
+            and not upstream.stream.at_eof
+            and self.expectation is not Continue.AWAITED
+        )
+
+    async def end_behind(self, upstream: UpstreamConnection) -> ProxyError | None:
+        """The response is complete. Carry the body to its end all the same, unless the upstream closes or says what no
+        request asked for; return why it was not sent whole, if that is worth a line in the log."""
+        if self.may_end_behind(upstream):
+            upstream.stream.watcher = self.stop
+            try:
+                await self.join()
+            finally:
+                upstream.stream.watcher = None
+        self.stop()
+        if self.state is UploadState.SENT or self.expectation is Continue.AWAITED:
+            return None
+        return self.error or UpstreamClosed(
+            f"{upstream.origin} ended its response and read no more of the request", code="upload_given_up"
+        )
 
     async def _run(self) -> None:
         try:

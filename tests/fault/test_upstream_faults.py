@@ -193,7 +193,7 @@ async def test_a_silent_body_is_cut_after_its_time() -> None:
 async def test_an_early_answer_reaches_a_client_that_is_still_sending() -> None:
     async def script(peer: Peer) -> None:
         await peer.head()
-        await peer.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
+        await peer.send(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig")
         await peer.rest()
 
     upstream = ScriptedUpstream(script)
