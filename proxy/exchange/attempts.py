@@ -6,9 +6,6 @@ from typing import Final
 
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import (
-    ClientGone,
-    ConnectFailed,
-    ConnectTimeout,
     ProxyError,
     UpgradeRefused,
     UpstreamClosed,
@@ -18,32 +15,27 @@ from proxy.exchange import states
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import BodySink
 from proxy.exchange.interim import InterimRate
+from proxy.exchange.leasing import Leasing
 from proxy.exchange.states import AWAITING_HEAD, RESPONDING, SENDING, AttemptState, Continue, UploadState
 from proxy.exchange.upload import RequestBody, Upload
 from proxy.http1 import writer
 from proxy.http1.message import CHUNKED, RequestHead, ResponseHead
+from proxy.policy.connection_auth import response_authenticates_connection
 from proxy.policy.request_plan import Forward
 from proxy.policy.response_fields import interim_response_fields, is_switch_to
-from proxy.policy.retry import may_replay, may_retry
+from proxy.policy.retry import may_retry
 from proxy.policy.trailers import forwarded_trailers
 from proxy.telemetry.record import ExchangeRecord
-from proxy.upstream.origin import Origin
 from proxy.upstream.pool import Lease
 from proxy.upstream.service import Service
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Attempts:
-    """One request's attempts: connections are leased, head and body sent, interim responses passed on.
+class Attempts(Leasing):
+    """One request's attempts: connections are leased, head and body sent, interim responses passed on."""
 
-    `lease` is that of the attempt under way.
-    """
-
-    __slots__ = (
-        "_client", "_context", "_head", "_origin", "_record", "_replayable", "_request_body", "_service",
-        "_state", "_status", "_upload", "lease",
-    )  # fmt: skip
+    __slots__ = ("_request_body", "_state", "_upload")
 
     def __init__(
         self,
@@ -54,28 +46,10 @@ class Attempts:
         request_body: RequestBody | None,
         record: ExchangeRecord,
     ) -> None:
-        self._context = context
-        self._service = service
-        self._client = client
-        self._head = head
+        super().__init__(context, service, client, head, record)
         self._request_body = request_body
-        self._record = record
         self._state: AttemptState = states.CONNECTING
-        self._origin: Origin | None = None  # of the attempt under way, whose end the service has not been told
-        self._status = 0  # of the final response
         self._upload: Upload | None = None
-        self._replayable = True  # whether the body, if any, is still in our hands
-        self.lease: Lease | None = None
-
-    @property
-    def head(self) -> RequestHead:
-        """The request as it was received, for balancing policies."""
-        return self._head
-
-    @property
-    def client_address(self) -> str:
-        """Who sent the request, for balancing policies."""
-        return self._record.client
 
     @property
     def request_sent(self) -> bool:
@@ -123,11 +97,7 @@ class Attempts:
         fresh = False
         while True:
             self._state = states.CONNECTING
-            origin = self._origin = self._service.choose(self)
-            assert origin is not None  # nothing has been tried
-            lease = None if fresh else self._lease_idle(origin)
-            if lease is None:
-                lease = await self._lease(origin, fresh=fresh)
+            lease = await self._connect(fresh=fresh)
             try:
                 self._send(lease, request, arrived, forward)
                 head = await self._read_head(lease)
@@ -152,6 +122,8 @@ class Attempts:
             else:
                 self._state = RESPONDING
                 self._status = head.status
+                if head.status == 401 and response_authenticates_connection(head):
+                    self.keep_for_client()
                 return head
 
     def abandon(self) -> None:
@@ -166,50 +138,6 @@ class Attempts:
             self._upload.stop()
         self.abandon()
         self._tell_service(error)
-
-    def _tell_service(self, error: ProxyError | None = None) -> None:
-        origin, self._origin = self._origin, None
-        if origin is not None:
-            self._service.finished(origin, self._status, error)
-
-    # -- connecting ----------------------------------------------------------------------------------------------
-
-    def _lease_idle(self, origin: Origin) -> Lease | None:
-        """A connection that is open already, if the pool has one that this request may use."""
-        replayable = may_replay(self._head.method, body_replayable=self._replayable)
-        lease = self._context.pool.lease_idle(origin, replayable=replayable)
-        if lease is not None:
-            self.lease = lease
-            record = self._record
-            record.origin = origin.label
-            record.reused = True
-            record.attempts += 1
-        return lease
-
-    async def _lease(self, origin: Origin, *, fresh: bool) -> Lease:
-        """A connection to this origin, or else to the next one: an idle one, or the first that can be opened."""
-        tried: tuple[Origin, ...] = ()
-        while True:
-            lease = self._lease_idle(origin) if tried and not fresh else None
-            if lease is not None:
-                return lease
-            self._record.origin = origin.label
-            self._record.reused = False
-            self._record.attempts += 1
-            try:
-                lease = self.lease = await self._context.pool.lease_fresh(origin)
-            except (ConnectFailed, ConnectTimeout) as error:
-                # Nothing was sent, so any request may go to the next one.
-                self._tell_service(error)
-                tried = (*tried, origin)
-                another = self._origin = self._service.choose(self, tried)
-                if another is None:
-                    raise
-                origin = another
-                continue
-            if self._client.is_gone:
-                raise ClientGone("the client closed the connection before the request was sent")
-            return lease
 
     # -- sending -------------------------------------------------------------------------------------------------
 

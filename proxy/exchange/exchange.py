@@ -12,7 +12,7 @@ from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, Upst
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import BodySink, Trailers, copy_body, framed, write_all
-from proxy.exchange.tunnel import Tunnel
+from proxy.exchange.tunnel import Tunnel, TunnelEnd
 from proxy.exchange.upload import RequestBody
 from proxy.http1 import writer
 from proxy.http1.fields import CLAIMS
@@ -190,10 +190,15 @@ class Exchange:
         self._response_begins(UNTIL_CLOSE)
         client.stream.write(writer.response_head(101, head.reason, fields))
         client.begin_tunnel()
-        tunnel = Tunnel(client.stream, upstream.stream, self._context.timeouts.tunnel_idle_s)
+        timeouts = self._context.timeouts
+        tunnel = Tunnel(
+            client.stream, upstream.stream, idle_s=timeouts.tunnel_idle_s, half_closed_s=timeouts.tunnel_half_closed_s
+        )
+        end = TunnelEnd.SHUT_DOWN
         try:
-            await tunnel.run(client.reader.take_unread(), upstream.take_unread())
+            end = await tunnel.run(client.reader.take_unread(), upstream.take_unread())
         finally:
+            record.tunnel_end = end.value
             record.request_bytes, record.response_bytes = tunnel.bytes_up, tunnel.bytes_down
             self._request_body = None
         lease.close()

@@ -6,11 +6,18 @@ from enum import Enum, auto
 from proxy.transport.fiber import Fiber
 from proxy.transport.stream import ConnectionEnded, Stream
 
-#: How long one direction may be silent once the other has ended: enough to say goodbye.
-_HALF_CLOSED_S = 30.0
+
+class TunnelEnd(Enum):
+    """Why a tunnel ended, as the log says it."""
+
+    CLOSED = "closed"  # both sides have ended theirs
+    IDLE = "idle"  # nothing moved for too long
+    RESET_BY_CLIENT = "reset_by_client"
+    RESET_BY_UPSTREAM = "reset_by_upstream"
+    SHUT_DOWN = "shut_down"  # the worker ended first
 
 
-class _End(Enum):
+class _DirectionEnd(Enum):
     """How one direction ended."""
 
     FINISHED = auto()  # its source has ended its side, and its sink is half-closed
@@ -19,19 +26,24 @@ class _End(Enum):
 
 
 class Tunnel:
-    """Two streams joined. The idle limit counts progress in either direction; the byte counts are for the log."""
+    """Two streams joined. The idle limits count progress in either direction; the byte counts are for the log.
 
-    def __init__(self, client: Stream, upstream: Stream, idle_s: float) -> None:
+    `half_closed_s` is the limit once one direction has ended.
+    """
+
+    def __init__(self, client: Stream, upstream: Stream, *, idle_s: float, half_closed_s: float) -> None:
         self._client = client
         self._upstream = upstream
         self._idle_s = idle_s
+        self._half_closed_s = half_closed_s
         self._loop = asyncio.get_running_loop()
         self._last_progress = self._loop.time()
         self._waiting_for_sink = 0  # directions that wait for a slow reader
+        self._end: TunnelEnd | None = None  # the first cause: what follows is only its effect
         self.bytes_up = 0
         self.bytes_down = 0
 
-    async def run(self, from_client: bytes, from_upstream: bytes) -> None:
+    async def run(self, from_client: bytes, from_upstream: bytes) -> TunnelEnd:
         """Pass on what arrived behind the heads, then everything else; return once both directions have ended, or one
         has broken. The client's stream is the caller's to close: it may still be sending."""
         if from_client:
@@ -41,12 +53,13 @@ class Tunnel:
         upward = Fiber(self._pump(self._client, self._upstream))
         upward.resume()
         try:
-            if await self._pump(self._upstream, self._client) is not _End.BROKEN:
+            if await self._pump(self._upstream, self._client) is not _DirectionEnd.BROKEN:
                 await upward.join()
         finally:
             upward.cancel()
+        return self._end or TunnelEnd.CLOSED
 
-    async def _pump(self, source: Stream, sink: Stream) -> _End:
+    async def _pump(self, source: Stream, sink: Stream) -> _DirectionEnd:
         """Carry one direction to its end; then the sink is half-closed, and the other direction goes on."""
         try:
             while data := await self._read(source):
@@ -56,15 +69,27 @@ class Tunnel:
                     try:
                         await self._drain(sink)
                     except ConnectionEnded:
-                        return _End.SINK_LOST
-            sink.end_writing()
-            self._idle_s = min(self._idle_s, _HALF_CLOSED_S)
-            sink.set_read_deadline(self._loop.time() + self._idle_s)
-        except (ConnectionEnded, TimeoutError):
-            # What broke one direction ends the other: half a broken tunnel serves nobody. What was sent is flushed.
-            self._upstream.close()
-            return _End.BROKEN
-        return _End.FINISHED
+                        self._broke(sink)
+                        return _DirectionEnd.SINK_LOST
+        except TimeoutError:
+            self._end = self._end or TunnelEnd.IDLE
+        except ConnectionEnded:
+            self._broke(source)
+        else:
+            if sink.transport.can_write_eof():
+                sink.end_writing()
+                self._idle_s = min(self._idle_s, self._half_closed_s)
+                sink.set_read_deadline(self._loop.time() + self._idle_s)
+                return _DirectionEnd.FINISHED
+            # TLS has no half-close that its readers honour: one side's end is the tunnel's.
+            self._end = self._end or TunnelEnd.CLOSED
+        # What broke one direction ends the other: half a broken tunnel serves nobody. What was sent is flushed.
+        self._upstream.close()
+        return _DirectionEnd.BROKEN
+
+    def _broke(self, side: Stream) -> None:
+        by = TunnelEnd.RESET_BY_CLIENT if side is self._client else TunnelEnd.RESET_BY_UPSTREAM
+        self._end = self._end or by
 
     def _pass_on(self, data: bytes, sink: Stream) -> None:
         if sink is self._client:

@@ -36,6 +36,10 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="For an upstream connection without a request; keep it below what the service grants."),
     ] = 55.0  # below the 60 to 75 of common servers, so that we close first
     tunnel_idle_s: Annotated[float, Meta(description="For a WebSocket, or another tunnel, without traffic.")] = 600.0
+    tunnel_half_closed_s: Annotated[
+        float,
+        Meta(description="For a tunnel without traffic of which one side has ended."),
+    ] = 600.0  # a program whose input has ended may compute for minutes before it answers (docker exec)
     drain_s: Annotated[float, Meta(description="After SIGTERM, for what is under way.")] = (
         30.0  # below the 30 + grace of orchestrators
     )

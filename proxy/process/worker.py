@@ -211,6 +211,7 @@ class Worker:
 
     def _ended(self, client: ClientConnection, exc: BaseException | None) -> None:
         del self.clients[client]
+        self.pool.bound.release(client)
         if self._shutting_down and not self.clients:
             self._idle.set()
         if exc is not None and not isinstance(exc, asyncio.CancelledError):

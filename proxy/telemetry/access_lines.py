@@ -37,6 +37,7 @@ class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
     upstream: str = ""
     reused: bool = False
     attempts: int = 0
+    tunnel_end: str = ""
     error: str = ""
     detail: str = ""
 
@@ -71,6 +72,7 @@ def json_line(record: ExchangeRecord, at: str, now: float) -> bytes:
         upstream=record.origin,
         reused=record.reused,
         attempts=record.attempts,
+        tunnel_end=record.tunnel_end,
         error=record.error,
         detail=record.detail[:_DETAIL_SHOWN],
     )
@@ -87,11 +89,12 @@ def text_line(record: ExchangeRecord, at: str, now: float) -> bytes:
         client, method, target, version, request_id = map(escape_word, (client, method, target, version, request_id))
     reused = " reused" if record.reused else ""
     attempts = f" attempts={record.attempts}" if record.attempts > 1 else ""
+    tunnel = f" tunnel={record.tunnel_end}" if record.tunnel_end else ""
     failed = f" error={record.error} ({escape_text(record.detail[:_DETAIL_SHOWN])})" if record.error else ""
     text = (
         f'{at} {client} "{method} {target} HTTP/{version}" '
         f"{record.status} {record.request_bytes}>{record.response_bytes} {(now - record.started) * 1000:.1f}ms "
-        f"{record.origin or '-'}{reused}{attempts} id={request_id}{failed}\n"
+        f"{record.origin or '-'}{reused}{attempts} id={request_id}{tunnel}{failed}\n"
     )
     return text.encode("utf-8", "replace")
 

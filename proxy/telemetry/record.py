@@ -30,6 +30,7 @@ class ExchangeRecord(msgspec.Struct):
     responded: float = 0.0  # when the head of the final response was written; 0.0: there was none
     request_bytes: int = 0
     response_bytes: int = 0
+    tunnel_end: str = ""  # why a tunnel ended: `closed`, `idle`, `reset_by_client`, `reset_by_upstream`, `shut_down`
     error: str = ""
     detail: str = ""
     is_health_check: bool = False  # `onehop health`, asking from this machine

@@ -3,6 +3,7 @@
 from proxy.http1.limits import MessageLimits
 from proxy.policy.settings import PoolSettings
 from proxy.transport.deadlines import NEVER, Deadlines
+from proxy.upstream.bound import BoundConnections
 from proxy.upstream.connection import CLOSED, IDLE, UpstreamConnection
 from proxy.upstream.connector import Connector
 from proxy.upstream.idle import IdleConnections
@@ -15,13 +16,18 @@ class Lease:
     """A connection in the hands of one exchange, until one of `give_back`, `close` and `end` ends the lease. All three
     do nothing after that: the connection may be somebody else's by then."""
 
-    __slots__ = ("_ended", "_pool", "connection", "reused")
+    __slots__ = ("_bound_to", "_ended", "_pool", "connection", "reused")
 
     def __init__(self, pool: "Pool", connection: UpstreamConnection, reused: bool) -> None:
         self._pool = pool
         self._ended = False
+        self._bound_to: tuple[object, str] | None = None
         self.connection = connection
         self.reused = reused  # whether it has carried an exchange before
+
+    def bind(self, owner: object, service: str) -> None:
+        """The connection carries a login (NTLM, Negotiate): from now on it serves this owner alone."""
+        self._bound_to = (owner, service)
 
     def give_back(self, *, request_complete: bool) -> None:
         """The response is complete: keep the connection where its next request is safe, close it otherwise.
@@ -30,7 +36,7 @@ class Lease:
         """
         if not self._ended:
             self._ended = True
-            self._pool.take_back(self.connection, request_complete=request_complete)
+            self._pool.take_back(self.connection, self._bound_to, request_complete=request_complete)
 
     def close(self) -> None:
         """Close the connection once everything written has been sent: after a tunnel."""
@@ -67,6 +73,7 @@ class Pool:
         self._connector = connector
         self._fast_path = fast_path
         self._idle: IdleConnections[UpstreamConnection] = IdleConnections(settings.idle_per_origin)
+        self.bound = BoundConnections()
         self._shutting_down = False
         self.opened = 0
         deadlines.on_sweep.append(self._expire)
@@ -107,17 +114,28 @@ class Pool:
         connection.begin()
         return Lease(self, connection, False)
 
-    def take_back(self, connection: UpstreamConnection, *, request_complete: bool) -> None:
+    def lease_bound(self, owner: object, service: str) -> Lease | None:
+        """The idle connection that belongs to this owner alone, if it has one to this service."""
+        connection = self.bound.take(owner, service)
+        if connection is None:
+            return None
+        lease = Lease(self, connection, True)
+        lease.bind(owner, service)
+        return lease
+
+    def take_back(
+        self, connection: UpstreamConnection, bound_to: tuple[object, str] | None, *, request_complete: bool
+    ) -> None:
         """What `Lease.give_back` does: by the rules of reuse, which are RFC 9112 §9.3 and the settings."""
         now = self._deadlines.loop.time()
         settings = self._settings
-        if (
-            self._shutting_down
-            or not request_complete
-            or not connection.may_be_reused()
-            or connection.serial >= settings.max_requests
-            or now - connection.open_since > settings.max_age_s
-        ):
+        if self._shutting_down or not request_complete or not connection.may_be_reused():
+            self._close(connection)
+            return
+        if bound_to is not None:
+            self.bound.keep(*bound_to, connection)
+            return
+        if connection.serial >= settings.max_requests or now - connection.open_since > settings.max_age_s:
             self._close(connection)
             return
         promised_s = connection.promise.timeout_s

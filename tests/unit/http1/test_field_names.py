@@ -23,8 +23,8 @@ SETS = [
      "transfer-encoding vary via warning www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip "
      "x-request-id"),
     (Trait.UNDERSTOOD,
-     "cdn-loop connection content-length date expect forwarded host keep-alive max-forwards te trailer transfer-encoding upgrade "
-     "via x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id"),
+     "authorization cdn-loop connection content-length date expect forwarded host keep-alive max-forwards te trailer "
+     "transfer-encoding upgrade via x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id"),
     (Trait.SERVICE_VARIABLE,
      "auth-type cdn-loop content-length content-type document-root document-uri gateway-interface max-forwards "
      "orig-path-info path-info path-translated proxy query-string redirect-remote-user redirect-status redirect-url "

@@ -1,0 +1,121 @@
+"""Which upstream connection a request goes on: one of this client's own, an idle one, or a new one."""
+
+from proxy.downstream.connection import ClientConnection
+from proxy.errors import ClientGone, ConnectFailed, ConnectTimeout, ProxyError
+from proxy.exchange.context import WorkerContext
+from proxy.http1.message import RequestHead
+from proxy.policy.connection_auth import request_authenticates_connection
+from proxy.policy.retry import may_replay
+from proxy.telemetry.record import ExchangeRecord
+from proxy.upstream.origin import Origin
+from proxy.upstream.pool import Lease
+from proxy.upstream.service import Service
+
+
+class Leasing:
+    """The connections of one request, one after the other. `lease` is that of the attempt under way.
+
+    The service is told of the end of every attempt at an origin that it chose.
+    """
+
+    __slots__ = (
+        "_client", "_context", "_head", "_origin", "_record", "_replayable", "_service", "_status", "lease",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        service: Service,
+        client: ClientConnection,
+        head: RequestHead,
+        record: ExchangeRecord,
+    ) -> None:
+        self._context = context
+        self._service = service
+        self._client = client
+        self._head = head
+        self._record = record
+        self._origin: Origin | None = None  # of the attempt under way, whose end the service has not been told
+        self._status = 0  # of the final response
+        self._replayable = True  # whether the body, if any, is still in our hands
+        self.lease: Lease | None = None
+
+    @property
+    def head(self) -> RequestHead:
+        """The request as it was received, for balancing policies."""
+        return self._head
+
+    @property
+    def client_address(self) -> str:
+        """Who sent the request, for balancing policies."""
+        return self._record.client
+
+    def keep_for_client(self) -> None:
+        """From now on, the connection is for this client's connection alone."""
+        if self.lease is not None:
+            self.lease.bind(self._client, self._service.name)
+
+    async def _connect(self, *, fresh: bool) -> Lease:
+        """The connection for the next attempt; with `fresh`, none that has been used before.
+
+        Raises ConnectFailed, ConnectTimeout, LimitReached, ClientGone.
+        """
+        lease = None if fresh else self._lease_own()
+        if lease is None:
+            origin = self._origin = self._service.choose(self)
+            assert origin is not None  # nothing has been tried
+            lease = None if fresh else self._lease_idle(origin)
+            if lease is None:
+                lease = await self._lease_at(origin, fresh=fresh)
+        if b"authorization" in self._head.known and request_authenticates_connection(self._head):
+            self.keep_for_client()
+        return lease
+
+    def _tell_service(self, error: ProxyError | None = None) -> None:
+        origin, self._origin = self._origin, None
+        if origin is not None:
+            self._service.finished(origin, self._status, error)
+
+    def _lease_own(self) -> Lease | None:
+        """The connection on which this client has logged in: no other carries its login."""
+        lease = self._context.pool.lease_bound(self._client, self._service.name)
+        return None if lease is None else self._reused(lease)
+
+    def _lease_idle(self, origin: Origin) -> Lease | None:
+        """A connection that is open already, if the pool has one that this request may use."""
+        replayable = may_replay(self._head.method, body_replayable=self._replayable)
+        lease = self._context.pool.lease_idle(origin, replayable=replayable)
+        return None if lease is None else self._reused(lease)
+
+    def _reused(self, lease: Lease) -> Lease:
+        self.lease = lease
+        record = self._record
+        record.origin = lease.connection.origin.label
+        record.reused = True
+        record.attempts += 1
+        return lease
+
+    async def _lease_at(self, origin: Origin, *, fresh: bool) -> Lease:
+        """A connection to this origin, or else to the next one: an idle one, or the first that can be opened."""
+        tried: tuple[Origin, ...] = ()
+        while True:
+            lease = self._lease_idle(origin) if tried and not fresh else None
+            if lease is not None:
+                return lease
+            self._record.origin = origin.label
+            self._record.reused = False
+            self._record.attempts += 1
+            try:
+                lease = self.lease = await self._context.pool.lease_fresh(origin)
+            except (ConnectFailed, ConnectTimeout) as error:
+                # Nothing was sent, so any request may go to the next one.
+                self._tell_service(error)
+                tried = (*tried, origin)
+                another = self._origin = self._service.choose(self, tried)
+                if another is None:
+                    raise
+                origin = another
+                continue
+            if self._client.is_gone:
+                raise ClientGone("the client closed the connection before the request was sent")
+            return lease
