@@ -17,6 +17,7 @@ from proxy.http1.framing import response_framing
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import UNTIL_CLOSE, BodyFraming, ResponseHead
 from proxy.http1.parsing.body import EMPTY_BODY, Body
+from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import KeepAlive, keep_alive, persists
 from proxy.transport.body_reader import BodyCutShort, BodyReader
@@ -43,6 +44,7 @@ class UpstreamConnection:
     """A connection to an origin. `serial` counts the exchanges it has begun."""
 
     __slots__ = (
+        "_body_fault",
         "_body_reader",
         "_parser",
         "framing",
@@ -72,6 +74,7 @@ class UpstreamConnection:
         self.head_deadline = NEVER  # loop time by which a response head is due, for a read that begins
         self._parser = HeadParser(limits, fast_path=fast_path)
         self._body_reader = BodyReader(stream, self._parser)
+        self._body_fault: ProtocolError | None = None  # met, and not raised yet
 
     def __repr__(self) -> str:
         return f"<UpstreamConnection {self.origin} exchange {self.serial} {self.state.value}>"
@@ -133,10 +136,16 @@ class UpstreamConnection:
             raise BadResponse.of(exc) from exc
 
     async def read_body(self, deadline: float) -> list[bytes]:
-        """More body bytes. Raises BadResponse, UpstreamClosed, ResponseTimeout: the body is cut."""
+        """More body bytes. Raises BadResponse, UpstreamClosed, ResponseTimeout: the body is cut. What came in one read
+        with a broken chunk, and before it, is returned first."""
+        if self._body_fault is not None:
+            raise BadResponse.of(self._body_fault) from self._body_fault
         try:
             return await self._body_reader.read(deadline)
         except ProtocolError as exc:
+            if isinstance(self.body, ChunkedBody) and self.body.before_fault:
+                self._body_fault = exc
+                return self.body.before_fault
             raise BadResponse.of(exc) from exc
         except TimeoutError as exc:
             raise ResponseTimeout(f"{self.origin} fell silent in mid-body", code="response_body_timeout") from exc

@@ -65,7 +65,8 @@ async def test_a_large_refusal_arrives_too() -> None:
     def serve(connection: socket.socket) -> None:
         with connection:
             connection.recv(8192)
-            connection.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: %d\r\n\r\n" % len(page) + page)
+            head = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(page)
+            connection.sendall(head + page)
             until_end(connection)
 
     with service(serve) as port:

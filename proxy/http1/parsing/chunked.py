@@ -63,6 +63,7 @@ class ChunkedBody:
         "_pending",
         "_section",
         "_state",
+        "before_fault",
         "left_over",
         "received_bytes",
         "trailers",
@@ -86,6 +87,8 @@ class ChunkedBody:
         #: What `receive` has not looked at. Where `complete`, it stands behind the body; else it is more of it, and to
         #: be given to `receive` again, in another turn of the event loop.
         self.left_over = b""
+        #: The body bytes before the one that `receive` raised for, where they came with it.
+        self.before_fault: list[bytes] = []
 
     @property
     def complete(self) -> bool:
@@ -109,7 +112,6 @@ class ChunkedBody:
         return pieces
 
     def _scan(self, data: bytes) -> list[bytes]:
-        """Walk through the data, from state to state. All transitions are here."""
         if 0 < len(data) < self._left:
             self._left -= len(data)
             self.received_bytes += len(data)
@@ -118,6 +120,17 @@ class ChunkedBody:
         if self._pending:
             data = self._pending + data
             self._pending = b""
+        try:
+            self._walk(data, pieces)
+        except ProtocolError:
+            self.before_fault = pieces
+            raise
+        finally:
+            self.received_bytes += sum(map(len, pieces))
+        return pieces
+
+    def _walk(self, data: bytes, pieces: list[bytes]) -> None:
+        """Go through the data, from state to state, and add the body bytes to `pieces`. All transitions are here."""
         position, end = 0, len(data)
         while position < end:
             if len(pieces) >= self._most_pieces:
@@ -165,8 +178,6 @@ class ChunkedBody:
                 if self._take_trailers(data[position:]):
                     self._state = _COMPLETE
                 break
-        self.received_bytes += sum(map(len, pieces))
-        return pieces
 
     def _size_line(self, line: bytes) -> re.Match[bytes]:
         found = _SIZE_LINE.fullmatch(line)
