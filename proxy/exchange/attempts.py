@@ -20,7 +20,7 @@ from proxy.exchange.states import AWAITING_HEAD, RESPONDING, SENDING, AttemptSta
 from proxy.exchange.upload import RequestBody, Upload
 from proxy.http1 import writer
 from proxy.http1.message import CHUNKED, RequestHead, ResponseHead
-from proxy.policy.connection_auth import response_authenticates_connection
+from proxy.policy.connection_auth import request_authenticates_connection, response_authenticates_connection
 from proxy.policy.request_plan import Forward
 from proxy.policy.response_fields import interim_response_fields, is_switch_to
 from proxy.policy.retry import may_retry
@@ -97,7 +97,11 @@ class Attempts(Leasing):
         fresh = False
         while True:
             self._state = states.CONNECTING
-            lease = await self._connect(fresh=fresh)
+            lease = None if fresh else self._lease_open()
+            if lease is None:
+                lease = await self._lease_new(fresh=fresh)
+            if b"authorization" in self._head.known and request_authenticates_connection(self._head):
+                self.keep_for_client()
             try:
                 self._send(lease, request, arrived, forward)
                 head = await self._read_head(lease)

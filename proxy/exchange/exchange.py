@@ -122,8 +122,9 @@ class Exchange:
         client, record, context = self._client, self._record, self._context
         request, upstream = self._head, lease.connection
         framing = outgoing_response_framing(upstream.framing, request.http_version)
+        request_sent = attempts.request_sent
         stays_open = (
-            (attempts.request_sent or attempts.upload_may_end)
+            (request_sent or attempts.upload_may_end)
             and not client.shutting_down
             and framing is not UNTIL_CLOSE
             and persists(request.http_version, request.options)
@@ -154,13 +155,14 @@ class Exchange:
                 await copy_body(upstream, sink, self._response_body_deadline)
         finally:
             record.response_bytes = body.received_bytes
-        if not attempts.request_sent:
+        if not request_sent:
             await attempts.end_upload()
-        lease.give_back(request_complete=attempts.request_sent)
+            request_sent = attempts.request_sent
+        lease.give_back(request_complete=request_sent)
         if client.stream.must_drain():
             client.phase = Phase.DELIVERING
             await client.wait_for_client()
-        if stays_open and attempts.request_sent:
+        if stays_open and request_sent:
             return True
         # The rest of its body, its next request or a stray CRLF may be on the way (RFC 9112 §9.6).
         client.ending = Ending.LINGER

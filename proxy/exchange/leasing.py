@@ -4,7 +4,6 @@ from proxy.downstream.connection import ClientConnection
 from proxy.errors import ClientGone, ConnectFailed, ConnectTimeout, ProxyError
 from proxy.exchange.context import WorkerContext
 from proxy.http1.message import RequestHead
-from proxy.policy.connection_auth import request_authenticates_connection
 from proxy.policy.retry import may_replay
 from proxy.telemetry.record import ExchangeRecord
 from proxy.upstream.origin import Origin
@@ -55,45 +54,48 @@ class Leasing:
         if self.lease is not None:
             self.lease.bind(self._client, self._service.name)
 
-    async def _connect(self, *, fresh: bool) -> Lease:
-        """The connection for the next attempt; with `fresh`, none that has been used before.
-
-        Raises ConnectFailed, ConnectTimeout, LimitReached, ClientGone.
-        """
-        lease = None if fresh else self._lease_own()
+    def _lease_open(self) -> Lease | None:
+        """A connection that is open already, for a first attempt: one on which this client has logged in,
+        or an idle one of the pool."""
+        pool = self._context.pool
+        lease = pool.lease_bound(self._client, self._service.name) if pool.bound.by_owner else None
         if lease is None:
             origin = self._origin = self._service.choose(self)
             assert origin is not None  # nothing has been tried
-            lease = None if fresh else self._lease_idle(origin)
-            if lease is None:
-                lease = await self._lease_at(origin, fresh=fresh)
-        if b"authorization" in self._head.known and request_authenticates_connection(self._head):
-            self.keep_for_client()
+            return self._lease_idle(origin)
+        self._note(lease)
         return lease
+
+    async def _lease_new(self, *, fresh: bool) -> Lease:
+        """A connection that is opened for this request; without `fresh`, or an idle one where none can be.
+
+        Raises ConnectFailed, ConnectTimeout, LimitReached, ClientGone.
+        """
+        origin = self._origin or self._service.choose(self)
+        assert origin is not None
+        self._origin = origin
+        return await self._lease_at(origin, fresh=fresh)
 
     def _tell_service(self, error: ProxyError | None = None) -> None:
         origin, self._origin = self._origin, None
         if origin is not None:
             self._service.finished(origin, self._status, error)
 
-    def _lease_own(self) -> Lease | None:
-        """The connection on which this client has logged in: no other carries its login."""
-        lease = self._context.pool.lease_bound(self._client, self._service.name)
-        return None if lease is None else self._reused(lease)
-
     def _lease_idle(self, origin: Origin) -> Lease | None:
         """A connection that is open already, if the pool has one that this request may use."""
         replayable = may_replay(self._head.method, body_replayable=self._replayable)
         lease = self._context.pool.lease_idle(origin, replayable=replayable)
-        return None if lease is None else self._reused(lease)
+        if lease is not None:
+            self._note(lease)
+        return lease
 
-    def _reused(self, lease: Lease) -> Lease:
+    def _note(self, lease: Lease) -> None:
+        """Use a connection that was open already."""
         self.lease = lease
         record = self._record
         record.origin = lease.connection.origin.label
         record.reused = True
         record.attempts += 1
-        return lease
 
     async def _lease_at(self, origin: Origin, *, fresh: bool) -> Lease:
         """A connection to this origin, or else to the next one: an idle one, or the first that can be opened."""

@@ -11,16 +11,14 @@ class BoundConnections:
     """At most one per owner and service, while no exchange has it. `owner` is any object with an identity."""
 
     def __init__(self) -> None:
-        self._of: dict[object, dict[str, UpstreamConnection]] = {}
+        self.by_owner: dict[object, dict[str, UpstreamConnection]] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._of.values()))
+        return sum(map(len, self.by_owner.values()))
 
     def take(self, owner: object, service: str) -> UpstreamConnection | None:
         """The owner's idle connection to a service, if it has one that is still open."""
-        if not self._of:
-            return None
-        connection = self._of.get(owner, {}).pop(service, None)
+        connection = self.by_owner.get(owner, {}).pop(service, None)
         if connection is not None:
             connection.stream.watcher = None
             connection.begin()
@@ -32,16 +30,16 @@ class BoundConnections:
         forgotten."""
 
         def forget() -> None:
-            self._of.get(owner, {}).pop(service, None)
+            self.by_owner.get(owner, {}).pop(service, None)
             _close(connection)
 
         connection.state = IDLE
         connection.stream.watcher = forget
-        self._of.setdefault(owner, {})[service] = connection
+        self.by_owner.setdefault(owner, {})[service] = connection
 
     def release(self, owner: object) -> None:
         """The owner is gone: so are its connections."""
-        for connection in self._of.pop(owner, {}).values():
+        for connection in self.by_owner.pop(owner, {}).values():
             _close(connection)
 
 
