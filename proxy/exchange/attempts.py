@@ -61,13 +61,6 @@ class Attempts(Leasing):
         """Whether more of the request's body is on its way."""
         return self._upload is not None and self._upload.state is UploadState.SENDING
 
-    @property
-    def upload_may_end(self) -> bool:
-        """Whether the rest of the body goes up behind the response, too."""
-        return (
-            self._upload is not None and self.lease is not None and self._upload.may_end_behind(self.lease.connection)
-        )
-
     async def end_upload(self) -> None:
         """The response is complete: let the upload end where it may, and say in the record where it did not."""
         upload, lease = self._upload, self.lease

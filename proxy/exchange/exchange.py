@@ -124,7 +124,7 @@ class Exchange:
         framing = outgoing_response_framing(upstream.framing, request.http_version)
         request_sent = attempts.request_sent
         stays_open = (
-            (request_sent or attempts.upload_may_end)
+            request_sent
             and not client.shutting_down
             and framing is not UNTIL_CLOSE
             and persists(request.http_version, request.options)
@@ -156,13 +156,13 @@ class Exchange:
         finally:
             record.response_bytes = body.received_bytes
         if not request_sent:
+            client.stream.end_writing()  # it was told close: only the rest of its upload is still waited for
             await attempts.end_upload()
-            request_sent = attempts.request_sent
-        lease.give_back(request_complete=request_sent)
+        lease.give_back(request_complete=attempts.request_sent)
         if client.stream.must_drain():
             client.phase = Phase.DELIVERING
             await client.wait_for_client()
-        if stays_open and request_sent:
+        if stays_open:
             return True
         # The rest of its body, its next request or a stray CRLF may be on the way (RFC 9112 §9.6).
         client.ending = Ending.LINGER

@@ -34,9 +34,13 @@ async def test_an_upload_ends_behind_a_complete_answer_that_says_no_close(
         await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\n" + framing + b"\r\n\r\n" + begun)
         head, body = await peer.response()
         assert (head.split()[1], body) == (b"401", b"no")
-        assert "connection" not in fields_of(head)
-        await peer.send(rest + GET)  # the answer has been read whole: nothing of the upload was cut
-        assert (await peer.response())[1] == b"ok"
+        assert fields_of(head)["connection"] == ["close"]
+        await peer.send(rest)  # the answer has been read whole: nothing of the upload was cut
+        assert await peer.ended()
+        await proxy.records.wait_for(1)
+        async with client(proxy.port) as other:
+            await other.send(GET)
+            assert (await other.response())[1] == b"ok"
         assert upstream.connections == 1  # pooled, and used again
         assert [record.error for record in proxy.records] == ["", ""]
 
