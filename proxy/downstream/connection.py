@@ -9,13 +9,10 @@ from time import monotonic
 from typing import Final, Protocol, TypeAlias
 
 from proxy.errors import BadRequest, ClientGone, ProtocolError, ProxyError, RequestTimeout
-from proxy.http1 import writer
 from proxy.http1.message import RequestHead
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.policy.forwarded import ClientIdentity
-from proxy.policy.local_responses import LocalResponse
 from proxy.policy.settings import Limits, Timeouts
-from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.closing import linger, reset_when_flushed, wait_flushed, wait_taken
 from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import yield_to_loop
@@ -45,6 +42,13 @@ class Phase(Enum):
     ABANDONED = auto()  # the client is gone, and the exchange under way is ending
     DELIVERING = auto()  # nothing more comes of the response, and the client is taking what there is
     ENDING = auto()
+
+
+# For what happens with each request: before Python 3.12, `Phase.IDLE` costs a call.
+_IDLE: Final = Phase.IDLE
+_HEAD: Final = Phase.HEAD
+_EXCHANGE: Final = Phase.EXCHANGE
+_ABANDONED: Final = Phase.ABANDONED
 
 
 class Ending(Enum):
@@ -113,7 +117,17 @@ class ClientConnection:
                 except ProxyError as error:
                     await report_unread(self, error, waiting_since)
                     return
-                if head is None or not await self._carry(head, run_exchange):
+                if head is None:
+                    return
+                if self.stream.at_eof:
+                    if self.stream.is_ended:
+                        return  # nobody is left to answer: nothing more is started
+                    self._begin_grace()
+                self.phase = _EXCHANGE
+                goes_on = await run_exchange(self, head, monotonic())
+                self.exchange = None
+                self.stream.alarm_at = NEVER
+                if not goes_on or self.phase is _ABANDONED:
                     return
                 self._served_one = True
                 if self.reader.unread:
@@ -121,18 +135,6 @@ class ClientConnection:
                     await yield_to_loop()
         finally:
             await self.end()
-
-    async def _carry(self, head: RequestHead, run_exchange: RunExchange) -> bool:
-        """Run one exchange. Returns whether the connection goes on."""
-        if self.stream.at_eof:
-            if self.stream.is_ended:
-                return False  # nobody is left to answer: nothing more is started
-            self._begin_grace()
-        self.phase = Phase.EXCHANGE
-        goes_on = await run_exchange(self, head, monotonic())
-        self.exchange = None
-        self.stream.alarm_at = NEVER
-        return goes_on and self.phase is not Phase.ABANDONED
 
     async def end(self) -> None:
         """Close the connection as `ending` says, and wait until the client has taken what it was sent: whoever shuts
@@ -192,7 +194,7 @@ class ClientConnection:
                     Ending.LINGER
                 )  # its next request may be on the way: a reset could destroy the answer before
                 return None
-            self.phase = Phase.HEAD if begun else Phase.IDLE
+            self.phase = _HEAD if begun else _IDLE
             try:
                 data = await self.stream.read(deadline)
             except ConnectionEnded:
@@ -217,23 +219,6 @@ class ClientConnection:
         else:
             # Just accepted: its first request is likely on its way, and closing now would lose it.
             self.stream.set_read_deadline(self._deadlines.loop.time() + _FIRST_REQUEST_S)
-
-    async def write_answer(
-        self, answer: LocalResponse, *, method: bytes, date: bytes, connection: bytes | None, record: ExchangeRecord
-    ) -> None:
-        """Send an answer of our own. Raises ClientGone."""
-        lines = [
-            (b"Date", date),
-            *answer.fields,
-            (b"Content-Length", b"%d" % len(answer.body)),
-            *([(b"Connection", connection)] if connection is not None else []),
-        ]
-        body = b"" if method == b"HEAD" else answer.body
-        record.status = answer.status
-        record.responded = monotonic()
-        record.response_bytes = len(body)
-        self.stream.write(writer.response_head(answer.status, answer.reason, lines) + body)
-        await self.wait_for_client()
 
     async def wait_for_client(self) -> None:
         """Wait until the client has read enough. Raises ClientGone."""

@@ -8,6 +8,7 @@ from functools import partial
 from time import monotonic
 
 from proxy.downstream.connection import LEFT, ClientConnection, Ending, Phase
+from proxy.downstream.respond import write_answer
 from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, UpstreamError
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
@@ -252,7 +253,8 @@ class Exchange:
         connection = b"close"
         if stays_open:
             connection = b"keep-alive" if head.http_version < b"1.1" else b""
-        await client.write_answer(
+        await write_answer(
+            client,
             answer,
             method=head.method,
             date=self._context.http_date(),

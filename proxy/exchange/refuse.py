@@ -1,6 +1,7 @@
 """The answer to a request that could not be read."""
 
 from proxy.downstream.connection import ClientConnection, Ending
+from proxy.downstream.respond import write_answer
 from proxy.errors import BadRequest, ProxyError
 from proxy.exchange.context import WorkerContext
 from proxy.http1.parsing.refused import other_protocol, refused_head
@@ -25,7 +26,8 @@ async def refuse_unread(context: WorkerContext, client: ClientConnection, error:
     record.error, record.detail = error.code, error.detail
     answer = error_response(error, None, pseudonym=context.settings.pseudonym, request_id=record.request_id)
     try:
-        await client.write_answer(
+        await write_answer(
+            client,
             answer,
             method=head.method if head.method == b"HEAD" else b"",  # whose answer has no body, even now
             date=context.http_date(),

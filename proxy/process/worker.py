@@ -3,27 +3,25 @@
 import asyncio
 import contextlib
 import socket
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from proxy.config.build import origins, plan_settings, routing_table
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection
-from proxy.errors import LimitReached, ProxyError
+from proxy.downstream.listener import Listener, by_address
 from proxy.exchange.context import Observe, WorkerContext
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.refuse import refuse_unread
 from proxy.http1.message import RequestHead
 from proxy.http1.parsing.self_test import disagreements, summary
-from proxy.policy.forwarded import ClientIdentity, is_trusted, networks, plain_address
+from proxy.policy.forwarded import networks
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink, join
 from proxy.telemetry.ids import HttpDate, RequestIds
 from proxy.transport.deadlines import Deadlines
-from proxy.transport.fiber import Fiber
-from proxy.transport.stream import Stream
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.connector import Connector
 from proxy.upstream.pool import Pool
@@ -59,14 +57,7 @@ class Worker:
         self.self_test_failures = disagreements()
         self._fast_path = config.reader == "auto" and not self.self_test_failures
         self._pseudonym = pseudonym.encode("ascii")
-        self._trusted = networks(config.trusted_networks)
-        self.clients: dict[ClientConnection, Fiber] = {}  # everybody connected, and who serves them
-        self._listening: list[tuple[socket.socket, asyncio.Server]] = []
-        self._adopted: dict[str, list[tuple[socket.socket, asyncio.Server]]] = {}
-        self._stopped_accepting = asyncio.Event()
-        self._idle = asyncio.Event()  # once shutting_down: no client is left
-        self._shutting_down = False
-        self._stopping: asyncio.Task[None] | None = None
+        trusted = networks(config.trusted_networks)
         self.errors = ErrorLog()
         self._log: AccessLog | None = None
         if config.access_log != "off":
@@ -101,7 +92,7 @@ class Worker:
             limits=config.limits,
             replay_bytes=config.pool.replay_bytes,
             settings=plan_settings(config, self._pseudonym),
-            trusted=self._trusted,
+            trusted=trusted,
             next_request_id=RequestIds(),
             http_date=HttpDate(),
             report_defect=lambda defect, request_id: self.errors.defect(defect, f"request {request_id}"),
@@ -109,40 +100,40 @@ class Worker:
             events=join([*([self._log.sink] if self._log is not None else []), *sinks]),
             observe=observe,
         )
+        self._listener = Listener(
+            self.deadlines,
+            config.timeouts,
+            config.limits,
+            fast_path=self._fast_path,
+            half_close=config.client_half_close,
+            identify=by_address(trusted),
+            run_exchange=self._run_exchange,
+            refuse=partial(refuse_unread, self._context),
+            on_ended=self.pool.bound.release,
+            report_defect=self.errors.defect,
+        )
+
+    @property
+    def clients(self) -> Collection[ClientConnection]:
+        """Everybody who is connected."""
+        return self._listener.clients
 
     async def start(self) -> None:
         """Begin to serve."""
         self.deadlines.start()
-        self._listening = await self._listen(self._sockets)
-
-    async def _listen(self, sockets: list[socket.socket]) -> list[tuple[socket.socket, asyncio.Server]]:
-        return [
-            (listening, await self._loop.create_server(self._new_stream, sock=listening, backlog=_BACKLOG))
-            for listening in sockets
-        ]
+        await self._listener.listen(self._sockets)
 
     async def adopt(self, whose: str, sockets: list[socket.socket]) -> None:
         """Accept on the sockets of a worker that is not there, until `give_back`."""
-        if self._shutting_down:
-            for listening in sockets:
-                listening.close()
-        else:
-            self._adopted[whose] = await self._listen(sockets)
+        await self._listener.adopt(whose, sockets)
 
     def give_back(self, whose: str) -> None:
         """Accept no more on sockets that were adopted: their own worker is there again."""
-        for _, server in self._adopted.pop(whose, ()):
-            server.close()
+        self._listener.give_back(whose)
 
     async def run_until_shut_down(self) -> None:
         """Serve until `shut_down` was called and every exchange under way has ended, or `drain_s` has passed."""
-        await self._stopped_accepting.wait()
-        if self.clients:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._config.timeouts.drain_s):
-                    await self._idle.wait()
-            for late in list(self.clients.values()):
-                late.cancel()
+        await self._listener.served(self._config.timeouts.drain_s)
         self.pool.shut_down()
         self.deadlines.stop()
         for stream in list(self.deadlines.streams):
@@ -156,66 +147,7 @@ class Worker:
 
     def shut_down(self) -> None:
         """Stop accepting, finish what is under way, close what is idle."""
-        if self._shutting_down:
-            return
-        self._shutting_down = True
-        for client in self.clients:
-            client.shutting_down = True  # from here on, every answer says close
-        self._stopping = self._loop.create_task(self._stop_accepting())
-
-    async def _stop_accepting(self) -> None:
-        """Close the listening sockets. What the kernel has accepted is served: closing would reset it."""
-        listeners = [*self._listening, *(one for adopted in self._adopted.values() for one in adopted)]
-        last_looks: list[socket.socket] = []
-        with contextlib.suppress(OSError):  # out of descriptors: then nobody more can be served
-            last_looks += [listening.dup() for listening, _ in listeners]
-        for _, server in listeners:
-            server.close()
-        waiting: list[socket.socket] = []
-        for listening in last_looks:
-            with listening, contextlib.suppress(OSError):  # BlockingIOError: there is nobody more
-                while True:
-                    waiting.append(listening.accept()[0])
-        for accepted in waiting:
-            accepted.setblocking(False)
-            with contextlib.suppress(OSError):
-                await self._loop.connect_accepted_socket(self._new_stream, accepted)
-        # Busy clients read `Connection: close` in an answer meanwhile; only idle connections are closed.
-        if self.clients:
-            await asyncio.sleep(_FAREWELL_S)
-        for client in list(self.clients):
-            client.shut_down()
-        self._stopped_accepting.set()
-
-    def _new_stream(self) -> Stream:
-        return Stream(self.deadlines, self._accept)
-
-    def _accept(self, stream: Stream) -> None:
-        peer = stream.transport.get_extra_info("peername")
-        if not isinstance(peer, tuple):
-            stream.abort()  # gone again: whatever it has sent, nobody is there to say who asked for it
-            return
-        address = plain_address(peer[0])
-        trusted = bool(self._trusted) and is_trusted(address, self._trusted)
-        identity = ClientIdentity(address.encode("ascii"), trusted)
-        client = ClientConnection(
-            stream, identity, address, self._config.timeouts, self._config.limits, self.deadlines,
-            fast_path=self._fast_path, half_close=self._config.client_half_close,
-        )  # fmt: skip
-        client.shutting_down = self._shutting_down
-        full = len(self.clients) >= self._config.limits.connections
-        serve = self._refuse(client) if full else client.serve(self._run_exchange, self._refuse_unread)
-        fiber = Fiber(serve, lambda exc: self._ended(client, exc))
-        self.clients[client] = fiber
-        fiber.resume()
-
-    def _ended(self, client: ClientConnection, exc: BaseException | None) -> None:
-        del self.clients[client]
-        self.pool.bound.release(client)
-        if self._shutting_down and not self.clients:
-            self._idle.set()
-        if exc is not None and not isinstance(exc, asyncio.CancelledError):
-            self.errors.defect(exc, "a connection")
+        self._listener.shut_down()
 
     def _warn_untrusted_claims(self, peer: str) -> None:
         """Say it to those who have put a gateway in front, and wonder where its word went."""
@@ -237,10 +169,3 @@ class Worker:
 
     def _run_exchange(self, client: ClientConnection, head: RequestHead, started: float) -> Awaitable[bool]:
         return Exchange(self._context, client, head, started).run()
-
-    async def _refuse_unread(self, client: ClientConnection, error: ProxyError, started: float) -> None:
-        await refuse_unread(self._context, client, error, started)
-
-    async def _refuse(self, client: ClientConnection) -> None:
-        await self._refuse_unread(client, LimitReached("too many connections"), time.monotonic())
-        await client.end()

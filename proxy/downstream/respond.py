@@ -1,0 +1,32 @@
+"""Answers of our own to a client."""
+
+from time import monotonic
+
+from proxy.downstream.connection import ClientConnection
+from proxy.http1 import writer
+from proxy.policy.local_responses import LocalResponse
+from proxy.telemetry.record import ExchangeRecord
+
+
+async def write_answer(
+    client: ClientConnection,
+    answer: LocalResponse,
+    *,
+    method: bytes,
+    date: bytes,
+    connection: bytes | None,
+    record: ExchangeRecord,
+) -> None:
+    """Send an answer of our own, without its body where the method is HEAD. Raises ClientGone."""
+    lines = [
+        (b"Date", date),
+        *answer.fields,
+        (b"Content-Length", b"%d" % len(answer.body)),
+        *([(b"Connection", connection)] if connection is not None else []),
+    ]
+    body = b"" if method == b"HEAD" else answer.body
+    record.status = answer.status
+    record.responded = monotonic()
+    record.response_bytes = len(body)
+    client.stream.write(writer.response_head(answer.status, answer.reason, lines) + body)
+    await client.wait_for_client()
