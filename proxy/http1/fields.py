@@ -24,7 +24,7 @@ _CLAIM: Final = spellings([CLIENT_IDENTITY_PREFIX])
 _CLAIM_LENGTH: Final = len(CLIENT_IDENTITY_PREFIX)
 _X: Final = CLIENT_IDENTITY_PREFIX[0]
 
-#: The key, no field's name, under which an index keeps the lower-case names of such claims.
+#: The key under which an index keeps the lower-case names that begin with X-Forwarded. No field has an empty name.
 CLAIMS: Final = b""
 
 TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
@@ -81,6 +81,6 @@ def connection_options(known: Index) -> frozenset[bytes]:
     return _options(values[0] if len(values) == 1 else b",".join(values))
 
 
-@lru_cache(maxsize=512)  # by the words of Connection, of which real traffic uses a handful
+@lru_cache(maxsize=512)  # by the value of Connection: real traffic has a handful
 def _options(value: bytes) -> frozenset[bytes]:
     return frozenset(tokens((value,)))

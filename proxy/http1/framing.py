@@ -21,7 +21,7 @@ from proxy.http1.message import (
 
 
 def request_framing(head: RequestHead) -> BodyFraming:
-    """RFC 9112 §6.3, the request's branches. A declared length of 0 is kept apart from none: POST needs it."""
+    """RFC 9112 §6.3, the request's branches. A declared length of 0 is not the same as none: POST needs it."""
     if b"transfer-encoding" in head.known:
         return CHUNKED
     lengths = head.known.get(b"content-length")

@@ -11,7 +11,7 @@ MASK: Final = "***"
 
 #: What stands before an @ in an authority: with a scheme, or without one, as in `CONNECT user:password@host:443`.
 _USERINFO: Final = re.compile(rb"//[^/?#]*@|^[^/?#]*@")
-#: In a text that a person typed, a password may hold anything that is no space.
+#: In a text that a person typed, a password may hold anything but white space.
 _TYPED_USERINFO: Final = re.compile(r"//\S*@")
 
 

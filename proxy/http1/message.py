@@ -53,7 +53,7 @@ class Chunked(msgspec.Struct, frozen=True):
 
 
 class UntilClose(msgspec.Struct, frozen=True):
-    """The body ends with the connection: only in responses."""
+    """The body ends with the connection. Only responses have such."""
 
 
 BodyFraming: TypeAlias = NoBody | FixedLength | Chunked | UntilClose

@@ -19,7 +19,7 @@ def persists(http_version: bytes, connection_options: Collection[bytes]) -> bool
 
 
 class KeepAlive(msgspec.Struct, frozen=True):
-    """What a `Keep-Alive` field promises: seconds it stays open idle, and further requests; None is unsaid."""
+    """What a `Keep-Alive` field promises: seconds it stays open idle, and further requests; None: it does not say."""
 
     timeout_s: int | None = None
     max_requests: int | None = None
@@ -29,10 +29,10 @@ _PARAMETER: Final = re.compile(rb"(timeout|max)[ \t]*=[ \t]*\"?([0-9]{1,9})(?:\.
 
 
 def keep_alive(values: Iterable[bytes]) -> KeepAlive:
-    """Read `Keep-Alive: timeout=5, max=100`. Anything else in it means nothing and is ignored."""
+    """Read `Keep-Alive: timeout=5, max=100`. Everything else in it is ignored."""
     found: dict[bytes, int] = {}
     for member in members(values):
         if parameter := _PARAMETER.fullmatch(member):
             name, number = parameter[1].lower(), int(parameter[2])
-            found[name] = min(number, found.get(name, number))  # said twice, the sooner end is the safer
+            found[name] = min(number, found.get(name, number))  # given twice, the smaller is the safer
     return KeepAlive(found.get(b"timeout"), found.get(b"max"))

@@ -21,10 +21,10 @@ _ABSOLUTE: Final = re.compile(rb"(?i:(https?)://)([^/?#]*)(/[^?#]*)?(\?[^#]*)?")
 _HIGHEST_PORT: Final = 65_535
 
 
-@lru_cache(maxsize=256)  # a service is asked under few names
+@lru_cache(maxsize=256)  # a service has few names
 def is_authority(text: bytes) -> bool:
-    """Whether this is host[:port] of an http URI (RFC 3986 §3.2.2). Userinfo has no meaning here and hides the real
-    host: it is none."""
+    """Whether this is host[:port] of an http URI (RFC 3986 §3.2.2). With userinfo it is none: that has no
+    meaning in http and hides the real host (RFC 9110 §4.2.4)."""
     authority = _AUTHORITY.fullmatch(text)
     if authority is None or int(authority[2] or 0) > _HIGHEST_PORT:
         return False
@@ -50,16 +50,16 @@ class RequestTarget(msgspec.Struct, frozen=True):
 def request_target(head: RequestHead) -> RequestTarget:
     """Read target and Host together: an absolute-form target wins over Host (RFC 9112 §3.2.2).
 
-    Raises ProtocolError (400, and 405 for CONNECT, which a reverse proxy does not serve).
+    Raises ProtocolError (400, and 405 for CONNECT, which a reverse proxy does not support).
     """
     method, target = head.method, head.target
     if method == b"CONNECT":
-        raise ProtocolError("CONNECT is not served here", status=405, code="method_not_allowed")
+        raise ProtocolError("CONNECT is not supported", status=405, code="method_not_allowed")
     hosts = head.known.get(b"host")
     authority = hosts[0] if hosts else b""
     if target[:1] == b"/":
         if b"#" in target:
-            # Sent on, one parser would cut it off and the next would not (CVE-2021-32779).
+            # Forwarded, one parser would cut it off and the next would not (CVE-2021-32779).
             raise ProtocolError("fragment in the request target")
         return RequestTarget(target, authority)
     if target == b"*":
@@ -68,7 +68,7 @@ def request_target(head: RequestHead) -> RequestTarget:
         return RequestTarget(target, authority)
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None or not is_authority(absolute[2]):
-        raise ProtocolError("the request target has none of the four forms")
+        raise ProtocolError("invalid request target")
     path, query = absolute[3] or b"", absolute[4] or b""
     if not path:
         # RFC 9112 §3.2.4: OPTIONS without a path asks about the server as a whole.

@@ -27,7 +27,7 @@ def _sockets() -> set[str]:
 
 def _threads() -> set[threading.Thread]:
     """The threads, without those of the loop's executor: the loop ends them when it is closed."""
-    return {thread for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
+    return {thread for thread in threading.enumerate() if not thread.name.startswith(("asyncio_", "uvloop_"))}
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from proxy.http1.parsing.chunked import ChunkedBody
 
 
 class EmptyBody:
-    """The body of a message that has none: complete from the start, so it is never given anything."""
+    """The body of a message that has none: complete from the start."""
 
     __slots__ = ()
 
@@ -17,7 +17,7 @@ class EmptyBody:
     left_over: Final = b""
 
     def receive(self, data: bytes) -> list[bytes]:
-        """Nothing is body."""
+        """Never called: the body is complete."""
         raise AssertionError("bytes for a body that has none")
 
 
@@ -49,7 +49,7 @@ class CountedBody:
 
 
 class UnboundedBody:
-    """A body that ends with the connection: `complete` is set by whoever saw the end."""
+    """A body that ends with the connection: whoever sees the end sets `complete`."""
 
     __slots__ = ("complete", "received_bytes")
 

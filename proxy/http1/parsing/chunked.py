@@ -50,7 +50,7 @@ _SIZE, _EXTENSION, _DATA, _DATA_END, _TRAILERS, _COMPLETE = State
 
 
 class ChunkedBody:
-    """One chunked body, piece by piece, and what is left over behind it."""
+    """One chunked body, piece by piece, and what stands behind it."""
 
     __slots__ = (
         "_announced",

@@ -1,6 +1,6 @@
-"""The fast path: reads the plain majority of heads with one pattern, and never rejects.
+"""The fast path: reads plain heads, which most are, with one pattern, and never rejects.
 
-What it does not know it leaves to the h11 parser, bytes untouched. It is correct exactly if every head that it accepts
+What it does not match, the h11 parser reads. It is correct exactly if every head that it accepts
 ends at the first empty line, the h11 parser accepts the same bytes and yields the same method, target, version, fields
 and index, and `strictness` has nothing to refuse in its bytes and lengths. That sentence is tested as a property.
 
@@ -30,8 +30,8 @@ _CHUNKED: Final = [b"chunked"]
 
 
 def parse_plain_request(data: bytes) -> tuple[RequestHead, int] | None:
-    """Read the request head in origin-form that `data` begins with; return it, and where it ends. None: ask the
-    h11 parser, or for more."""
+    """Read the request head in origin-form that `data` begins with; return it, and where it ends. None: the h11
+    parser has to read it, or more has to arrive."""
     found = _REQUEST.match(data)
     if found is None:
         return None
@@ -44,8 +44,8 @@ def parse_plain_request(data: bytes) -> tuple[RequestHead, int] | None:
 
 
 def parse_plain_response(data: bytes) -> tuple[ResponseHead, int] | None:
-    """Read the final response head that `data` begins with; return it, and where it ends. None: ask the h11 parser, or
-    for more."""
+    """Read the final response head that `data` begins with; return it, and where it ends. None: the h11 parser has
+    to read it, or more has to arrive."""
     found = _RESPONSE.match(data)
     if found is None:
         return None

@@ -1,7 +1,7 @@
-"""The h11 parser: h11 reads one head or one chunked body, and its verdict is the only one.
+"""The h11 parser: h11 reads one head or one chunked body; what it refuses is refused.
 
 A fresh `h11.Connection` per message: h11's own idea of keep-alive never enters (persistence has its table).
-h11's events stay in this file. What h11 lets pass and a proxy must not is `strictness`'s business.
+h11's events stay in this file. `strictness` refuses what h11 accepts and a proxy must not.
 """
 
 import re
@@ -13,7 +13,7 @@ from proxy.errors import ProtocolError
 from proxy.http1.fields import Fields, connection_options, index, members
 from proxy.http1.message import RequestHead, ResponseHead
 
-# h11 bounds only what is incomplete; heads come here whole, so this bounds nothing but must not be in the way.
+# h11 limits only incomplete messages. Heads arrive here whole, so its limit must not be in the way.
 _NO_EVENT_LIMIT: Final = 1 << 30
 
 # An interim response is only legal once a request was sent, and a 101 once one asked for it. Whether ours did, the
@@ -37,7 +37,7 @@ def parse_request(raw_head: bytes) -> RequestHead:
         raise ProtocolError("not a request")
     version = _version(event.http_version)
     if version is None:
-        raise ProtocolError("only HTTP/1 is spoken here", status=505, code="version_not_supported")
+        raise ProtocolError("unsupported HTTP version", status=505, code="version_not_supported")
     lines: Fields = list(event.headers.raw_items())
     known = index(lines)
     return RequestHead(bytes(event.method), bytes(event.target), version, lines, known, connection_options(known))
@@ -57,7 +57,7 @@ def parse_response(raw_head: bytes) -> ResponseHead:
         raise ProtocolError("not a response")
     version = _version(event.http_version)
     if version is None:
-        raise ProtocolError("only HTTP/1 is spoken here")
+        raise ProtocolError("unsupported HTTP version")
     lines: Fields = list(event.headers.raw_items())
     known = index(lines)
     return ResponseHead(event.status_code, bytes(event.reason), version, lines, known, connection_options(known))

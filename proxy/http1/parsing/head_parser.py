@@ -1,4 +1,4 @@
-"""Message after message of one direction of a connection, sans-I/O: bytes in, heads and bodies out.
+"""Reads the messages of one direction of a connection, without I/O: bytes in, heads and bodies out.
 
 The two readers stand behind this one interface. `fast_path=False` sends every message to the h11 parser.
 """
@@ -20,13 +20,13 @@ _LINE_END: Final = b"\r\n"
 #: Empty lines before a request line are tolerated (RFC 9112 §2.2), one or two of them.
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n){1,2}")
 
-# What every first line looks like that the h11 parser may accept. `GET /` alone is HTTP/0.9.
+# The form of every first line that the h11 parser may accept. `GET /` alone is HTTP/0.9.
 _REQUEST_LINE: Final = re.compile(rb"[^\r]+ HTTP/[0-9]\.[0-9]\r")
 _STATUS_LINE: Final = re.compile(rb"HTTP/[0-9]\.[0-9] ")
 
 
 class HeadParser:
-    """Finds where a head ends, and has it read. One per direction of a connection.
+    """Finds where a head ends and has it parsed. One per direction of a connection.
 
     `unread` holds what arrived and is not yet part of a message, and a head that was refused: its owner bounds it.
     """
@@ -46,7 +46,9 @@ class HeadParser:
         elif isinstance(self.unread, bytearray):
             self.unread += data
         else:
-            self.unread = bytearray(self.unread + data)  # so that a dripped head does not cost its square
+            self.unread = bytearray(
+                self.unread + data
+            )  # else a head that arrives byte by byte costs the square of its length
 
     def request_head(self) -> RequestHead | None:
         """The next request's head, or None: more is needed.
@@ -128,7 +130,8 @@ class HeadParser:
         return unread
 
     def _find_end(self, limit: int, *, response: bool) -> int:
-        """Where the head that came ends, or 0: not yet. Raises where it is over the limit, or wrong already."""
+        """Where the head ends, or 0 if its end has not arrived. Raises ProtocolError where it is over the
+        limit or already invalid."""
         # Only what is new is searched, and the three bytes before it that a head's end may begin with.
         end = self.unread.find(_HEAD_END, max(self._searched - 3, 0)) + 4
         if 4 <= end <= limit:
@@ -144,7 +147,7 @@ class HeadParser:
         line_end = self.unread.find(_LINE_END, 0, limit)
         if line_end >= max(self._searched - 1, 0):  # the first line's end has just come
             self._check_first_line(response=response)
-        # Two bytes back, for a fold; one over the limit, so that how the bytes were split does not choose the status.
+        # From two bytes back, to see a fold; to one over the limit, so that no split decides the status.
         new = bytes(self.unread[max(self._searched - 2, 0) : limit + 1]).removesuffix(b"\r")
         check_bytes(new.removeprefix(b"\n") if self._searched else new)
         if len(self.unread) > limit:

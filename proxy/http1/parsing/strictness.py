@@ -1,4 +1,4 @@
-"""What h11 lets pass and a proxy must not. One place, for both readers.
+"""What h11 accepts and a proxy must refuse: one place, for both readers.
 
 h11 reads for an endpoint. A proxy hands the message to a second parser, so whatever two parsers could read in two
 ways is refused here: whoever sent it learns of it, and the connection closes.
@@ -28,7 +28,7 @@ def check_bytes(section: bytes) -> None:
     """
     if len(section.translate(None, _CONTROL)) != len(section):
         raise ProtocolError("control byte in the head")
-    # As many pairs as halves: then no half stands alone. Counting is a fifth of what searching costs.
+    # As many CRLF as CR and as LF: then none is bare. Counting takes a fifth of the time of searching.
     if not section.count(b"\r\n") == section.count(b"\r") == section.count(b"\n"):
         raise ProtocolError("line end is not CRLF")
     if b"\r\n " in section or b"\r\n\t" in section:
@@ -109,13 +109,13 @@ def max_forwards(head: RequestHead) -> int | None:
     decimal = _DECIMAL.fullmatch(values[0])
     if len(values) > 1 or decimal is None:
         raise ProtocolError("Max-Forwards is not one plain decimal")
-    # The RFC has the most that a recipient supports stand for more.
+    # A larger one means the most that we support (RFC 9110 §7.6.2).
     return int(decimal[1] or b"0") if len(decimal[1]) <= LENGTH_DIGITS else _MOST_FORWARDS
 
 
 def _may_be_empty(host: bytes, target: bytes) -> bool:
-    """Whether it is an empty Host beside a target that says the authority itself: that one counts (RFC 9112 §3.2.2).
-    Anywhere else it names no host, and an http URI without a host is invalid (RFC 9110 §4.2.1)."""
+    """Whether Host may be empty: only where the target itself has the authority, which then counts (RFC 9112 §3.2.2).
+    Elsewhere no host would be named, and an http URI without a host is invalid (RFC 9110 §4.2.1)."""
     return host == b"" and target[:1] not in (b"/", b"*")
 
 
