@@ -17,21 +17,21 @@ _USER_AGENT_SHOWN: Final = 512
 _DETAIL_SHOWN: Final = 512
 
 
-class Line(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Line(msgspec.Struct, omit_defaults=True):
     """One line of the JSON log. Durations in seconds, sizes in body bytes."""
 
     time: str
     client: str
     method: str
-    host: str = ""
     target: str
     version: str
     status: int
     request_bytes: int
     response_bytes: int
     duration_s: float
-    first_byte_s: float | None = None  # from the request's head to the response's
     request_id: str
+    first_byte_s: float | None = None  # from the request's head to the response's
+    host: str = ""
     user_agent: str = ""
     route: str = ""
     upstream: str = ""
@@ -54,27 +54,27 @@ def json_line(record: ExchangeRecord, at: str, now: float) -> bytes:
             host = value[:_HOST_SHOWN]
         elif len(name) == 10 and name.lower() == b"user-agent":
             user_agent = value[:_USER_AGENT_SHOWN]
-    line = Line(
-        time=at,
-        client=record.client,
-        method=record.method[:_METHOD_SHOWN].decode("latin-1"),
-        host=target_without_userinfo(host).decode("latin-1"),
-        target=_shown_target(record.target),
-        version=record.http_version[:_VERSION_SHOWN].decode("latin-1"),
-        status=record.status,
-        request_bytes=record.request_bytes,
-        response_bytes=record.response_bytes,
-        duration_s=round(now - record.started, 6),
-        first_byte_s=round(record.responded - record.started, 6) if record.responded else None,
-        request_id=record.request_id,
-        user_agent=user_agent.decode("latin-1"),
-        route=record.route,
-        upstream=record.origin,
-        reused=record.reused,
-        attempts=record.attempts,
-        tunnel_end=record.tunnel_end,
-        error=record.error,
-        detail=record.detail[:_DETAIL_SHOWN],
+    line = Line(  # by position: by name costs twice as much
+        at,
+        record.client,
+        record.method[:_METHOD_SHOWN].decode("latin-1"),
+        _shown_target(record.target),
+        record.http_version[:_VERSION_SHOWN].decode("latin-1"),
+        record.status,
+        record.request_bytes,
+        record.response_bytes,
+        _to_microseconds(now - record.started),
+        record.request_id,
+        _to_microseconds(record.responded - record.started) if record.responded else None,
+        target_without_userinfo(host).decode("latin-1"),
+        user_agent.decode("latin-1"),
+        record.route,
+        record.origin,
+        record.reused,
+        record.attempts,
+        record.tunnel_end,
+        record.error,
+        record.detail[:_DETAIL_SHOWN],
     )
     return _encode_json(line) + b"\n"
 
@@ -97,6 +97,10 @@ def text_line(record: ExchangeRecord, at: str, now: float) -> bytes:
         f"{record.origin or '-'}{reused}{attempts} id={request_id}{tunnel}{failed}\n"
     )
     return text.encode("utf-8", "replace")
+
+
+def _to_microseconds(seconds: float) -> float:
+    return int(seconds * 1e6 + 0.5) / 1e6  # round() goes by way of a string, and costs a tenth of the line
 
 
 def _shown_target(target: bytes) -> str:
