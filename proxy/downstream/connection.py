@@ -44,13 +44,6 @@ class Phase(Enum):
     ENDING = auto()
 
 
-# For what happens with each request: before Python 3.12, `Phase.IDLE` costs a call.
-_IDLE: Final = Phase.IDLE
-_HEAD: Final = Phase.HEAD
-_EXCHANGE: Final = Phase.EXCHANGE
-_ABANDONED: Final = Phase.ABANDONED
-
-
 class Ending(Enum):
     """How a connection ends once nothing more is written to it."""
 
