@@ -133,8 +133,10 @@ class Attempts(Leasing):
         self._state = states.ENDED
         if self._upload is not None:
             self._upload.stop()
-        self.abandon()
-        self._tell_service(error)
+        if self.lease is not None and not self.lease.ended:
+            self.lease.end()
+        if self._origin is not None:
+            self._tell_service(error)
 
     # -- sending -------------------------------------------------------------------------------------------------
 

@@ -94,14 +94,10 @@ class Exchange:
         # 1. Decide what becomes of it.
         decisions = None if context.observe is None else Decisions()
         decided = plan(head, client.identity, context.routes, context.settings, record.request_id.encode(), decisions)
-        framing = decided.framing if isinstance(decided, Forward) else request_framing(head)
-        if framing is not NO_BODY:
-            self._request_body = RequestBody(client, framing, context.limits.request_body_bytes)
-        if isinstance(decided, ProxyError):
-            raise decided
-        if isinstance(decided, LocalResponse):
-            self._note_health_check()
-            return await self._answer(decided, keep_open=True)
+        if not isinstance(decided, Forward):
+            return await self._end_here(decided)
+        if decided.framing is not NO_BODY:
+            self._request_body = RequestBody(client, decided.framing, context.limits.request_body_bytes)
         record.route = decided.route.name
         if context.observe is not None and decisions is not None:
             context.observe(head, decided, decisions)
@@ -148,7 +144,7 @@ class Exchange:
         pieces, body = upstream.arrived(), upstream.body
         self._response_begins(framing)
         first = [writer.response_head(head.status, head.reason, lines)]
-        first += framed(pieces, body, chunked=chunked, trailers=trailers)
+        first += framed(pieces, body, chunked=chunked, trailers=trailers) if chunked else pieces
         write_all(client.stream, first)
         try:
             if not body.complete:
@@ -172,10 +168,11 @@ class Exchange:
     def _response_begins(self, framing: BodyFraming) -> None:
         """The head of the final response, or the 101, is written now: from here on, a failure cuts it."""
         self._response_framing = framing
-        record, told = self._record, self._context.events.responded
-        record.responded = monotonic()
-        if told is not None:
-            told(record)
+        record, events = self._record, self._context.events
+        if events.ended is not None:
+            record.responded = monotonic()
+        if events.responded is not None:
+            events.responded(record)
 
     def _response_body_deadline(self) -> float:
         """By when more of the response is due: while the request is on its way, its own deadlines watch it, and its end
@@ -208,6 +205,16 @@ class Exchange:
         client.ending = Ending.LINGER
 
     # -- answers of our own --------------------------------------------------------------------------------------
+
+    async def _end_here(self, decided: LocalResponse | ProxyError) -> bool:
+        """The request goes to no upstream. Raises the error that the plan came to."""
+        framing = request_framing(self._head)
+        if framing is not NO_BODY:
+            self._request_body = RequestBody(self._client, framing, self._context.limits.request_body_bytes)
+        if isinstance(decided, ProxyError):
+            raise decided
+        self._note_health_check()
+        return await self._answer(decided, keep_open=True)
 
     def _note_health_check(self) -> None:
         """Mark what `onehop health` asks, every few seconds: a log line each would bury the others."""

@@ -93,7 +93,7 @@ class Leasing:
         """Use a connection that was open already."""
         self.lease = lease
         record = self._record
-        record.origin = lease.connection.origin.label
+        record.origin = lease.connection.label
         record.reused = True
         record.attempts += 1
 

@@ -49,6 +49,7 @@ class UpstreamConnection:
         "_parser",
         "framing",
         "head_deadline",
+        "label",
         "on_idle_event",
         "open_since",
         "origin",
@@ -62,6 +63,7 @@ class UpstreamConnection:
 
     def __init__(self, origin: Origin, stream: Stream, limits: MessageLimits, now: float, *, fast_path: bool) -> None:
         self.origin = origin
+        self.label = origin.label  # as logs and errors name it
         self.stream = stream
         self.open_since = now
         self.serial = 0
@@ -125,7 +127,7 @@ class UpstreamConnection:
             self.framing = response_framing(head, method)
             promise = head.known.get(b"keep-alive")
             self.promise = keep_alive(promise) if promise else _NO_PROMISE
-            self._body_reader.begin(self.framing)
+            self._body_reader.body = parser.body(self.framing)
         return head
 
     def arrived(self) -> list[bytes]:

@@ -16,11 +16,11 @@ class Lease:
     """A connection in the hands of one exchange, until one of `give_back`, `close` and `end` ends the lease. All three
     do nothing after that: the connection may be somebody else's by then."""
 
-    __slots__ = ("_bound_to", "_ended", "_pool", "connection", "reused")
+    __slots__ = ("_bound_to", "_pool", "connection", "ended", "reused")
 
     def __init__(self, pool: "Pool", connection: UpstreamConnection, reused: bool) -> None:
         self._pool = pool
-        self._ended = False
+        self.ended = False
         self._bound_to: tuple[object, str] | None = None
         self.connection = connection
         self.reused = reused  # whether it has carried an exchange before
@@ -34,21 +34,21 @@ class Lease:
 
         Does not await, so a cancelled exchange gives its socket back, too.
         """
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             self._pool.take_back(self.connection, self._bound_to, request_complete=request_complete)
 
     def close(self) -> None:
         """Close the connection once everything written has been sent: after a tunnel."""
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             self.connection.state = CLOSED
             self.connection.stream.close()
 
     def end(self) -> None:
         """Give the exchange up: whoever waits for the connection is told that it broke."""
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             self.connection.state = CLOSED
             self.connection.stream.abort()
 

@@ -15,12 +15,13 @@ from proxy.upstream.origin import Origin
 class Service:
     """The origins of one upstream, in one worker."""
 
-    __slots__ = ("_balancing", "_candidates", "health", "name")
+    __slots__ = ("_balancing", "_candidates", "_only", "health", "name")
 
     def __init__(self, name: str, origins: Sequence[Origin], balancing: Balancing) -> None:
         self.name = name
         self._balancing = balancing
         self._candidates: tuple[Origin, ...] = ()
+        self._only: Origin | None = None  # where there is no choice, and nobody who counts
         self.use(origins)
         self.health: Health | None = None  # told of every attempt's end
 
@@ -32,22 +33,27 @@ class Service:
         if not origins:
             raise ValueError("a service has at least one origin")
         self._candidates = tuple(origins)
+        self._only = origins[0] if len(origins) == 1 and not self._balancing.follows_attempts else None
 
     def choose(self, request: BalancedRequest, tried: Sequence[Origin] = ()) -> Origin | None:
         """The origin for the next attempt, whose end `finished` must be told; None where all have been `tried`.
 
         `tried` are the origins at which this request has failed, the last one last.
         """
+        if self._only is not None and not tried:
+            return self._only
         candidates = self._candidates
         if tried and set(tried).issuperset(candidates):
             return None
         origin = self._balancing.choose(candidates, request, tried)
-        self._balancing.started(origin)
+        if self._balancing.follows_attempts:
+            self._balancing.started(origin)
         return origin
 
     def finished(self, origin: Origin, status: int, error: ProxyError | None = None) -> None:
         """An attempt at a chosen origin has ended. `status` is its response's, 0 where no final head came; `error` is
         what ended it early. With neither, the attempt was given up, which says nothing about the origin."""
-        self._balancing.ended(origin)
+        if self._balancing.follows_attempts:
+            self._balancing.ended(origin)
         if self.health is not None:
             self.health.attempt_ended(origin, status, error)

@@ -31,6 +31,8 @@ Attempt = tuple[Origin, tuple[Origin, ...]]  # under way at an origin, after fai
 class Counting(Balancing):
     """Round robin that counts what is under way."""
 
+    follows_attempts = True
+
     def __init__(self) -> None:
         self._round_robin = RoundRobin()
         self.under_way: Counter[Origin] = Counter()

@@ -5,7 +5,7 @@ may be used now, and asks again where an attempt failed.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from proxy.http1.message import RequestHead
 from proxy.upstream.origin import Origin
@@ -27,6 +27,9 @@ class Balancing:
     """A policy, with the state that it keeps for one upstream in one worker."""
 
     __slots__ = ()
+
+    #: Whether the policy wants to hear of each attempt by `started` and `ended`. One that does not costs no call.
+    follows_attempts: ClassVar[bool] = False
 
     def choose(self, candidates: Sequence[Origin], request: BalancedRequest, tried: Sequence[Origin] = ()) -> Origin:
         """One of the `candidates`, which stand in the order of the configuration and may change from call to call.

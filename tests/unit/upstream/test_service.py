@@ -17,6 +17,8 @@ A, B, C = Origin("a", 80), Origin("b", 81), Origin("c", 82)
 class Recording(Balancing):
     """A policy that chooses the last candidate that is left, and writes down what it is told."""
 
+    follows_attempts = True
+
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
 
