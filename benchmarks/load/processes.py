@@ -30,6 +30,7 @@ class Server(NamedTuple):
     port: int
     output: Path | None = None
     errors: Path | None = None
+    host: str = "127.0.0.1"
 
 
 def pinning() -> bool:
@@ -97,7 +98,7 @@ def wait_until_listening(server: Server) -> None:
         if _has_ended(server.pid):
             raise RuntimeError(f"the server for port {server.port} ended at once: {_last_words(server)}")
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", server.port)) == 0:
+            if probe.connect_ex((server.host, server.port)) == 0:
                 return
         time.sleep(0.02)
     raise RuntimeError(f"nobody listens on port {server.port} after {_STARTS_WITHIN_S} s")

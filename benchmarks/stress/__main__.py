@@ -11,7 +11,7 @@ from benchmarks.load.processes import free_port
 from benchmarks.stress.fleet import NAMES, installed
 from benchmarks.stress.origins import Origins
 from benchmarks.stress.report import markdown
-from benchmarks.stress.row import Figure, Setting
+from benchmarks.stress.row import Figure, NotRun, Setting, not_run
 from benchmarks.stress.rows import ROWS
 
 _WHOLE: Final = Path(__file__).parents[1]
@@ -34,6 +34,8 @@ def main(rows: str, proxies: str, quick: bool, output: Path | None) -> None:
                 place = Path(folder) / f"{number}-{name}"
                 try:
                     figure = row.measure(Setting(name, place, origins.addresses, quick))
+                except NotRun as exc:
+                    figure = not_run(str(exc))
                 except RuntimeError as exc:  # it does not listen
                     figure = Figure(float("inf") if row.fewer else 0.0, f"did not start ({str(exc)[-60:]})")
                 results.setdefault(row.name, {})[name] = figure

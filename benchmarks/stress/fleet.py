@@ -2,8 +2,8 @@
 
 import contextlib
 import shutil
+import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +15,9 @@ from benchmarks.load.processes import Server, end, family, free_port, wait_until
 
 NAMES: Final = ("onehop", "nginx", "haproxy")
 
+#: The signal that lets a proxy finish what it has.
+GRACEFUL: Final = {"onehop": signal.SIGTERM, "nginx": signal.SIGQUIT, "haproxy": signal.SIGUSR1}
+
 
 class Wanted(NamedTuple):
     """How a row wants a proxy."""
@@ -24,6 +27,7 @@ class Wanted(NamedTuple):
     descriptors: int = 0  # the limit of open files; 0: the machine's
     log: bool = False
     resolver: str = ""  # nginx and HAProxy resolve again only where they are told whom to ask
+    hung: str = ""  # HOST:PORT of another service, for what begins with /hung
     onehop_options: Sequence[str] = ()
 
 
@@ -44,8 +48,7 @@ def command(name: str, folder: Path, port: int, wanted: Wanted) -> list[str]:
     match name:
         case "onehop":
             words = [program, "-m", "proxy", "run", "--workers", str(wanted.workers), "--listen", f"127.0.0.1:{port}"]
-            for upstream in wanted.upstreams:
-                words += ["--upstream", f"http://{upstream}"]
+            words += _onehop_services(wanted)
             words += ["--access-log", "json" if wanted.log else "off", *wanted.onehop_options]
         case "nginx":
             (folder / "nginx.conf").write_text(_nginx(folder, port, wanted))
@@ -69,10 +72,11 @@ def running(
     output: IO[bytes] | int = subprocess.DEVNULL,
     errors: IO[bytes] | int | None = None,
     prefix: Sequence[str] = (),
+    port: int = 0,
 ) -> Iterator[Server]:
     """A proxy that listens; leaving ends it, and all that it started."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     said = folder / "errors"
     with contextlib.ExitStack() as files:
         if errors is None:
@@ -97,15 +101,65 @@ def workers(server: Server) -> list[int]:
     return [pid for pid in family(server.pid)[1:] if pid != server.pid]
 
 
+def _onehop_services(wanted: Wanted) -> list[str]:
+    urls = [f"http://{upstream}" for upstream in wanted.upstreams]
+    if not wanted.hung:
+        return [word for url in urls for word in ("--upstream", url)]
+    values = [
+        f"upstreams.service.urls={','.join(urls)}", f"upstreams.hung.urls=http://{wanted.hung}",
+        "routes.service.upstream=service", "routes.hung.upstream=hung", "routes.hung.path=/hung",
+    ]  # fmt: skip
+    return [word for value in values for word in ("--set", value)]
+
+
+@contextmanager
+def balancer(program: str, folder: Path, ports: Sequence[int]) -> Iterator[Server]:
+    """HAProxy before replicas on `ports`: it checks each 5 times a second, and asks another where one refuses."""
+    port = free_port()
+    servers = "\n".join(f"  server s{number} 127.0.0.1:{replica} check" for number, replica in enumerate(ports))
+    (folder / "haproxy.cfg").write_text(_BALANCER.format(port=port, servers=servers))
+    with (folder / "errors").open("ab") as errors:
+        process = subprocess.Popen(
+            [program, "-db", "-f", str(folder / "haproxy.cfg")],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
+        )  # fmt: skip
+    server = Server(process.pid, port, errors=folder / "errors")
+    try:
+        wait_until_listening(server)
+        yield server
+    finally:
+        end(process)
+
+
+_BALANCER: Final = """
+defaults
+  mode http
+  retries 3
+  option redispatch 1
+  timeout connect 1s
+  timeout client 75s
+  timeout server 75s
+  default-server inter 200ms fall 1 rise 1
+frontend f
+  bind 127.0.0.1:{port}
+  default_backend b
+backend b
+  balance roundrobin
+{servers}
+"""
+
+
 def _nginx(folder: Path, port: int, wanted: Wanted) -> str:
     connections = wanted.descriptors or 20_000
     rlimit = "" if wanted.descriptors else "worker_rlimit_nofile 20000;"
     log = "/dev/stdout combined" if wanted.log else "off"
     servers = " ".join(f"server {upstream};" for upstream in wanted.upstreams)
-    service, resolver = "service", ""
+    service, resolver, hung = "service", "", ""
     if wanted.resolver:
-        service, resolver = "$service", f"resolver {wanted.resolver} valid=1s; set $service {wanted.upstreams[0]};"
+        service = "$service"
+        resolver = f"resolver {wanted.resolver} valid=1s ipv6=off; set $service {wanted.upstreams[0]};"
         servers = "server 127.0.0.1:9;"
+        hung = f"location /hung {{ resolver {wanted.resolver}; set $h {wanted.hung}; proxy_pass http://$h; }}"
     return f"""
 {run_as()} worker_processes {wanted.workers}; daemon off; pid {folder}/pid; error_log {folder}/error.log;
 {rlimit} events {{ worker_connections {connections}; }}
@@ -117,6 +171,7 @@ http {{
   upstream service {{ {servers} keepalive 64; }}
   server {{
     listen 127.0.0.1:{port} backlog=4096 reuseport;
+    {hung if wanted.hung else ""}
     location / {{
       {resolver}
       proxy_pass http://{service}; proxy_http_version 1.1; proxy_request_buffering off;
@@ -130,10 +185,13 @@ http {{
 
 def _haproxy(port: int, wanted: Wanted) -> str:
     logging = "log stdout format raw local0\n  option httplog" if wanted.log else ""
-    resolvers, check = "", ""
+    resolvers, check, to_hung, hung = "", "", "", ""
     if wanted.resolver:
         resolvers = f"resolvers r\n  nameserver n {wanted.resolver}:53\n  hold valid 1s\n  resolve_retries 1\n"
-        check = " resolvers r init-addr none,last,libc check inter 1s"
+        check = " resolvers r init-addr last,libc,none resolve-prefer ipv4"
+    if wanted.hung:
+        to_hung = "  use_backend hung if { path_beg /hung }\n"
+        hung = f"backend hung\n  server h {wanted.hung} resolvers r init-addr none resolve-prefer ipv4\n"
     servers = "\n".join(f"  server s{n} {upstream}{check}" for n, upstream in enumerate(wanted.upstreams))
     limit = "" if wanted.descriptors else "  maxconn 12000\n"
     return f"""
@@ -153,14 +211,9 @@ frontend f
   bind 127.0.0.1:{port} backlog 4096
   {logging}
   option forwardfor
-  default_backend b
-backend b
+{to_hung}  default_backend b
+{hung}backend b
   http-reuse safe
   balance roundrobin
 {servers}
 """
-
-
-def python() -> str:
-    """The Python that runs the bench, and its origins."""
-    return sys.executable

@@ -1,4 +1,4 @@
-"""The service behind the proxies: `python -m benchmarks.stress.origin PORT`. SIGTERM: finishes what it has, closes, ends.
+"""The service behind the proxies: `python -m benchmarks.stress.origin PORT [HOST]`. SIGTERM: finishes what it has, closes, ends.
 
 `/small` answers 128 bytes, `/slow/MS` after so many milliseconds, `/big/N` N bytes, `/interims/N` N times 102 before its
 answer, `/unread` never reads a body. A body is read whole before the answer, which says how often the request's
@@ -25,11 +25,11 @@ class Origin:
         self._stopping = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(self, port: int) -> None:
+    async def serve(self, port: int, host: str) -> None:
         """Serve until SIGTERM."""
         stop = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-        server = await asyncio.start_server(self._connected, "127.0.0.1", port, backlog=4096, reuse_port=True)
+        server = await asyncio.start_server(self._connected, host, port, backlog=4096, reuse_port=True)
         await stop.wait()
         self._stopping = True
         server.close()
@@ -98,4 +98,4 @@ async def _read_body(fields: dict[bytes, bytes], reader: asyncio.StreamReader) -
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(Origin().serve(int(sys.argv[1])))
+    uvloop.run(Origin().serve(int(sys.argv[1]), sys.argv[2] if sys.argv[2:] else "127.0.0.1"))

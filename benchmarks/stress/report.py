@@ -1,5 +1,6 @@
 """The table."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -30,7 +31,7 @@ def markdown(results: Mapping[str, Mapping[str, Figure]], rows: Sequence[Row], n
             continue
         ours = figures.get("onehop")
         verdict = "-"
-        if ours is not None:
+        if ours is not None and not math.isnan(ours.value):
             good = no_worse(row, ours, [figure for name, figure in figures.items() if name != "onehop"])
             verdict = "yes" if good else "**no**" + _reason(row.name)
         cells = [figures[name].text if name in figures else "not run" for name in names]

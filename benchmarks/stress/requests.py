@@ -1,6 +1,7 @@
 """Requests of many clients at once, on bare sockets: what each gets."""
 
 import asyncio
+import time
 
 _PATIENCE_S = 8.0
 
@@ -8,6 +9,15 @@ _PATIENCE_S = 8.0
 def answers_to(port: int, clients: int, path: str, *, hold_s: float = 0.0) -> list[int]:
     """Each client connects, asks once and keeps its connection for `hold_s`; returns the statuses, 0 for none."""
     return asyncio.run(_all(port, clients, path, hold_s))
+
+
+def wait_for_answer(port: int) -> None:
+    """Return once a request is answered with 200. Raises RuntimeError where none is."""
+    ends_at = time.monotonic() + _PATIENCE_S
+    while answers_to(port, 1, "/small") != [200]:
+        if time.monotonic() > ends_at:
+            raise RuntimeError("no request is answered")
+        time.sleep(0.1)
 
 
 async def _all(port: int, clients: int, path: str, hold_s: float) -> list[int]:

@@ -1,5 +1,6 @@
 """What a row of the table is: one failure, and the figure that says what it cost everybody else."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,15 @@ class Figure(NamedTuple):
 
     value: float
     text: str
+
+
+class NotRun(Exception):
+    """A row that this machine cannot run, and why."""
+
+
+def not_run(why: str) -> Figure:
+    """What stands in the place of a figure."""
+    return Figure(math.nan, f"not run: {why}")
 
 
 class Setting(NamedTuple):
@@ -33,6 +43,7 @@ class Row(NamedTuple):
 
 def no_worse(row: Row, ours: Figure, theirs: list[Figure]) -> bool:
     """Whether our figure is at least that of the better peer."""
+    theirs = [figure for figure in theirs if not math.isnan(figure.value)]
     if not theirs:
         return True
     if row.fewer:

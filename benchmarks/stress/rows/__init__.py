@@ -3,8 +3,9 @@
 from typing import Final
 
 from benchmarks.stress.row import Row
-from benchmarks.stress.rows import crowds, descriptors, hostile, logs, memory, rolling, workers
+from benchmarks.stress.rows import crowds, descriptors, hostile, logs, lookups, memory, replicas, rolling, workers
 
 ROWS: Final[list[Row]] = [
-    *workers.ROWS, *logs.ROWS, *descriptors.ROWS, *crowds.ROWS, *hostile.ROWS, *memory.ROWS, *rolling.ROWS,
+    *workers.ROWS, *logs.ROWS, *descriptors.ROWS, *crowds.ROWS, *hostile.ROWS, *memory.ROWS, *lookups.ROWS,
+    *rolling.ROWS, *replicas.ROWS,
 ]  # fmt: skip

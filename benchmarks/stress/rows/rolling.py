@@ -1,13 +1,12 @@
 """Services and proxies that are restarted under load."""
 
-import signal
-import subprocess
+import os
 import time
 from functools import partial
 from typing import Final
 
 from benchmarks.load.processes import free_port
-from benchmarks.stress.fleet import Wanted, running
+from benchmarks.stress.fleet import GRACEFUL, Wanted, running
 from benchmarks.stress.load import loaded
 from benchmarks.stress.origins import Origins
 from benchmarks.stress.row import Figure, Row, Setting
@@ -32,16 +31,10 @@ def _stopped(setting: Setting) -> Figure:
     with running(setting.proxy, setting.folder, Wanted(setting.upstreams)) as server:
         with loaded(server.port, keep_alive=True) as load:
             time.sleep(1)
-            subprocess.run(["kill", f"-{_graceful(setting.proxy)}", str(server.pid)], check=True)
+            os.kill(server.pid, GRACEFUL[setting.proxy])
             time.sleep(1)
         lost = load.failures - load.failed["ConnectionRefusedError"]
     return Figure(lost, f"{lost} lost of {load.answered + lost}")
-
-
-def _graceful(proxy: str) -> str:
-    """The signal that lets a proxy finish what it has."""
-    number = {"nginx": signal.SIGQUIT, "haproxy": signal.SIGUSR1}.get(proxy, signal.SIGTERM)
-    return number.name.removeprefix("SIG")
 
 
 ROWS: Final = [
