@@ -10,6 +10,7 @@ ProxyError
     LoopDetected              508
   UpstreamError               the service is at fault
     ConnectFailed             502
+      NameNotFound            502
       TlsFailed               502
     ConnectTimeout            504
     BadResponse               502
@@ -31,7 +32,6 @@ from typing import ClassVar, Final, Self
 
 #: Where one class has several types of RFC 9209 §2.3, by its code.
 _MORE_EXACT: Final = {
-    "dns_error": "dns_error",
     "dns_timeout": "dns_timeout",
     "head_too_large": "http_response_header_section_size",
     "tls_alert_received": "tls_alert_received",
@@ -147,11 +147,19 @@ class UpstreamError(ProxyError):
 
 
 class ConnectFailed(UpstreamError):
-    """No connection: refused, unroutable, or a name without an address."""
+    """No connection: refused or unroutable."""
 
     code = "connect_failed"
     public = "the service behind this proxy accepts no connection"
     proxy_status = "connection_refused"  # RFC 9209 §2.3.6
+
+
+class NameNotFound(ConnectFailed):
+    """The service's name has no address, or none of its servers answers."""
+
+    code = "dns_error"
+    public = "the name of the service behind this proxy has no address"
+    proxy_status = "dns_error"  # RFC 9209 §2.3.2
 
 
 class TlsFailed(ConnectFailed):

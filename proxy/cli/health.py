@@ -14,12 +14,12 @@ from proxy.config.sources import load
 _HEALTH_S: Final = 2.0
 
 
-@click.command()
+@click.command(short_help="Ask the local instance whether it serves.")
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file; default: the one that ONEHOP_CONFIG names.")
 @click.option("--listen", metavar="HOST:PORT", help="Address to ask; default: the first one that is configured.")
 def health(config: Path | None, listen: str | None) -> None:
     """Ask the local instance whether it serves: exit status 0 if it does, else 1."""
-    # Where it listens is all that is asked of the configuration: the upstream may be a flag of the one who serves.
+    # Only where it listens matters here: the upstream may be a flag of the process that serves.
     loaded = load(config, os.environ, {"listen": [listen]} if listen else {}, needs_upstream=False)
     if loaded.config is None:
         click.echo(f"onehop: {loaded.problems[0]}", err=True)
@@ -27,9 +27,9 @@ def health(config: Path | None, listen: str | None) -> None:
     configured = loaded.config.listen[0]
     host, port = parse_listen(configured)
     try:
-        answer = _asked((_loopback(host), port))
+        answer = _own_answer((_loopback(host), port))
     except OSError as exc:
-        click.echo(f"onehop: {configured} does not answer: {exc}", err=True)
+        click.echo(f"onehop: {configured} does not answer: {exc.strerror or exc}", err=True)
         raise SystemExit(1) from exc
     if not answer.startswith(b"HTTP/1.1 200 "):
         status_line = answer.partition(b"\r\n")[0].decode("ascii", "backslashreplace")
@@ -37,7 +37,7 @@ def health(config: Path | None, listen: str | None) -> None:
         raise SystemExit(1)
 
 
-def _asked(address: tuple[str, int]) -> bytes:
+def _own_answer(address: tuple[str, int]) -> bytes:
     """The head that answers `OPTIONS *` with `Max-Forwards: 0`: the proxy's own, whatever its services do."""
     ends_at = time.monotonic() + _HEALTH_S
     with socket.create_connection(address, _HEALTH_S) as connection:

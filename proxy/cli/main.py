@@ -54,7 +54,7 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--upstream",
                 multiple=True,
                 metavar="URL",
-                help="Where requests go: http://HOST[:PORT]. Repeatable: used in turn.",
+                help="Where requests go: http[s]://HOST[:PORT]. Repeatable: used in turn.",
             ),
             click.option("--workers", type=int, help="Number of processes; 0, the default: one per available CPU."),
             click.option(
@@ -65,7 +65,7 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--reader",
                 type=click.Choice(["auto", "h11"]),
-                help="h11: read every message by h11, and none by the fast path.",
+                help="h11: the h11 library reads every message, slower; default: auto.",
             ),
             click.option(
                 "--set",
@@ -122,9 +122,15 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
 @click.option(
     "--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Address to accept on."
 )
-@click.option("--access-log", type=click.Choice(["text", "json", "off"]), default="text", show_default=True)
+@click.option(
+    "--access-log",
+    type=click.Choice(["text", "json", "off"]),
+    default="text",
+    show_default=True,
+    help="One line per request on standard output.",
+)
 def demo(listen: str, access_log: str) -> NoReturn:
-    """Run the proxy before a demo service, and say what to try."""
+    """Run the proxy in front of a demo service, and say what to try."""
     from proxy.cli.demo_observer import demo_lines, demo_observer
 
     def load_demo() -> Loaded:

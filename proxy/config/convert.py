@@ -89,7 +89,7 @@ def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
                 beside = [".".join((*key[:depth], field.encode_name)) for field in schema.fields]
                 everywhere = [".".join(known) for known in (*scalar_keys(), ("upstreams",), ("routes",))]
                 expected = "unknown key" + (
-                    _misplaced(key[: depth + 1], value) or suggestion(here, beside) or suggestion(here, everywhere)
+                    suggestion(here, beside) or _misplaced(key[: depth + 1], value) or suggestion(here, everywhere)
                 )
             else:
                 expected = f"{'.'.join(key[:depth])} is no table"

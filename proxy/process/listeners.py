@@ -9,6 +9,7 @@ from proxy.config.build import parse_listen
 from proxy.config.model import Config
 
 _BACKLOG: Final = 2048
+_IN_USE: Final = "the address is in use; --listen HOST:PORT chooses another"
 
 
 class CannotStart(Exception):
@@ -33,7 +34,7 @@ def bind(config: Config, workers: int) -> list[list[socket.socket]]:
                 for of_worker in sockets:
                     of_worker.append(_socket(address, port, shared=workers > 1, both_families=bool(host)))
         except OSError as exc:
-            reason = "the address is in use" if exc.errno == errno.EADDRINUSE else exc.strerror or str(exc)
+            reason = _IN_USE if exc.errno == errno.EADDRINUSE else exc.strerror or str(exc)
             raise CannotListen(f"cannot listen on {listen}: {reason}") from exc
     return sockets
 

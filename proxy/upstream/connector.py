@@ -122,7 +122,8 @@ class Connector:
         if isinstance(exc, ssl.SSLCertVerificationError):
             return exc.verify_message.rstrip(".")
         if isinstance(exc, ssl.SSLError):  # whose errno is OpenSSL's
-            return (exc.reason or "TLS failed").replace("_", " ").lower()
+            reason = (exc.reason or "TLS failed").replace("_", " ").lower()
+            return f"{reason} (does it speak plain HTTP?)" if exc.reason == "WRONG_VERSION_NUMBER" else reason
         if exc.errno is not None:
             return os.strerror(exc.errno)
         if isinstance(exc, TimeoutError):

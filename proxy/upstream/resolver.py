@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
-from proxy.errors import ConnectFailed, ConnectTimeout
+from proxy.errors import ConnectTimeout, NameNotFound
 
 #: Blocks until it has the addresses of a host name, in the order in which to prefer them. Raises OSError.
 Lookup: TypeAlias = Callable[[str], Iterable[str]]
@@ -39,7 +39,7 @@ class Resolver:
     async def addresses(self, host: str) -> list[str]:
         """The addresses of a host, most preferred first; an address is its own.
 
-        Raises ConnectFailed (no such name, or none of its servers answers) and ConnectTimeout past `timeout_s`, and
+        Raises NameNotFound (no such name, or none of its servers answers) and ConnectTimeout past `timeout_s`, and
         OSError where it is we who lack descriptors or memory.
         """
         if _is_address(host):
@@ -53,11 +53,11 @@ class Resolver:
             raise ConnectTimeout(f"looking up {host} took more than {self._timeout_s:g} s", code="dns_timeout")
         found = answer.result()
         if isinstance(found, socket.gaierror):
-            raise ConnectFailed(f"{host} has no address: {found.strerror}", code="dns_error") from found
+            raise NameNotFound(f"{host} has no address: {found.strerror}") from found
         if isinstance(found, Exception):
             raise found
         if not found:
-            raise ConnectFailed(f"{host} has no address", code="dns_error")
+            raise NameNotFound(f"{host} has no address")
         return found
 
     def _start(self, host: str) -> "asyncio.Future[list[str] | Exception]":

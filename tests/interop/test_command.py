@@ -191,7 +191,7 @@ async def test_a_port_in_use_is_one_clear_line_and_exit_2() -> None:
             )
             assert (status, written) == (
                 2,
-                f"onehop: cannot listen on 127.0.0.1:{upstream.port}: the address is in use\n",
+                f"onehop: cannot listen on 127.0.0.1:{upstream.port}: the address is in use; --listen HOST:PORT chooses another\n",
             )
 
 

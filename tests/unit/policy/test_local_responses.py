@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proxy.errors import BadRequest, ConnectFailed, LimitReached, NoRoute, ProxyError, UpstreamClosed
+from proxy.errors import BadRequest, ConnectFailed, LimitReached, NameNotFound, NoRoute, ProxyError, UpstreamClosed
 from proxy.policy.local_responses import (
     LocalResponse,
     error_response,
@@ -67,8 +67,8 @@ FIELDS = [
     (BadRequest('"\\\r\n\xe4'),       'Proxy-Status: me; error=http_request_error; details="bad_request: \\"\\\\???"'),
     (BadRequest("x", status=405),     'Proxy-Status: me; error=http_request_error; details="bad_request: x"'
                                       "|Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE"),
-    (ConnectFailed("x", code="dns_error"), 'Proxy-Status: me; error=dns_error; details="dns_error: '
-                                      'the service behind this proxy accepts no connection"'),
+    (NameNotFound("x"),               'Proxy-Status: me; error=dns_error; details="dns_error: '
+                                      'the name of the service behind this proxy has no address"'),
     (NoRoute("x"),                    'Proxy-Status: me; error=destination_not_found; details="no_route: x"'),
     (LimitReached("x"),               'Proxy-Status: me; error=connection_limit_reached; details="limit_reached: x"'
                                       "|Retry-After: 1"),

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from proxy.errors import ConnectFailed, ConnectTimeout, ProxyError
+from proxy.errors import ConnectTimeout, NameNotFound, ProxyError
 from proxy.upstream.resolver import Resolver, interleaved, system_lookup
 
 INTERLEAVED = [
@@ -93,9 +93,9 @@ async def test_a_silent_name_is_bounded_in_time_and_delays_no_other() -> None:
 
 FAILURES = [
     # the lookup says                                   error            code
-    (socket.gaierror(socket.EAI_NONAME, "not known"),   ConnectFailed,   "dns_error"),
-    (socket.gaierror(socket.EAI_AGAIN, "try again"),    ConnectFailed,   "dns_error"),
-    ([],                                                ConnectFailed,   "dns_error"),
+    (socket.gaierror(socket.EAI_NONAME, "not known"),   NameNotFound,    "dns_error"),
+    (socket.gaierror(socket.EAI_AGAIN, "try again"),    NameNotFound,    "dns_error"),
+    ([],                                                NameNotFound,    "dns_error"),
 ]  # fmt: skip
 
 
