@@ -2,6 +2,7 @@
 
 `getaddrinfo` blocks, for as long as the system's resolver likes. Each lookup has a thread of its own, so that a name
 whose servers are silent delays nobody who asks for another; a name is looked up once at a time, however many ask.
+While no name server answers, the addresses that a name had last are used on (RFC 8767).
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from proxy.errors import ConnectTimeout, NameNotFound
 #: Blocks until it has the addresses of a host name, in the order in which to prefer them. Raises OSError.
 Lookup: TypeAlias = Callable[[str], Iterable[str]]
 
+_LATE_S: Final = 0.25  # then the last known addresses are tried, as a lookup takes milliseconds where it works
+_STALE_S: Final = 86_400.0  # RFC 8767 §5: one day to three
 _KEEP_S: Final = 1.0  # a burst of new connections asks once; longer would need the records' own time to live
 
 
@@ -35,6 +38,8 @@ class Resolver:
         self._timeout_s = timeout_s
         self._lookup = lookup
         self._answers: dict[str, asyncio.Future[list[str] | Exception]] = {}
+        self._last_known: dict[str, tuple[float, list[str]]] = {}  # by name: when they were found, and the addresses
+        self._late: set[str] = set()
 
     async def addresses(self, host: str) -> list[str]:
         """The addresses of a host, most preferred first; an address is its own.
@@ -47,18 +52,28 @@ class Resolver:
         answer = self._answers.get(host)
         if answer is None:
             answer = self._start(host)
+        last_known = self._still_usable(host)
+        if not answer.done() and not (last_known and host in self._late):
+            await asyncio.wait((answer,), timeout=min(_LATE_S, self._timeout_s) if last_known else self._timeout_s)
         if not answer.done():
-            await asyncio.wait((answer,), timeout=self._timeout_s)
-        if not answer.done():
+            if last_known:
+                self._late.add(host)
+                return last_known
             raise ConnectTimeout(f"looking up {host} took more than {self._timeout_s:g} s", code="dns_timeout")
         found = answer.result()
         if isinstance(found, socket.gaierror):
+            if found.errno == socket.EAI_AGAIN and last_known:  # no server answers; another error is an answer
+                return last_known
             raise NameNotFound(f"{host} has no address: {found.strerror}") from found
         if isinstance(found, Exception):
             raise found
         if not found:
             raise NameNotFound(f"{host} has no address")
         return found
+
+    def _still_usable(self, host: str) -> list[str]:
+        found_at, addresses = self._last_known.get(host, (0.0, []))
+        return addresses if addresses and self._loop.time() - found_at < _STALE_S else []
 
     def _start(self, host: str) -> "asyncio.Future[list[str] | Exception]":
         answer: asyncio.Future[list[str] | Exception] = self._loop.create_future()
@@ -81,6 +96,9 @@ class Resolver:
             self._loop.call_soon_threadsafe(self._finish, host, answer, found)
 
     def _finish(self, host: str, answer: "asyncio.Future[list[str] | Exception]", found: list[str] | Exception) -> None:
+        self._late.discard(host)
+        if not isinstance(found, Exception):
+            self._last_known[host] = (self._loop.time(), found)
         answer.set_result(found)
         self._loop.call_later(_KEEP_S, self._answers.pop, host, None)
 

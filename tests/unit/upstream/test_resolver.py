@@ -91,6 +91,57 @@ async def test_a_silent_name_is_bounded_in_time_and_delays_no_other() -> None:
     assert await looking.addresses("silent") == ["127.0.0.1"], "what came late is used all the same"
 
 
+async def known_then_silent(names: Names, monkeypatch: pytest.MonkeyPatch) -> Resolver:
+    """A name whose addresses were found once, and that is to be looked up again."""
+    monkeypatch.setattr("proxy.upstream.resolver._KEEP_S", 0.0)
+    looking = resolver(names)
+    assert await looking.addresses("silent") == ["10.0.0.1"]
+    names.may_answer.clear()
+    async with asyncio.timeout(10):
+        while "silent" in looking._answers:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    return looking
+
+
+async def test_while_no_name_server_answers_the_last_known_addresses_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(silent=["10.0.0.1"])
+    looking = await known_then_silent(names, monkeypatch)
+    assert await looking.addresses("silent") == ["10.0.0.1"]
+    monkeypatch.setattr("proxy.upstream.resolver._LATE_S", 1000.0)
+    async with asyncio.timeout(5):  # less than the lookup's own time-out
+        assert await looking.addresses("silent") == ["10.0.0.1"], "only the first waits for a lookup that is late"
+    names.answers["silent"] = ["10.0.0.2"]
+    names.may_answer.set()
+    async with asyncio.timeout(10):
+        while await looking.addresses("silent") != ["10.0.0.2"]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+async def test_last_known_addresses_are_not_used_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = Names(silent=["10.0.0.1"])
+    looking = await known_then_silent(names, monkeypatch)
+    monkeypatch.setattr("proxy.upstream.resolver._STALE_S", 0.0)
+    looking._timeout_s = 0.01
+    with pytest.raises(ConnectTimeout):
+        await looking.addresses("silent")
+    names.may_answer.set()
+
+
+@pytest.mark.parametrize("error", [socket.EAI_AGAIN, socket.EAI_NONAME])
+async def test_a_name_server_that_fails_leaves_the_last_known_addresses_and_one_that_says_no_does_not(
+    error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = Names(silent=["10.0.0.1"])
+    looking = await known_then_silent(names, monkeypatch)
+    names.answers["silent"] = socket.gaierror(error, "failed")
+    names.may_answer.set()
+    if error == socket.EAI_AGAIN:
+        assert await looking.addresses("silent") == ["10.0.0.1"]
+    else:
+        with pytest.raises(NameNotFound):
+            await looking.addresses("silent")
+
+
 FAILURES = [
     # the lookup says                                   error            code
     (socket.gaierror(socket.EAI_NONAME, "not known"),   NameNotFound,    "dns_error"),
