@@ -20,6 +20,13 @@ Index: TypeAlias = dict[bytes, list[bytes]]
 #: The fields whose meaning this proxy acts on. All others pass without being looked at.
 UNDERSTOOD: Final = names(Trait.UNDERSTOOD)
 
+#: Bytes of a list in which this proxy looks for a word or two: nobody sends more, and a longer one would only be work.
+#: Not for `Connection`: what it nominates has to go, however much that is (`limits.nominations`).
+MOST_LIST_BYTES: Final = 1024
+
+#: Of a key that a client chooses, in a cache: with hundreds of longer ones, a cache would be megabytes.
+MOST_KEY_BYTES: Final = 256
+
 _CLAIM: Final = spellings([CLIENT_IDENTITY_PREFIX])
 _CLAIM_LENGTH: Final = len(CLIENT_IDENTITY_PREFIX)
 _X: Final = CLIENT_IDENTITY_PREFIX[0]
@@ -60,14 +67,20 @@ def members(values: Iterable[bytes]) -> list[bytes]:
     return [member for value in values for part in value.split(b",") if (member := part.strip(b" \t"))]
 
 
+def short_list(values: list[bytes] | tuple[bytes, ...]) -> list[bytes] | tuple[bytes, ...]:
+    """The values, or none where they are longer than anybody reads."""
+    return values if sum(map(len, values)) <= MOST_LIST_BYTES else ()
+
+
 def tokens(values: Iterable[bytes]) -> list[bytes]:
     """Return the members that are tokens, in lower case. `"X-Foo"` and `X-Foo;q=1` are no tokens: they name nothing."""
     return [member.lower() for member in members(values) if TOKEN.fullmatch(member)]
 
 
-def protocols(values: Iterable[bytes]) -> list[bytes]:
-    """Return the protocols of an `Upgrade` field, in lower case: a name, and perhaps a version (RFC 9110 §7.8)."""
-    return [member.lower() for member in members(values) if PROTOCOL.fullmatch(member)]
+def protocols(values: list[bytes] | tuple[bytes, ...]) -> list[bytes]:
+    """Return the protocols of an `Upgrade` field, in lower case: a name, and perhaps a version (RFC 9110 §7.8). One of
+    more than a kilobyte is not read, as if it was not there."""
+    return [member.lower() for member in members(short_list(values)) if PROTOCOL.fullmatch(member)]
 
 
 _NONE: Final[frozenset[bytes]] = frozenset()
@@ -78,7 +91,13 @@ def connection_options(known: Index) -> frozenset[bytes]:
     values = known.get(b"connection")
     if values is None:
         return _NONE
-    return _options(values[0] if len(values) == 1 else b",".join(values))
+    value = values[0] if len(values) == 1 else b",".join(values)
+    return _options(value) if len(value) <= MOST_KEY_BYTES else frozenset(tokens((value,)))
+
+
+def has_few_options(values: list[bytes], most: int) -> bool:
+    """Whether the values of `Connection` have at most so many members, empty ones included."""
+    return sum(map(len, values)) < most or sum(value.count(b",") + 1 for value in values) <= most
 
 
 @lru_cache(maxsize=512)  # by the value of Connection: real traffic has a handful

@@ -1,12 +1,12 @@
 """Whether a connection stays open after a message (RFC 9112 §9.3, and the HTTP/1.0 defaults of RFC 9112 C.2.2)."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
 
-from proxy.http1.fields import members
+from proxy.http1.fields import members, short_list
 
 
 def persists(http_version: bytes, connection_options: Collection[bytes]) -> bool:
@@ -28,10 +28,11 @@ class KeepAlive(msgspec.Struct, frozen=True):
 _PARAMETER: Final = re.compile(rb"(timeout|max)[ \t]*=[ \t]*\"?([0-9]{1,9})(?:\.[0-9]*+)?\"?", re.IGNORECASE)
 
 
-def keep_alive(values: Iterable[bytes]) -> KeepAlive:
-    """Read `Keep-Alive: timeout=5, max=100`. Everything else in it is ignored."""
+def keep_alive(values: list[bytes]) -> KeepAlive:
+    """Read `Keep-Alive: timeout=5, max=100`. Everything else in it is ignored, and all of one that is longer than a
+    kilobyte."""
     found: dict[bytes, int] = {}
-    for member in members(values):
+    for member in members(short_list(values)):
         if parameter := _PARAMETER.fullmatch(member):
             name, number = parameter[1].lower(), int(parameter[2])
             found[name] = min(number, found.get(name, number))  # given twice, the smaller is the safer

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from proxy.errors import ProtocolError
+from proxy.http1.fields import MOST_KEY_BYTES
 from proxy.http1.message import RequestHead
 
 _AUTHORITY: Final = re.compile(
@@ -21,10 +22,14 @@ _ABSOLUTE: Final = re.compile(rb"(?i:(https?)://)([^/?#]*)(/[^?#]*)?(\?[^#]*)?")
 _HIGHEST_PORT: Final = 65_535
 
 
-@lru_cache(maxsize=256)  # a service has few names
 def is_authority(text: bytes) -> bool:
     """Whether this is host[:port] of an http URI (RFC 3986 §3.2.2). With userinfo it is none: that has no
     meaning in http and hides the real host (RFC 9110 §4.2.4)."""
+    return _remembered(text) if len(text) <= MOST_KEY_BYTES else has_authority_form(text)
+
+
+def has_authority_form(text: bytes) -> bool:
+    """The same, judged anew."""
     authority = _AUTHORITY.fullmatch(text)
     if authority is None or int(authority[2] or 0) > _HIGHEST_PORT:
         return False
@@ -34,6 +39,9 @@ def is_authority(text: bytes) -> bool:
         except ValueError:
             return False
     return True
+
+
+_remembered: Final = lru_cache(maxsize=256)(has_authority_form)  # a service has few names
 
 
 class RequestTarget(msgspec.Struct, frozen=True):

@@ -1,17 +1,19 @@
 """Who the client is: trusted networks, the address behind them, and the fields that say so."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from itertools import islice
 from typing import Final
 
 import msgspec
 
 from proxy.http1.field_names import Trait, names, spellings
-from proxy.http1.fields import CLAIMS, Index, members
+from proxy.http1.fields import CLAIMS, Index
 
 Network = IPv4Network | IPv6Network
 
+_MOST_HOPS: Final = 32
 _UNSAID: Final = (b"",)
 _REQUEST_ID_BYTES: Final = 128
 
@@ -63,14 +65,15 @@ def believed_request_id(known: Index, options: frozenset[bytes]) -> bytes:
     return given if len(given) <= _REQUEST_ID_BYTES and given.isascii() else b""
 
 
-def client_address(peer: str, forwarded_for: Iterable[bytes], trusted: tuple[Network, ...]) -> str:
+def client_address(peer: str, forwarded_for: Sequence[bytes], trusted: tuple[Network, ...]) -> str:
     """The address of the client that a trusted peer speaks for.
 
     Walks `X-Forwarded-For` from the right, the end that our side wrote, past every trusted hop: the first address
-    that is not trusted is the client. Everything to its left is only what that client claims.
+    that is not trusted is the client. Everything to its left is only what that client claims. The walk ends at the
+    32nd hop: so long a chain of trusted gateways is a forgery by one of them, and it is named.
     """
     address = peer
-    for member in reversed(members(forwarded_for)):
+    for member in islice(_from_the_right(forwarded_for), _MOST_HOPS):
         if not is_trusted(address, trusted):
             break
         hop = _address_of(member)
@@ -78,6 +81,14 @@ def client_address(peer: str, forwarded_for: Iterable[bytes], trusted: tuple[Net
             break
         address = hop
     return address
+
+
+def _from_the_right(values: Sequence[bytes]) -> Iterator[bytes]:
+    """The last members of a list, the rightmost first: so many of each line as may be walked, and no others."""
+    for value in reversed(values):
+        for part in reversed(value.rsplit(b",", _MOST_HOPS)[-_MOST_HOPS:]):
+            if member := part.strip(b" \t"):
+                yield member
 
 
 _WITH_PORT: Final = re.compile(rb"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")

@@ -8,7 +8,7 @@ import msgspec
 
 from proxy.errors import ProxyError
 from proxy.http1.field_names import Trait, is_secret, names
-from proxy.http1.fields import Fields, members
+from proxy.http1.fields import Fields, members, short_list
 from proxy.http1.message import RequestHead
 
 _HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)
@@ -41,7 +41,8 @@ def error_response(
 ) -> LocalResponse:
     """The answer for a request that failed here: what, why, and the id to find it in the log by.
 
-    The body is text, JSON or HTML, whichever `Accept` names first; `Proxy-Status` is RFC 9209's.
+    The body is text, JSON or HTML, whichever `Accept` names first, and text where that is longer than a kilobyte.
+    `Proxy-Status` is RFC 9209's.
     """
     phrase = reason(error.status)
     content_type, body = _body(error, phrase.decode(), _preferred(accept), request_id)
@@ -80,7 +81,7 @@ def trace_response(head: RequestHead) -> LocalResponse:
 
 
 def _preferred(accept: list[bytes] | None) -> bytes:
-    for member in members(accept or ()):
+    for member in members(short_list(accept or ())):
         media_type = member.partition(b";")[0].strip().lower()
         if media_type in (b"text/html", b"application/xhtml+xml"):
             return b"html"

@@ -12,6 +12,7 @@ from typing import Final
 
 from proxy.http1.fields import FieldLine, Index, members
 
+_MOST_BYTES: Final = 4096
 _COMMENT_PARTS: Final = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
 
 
@@ -38,6 +39,16 @@ def passes(known: Index, pseudonym: bytes) -> int:
         for member in members(known[b"cdn-loop"]):
             count += member.partition(b";")[0].rstrip(b" \t") == pseudonym
     return count
+
+
+def is_loop(known: Index, pseudonym: bytes, most: int) -> bool:
+    """Whether a message has passed this instance `most` times. What this costs is one search: each pass has left the
+    name, so where it stands less often, nothing needs to be taken apart. Where it does, and the fields are longer than
+    ten passes and a hundred other gateways make them, it is no message but an attack, and a loop as well."""
+    values = [*known.get(b"via", ()), *known.get(b"cdn-loop", ())]
+    if sum(value.count(pseudonym) for value in values) < most:
+        return False
+    return sum(map(len, values)) > _MOST_BYTES + most * 2 * len(pseudonym) or passes(known, pseudonym) >= most
 
 
 def _without_comments(value: bytes) -> bytes:

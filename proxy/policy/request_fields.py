@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from proxy.http1.field_names import Trait, names
-from proxy.http1.fields import CLAIMS, FieldLine, Fields, members
+from proxy.http1.fields import CLAIMS, FieldLine, Fields, members, short_list
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead
 from proxy.policy.decisions import Decisions, Rule
@@ -126,7 +126,9 @@ def _extended(head: RequestHead, client: ClientIdentity, semantics: RequestSeman
     here.
     """
     told = head.known
-    chain = b", ".join([*members(told.get(b"x-forwarded-for", ())), client.address])
+    before = told.get(b"x-forwarded-for", ())
+    # A long chain goes on as its sender spelled it: splitting it would be work for nothing.
+    chain = b", ".join([*(members(before) if short_list(before) else filter(None, before)), client.address])
     host, scheme = semantics.authority, client.scheme
     if b"x-forwarded-host" not in head.options:
         host = told.get(b"x-forwarded-host", _UNSAID)[0] or host

@@ -17,7 +17,7 @@ from proxy.http1.target import request_target
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse, options_response, trace_response
-from proxy.policy.loops import passes
+from proxy.policy.loops import is_loop
 from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
 from proxy.policy.routing import Route, RoutingTable
 from proxy.policy.settings import PlanSettings
@@ -67,7 +67,7 @@ def plan(
         if target.secured and not client.trusted:
             # RFC 9110 §7.4: only a trusted gateway may have got it over a connection that was.
             return BadRequest("an https target over a connection that is not secured", status=421, code="misdirected")
-        if (b"via" in known or b"cdn-loop" in known) and passes(known, settings.pseudonym) >= settings.passes:
+        if (b"via" in known or b"cdn-loop" in known) and is_loop(known, settings.pseudonym, settings.passes):
             return LoopDetected(f"this request has been through this proxy {settings.passes} times")
         hops_left = max_forwards(head) if b"max-forwards" in known else None
         if hops_left == 0:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from proxy.http1.field_names import Trait, names
-from proxy.http1.fields import Fields
+from proxy.http1.fields import MOST_KEY_BYTES, Fields
 from proxy.policy.decisions import Decisions, Outcome, Rule
 
 #: Names that this hop removes whoever sent them, each with its rule. Hashable, because it is part of a cache's key.
@@ -73,7 +73,6 @@ def without_underscores(lines: Fields, decisions: Decisions | None = None) -> Fi
     return [line for line in lines if b"_" not in line[0]]
 
 
-@lru_cache(maxsize=512)  # by the words of Connection, of which real traffic uses a handful
 def rules_by_name(
     connection_options: frozenset[bytes], also: Removals = _NOTHING, forged: frozenset[bytes] = _NO_NAMES
 ) -> Mapping[bytes, Rule]:
@@ -81,6 +80,17 @@ def rules_by_name(
 
     `close` and `keep-alive` are options that share this name space, so fields of those names go as well.
     """
+    if connection_options or forged:
+        said = sum(map(len, connection_options)) + sum(map(len, forged))
+        if said > MOST_KEY_BYTES:
+            return _rules_by_name.__wrapped__(connection_options, also, forged)
+    return _rules_by_name(connection_options, also, forged)
+
+
+@lru_cache(maxsize=512)  # by the words of Connection, of which real traffic uses a handful
+def _rules_by_name(
+    connection_options: frozenset[bytes], also: Removals, forged: frozenset[bytes]
+) -> Mapping[bytes, Rule]:
     rules = dict.fromkeys(forged, FORGED)
     rules.update(also)
     rules.update(dict.fromkeys(HOP_BY_HOP, BY_DEFINITION))

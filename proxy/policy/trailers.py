@@ -3,7 +3,7 @@
 from typing import Final
 
 from proxy.http1.field_names import Trait, names
-from proxy.http1.fields import FieldLine, Fields, is_claim, tokens
+from proxy.http1.fields import FieldLine, Fields, is_claim, short_list, tokens
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
 from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES, STATED_ABOUT_CLIENT
@@ -36,11 +36,12 @@ def forwarded_trailers(
 def announcement(
     head: RequestHead | ResponseHead, rules: FieldRules | None, *, drop_underscores: bool = False
 ) -> Fields:
-    """`Trailer` of a chunked message, made anew: only for those that would be forwarded."""
+    """`Trailer` of a chunked message, made anew: only for those that would be forwarded. One of more than a kilobyte is
+    left out: it only announces."""
     values = head.known.get(b"trailer")
     if values is None:
         return []
-    names = [(name, b"") for name in dict.fromkeys(tokens(values))]
+    names = [(name, b"") for name in dict.fromkeys(tokens(short_list(values)))]
     going_on = forwarded_trailers(names, head.options, rules, drop_underscores=drop_underscores)
     announced = b", ".join(name for name, _ in going_on)
     return [(b"Trailer", announced)] if announced else []

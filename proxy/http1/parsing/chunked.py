@@ -231,9 +231,9 @@ class ChunkedBody:
         if 4 <= end <= limit:
             raw = bytes(section[:end])
             check_bytes(raw)
-            self.trailers = parse_trailers(raw)
-            if len(self.trailers) > self._limits.field_count:
+            if raw.count(_CRLF) > self._limits.field_count + 1:  # before h11 makes objects of thousands of lines
                 raise ProtocolError("too many trailer fields", status=431, code="trailers_too_large")
+            self.trailers = parse_trailers(raw)
             self.left_over = bytes(section[end:])
             return True
         # One over the limit, so that how the bytes were split does not choose the status.

@@ -14,7 +14,8 @@ line, and nothing in a line can be read in a second way.
 import re
 from typing import Final
 
-from proxy.http1.fields import Fields, Index, connection_options, index
+from proxy.http1.fields import Fields, Index, connection_options, has_few_options, index
+from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.strictness import LENGTH_DIGITS
 
@@ -24,12 +25,14 @@ _LINES: Final = (
 )  # white space at the end: the h11 parser's
 _REQUEST: Final = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])\r\n(" + _LINES + rb")\r\n")
 _REASON: Final = rb"(?:[!-~][\x20-\x7e]*+)?"
-_RESPONSE: Final = re.compile(rb"HTTP/(1\.[01]) ([2-5][0-9][0-9]) (" + _REASON + rb")\r\n(" + _LINES + rb")\r\n")
+_RESPONSE: Final = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9]) (" + _REASON + rb")\r\n(" + _LINES + rb")\r\n")
 _LINE: Final = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
+_FRAMING: Final = (b"content-length", b"transfer-encoding")
 _CHUNKED: Final = [b"chunked"]
+_MOST_OPTIONS: Final = MessageLimits().nominations
 
 
-def parse_plain_request(data: bytes) -> tuple[RequestHead, int] | None:
+def parse_plain_request(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple[RequestHead, int] | None:
     """Read the request head in origin-form that `data` begins with; return it, and where it ends. None: the h11
     parser has to read it, or more has to arrive."""
     found = _REQUEST.match(data)
@@ -37,29 +40,31 @@ def parse_plain_request(data: bytes) -> tuple[RequestHead, int] | None:
         return None
     method, target, version, section = found.groups()
     lines = _LINE.findall(section)
-    known = _plain_index(lines)
+    known = _plain_index(lines, most_options)
     if known is None or (b"host" not in known and version == b"1.1"):
         return None
     return RequestHead(method, target, version, lines, known, connection_options(known)), found.end()
 
 
-def parse_plain_response(data: bytes) -> tuple[ResponseHead, int] | None:
-    """Read the final response head that `data` begins with; return it, and where it ends. None: the h11 parser has
-    to read it, or more has to arrive."""
+def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple[ResponseHead, int] | None:
+    """Read the response head that `data` begins with, interim or final, but no 101; return it, and where
+    it ends. None: the h11 parser has to read it, or more has to arrive."""
     found = _RESPONSE.match(data)
     if found is None:
         return None
     version, status, reason, section = found.groups()
     lines = _LINE.findall(section)
-    known = _plain_index(lines)
-    if known is None:
+    known = _plain_index(lines, most_options)
+    if known is None or (status[:1] == b"1" and (status == b"101" or not known.keys().isdisjoint(_FRAMING))):
         return None
     return ResponseHead(int(status), reason, version, lines, known, connection_options(known)), found.end()
 
 
-def _plain_index(lines: Fields) -> Index | None:
-    """The index of the lines, or None where framing or host is anything but plain."""
+def _plain_index(lines: Fields, most_options: int) -> Index | None:
+    """The index of the lines, or None where framing or host is anything but plain, or `Connection` is too long."""
     known = index(lines)
+    if b"connection" in known and not has_few_options(known[b"connection"], most_options):
+        return None
     if b"content-length" in known:
         lengths = known[b"content-length"]
         if len(lengths) > 1 or b"transfer-encoding" in known:

@@ -10,7 +10,7 @@ from typing import Final
 import h11
 
 from proxy.errors import ProtocolError
-from proxy.http1.fields import Fields, connection_options, index, members
+from proxy.http1.fields import Fields, connection_options, index, members, short_list
 from proxy.http1.message import RequestHead, ResponseHead
 
 # h11 limits only incomplete messages. Heads arrive here whole, so its limit must not be in the way.
@@ -112,5 +112,5 @@ def _status(exc: h11.RemoteProtocolError, raw_head: bytes) -> int:
         return exc.error_status_hint
     # h11 answers 501 to every coding but one `chunked`. Where `chunked` is there but not once and last, the body's
     # end cannot be found: that is 400 (RFC 9112 §6.3). So is a field that names no coding.
-    codings = [member.lower() for member in members(_CODINGS.findall(raw_head))]
+    codings = [member.lower() for member in members(short_list(_CODINGS.findall(raw_head)))]
     return 400 if not codings or b"chunked" in codings[:-1] else 501

@@ -13,12 +13,20 @@ from proxy.http1.parsing.body import EMPTY_BODY, Body, CountedBody, UnboundedBod
 from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.fast_path import parse_plain_request, parse_plain_response
 from proxy.http1.parsing.h11_parser import parse_request, parse_response
-from proxy.http1.parsing.strictness import check_bytes, check_lengths, check_request, check_response
+from proxy.http1.parsing.strictness import (
+    check_bytes,
+    check_lengths,
+    check_lists,
+    check_request,
+    check_response,
+    too_large,
+)
 
 _HEAD_END: Final = b"\r\n\r\n"
 _LINE_END: Final = b"\r\n"
 #: Empty lines before a request line are tolerated (RFC 9112 §2.2), one or two of them.
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n){1,2}")
+_SHORTEST_LINE: Final = len(b"a:\r\n")
 
 # The form of every first line that the h11 parser may accept. `GET /` alone is HTTP/0.9.
 _REQUEST_LINE: Final = re.compile(rb"[^\r]+ HTTP/[0-9]\.[0-9]\r")
@@ -31,11 +39,12 @@ class HeadParser:
     `unread` holds what arrived and is not yet part of a message, and a head that was refused: its owner bounds it.
     """
 
-    __slots__ = ("_fast_path", "_limits", "_searched", "unread")
+    __slots__ = ("_fast_path", "_few_bytes", "_limits", "_searched", "unread")
 
     def __init__(self, limits: MessageLimits, *, fast_path: bool) -> None:
         self._limits = limits
         self._fast_path = fast_path
+        self._few_bytes = _SHORTEST_LINE * limits.field_count  # no more than these cannot hold too many lines
         self._searched = 0
         self.unread: bytes | bytearray = b""
 
@@ -58,44 +67,50 @@ class HeadParser:
         if not self.unread or (self.unread[0] in _LINE_END and not self._skip_empty_lines()):
             return None
         limit = self._limits.request_head_bytes
-        if isinstance(self.unread, bytearray):
-            if not self._find_end(limit, response=False):
+        unread = self.unread
+        if isinstance(unread, bytearray) or len(unread) > self._few_bytes:
+            unread = self._whole(limit, response=False)
+            if not unread:
                 return None
-            self.unread = bytes(self.unread)
-        plain = parse_plain_request(self.unread) if self._fast_path else None
+        most_options = self._limits.nominations
+        plain = parse_plain_request(unread, most_options) if self._fast_path else None
         if plain is not None and plain[1] <= limit:
             head, end = plain
         else:
             end = self._find_end(limit, response=False)
             if not end:
                 return None
-            raw_head = self.unread[:end]
+            raw_head = unread[:end]
             check_bytes(raw_head)
             check_lengths(raw_head)
+            check_lists(raw_head, most_options)
             head = parse_request(raw_head)
         check_request(head, self._limits)
-        self.unread = self.unread[end:]
+        self.unread = unread[end:]
         return head
 
     def response_head(self) -> ResponseHead | None:
         """The next response's head, interim or final, or None: more is needed. Raises ProtocolError."""
         limit = self._limits.response_head_bytes
-        if isinstance(self.unread, bytearray):
-            if not self._find_end(limit, response=True):
+        unread = self.unread
+        if isinstance(unread, bytearray) or len(unread) > self._few_bytes:
+            unread = self._whole(limit, response=True)
+            if not unread:
                 return None
-            self.unread = bytes(self.unread)
-        plain = parse_plain_response(self.unread) if self._fast_path else None
+        most_options = self._limits.nominations
+        plain = parse_plain_response(unread, most_options) if self._fast_path else None
         if plain is not None and plain[1] <= limit:
             head, end = plain
         else:
             end = self._find_end(limit, response=True)
             if not end:
                 return None
-            raw_head = self.unread[:end]
+            raw_head = unread[:end]
             check_bytes(raw_head)
+            check_lists(raw_head, most_options)
             head = parse_response(raw_head)
         check_response(head, self._limits)
-        self.unread = self.unread[end:]
+        self.unread = unread[end:]
         return head
 
     def body(self, framing: BodyFraming) -> Body:
@@ -127,6 +142,19 @@ class HeadParser:
         unread = bytes(self.unread)
         self.unread = b""
         self._searched = 0
+        return unread
+
+    def _whole(self, limit: int, *, response: bool) -> bytes:
+        """What is unread, once the end of a head has arrived in it that may be long; else nothing. Raises ProtocolError
+        where the head has too many lines, by counting their ends: either reader makes objects of each."""
+        end = self._find_end(limit, response=response)
+        if not end:
+            return b""
+        unread = self.unread = bytes(self.unread)
+        if unread.count(_LINE_END, 0, end) > self._limits.field_count + 2:  # the first line, and the empty one
+            check_bytes(unread[:end])
+            self._check_first_line(response=response)
+            raise too_large("too many field lines")
         return unread
 
     def _find_end(self, limit: int, *, response: bool) -> int:

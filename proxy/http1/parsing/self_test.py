@@ -17,7 +17,7 @@ from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.fast_path import parse_plain_request, parse_plain_response
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.parsing.strictness import check_bytes
-from proxy.http1.target import is_authority
+from proxy.http1.target import has_authority_form
 
 _LIMITS: Final = MessageLimits()
 
@@ -175,12 +175,11 @@ def _read_chunked(raw: bytes) -> tuple[bytes, int, bytes] | None:
 
 def _of_authorities() -> Iterator[str]:
     for text in _AUTHORITIES:
-        if not is_authority(text):
+        if not has_authority_form(text):
             yield f"a valid authority is refused: {_shown(text)}"
     for text in _NO_AUTHORITIES:
-        if is_authority(text):
+        if has_authority_form(text):
             yield f"an invalid authority is accepted: {_shown(text)}"
-    is_authority.cache_clear()  # what was judged here must not be what is remembered of real requests
 
 
 def _of_bytes() -> Iterator[str]:

@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from proxy.errors import ProtocolError
-from proxy.http1.fields import Index, members, tokens
+from proxy.http1.fields import MOST_LIST_BYTES, Index, has_few_options, members, short_list, tokens
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.target import is_authority
@@ -17,6 +17,7 @@ _CONTROL: Final = bytes(i for i in range(32) if i not in b"\t\r\n") + b"\x7f"
 _LENGTH_LINE: Final = re.compile(rb"\r\ncontent-length:([^\r]*)", re.IGNORECASE)
 LENGTH_DIGITS: Final = 18  # of a Content-Length: an exabyte, and no parser overflows
 _PLAIN_LENGTH: Final = re.compile(rb"[0-9]{1,%d}" % LENGTH_DIGITS)
+_LIST_LINE: Final = re.compile(rb"\r\n(connection|expect):([^\r]*)", re.IGNORECASE)
 _DECIMAL: Final = re.compile(rb"0*+([0-9]*+)(?<=[0-9])")
 _MOST_FORWARDS: Final = 10**LENGTH_DIGITS
 
@@ -45,15 +46,32 @@ def check_lengths(raw_head: bytes) -> None:
         raise ProtocolError("Content-Length is not one plain decimal")
 
 
+def check_lists(raw_head: bytes, most_options: int) -> None:
+    """Refuse a head with more options of `Connection` than the limit, or with a longer `Expect` than makes sense.
+
+    h11 splits both, at a microsecond a member, before anybody can count them.
+    """
+    options, expectations = 0, 0
+    for name, value in _LIST_LINE.findall(raw_head):
+        if name[:1] in b"cC":
+            options += value.count(b",") + 1
+        else:
+            expectations += len(value)
+    if options > most_options:
+        raise too_large("too many connection options")
+    if expectations > MOST_LIST_BYTES:
+        raise _unknown_expectation()
+
+
 def check_request(head: RequestHead, limits: MessageLimits) -> None:
     """Refuse a request that two parsers could delimit or address differently, or that is over a limit."""
     index = head.known
     if len(head.target) > limits.target_bytes:
         raise ProtocolError("request target too long", status=414, code="target_too_long")
     if len(head.fields) > limits.field_count:
-        raise _too_large("too many field lines")
-    if b"connection" in index:
-        _check_nominations(index[b"connection"], limits)
+        raise too_large("too many field lines")
+    if b"connection" in index and not has_few_options(index[b"connection"], limits.nominations):
+        raise too_large("too many connection options")
     hosts = index.get(b"host")
     if hosts is None:
         if head.http_version >= b"1.1":
@@ -73,9 +91,9 @@ def check_response(head: ResponseHead, limits: MessageLimits) -> None:
     """Refuse a response whose framing contradicts itself, or that is over a limit."""
     index = head.known
     if len(head.fields) > limits.field_count:
-        raise _too_large("too many field lines")
-    if b"connection" in index:
-        _check_nominations(index[b"connection"], limits)
+        raise too_large("too many field lines")
+    if b"connection" in index and not has_few_options(index[b"connection"], limits.nominations):
+        raise too_large("too many connection options")
     lengths = index.get(b"content-length")
     if lengths and len(lengths[0]) > LENGTH_DIGITS:
         # h11 takes 20 digits: over 64 bits, the client would read another length out of them than we do.
@@ -95,9 +113,11 @@ def expects_continue(head: RequestHead) -> bool:
     values = head.known.get(b"expect")
     if values is None or head.http_version < b"1.1":
         return False
+    if sum(map(len, values)) > MOST_LIST_BYTES:
+        raise _unknown_expectation()
     expectations = [member.lower() for member in members(values)]
     if any(expectation != b"100-continue" for expectation in expectations):
-        raise ProtocolError("unknown expectation", status=417, code="expectation_failed")
+        raise _unknown_expectation()
     return bool(expectations)
 
 
@@ -119,18 +139,15 @@ def _may_be_empty(host: bytes, target: bytes) -> bool:
     return host == b"" and target[:1] not in (b"/", b"*")
 
 
-def _check_nominations(values: list[bytes], limits: MessageLimits) -> None:
-    nominations = 0
-    for value in values:
-        nominations += value.count(b",") + 1
-    if nominations > limits.nominations:
-        raise _too_large("too many connection options")
-
-
-def _too_large(detail: str) -> ProtocolError:
+def too_large(detail: str) -> ProtocolError:
+    """The error for a head that is over a limit."""
     return ProtocolError(detail, status=431, code="head_too_large")
 
 
+def _unknown_expectation() -> ProtocolError:
+    return ProtocolError("unknown expectation", status=417, code="expectation_failed")
+
+
 def asks_for_trailers(index: Index) -> bool:
-    """Whether the sender says `TE: trailers` (RFC 9110 §10.1.4)."""
-    return b"te" in index and b"trailers" in tokens(index[b"te"])
+    """Whether the sender says `TE: trailers` (RFC 9110 §10.1.4). A `TE` of more than a kilobyte is not read."""
+    return b"te" in index and b"trailers" in tokens(short_list(index[b"te"]))

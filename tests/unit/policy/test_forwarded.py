@@ -1,7 +1,10 @@
 """Whose word about the client is taken."""
 
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
 import pytest
 
+from proxy.policy import forwarded
 from proxy.policy.forwarded import client_address, is_trusted, networks
 
 TRUSTED = networks(["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32", "fe80::/10"])
@@ -80,3 +83,20 @@ def test_the_client_is_the_first_address_that_nobody_vouches_for(
 def test_what_is_no_network_is_refused(cidr: str) -> None:
     with pytest.raises(ValueError, match="does not appear|has host bits"):
         networks([cidr])
+
+
+def test_a_chain_is_walked_for_32_hops_and_split_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def noting(address: str) -> IPv4Address | IPv6Address:
+        asked.append(address)
+        return ip_address(address)
+
+    monkeypatch.setattr(forwarded, "_parse", noting)
+    chain = [b",".join(b"10.0.0.%d" % (number % 250) for number in range(2_000))] * 2
+    assert client_address("10.0.0.1", chain, TRUSTED) == "10.0.0.218"  # the 32nd from the right
+    assert len(asked) == 64
+
+
+def test_a_hop_behind_thousands_of_empty_members_is_the_rightmost_one() -> None:
+    assert client_address("10.0.0.1", [b"6.6.6.6" + b"," * 5_000 + b"1.2.3.4"], TRUSTED) == "1.2.3.4"

@@ -3,7 +3,8 @@
 import pytest
 
 from proxy.http1.fields import index
-from proxy.policy.loops import cdn_loop, passes, via
+from proxy.policy import loops
+from proxy.policy.loops import cdn_loop, is_loop, passes, via
 from tests.harness.notation import lines
 
 MARKS = [
@@ -41,3 +42,16 @@ def test_each_pass_has_left_a_mark(notation: str, expected: int) -> None:
 
 def test_what_is_stated_is_what_is_counted() -> None:
     assert passes(index([via(b"1.0", b"me"), cdn_loop(b"me")]), b"me") == 2
+
+
+@pytest.mark.parametrize(("notation", "passed"), MARKS)
+def test_a_loop_is_what_has_passed_as_often_as_it_may(notation: str, passed: int) -> None:
+    known = index(lines(notation))
+    assert [is_loop(known, b"me", most) for most in (passed, passed + 1)] == [True, False]
+
+
+def test_a_long_via_is_taken_apart_only_where_our_name_stands_often_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "passes", None)  # not called
+    assert not is_loop(index([(b"Via", b"1.1 a," * 5_000 + b"1.1 me,1.1 me")]), b"me", 3)
+    # So long, and our name in it: a loop, however it is hidden.
+    assert is_loop(index([(b"Via", b"1.1 a (me)," * 500 + b"1.1 me")]), b"me", 3)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.http1.fields import connection_options, index
+from proxy.policy import stripping
 from proxy.policy.decisions import Decisions, Outcome, Rule
 from proxy.policy.stripping import FORGED, HOP_BY_HOP, MADE_ANEW, STATED_ANEW, Removals, removals, rules_by_name, strip
 from tests.harness.notation import lines, shown
@@ -127,3 +128,11 @@ def test_the_decisions_are_one_a_line_in_order() -> None:
     kept = strip(fields, frozenset({b"b"}), decisions=decisions)
     assert [decision.line for decision in decisions] == fields
     assert [decision.line for decision in decisions if decision.outcome is Outcome.KEPT] == kept
+
+
+def test_rules_for_long_names_are_not_remembered() -> None:
+    remembered = stripping._rules_by_name.cache_info().currsize
+    for names in (frozenset([b"x" * 300]), frozenset(b"x-%d" % number for number in range(200))):
+        assert set(names) <= stripping.rules_by_name(names).keys()
+        assert set(names) <= stripping.rules_by_name(frozenset(), forged=names).keys()
+    assert stripping._rules_by_name.cache_info().currsize == remembered

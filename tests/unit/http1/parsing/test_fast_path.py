@@ -101,11 +101,13 @@ RECOGNISED_RESPONSES = [
     "HTTP/1.1 200 OK|Transfer-Encoding: chunked|Connection: close, Set-Cookie",
     "HTTP/1.0 200 OK|Transfer-Encoding: chunked",
     "HTTP/1.1 200 OK|Host: h",
+    "HTTP/1.1 100 Continue",
+    "HTTP/1.1 103 Early Hints|Link: </a>|Connection: X",
 ]
 
 
 @pytest.mark.parametrize("notation", RECOGNISED_RESPONSES)
-def test_a_plain_final_response_is_recognised_whatever_stands_behind_it(notation: str) -> None:
+def test_a_plain_response_is_recognised_whatever_stands_behind_it(notation: str) -> None:
     raw_head = wire(notation + "||")
     assert [parse_plain_response(raw_head + more) for more in BEHIND] == [(response(notation), len(raw_head))] * len(
         BEHIND
@@ -119,9 +121,9 @@ def test_a_response_is_not_recognised_before_its_end(notation: str) -> None:
 
 
 LEFT_RESPONSES = [
-    "HTTP/1.1 100 Continue||",
+    "HTTP/1.1 102 x|Content-Length: 5||",
+    "HTTP/1.1 103 x|Transfer-Encoding: chunked||",
     "HTTP/1.1 101 Switching Protocols|Upgrade: x||",
-    "HTTP/1.1 103 Early Hints||",
     "HTTP/1.1 600 x||",
     "HTTP/1.1 099 x||",
     "HTTP/1.1 200||",
