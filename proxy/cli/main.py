@@ -103,6 +103,8 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     loaded = _load(options)
     config = _valid(loaded)
     from proxy.http1.parsing.self_test import disagreements, summary
+    from proxy.process import descriptors
+    from proxy.process.cpus import granted_cpus
 
     if found := disagreements():
         click.echo(f"onehop: {summary(found)}", err=True)
@@ -113,6 +115,8 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     file = options["config"] or os.environ.get("ONEHOP_CONFIG") or "configuration"
     click.echo(f"{file}: valid")
     click.echo(f"  listens on {', '.join(config.listen)}")
+    workers = config.workers or granted_cpus()
+    click.echo(f"  {descriptors.said(descriptors.room(config, workers), config.limits.connections)}")
     for name, route in config.routes.items():
         urls = ", ".join(config.upstreams[route.upstream].urls)
         click.echo(f"  route {name}: {route.host or 'any host'}{route.path} -> {urls}")

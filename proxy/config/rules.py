@@ -42,7 +42,7 @@ _MOST: Final = {
 _MOST_BYTES: Final = 16 << 20  # of what each connection may hold
 _MOST_COUNT: Final = 100_000
 _MOST_WORKERS: Final = 1024
-_MAY_BE_ZERO: Final = frozenset({"worker_stall_s"})  # times of which 0 means: never
+_MAY_BE_ZERO: Final = frozenset({"worker_stall_s", "client_queue_s"})  # times of which 0 means: never, or at once
 _YEAR_S: Final = 365 * 86_400  # event loops refuse timers that they cannot count in milliseconds
 _STATED: Final = names(Trait.STATED_IN_REQUEST)
 #: What `remove` cannot change: a client's own is dropped or restated before a route sees it.

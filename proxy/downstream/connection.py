@@ -18,7 +18,7 @@ from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import yield_to_loop
 from proxy.transport.stream import ConnectionEnded, PeerEnd, Stream
 
-#: How long a connection that has not yet sent anything is waited for when shutting_down.
+#: How long a connection that has not yet sent anything is waited for at shutdown, and while newcomers wait.
 _FIRST_REQUEST_S: Final = 1.0
 
 #: How long a client that has ended its side may still be waited for: `printf 'GET ...' | nc` asks, ends, and reads.
@@ -83,6 +83,7 @@ class ClientConnection:
         "shutting_down",
         "stream",
         "timeouts",
+        "waiting_since",
     )  # fmt: skip
 
     def __init__(
@@ -95,7 +96,8 @@ class ClientConnection:
         self.timeouts = timeouts
         self.limits = limits
         self.reader = HeadParser(limits, fast_path=fast_path)
-        self.shutting_down = False
+        self.shutting_down = False  # every answer says close: the worker ends, or newcomers wait for a place
+        self.waiting_since = deadlines.loop.time()  # for a request, since then
         self.phase: Phase = _IDLE
         self.ending = Ending.CLOSE
         self.exchange: Abandonable | None = None  # what is under way, once it costs an upstream anything
@@ -108,7 +110,8 @@ class ClientConnection:
         """Carry requests until one side closes. Every request read is answered or visibly cut; none raises here."""
         try:
             while True:
-                waiting_since = self._deadlines.loop.time()  # monotonic, if only to the millisecond
+                # Monotonic, if only to the millisecond.
+                waiting_since = self.waiting_since = self._deadlines.loop.time()
                 try:
                     head = await self._next_request(waiting_since)
                 except ProxyError as error:
@@ -215,6 +218,16 @@ class ClientConnection:
         else:
             # Just accepted: its first request is likely on its way, and closing now would lose it.
             self.stream.set_read_deadline(self._deadlines.loop.time() + _FIRST_REQUEST_S)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether closing it loses nothing that is known of: it waits for a request, and has taken every answer. A new
+        connection, whose first request is likely on its way, gets a moment for it."""
+        return (
+            self.phase is Phase.IDLE
+            and (self._served_one or now - self.waiting_since > _FIRST_REQUEST_S)
+            and not self.stream.has_unread()
+            and not self.stream.transport.get_write_buffer_size()
+        )
 
     async def wait_for_client(self) -> None:
         """Wait until the client has read enough. Raises ClientGone."""

@@ -1,7 +1,7 @@
 """Accepting clients: who they are, how many there may be at once, and the end of accepting.
 
 Knows nothing of requests: what becomes of a connection is the business of what it is handed. What stands before HTTP on
-a connection has its places here: TLS where the server is created, a PROXY header in `identify`.
+a connection has its places here: TLS where a connection is taken, a PROXY header in `identify`.
 """
 
 import asyncio
@@ -9,9 +9,12 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeAlias
 
+from proxy.downstream.acceptor import Acceptor, has_waiting
 from proxy.downstream.connection import ClientConnection, ReportUnread, RunExchange
+from proxy.downstream.places import Places, Room
 from proxy.errors import LimitReached
 from proxy.policy.forwarded import ClientIdentity, Network, is_trusted, plain_address
 from proxy.policy.settings import Limits, Timeouts
@@ -19,12 +22,10 @@ from proxy.transport.deadlines import Deadlines
 from proxy.transport.fiber import Fiber
 from proxy.transport.stream import Stream
 
-_BACKLOG: Final = 2048
 _FAREWELL_S: Final = 0.2  # between the last accept and closing idle connections
 
 #: Says who is at the other end of a connection; None where nobody is any more.
 Identify: TypeAlias = Callable[[Stream], ClientIdentity | None]
-Opened: TypeAlias = list[tuple[socket.socket, asyncio.Server]]
 
 
 def by_address(trusted: tuple[Network, ...]) -> Identify:
@@ -49,6 +50,8 @@ class Listener:
         timeouts: Timeouts,
         limits: Limits,
         *,
+        room: Room,
+        make_room: Callable[[int], bool],
         fast_path: bool,
         half_close: bool,
         identify: Identify,
@@ -56,6 +59,7 @@ class Listener:
         refuse: ReportUnread,
         on_ended: Callable[[ClientConnection], None],
         report_defect: Callable[[BaseException, str], None],
+        warn_crowded: Callable[[str], None],
     ) -> None:
         self._loop = deadlines.loop
         self._deadlines = deadlines
@@ -69,29 +73,34 @@ class Listener:
         self._on_ended = on_ended
         self._report_defect = report_defect
         self.clients: dict[ClientConnection, Fiber] = {}  # everybody connected, and who serves them
-        self._opened: Opened = []
-        self._adopted: dict[str, Opened] = {}
+        self._warn_crowded = warn_crowded
+        self._places = Places(room, timeouts.client_queue_s, self.clients, make_room, self._crowded)
+        self._acceptor = Acceptor(
+            self._loop, take=self._take, may_accept=self._may_accept, on_shortage=self._out_of_descriptors
+        )
+        deadlines.on_sweep.append(self._look_again)
+        self._adopted: dict[str, list[socket.socket]] = {}
         self._shutting_down = False
         self._stopping: asyncio.Task[None] | None = None
         self._stopped_accepting = asyncio.Event()
         self._all_gone = asyncio.Event()  # once shutting down: no client is left
 
-    async def listen(self, sockets: list[socket.socket]) -> None:
-        """Begin to accept on sockets that listen."""
-        self._opened += await self._open(sockets)
+    def listen(self, sockets: list[socket.socket]) -> None:
+        """Begin to accept on sockets that listen. They are closed here."""
+        self._acceptor.listen(sockets)
 
-    async def adopt(self, whose: str, sockets: list[socket.socket]) -> None:
+    def adopt(self, whose: str, sockets: list[socket.socket]) -> None:
         """Accept on the sockets of a worker that is not there, until `give_back`."""
         if self._shutting_down:
             for listening in sockets:
                 listening.close()
         else:
-            self._adopted[whose] = await self._open(sockets)
+            self._adopted[whose] = sockets
+            self._acceptor.listen(sockets)
 
     def give_back(self, whose: str) -> None:
         """Accept no more on sockets that were adopted: their own worker is there again."""
-        for _, server in self._adopted.pop(whose, ()):
-            server.close()
+        self._acceptor.close(self._adopted.pop(whose, ()))
 
     def shut_down(self) -> None:
         """Stop accepting, finish what is under way, close what is idle. Twice does no harm."""
@@ -113,40 +122,67 @@ class Listener:
             for late in list(self.clients.values()):
                 late.cancel()
 
-    async def _open(self, sockets: list[socket.socket]) -> Opened:
-        return [
-            (listening, await self._loop.create_server(self._new_stream, sock=listening, backlog=_BACKLOG))
-            for listening in sockets
-        ]
-
     async def _stop_accepting(self) -> None:
-        """Close the listening sockets. What the kernel has accepted is served: closing would reset it."""
-        opened = [*self._opened, *(one for adopted in self._adopted.values() for one in adopted)]
-        last_looks: list[socket.socket] = []
-        with contextlib.suppress(OSError):  # out of descriptors: then nobody more can be served
-            last_looks += [listening.dup() for listening, _ in opened]
-        for _, server in opened:
-            server.close()
-        waiting: list[socket.socket] = []
-        for listening in last_looks:
-            with listening, contextlib.suppress(OSError):  # BlockingIOError: there is nobody more
-                while True:
-                    waiting.append(listening.accept()[0])
-        for accepted in waiting:
-            accepted.setblocking(False)
-            with contextlib.suppress(OSError):
-                await self._loop.connect_accepted_socket(self._new_stream, accepted)
+        """Close the listening sockets. What the kernel has accepted is served."""
+        self._acceptor.shut_down()
         # Busy clients read `Connection: close` in an answer meanwhile; only idle connections are closed.
-        if self.clients:
+        if self.clients or self._places.arriving:
             await asyncio.sleep(_FAREWELL_S)
         for client in list(self.clients):
             client.shut_down()
         self._stopped_accepting.set()
 
-    def _new_stream(self) -> Stream:
-        return Stream(self._deadlines, self._accept)
+    # -- who may come in -----------------------------------------------------------------------------------------
+
+    def _may_accept(self, listening: socket.socket) -> bool:
+        if self._places.is_free():
+            return True
+        if not has_waiting(listening):
+            return False
+        if self._places.may_enter(self._loop.time()):
+            return True
+        self._acceptor.pause()
+        return False
+
+    def _look_again(self, now: float) -> None:
+        """At every sweep, while newcomers wait: somebody may be idle by now, and nobody may wait any more."""
+        if self._acceptor.is_paused:
+            self._acceptor.resume()
+        elif self._places.is_crowded and not self._shutting_down and not self._acceptor.somebody_waits():
+            self._places.end_crowded()
+
+    def _crowded(self, clients: int) -> None:
+        self._warn_crowded(f"as many clients as there may be at once ({clients}): newcomers wait until one leaves")
+
+    def _out_of_descriptors(self, error: OSError) -> None:
+        """Nobody more can be accepted, though there should be room: wait until the next sweep."""
+        self._acceptor.pause()
+        if not self._places.is_crowded:
+            self._places.begin_crowded(self._loop.time())
+        self._warn_crowded(f"no client more can be accepted for now: {error.strerror}")
+
+    def _take(self, accepted: socket.socket) -> None:
+        """Serve a connection that was accepted."""
+        accepted.setblocking(False)
+        self._places.arriving += 1
+        stream = Stream(self._deadlines, self._accept)
+        Fiber(
+            self._loop.connect_accepted_socket(lambda: stream, accepted), partial(self._taken, stream, accepted)
+        ).resume()
+
+    def _taken(self, stream: Stream, accepted: socket.socket, exc: BaseException | None) -> None:
+        if exc is None:
+            return
+        accepted.close()  # gone again
+        if stream.owner is None:
+            self._places.arriving -= 1
+        if not isinstance(exc, OSError | asyncio.CancelledError):
+            self._report_defect(exc, "a connection that begins")
+
+    # -- clients -------------------------------------------------------------------------------------------------
 
     def _accept(self, stream: Stream) -> None:
+        self._places.arriving -= 1
         identity = self._identify(stream)
         if identity is None:
             stream.abort()
@@ -155,9 +191,13 @@ class Listener:
             stream, identity, identity.address.decode("ascii"), self._timeouts, self._limits, self._deadlines,
             fast_path=self._fast_path, half_close=self._half_close,
         )  # fmt: skip
-        client.shutting_down = self._shutting_down
-        full = len(self.clients) >= self._limits.connections
-        serve = self._turn_away(client) if full else client.serve(self._run_exchange, self._refuse)
+        if self._places.is_full():
+            serve = self._turn_away(client)
+        else:
+            serve = client.serve(self._run_exchange, self._refuse)
+            if self._places.is_crowded:
+                self._places.entered(self._loop.time())
+        client.shutting_down = self._shutting_down or self._places.is_crowded
         fiber = Fiber(serve, lambda exc: self._ended(client, exc))
         self.clients[client] = fiber
         fiber.resume()
@@ -168,6 +208,8 @@ class Listener:
 
     def _ended(self, client: ClientConnection, exc: BaseException | None) -> None:
         del self.clients[client]
+        self._places.left(client)
+        self._acceptor.resume()
         self._on_ended(client)
         if self._shutting_down and not self.clients:
             self._all_gone.set()

@@ -31,6 +31,13 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     client_idle_s: Annotated[float, Meta(description="Between a client's requests.")] = (
         75.0  # what nginx grants, and browsers expect
     )
+    client_queue_s: Annotated[
+        float,
+        Meta(
+            description="For newcomers, in the accept queue, while there are as many clients as there may be and none "
+            "leaves; then 503; 0: at once."
+        ),
+    ] = 5.0  # about as long as a balancer's probe waits
     upstream_idle_s: Annotated[
         float,
         Meta(description="For an upstream connection without a request; keep it below what the service grants."),
@@ -61,7 +68,13 @@ class Limits(MessageLimits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     passes: Annotated[
         int, Meta(description="Of one request through this instance, by its own members of Via; more: 508.")
     ] = 10  # a service may call another one through the proxy in front of both; a loop gets there at once
-    connections: Annotated[int, Meta(description="Clients at once, per worker; more: 503.")] = 16_384
+    connections: Annotated[
+        int,
+        Meta(
+            description="Clients at once, per worker, as far as file descriptors go (ulimit -n). While more come, idle "
+            "ones are closed, and the others wait (timeouts.client_queue_s)."
+        ),
+    ] = 16_384
 
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

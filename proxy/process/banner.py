@@ -1,13 +1,17 @@
 """What is said at start: where it listens, and where requests go."""
 
 from proxy.config.model import Config
+from proxy.downstream.places import Room
+from proxy.process.descriptors import said
 
 
-def banner(config: Config, urls: list[str], workers: int, *, demo: bool) -> list[str]:
+def banner(config: Config, urls: list[str], workers: int, room: Room, *, demo: bool) -> list[str]:
     lines = [f"onehop listens on {url}" for url in urls]
     for name, route in config.routes.items():
         where = f"{route.host or 'any host'}{route.path}"
         targets = "the demo service" if demo else ", ".join(config.upstreams[route.upstream].urls)
         lines.append(f"  {where} -> {targets}" + (f"  (route {name})" if len(config.routes) > 1 else ""))
+    if room.clients < config.limits.connections:
+        lines.append(f"  {said(room, config.limits.connections)}")
     plural = "s" if workers > 1 else ""
     return [*lines, f"  {workers} worker{plural}, reader {config.reader}; stop with Ctrl-C"]

@@ -1,14 +1,25 @@
-"""How many file descriptors this process may open, and whether that is enough to start."""
+"""How many file descriptors a process may open, and for how many clients that is enough."""
 
 import contextlib
 import os
 import resource
 from typing import Final
 
+from proxy.config.build import parse_listen
+from proxy.config.model import Config
+from proxy.downstream.places import Room
 from proxy.process.listeners import CannotStart
 
-_OF_WORKER: Final = 10  # event loop and its wake-up pair, access log, name lookup; and one client with its upstream
+#: What a worker has open before it serves: standard streams, event loop, channel to the parent, memory for its stack.
+_AT_START: Final = 11
+#: What it opens besides connections: name lookups, the log, the last words of a connection, Python's own.
+_MEANWHILE: Final = 6
 _OF_PARENT: Final = 6  # wake-up pair, a probe for each address, a file that is read
+_SPARE: Final = range(2, 65)
+#: Descriptors that are kept for connections to upstreams: half of all, or so many, which is more than one worker has at
+#: work at once, tunnels aside.
+_MOST_KEPT: Final = 4096
+_UNLIMITED: Final = 1 << 20
 
 
 def raise_limit() -> None:
@@ -18,16 +29,55 @@ def raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def require(workers: int, addresses: int) -> None:
+def require(config: Config, workers: int) -> None:
     """Raise CannotStart where the limit leaves no room to serve even one client."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = _open_now() + workers * (addresses + 2) + _OF_PARENT + _OF_WORKER
+    limit = _limit(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    of_parent = _open_now() + workers * (_addresses(config) + 2) + _OF_PARENT
+    of_worker = _AT_START + _addresses(config) + _MEANWHILE + _SPARE[0] + 2
+    needed = max(of_parent + 2, of_worker)
     if limit < needed:
         workers_need = "1 worker needs" if workers == 1 else f"{workers} workers need"
         raise CannotStart(
             f"too few file descriptors: the limit is {limit} (ulimit -n); {workers_need} {needed} to start, and 2 more "
             "for each client at once"
         )
+
+
+def room(config: Config, workers: int) -> Room:
+    """How many clients and connections a worker of this process may have, by its limit."""
+    return room_within(
+        _limit(resource.getrlimit(resource.RLIMIT_NOFILE)[1]), _addresses(config), workers, config.limits.connections
+    )
+
+
+def room_within(limit: int, addresses: int, workers: int, most_clients: int) -> Room:
+    """How many clients and connections a worker may have that may open `limit` descriptors."""
+    adopted = min(addresses * (workers - 1), limit // 8)  # in the place of other workers
+    left = limit - _AT_START - _MEANWHILE - addresses - adopted
+    spare = min(max(left // 16, _SPARE[0]), _SPARE[-1])
+    connections = max(left - spare, 2)
+    by_descriptors = connections - min(connections // 2, _MOST_KEPT)
+    return Room(clients=min(by_descriptors, most_clients), spare=spare, connections=connections)
+
+
+def said(room: Room, most_clients: int) -> str:
+    """How many clients a worker takes at once, and why."""
+    if room.clients == most_clients:
+        return f"up to {room.clients} clients at once per worker (limits.connections)"
+    limit = _limit(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    return (
+        f"up to {room.clients} clients at once per worker: {limit} file descriptors (ulimit -n) are too few for the "
+        f"{most_clients} of limits.connections"
+    )
+
+
+def _limit(number: int) -> int:
+    return _UNLIMITED if number == resource.RLIM_INFINITY else number
+
+
+def _addresses(config: Config) -> int:
+    """How many sockets a worker listens on."""
+    return sum(1 if parse_listen(listen)[0] else 2 for listen in config.listen)
 
 
 def _open_now() -> int:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final
 
-from proxy.config.build import parse_listen
 from proxy.config.model import Config
 from proxy.config.sources import Loader
 from proxy.process import descriptors
@@ -49,11 +48,12 @@ def serve(
     config = loader().valid()
     count = config.workers or granted_cpus()
     descriptors.raise_limit()
-    descriptors.require(count, sum(1 if parse_listen(listen)[0] else 2 for listen in config.listen))
+    descriptors.require(config, count)
     slots = [Slot(index, sockets) for index, sockets in enumerate(bind(config, count))]
     addresses = [shown_address(listening) for listening in slots[0].sockets]
     supervisor = Supervisor(loader, config, slots, companion)
-    lines = banner(config, [f"http://{address}" for address in addresses], count, demo=companion is not None)
+    room = descriptors.room(config, count)
+    lines = banner(config, [f"http://{address}" for address in addresses], count, room, demo=companion is not None)
     if banner_lines is not None:
         lines += banner_lines(f"http://{addresses[0]}")
     return supervisor.run(lambda: _write_banner(lines))
@@ -248,8 +248,9 @@ class Supervisor:
         slot.stack.clear()
         ours, its = Channel.pair()
         setup = WorkerSetup(
-            self._config, slot.sockets, self._pseudonym, its, self._heartbeats, slot.index, self._companion
-        )
+            self._config, slot.sockets, self._pseudonym, its, self._heartbeats, slot.index, len(self._slots),
+            self._companion,
+        )  # fmt: skip
         beats = self._heartbeats.count(slot.index)
         # A signal between the fork and the worker's own handling would meet the parent's handler there, and be lost.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

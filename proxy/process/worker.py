@@ -17,6 +17,7 @@ from proxy.exchange.refuse import refuse_unread
 from proxy.http1.message import RequestHead
 from proxy.http1.parsing.self_test import disagreements, summary
 from proxy.policy.forwarded import networks
+from proxy.process import descriptors
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink, join
@@ -31,10 +32,8 @@ from proxy.upstream.service import Service
 #: Something that runs beside a worker and may change its config: the demo service does both.
 Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager[tuple[Config, Observe | None]]]
 
-_BACKLOG = 2048
 _STDOUT = 1
 _TURNS_OF_TLS = 3  # of the loop, more than plain TCP needs, until an aborted connection's socket is closed
-_FAREWELL_S = 0.2  # between the last accept and closing idle connections
 
 
 class Worker:
@@ -46,6 +45,7 @@ class Worker:
         sockets: list[socket.socket],
         pseudonym: str,
         *,
+        workers: int = 1,
         observe: Observe | None = None,
         sinks: Sequence[Sink] = (),
         lookup: Lookup = system_lookup,
@@ -67,6 +67,7 @@ class Worker:
         self.deadlines = Deadlines(self._loop)
         resolver = Resolver(self._loop, timeout_s=config.timeouts.name_lookup_s, lookup=lookup)
         connector = Connector(self.deadlines, resolver, connect_s=config.timeouts.connect_s)
+        room = descriptors.room(config, workers)
         self.pool = Pool(
             config.pool,
             config.limits,
@@ -74,6 +75,7 @@ class Worker:
             connector,
             idle_s=config.timeouts.upstream_idle_s,
             fast_path=self._fast_path,
+            most_connections=room.connections,
         )
         self.services = {
             name: Service(
@@ -104,6 +106,8 @@ class Worker:
             self.deadlines,
             config.timeouts,
             config.limits,
+            room=room,
+            make_room=self.pool.make_room,
             fast_path=self._fast_path,
             half_close=config.client_half_close,
             identify=by_address(trusted),
@@ -111,6 +115,7 @@ class Worker:
             refuse=partial(refuse_unread, self._context),
             on_ended=self.pool.bound.release,
             report_defect=self.errors.defect,
+            warn_crowded=lambda text: self.errors.warn_once_a_minute("crowded", lambda: text),
         )
 
     @property
@@ -121,11 +126,11 @@ class Worker:
     async def start(self) -> None:
         """Begin to serve."""
         self.deadlines.start()
-        await self._listener.listen(self._sockets)
+        self._listener.listen(self._sockets)
 
-    async def adopt(self, whose: str, sockets: list[socket.socket]) -> None:
+    def adopt(self, whose: str, sockets: list[socket.socket]) -> None:
         """Accept on the sockets of a worker that is not there, until `give_back`."""
-        await self._listener.adopt(whose, sockets)
+        self._listener.adopt(whose, sockets)
 
     def give_back(self, whose: str) -> None:
         """Accept no more on sockets that were adopted: their own worker is there again."""

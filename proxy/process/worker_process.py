@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from proxy.config.model import Config
 from proxy.exchange.context import Observe
-from proxy.process.channel import Channel, Message, Word
+from proxy.process.channel import Channel, Word
 from proxy.process.heartbeat import Heartbeats, StackFile
 from proxy.process.worker import Companion, Worker
 
@@ -28,6 +28,7 @@ class WorkerSetup(NamedTuple):
     channel: Channel
     heartbeats: Heartbeats
     place: int
+    workers: int  # of the instance
     companion: Companion | None
 
 
@@ -73,7 +74,7 @@ async def _serve(setup: WorkerSetup) -> None:
         observe: Observe | None = None
         if setup.companion is not None:
             config, observe = await stack.enter_async_context(setup.companion(config))
-        worker = Worker(config, setup.sockets, setup.pseudonym, observe=observe)
+        worker = Worker(config, setup.sockets, setup.pseudonym, workers=setup.workers, observe=observe)
         loop.set_exception_handler(worker.report_loop_defect)
         loop.add_signal_handler(signal.SIGTERM, worker.shut_down)
         if config.timeouts.worker_stall_s:
@@ -86,32 +87,24 @@ async def _serve(setup: WorkerSetup) -> None:
 
 
 class _Parent:
-    """What the parent tells a worker, carried out in its order."""
+    """What the parent tells a worker."""
 
     def __init__(self, channel: Channel, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel
         self._worker = worker
         self._loop = loop
-        self._messages: asyncio.Queue[Message] = asyncio.Queue()
-        self._task = loop.create_task(self._carry_out())
         loop.add_reader(channel.fileno(), self._receive)
 
     def stop(self) -> None:
         """Listen no more."""
         self._loop.remove_reader(self._channel.fileno())
-        self._task.cancel()
 
     def _receive(self) -> None:
-        for message in self._channel.receive():
-            self._messages.put_nowait(message)
+        for word, text, sockets in self._channel.receive():
+            if word is Word.ADOPT:
+                self._worker.adopt(text, sockets)
+            elif word is Word.GIVE_BACK:
+                self._worker.give_back(text)
         if self._channel.is_closed:  # the parent has died, and may have had no time to say so
             self._loop.remove_reader(self._channel.fileno())
             self._worker.shut_down()
-
-    async def _carry_out(self) -> None:
-        while True:
-            word, text, sockets = await self._messages.get()
-            if word is Word.ADOPT:
-                await self._worker.adopt(text, sockets)
-            elif word is Word.GIVE_BACK:
-                self._worker.give_back(text)

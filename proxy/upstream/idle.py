@@ -59,6 +59,15 @@ class IdleConnections(Generic[C]):
             return None
         return connection
 
+    def take_oldest(self) -> C | None:
+        """Drop and return the one that has been idle longest, of any origin."""
+        oldest = [(next(iter(entries.items())), entries) for entries in self._entries.values() if entries]
+        if not oldest:
+            return None
+        (connection, _), entries = min(oldest, key=lambda found: found[0][1].since)
+        del entries[connection]
+        return connection
+
     def forget(self, origin: Origin, connection: C) -> bool:
         """Drop one that ended by itself; whether it was here."""
         return self._entries.get(origin, {}).pop(connection, None) is not None

@@ -65,7 +65,12 @@ class Pool:
         *,
         idle_s: float,
         fast_path: bool,
+        most_connections: int,
     ) -> None:
+        """`most_connections` may be open at once in this worker, those of clients included."""
+        self._most_connections = most_connections
+        self._connecting = 0
+        self._leaving = 0  # idle ones that were closed to make room, and are not gone yet
         self._settings = settings
         self._limits = limits
         self._deadlines = deadlines
@@ -107,12 +112,34 @@ class Pool:
     async def lease_fresh(self, origin: Origin) -> Lease:
         """A new connection. Raises ConnectFailed, ConnectTimeout, LimitReached."""
         loop = self._deadlines.loop
-        stream = await loop.create_task(self._connector.connect(origin))  # a task: asyncio's time-outs ask for one
+        self.make_room(1)
+        self._connecting += 1
+        try:
+            stream = await loop.create_task(self._connector.connect(origin))  # a task: asyncio's time-outs ask for one
+        finally:
+            self._connecting -= 1
         connection = UpstreamConnection(origin, stream, self._limits, loop.time(), fast_path=self._fast_path)
         self.opened += 1
         connection.on_idle_event = lambda: self._forget(connection)
         connection.begin()
         return Lease(self, connection, False)
+
+    def make_room(self, count: int) -> bool:
+        """Close idle connections, the longest idle first, until so many connections more may be opened; return whether
+        they may: descriptors are for those who are at work."""
+        left = self._most_connections - len(self._deadlines.streams) - self._connecting + self._leaving
+        while left < count:
+            oldest = self._idle.take_oldest()
+            if oldest is None:
+                return False
+            self._close(oldest)
+            self._leaving += 1
+            oldest.stream.watcher = self._made_room
+            left += 1
+        return True
+
+    def _made_room(self) -> None:
+        self._leaving -= 1
 
     def lease_bound(self, owner: object, service: str) -> Lease | None:
         """The idle connection that belongs to this owner alone, if it has one to this service."""

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import resource
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
@@ -17,7 +16,7 @@ from proxy.transport.stream import Stream
 from proxy.upstream.connector import Connector
 from proxy.upstream.origin import Origin
 from proxy.upstream.resolver import Resolver
-from tests.harness.addresses import black_hole, listening, run
+from tests.harness.addresses import black_hole, listening, no_descriptors_left, run
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, ScriptedUpstream, answering, client, fields_of
 
@@ -200,22 +199,6 @@ def test_a_worker_without_descriptors_says_so(run: Run) -> None:
             assert error.code == "out_of_resources"
 
     run(scenario())
-
-
-@contextlib.contextmanager
-def no_descriptors_left() -> Any:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(number) for number in os.listdir("/proc/self/fd"))
-    taken = [os.dup(0)]
-    while taken[-1] < highest:
-        taken.append(os.dup(0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(highest, *taken) + 1, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for number in taken:
-            os.close(number)
 
 
 def test_a_request_is_answered_although_the_first_address_is_silent(run: Run) -> None:

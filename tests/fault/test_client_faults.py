@@ -248,21 +248,6 @@ async def test_a_slow_upload_is_no_silence_of_the_upstream() -> None:
         assert await peer.exactly(5) == b"hello"
 
 
-async def test_more_clients_than_the_limit_are_told_so() -> None:
-    upstream = ScriptedUpstream(answering(OK))
-    async with (
-        upstream.serving(),
-        running_proxy(upstream.port, limits={"connections": 1}) as proxy,
-        client(proxy.port) as first,
-    ):
-        await first.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        await first.response()
-        async with client(proxy.port) as second:
-            head, _ = await second.response()
-            assert head.startswith(b"HTTP/1.1 503 ")
-            assert "error=connection_limit_reached" in fields_of(head)["proxy-status"][0]
-
-
 async def test_options_that_end_here_need_no_route() -> None:
     async with (
         running_proxy(

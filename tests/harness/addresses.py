@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import resource
 import select
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -80,3 +82,20 @@ async def listening(address: str, port: int = 0) -> AsyncIterator[Listener]:
         await listener.all_ended()
     finally:
         server.close()
+
+
+@contextlib.contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    """Not one more can be opened until the block ends."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(number) for number in os.listdir("/proc/self/fd"))
+    taken = [os.dup(0)]
+    while taken[-1] < highest:
+        taken.append(os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(highest, *taken) + 1, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for number in taken:
+            os.close(number)

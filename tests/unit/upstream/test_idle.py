@@ -141,3 +141,11 @@ def test_its_representation_counts_by_origin() -> None:
     idle.put(A, TWO, 0, 5)
     idle.put(B, THREE, 0, 5)
     assert repr(idle) == "<IdleConnections a:80: 2, [::1]:8080: 1>"
+
+
+def test_the_oldest_of_all_origins_makes_room_first() -> None:
+    idle: IdleConnections[Connection] = IdleConnections(4)
+    idle.put(A, ONE, 1, 100)
+    idle.put(B, TWO, 0, 100)
+    idle.put(B, THREE, 2, 100)
+    assert names([idle.take_oldest() for _ in range(4)]) == ["two", "one", "three", None]

@@ -34,6 +34,7 @@ def pool_of(**settings: float) -> Pool:
         cast("Connector", Streams()),
         idle_s=55.0,
         fast_path=True,
+        most_connections=1000,
     )
 
 
