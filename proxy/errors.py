@@ -126,7 +126,7 @@ class NoRoute(RoutingError):
 
 
 class LoopDetected(RoutingError):
-    """The request has passed through this instance before (RFC 5842 §7.2)."""
+    """The request has passed through this instance too often, `limits.passes` (RFC 5842 §7.2)."""
 
     status = 508
     code = "loop_detected"

@@ -27,7 +27,7 @@ from proxy.http1.message import (
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import persists
 from proxy.policy.decisions import Decision, Decisions
-from proxy.policy.forwarded import ClientIdentity, believed_request_id, is_trusted, networks
+from proxy.policy.forwarded import ClientIdentity, is_trusted, networks, trusted_request_id
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.request_plan import plan
 from proxy.policy.response_fields import (
@@ -112,7 +112,7 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
     if head is None:
         raise BadRequest("the head is not complete")
     decisions = Decisions()
-    given = believed_request_id(head.known, head.options) if setup.client.trusted else b""
+    given = trusted_request_id(head.known, head.options) if setup.client.trusted else b""
     decided = plan(head, setup.client, setup.routes, setup.settings, given or _A_NEW_ID, decisions)
     if isinstance(decided, ProxyError):
         raise decided
@@ -120,7 +120,7 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
     if isinstance(decided, LocalResponse):
         remarks.append("nothing goes on: Max-Forwards is 0, so this hop answers (RFC 9110 §7.6.2)")
         return Explanation([], remarks, "")
-    remarks.append(f"the body: {_named(decided.framing)}, and so it goes on")
+    remarks.append(f"the body: {_named(decided.framing)}, forwarded as such")
     remarks.append(f"the route: {decided.route.name}, to upstream {decided.route.upstream}")
     if decided.upgrade is not None:
         remarks.append(f"if the service answers 101, the connection becomes a tunnel: {decided.upgrade.decode()}")

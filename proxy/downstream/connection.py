@@ -18,7 +18,7 @@ from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import yield_to_loop
 from proxy.transport.stream import ConnectionEnded, PeerEnd, Stream
 
-#: How long a connection that has not yet sent anything is waited for at shutdown, and while newcomers wait.
+#: How long a new connection may take to begin its first request: at shutdown, and while others wait for its place.
 _FIRST_REQUEST_S: Final = 1.0
 
 #: How long a client that has ended its side may still be waited for: `printf 'GET ...' | nc` asks, ends, and reads.
@@ -27,9 +27,8 @@ _GRACE_S: Final = 0.5
 RunExchange: TypeAlias = "Callable[[ClientConnection, RequestHead, float], Awaitable[bool]]"
 ReportUnread: TypeAlias = "Callable[[ClientConnection, ProxyError, float], Awaitable[None]]"
 
-
-#: What is said of a client that has ended its side, or its connection.
-LEFT: Final = "the client closed the connection"
+#: What the log says where the client has ended its side, or its connection.
+CLIENT_CLOSED: Final = "the client closed the connection"
 
 
 class Phase(Enum):
@@ -131,7 +130,7 @@ class ClientConnection:
                     return
                 self._served_one = True
                 if self.reader.unread:
-                    # Who pipelines answers that cost no wait would keep the loop for as long as there are any.
+                    # Pipelined requests that are answered without a wait would keep the loop from everybody else.
                     await yield_to_loop()
         finally:
             await self.end()
@@ -239,7 +238,7 @@ class ClientConnection:
             self.stream.reset()
             raise ClientGone("the client stopped reading", code="client_write_timeout") from exc
         except ConnectionEnded as exc:
-            raise ClientGone(LEFT) from exc
+            raise ClientGone(CLIENT_CLOSED) from exc
 
     # -- what the stream tells -----------------------------------------------------------------------------------
 
@@ -266,7 +265,7 @@ class ClientConnection:
         self.phase = _ABANDONED
         if self.exchange is not None:
             self.exchange.abandon()
-        self.stream.interrupt_writer(ClientGone(LEFT))
+        self.stream.interrupt_writer(ClientGone(CLIENT_CLOSED))
 
     def _begin_grace(self) -> None:
         if not self._half_close:

@@ -66,13 +66,13 @@ class Attempts(Leasing):
         upload, lease = self._upload, self.lease
         if upload is None or lease is None:
             return
-        error = await upload.end_behind(lease.connection)
+        error = await upload.finish_after_response(lease.connection)
         if error is not None:
             self._record.error, self._record.detail = error.code, error.detail
 
     @property
     def upload_error(self) -> ProxyError | None:
-        """Why the request's body failed, if it did: the broken upstream connection is only what came of it."""
+        """Why the request's body failed, if it did. It is the cause where the upstream connection broke with it."""
         return self._upload.error if self._upload is not None else None
 
     async def respond(self, request: bytes, forward: Forward) -> ResponseHead:
@@ -112,7 +112,7 @@ class Attempts(Leasing):
                     )
                 ):
                     raise
-                # The race with an upstream that closed an idle connection: lost without harm, so run again.
+                # The upstream closed an idle connection just as it was taken: nothing was acted on, so try a new one.
                 lease.end()
                 self._tell_service()
                 fresh = True

@@ -36,5 +36,5 @@ class WorkerContext:
     http_date: Callable[[], bytes]
     events: Sink
     report_defect: Callable[[BaseException, str], None]  # with the id of the request that met it
-    warn_untrusted_claims: Callable[[str], None]  # with the address of a peer whose X-Forwarded-* was dropped
+    warn_x_forwarded_dropped: Callable[[str], None]  # with the address of a peer whose X-Forwarded-* was dropped
     observe: Observe | None = None  # None costs nothing

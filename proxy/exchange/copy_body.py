@@ -30,7 +30,7 @@ class BodySource(Protocol):
 
 
 class BodySink:
-    """Where a body goes: a stream, how the body is delimited there, and how to wait for the reader at its end."""
+    """Where a body goes: a stream, how the body is delimited there, and how to wait until its peer has read enough."""
 
     __slots__ = ("_chunked", "_stream", "_trailers", "_wait")
 

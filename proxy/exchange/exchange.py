@@ -7,7 +7,7 @@ import asyncio
 from functools import partial
 from time import monotonic
 
-from proxy.downstream.connection import LEFT, ClientConnection, Ending, Phase
+from proxy.downstream.connection import CLIENT_CLOSED, ClientConnection, Ending, Phase
 from proxy.downstream.respond import write_answer
 from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, UpstreamError
 from proxy.exchange.attempts import Attempts
@@ -16,13 +16,13 @@ from proxy.exchange.copy_body import BodySink, Trailers, copy_body, framed, writ
 from proxy.exchange.tunnel import Tunnel, TunnelEnd
 from proxy.exchange.upload import RequestBody
 from proxy.http1 import writer
-from proxy.http1.fields import CLAIMS
+from proxy.http1.fields import X_FORWARDED_NAMES
 from proxy.http1.framing import outgoing_response_framing, request_framing
 from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead, ResponseHead
 from proxy.http1.parsing.body import EMPTY_BODY
 from proxy.http1.persistence import persists
 from proxy.policy.decisions import Decisions
-from proxy.policy.forwarded import believed_request_id, client_address, is_from_this_machine, plain_address
+from proxy.policy.forwarded import client_address, is_from_this_machine, plain_address, trusted_request_id
 from proxy.policy.local_responses import LocalResponse, error_response
 from proxy.policy.request_plan import Forward, plan
 from proxy.policy.response_fields import final_response_fields, switching_response_fields
@@ -55,8 +55,8 @@ class Exchange:
         )
         if client.identity.trusted:
             self._apply_trusted_headers(head)
-        elif CLAIMS in head.known:
-            context.warn_untrusted_claims(client.peer)
+        elif X_FORWARDED_NAMES in head.known:
+            context.warn_x_forwarded_dropped(client.peer)
         self._request_body: RequestBody | None = None
         self._attempts: Attempts | None = None
         self._response_framing: BodyFraming | None = None  # to the client, once its head has been written
@@ -70,7 +70,7 @@ class Exchange:
             return await self._forward()
         except ProxyError as error:
             cause = self._attempts.upload_error if self._attempts is not None else None
-            # An upload that fails breaks the upstream's connection: what that looked like is not what happened.
+            # Report the upload's error, not the broken upstream connection that it caused.
             return await self._answer_error(cause if cause is not None and isinstance(error, UpstreamError) else error)
         except asyncio.CancelledError:
             record.error, record.detail = "cancelled", "the worker ended first"
@@ -229,7 +229,7 @@ class Exchange:
         if isinstance(error, InternalError):
             self._context.report_defect(error.__cause__ or error, record.request_id)
         if client.is_gone and not isinstance(error, ClientGone):
-            error = ClientGone(LEFT)
+            error = ClientGone(CLIENT_CLOSED)
         record.error, record.detail = error.code, error.detail
         if self._attempts is not None:
             self._attempts.end(error)
@@ -281,5 +281,5 @@ class Exchange:
         known, record = head.known, self._record
         if b"x-forwarded-for" in known:
             record.client = client_address(self._client.peer, known[b"x-forwarded-for"], self._context.trusted)
-        if given := believed_request_id(known, head.options):
+        if given := trusted_request_id(known, head.options):
             record.request_id = given.decode("ascii")

@@ -110,7 +110,7 @@ class Upload:
             self.expectation = Continue.SENT_BY_UPSTREAM
         return not sent_by_us
 
-    def _may_end_behind(self, upstream: UpstreamConnection) -> bool:
+    def _may_finish_after_response(self, upstream: UpstreamConnection) -> bool:
         """Whether the rest of the body goes up, though a final response has begun: the upstream has neither said close
         nor closed, and the client does not wait for a 100: without one, it may send none (RFC 9110 §10.1.1)."""
         return (
@@ -121,10 +121,10 @@ class Upload:
             and self.expectation is not Continue.AWAITED
         )
 
-    async def end_behind(self, upstream: UpstreamConnection) -> ProxyError | None:
+    async def finish_after_response(self, upstream: UpstreamConnection) -> ProxyError | None:
         """The response is complete. Carry the body to its end all the same, unless the upstream closes or says what no
         request asked for; return why it was not sent whole, if that is worth a line in the log."""
-        if self._may_end_behind(upstream):
+        if self._may_finish_after_response(upstream):
             upstream.stream.watcher = self.stop
             try:
                 await self.join()

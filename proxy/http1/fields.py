@@ -27,20 +27,20 @@ MOST_LIST_BYTES: Final = 1024
 #: Of a key that a client chooses, in a cache: with hundreds of longer ones, a cache would be megabytes.
 MOST_KEY_BYTES: Final = 256
 
-_CLAIM: Final = spellings([CLIENT_IDENTITY_PREFIX])
-_CLAIM_LENGTH: Final = len(CLIENT_IDENTITY_PREFIX)
+_X_FORWARDED: Final = spellings([CLIENT_IDENTITY_PREFIX])
+_X_FORWARDED_LENGTH: Final = len(CLIENT_IDENTITY_PREFIX)
 _X: Final = CLIENT_IDENTITY_PREFIX[0]
 
 #: The key under which an index keeps the lower-case names that begin with X-Forwarded. No field has an empty name.
-CLAIMS: Final = b""
+X_FORWARDED_NAMES: Final = b""
 
 TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 PROTOCOL: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?")  # RFC 9110 §7.8
 
 
 def index(lines: Iterable[FieldLine]) -> Index:
-    """Collect the values of every field this proxy understands, by lower-case name; and, under `CLAIMS`, the names
-    that begin with X-Forwarded."""
+    """Collect the values of every field this proxy understands, by lower-case name; and, under `X_FORWARDED_NAMES`,
+    the names that begin with X-Forwarded."""
     found: Index = {}
     for name, value in lines:
         key = name.lower()
@@ -49,14 +49,14 @@ def index(lines: Iterable[FieldLine]) -> Index:
                 found[key].append(value)
             else:
                 found[key] = [value]
-        if key[0] == _X and key[:_CLAIM_LENGTH] in _CLAIM:
-            found.setdefault(CLAIMS, []).append(key)
+        if key[0] == _X and key[:_X_FORWARDED_LENGTH] in _X_FORWARDED:
+            found.setdefault(X_FORWARDED_NAMES, []).append(key)
     return found
 
 
-def is_claim(name: bytes) -> bool:
+def is_x_forwarded(name: bytes) -> bool:
     """Whether a lower-case name begins with `x-forwarded`, in either spelling."""
-    return name[:_CLAIM_LENGTH] in _CLAIM
+    return name[:_X_FORWARDED_LENGTH] in _X_FORWARDED
 
 
 def members(values: Iterable[bytes]) -> list[bytes]:

@@ -9,12 +9,12 @@ from typing import Final
 import msgspec
 
 from proxy.http1.field_names import Trait, names, spellings
-from proxy.http1.fields import CLAIMS, Index
+from proxy.http1.fields import X_FORWARDED_NAMES, Index
 
 Network = IPv4Network | IPv6Network
 
 _MOST_HOPS: Final = 32
-_UNSAID: Final = (b"",)
+_ABSENT: Final = (b"",)
 _REQUEST_ID_BYTES: Final = 128
 
 #: What says who the client is. From an untrusted peer it is a forgery, whatever it says.
@@ -56,12 +56,13 @@ def plain_address(address: str) -> str:
 
 def is_from_this_machine(peer: str, listener: str, known: Index) -> bool:
     """Whether a request comes from a program on this machine, and for nobody else: no gateway names a client in it."""
-    return (peer in ("::1", listener) or peer.startswith("127.")) and CLAIMS not in known and b"forwarded" not in known
+    is_local = peer in ("::1", listener) or peer.startswith("127.")
+    return is_local and X_FORWARDED_NAMES not in known and b"forwarded" not in known
 
 
-def believed_request_id(known: Index, options: frozenset[bytes]) -> bytes:
+def trusted_request_id(known: Index, options: frozenset[bytes]) -> bytes:
     """The request id that a trusted peer gave, where it is fit to go on and to be logged; else empty."""
-    given = known.get(b"x-request-id", _UNSAID)[0] if b"x-request-id" not in options else b""
+    given = known.get(b"x-request-id", _ABSENT)[0] if b"x-request-id" not in options else b""
     return given if len(given) <= _REQUEST_ID_BYTES and given.isascii() else b""
 
 

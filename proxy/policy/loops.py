@@ -2,8 +2,8 @@
 
 With `via = true` that is a member of `Via` (RFC 9110 §7.6.3). With `via = false` it is a member of `CDN-Loop`
 (RFC 8586), the request field that exists for this alone: nobody may remove it, services pass it on with all that they
-do not know, and none changes its answer for it. Either names this instance, whose name nobody else can know in advance;
-who repeats it in a request of his own gets that request refused, and no other.
+do not know, and none changes its answer for it. Either names this instance by a name with a random part. A client that
+has read it in a response, and repeats it in a request, gets that one request refused.
 """
 
 import re

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from proxy.http1.field_names import Trait, names
-from proxy.http1.fields import CLAIMS, FieldLine, Fields, members, short_list
+from proxy.http1.fields import X_FORWARDED_NAMES, FieldLine, Fields, members, short_list
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead
 from proxy.policy.decisions import Decisions, Rule
@@ -30,7 +30,7 @@ from proxy.policy.stripping import (
 from proxy.policy.trailers import announcement
 
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
-_UNSAID: Final = (b"",)
+_ABSENT: Final = (b"",)
 
 
 def _removed(*, trusted: bool, counted: bool) -> Removals:
@@ -79,7 +79,7 @@ def upstream_request_fields(
     """The field lines of the request as it goes upstream."""
     # 1. Strip, before anything is added: else `Connection: Via, X-Forwarded-For` would strip what follows.
     trusted, known = client.trusted, head.known
-    forged = frozenset(known[CLAIMS]) if CLAIMS in known and not trusted else _NO_NAMES
+    forged = frozenset(known[X_FORWARDED_NAMES]) if X_FORWARDED_NAMES in known and not trusted else _NO_NAMES
     hops_left = semantics.max_forwards
     counted = hops_left is not None
     received = without_underscores(head.fields, decisions) if settings.drop_underscores else head.fields
@@ -125,15 +125,15 @@ def _extended(head: RequestHead, client: ClientIdentity, semantics: RequestSeman
     The chain of addresses goes on even where it is nominated: it is our statement then. What else is nominated ends
     here.
     """
-    told = head.known
-    before = told.get(b"x-forwarded-for", ())
+    known = head.known
+    before = known.get(b"x-forwarded-for", ())
     # A long chain goes on as its sender spelled it: splitting it would be work for nothing.
     chain = b", ".join([*(members(before) if short_list(before) else filter(None, before)), client.address])
     host, scheme = semantics.authority, client.scheme
     if b"x-forwarded-host" not in head.options:
-        host = told.get(b"x-forwarded-host", _UNSAID)[0] or host
+        host = known.get(b"x-forwarded-host", _ABSENT)[0] or host
     if b"x-forwarded-proto" not in head.options:
-        scheme = told.get(b"x-forwarded-proto", _UNSAID)[0] or scheme
+        scheme = known.get(b"x-forwarded-proto", _ABSENT)[0] or scheme
     return chain, host, scheme
 
 

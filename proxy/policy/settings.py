@@ -1,4 +1,4 @@
-"""Settings of the I/O shell: frozen, checked once when the configuration is read, units in their names.
+"""Settings: times, limits, the pool's, and what a plan goes by. Frozen, and checked once, with the configuration.
 
 How a key is added: see config/model.py.
 """

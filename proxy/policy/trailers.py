@@ -3,7 +3,7 @@
 from typing import Final
 
 from proxy.http1.field_names import Trait, names
-from proxy.http1.fields import FieldLine, Fields, is_claim, short_list, tokens
+from proxy.http1.fields import FieldLine, Fields, is_x_forwarded, short_list, tokens
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
 from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES, STATED_ABOUT_CLIENT
@@ -29,7 +29,8 @@ def forwarded_trailers(
     or removes in a head, no trailer may bring in again. `drop_underscores` is for requests, where configured."""
     if drop_underscores:
         lines = without_underscores(lines, decisions)
-    kept = strip(lines, connection_options, _REMOVED, frozenset(filter(is_claim, map(_lower_name, lines))), decisions)
+    forged = frozenset(filter(is_x_forwarded, map(_lower_name, lines)))
+    kept = strip(lines, connection_options, _REMOVED, forged, decisions)
     return kept if rules is None else rules.without_owned(kept, decisions)
 
 

@@ -37,7 +37,7 @@ _TURNS_OF_TLS = 3  # of the loop, more than plain TCP needs, until an aborted co
 
 
 class Worker:
-    """Serves clients on listening sockets until it is told to drain."""
+    """Serves clients on listening sockets until it is told to shut down."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class Worker:
             next_request_id=RequestIds(),
             http_date=HttpDate(),
             report_defect=lambda defect, request_id: self.errors.defect(defect, f"request {request_id}"),
-            warn_untrusted_claims=self._warn_untrusted_claims,
+            warn_x_forwarded_dropped=self._warn_x_forwarded_dropped,
             events=join([*([self._log.sink] if self._log is not None else []), *sinks]),
             observe=observe,
         )
@@ -154,10 +154,10 @@ class Worker:
         """Stop accepting, finish what is under way, close what is idle."""
         self._listener.shut_down()
 
-    def _warn_untrusted_claims(self, peer: str) -> None:
-        """Say it to those who have put a gateway in front, and wonder where its word went."""
+    def _warn_x_forwarded_dropped(self, peer: str) -> None:
+        """Tell an operator whose gateway is not in `trusted_networks` why its X-Forwarded-* does not arrive."""
         self.errors.warn_once_a_minute(
-            "untrusted claims",
+            "x-forwarded dropped",
             lambda: (
                 f"X-Forwarded-* from {peer} was dropped, because it is in none of trusted_networks; "
                 f'if that is a gateway of yours: trusted_networks = ["{peer}/{128 if ":" in peer else 32}"]'

@@ -32,7 +32,7 @@ class WorkerSetup(NamedTuple):
     companion: Companion | None
 
 
-def be_worker(setup: WorkerSetup, stack: StackFile, close_what_is_the_parents: Callable[[], None]) -> NoReturn:
+def be_worker(setup: WorkerSetup, stack: StackFile, close_parents_descriptors: Callable[[], None]) -> NoReturn:
     """Turn a process that was just forked, with SIGTERM blocked, into a worker. It ends with SIGTERM or its parent."""
     status = 1
     try:
@@ -43,7 +43,7 @@ def be_worker(setup: WorkerSetup, stack: StackFile, close_what_is_the_parents: C
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        close_what_is_the_parents()
+        close_parents_descriptors()
         stack.write_on_demand()
         with new_loop_runner() as runner:
             runner.run(_serve(setup))

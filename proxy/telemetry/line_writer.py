@@ -18,9 +18,9 @@ _RETRY_S: Final = 1.0
 class LineWriter:
     """Writes batches of whole lines, in order."""
 
-    def __init__(self, fd: int, when_unread: Callable[[], None]) -> None:
+    def __init__(self, fd: int, on_no_reader: Callable[[], None]) -> None:
         self._fd = fd
-        self._when_unread = when_unread
+        self._on_no_reader = on_no_reader
         self._batches: queue.Queue[bytes | None] = queue.Queue(_BATCHES_WAITING)
         self.unwritten: deque[int] = deque()  # how many lines could not be written, in portions
         self.has_reader = True
@@ -53,7 +53,7 @@ class LineWriter:
                 except OSError as exc:
                     if exc.errno in (errno.EPIPE, errno.EBADF):
                         self.has_reader = False  # serving goes on
-                        self._when_unread()
+                        self._on_no_reader()
                         return
                     # A full disk, say: what it does not take is dropped, and the next batch is tried.
                     self.unwritten.append(batch.count(b"\n", start))

@@ -12,7 +12,7 @@ class BodyCutShort(Exception):
 
 
 class BodyReader:
-    """Reads one message's body after the other. Knows no fault of either side: its owner translates what it raises."""
+    """Reads the bodies of one connection's messages in turn. Its owner says whose fault an error is."""
 
     __slots__ = ("body", "parser", "stream")
 

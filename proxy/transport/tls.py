@@ -1,4 +1,4 @@
-"""TLS towards servers: whom to believe, and whom to ask for. What it does to a stream is in `tls_stream`."""
+"""TLS towards servers: how certificates are verified, and which name is asked for. See also `tls_stream`."""
 
 import ssl
 from functools import lru_cache

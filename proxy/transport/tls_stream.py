@@ -13,12 +13,12 @@ class TlsStream(Stream):
 
     def eof_received(self) -> bool:
         """The peer has ended its side, and with it the connection: both event loops close it then."""
-        if self._is_told_so():
+        if self._has_close_notify():
             super().eof_received()
         return False
 
-    def _is_told_so(self) -> bool:
-        """Whether close_notify came. asyncio's own loop does not tell it from a bare FIN; OpenSSL does."""
+    def _has_close_notify(self) -> bool:
+        """Whether close_notify has come. asyncio's own loop does not tell it from a bare FIN; OpenSSL does."""
         tls: ssl.SSLObject = self.transport.get_extra_info("ssl_object")
         try:
             return not tls.read(1)

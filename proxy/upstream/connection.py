@@ -72,7 +72,7 @@ class UpstreamConnection:
         self.response_began = False
         self.state: ConnectionState = LEASED
         self.framing: BodyFraming = UNTIL_CLOSE
-        self.on_idle_event: Callable[[], None] | None = None  # what the pool does if it stirs while idle
+        self.on_idle_event: Callable[[], None] | None = None  # called when bytes or an end arrive while it is idle
         self.head_deadline = NEVER  # loop time by which a response head is due, for a read that begins
         self._parser = HeadParser(limits, fast_path=fast_path)
         self._body_reader = BodyReader(stream, self._parser)

@@ -20,9 +20,8 @@ from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.strictness import LENGTH_DIGITS
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-_LINES: Final = (
-    rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+(?<![\t ])\r\n)*"
-)  # white space at the end: the h11 parser's
+#: Lines with white space at their end are left to the h11 parser.
+_LINES: Final = rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+(?<![\t ])\r\n)*"
 _REQUEST: Final = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])\r\n(" + _LINES + rb")\r\n")
 _REASON: Final = rb"(?:[!-~][\x20-\x7e]*+)?"
 _RESPONSE: Final = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9]) (" + _REASON + rb")\r\n(" + _LINES + rb")\r\n")

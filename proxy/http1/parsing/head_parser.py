@@ -55,9 +55,8 @@ class HeadParser:
         elif isinstance(self.unread, bytearray):
             self.unread += data
         else:
-            self.unread = bytearray(
-                self.unread + data
-            )  # else a head that arrives byte by byte costs the square of its length
+            # Not bytes: a head that arrives byte by byte would cost the square of its length.
+            self.unread = bytearray(self.unread + data)
 
     def request_head(self) -> RequestHead | None:
         """The next request's head, or None: more is needed.

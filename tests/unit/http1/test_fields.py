@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.http1.fields import CLAIMS, UNDERSTOOD, connection_options, index, members, tokens
+from proxy.http1.fields import UNDERSTOOD, X_FORWARDED_NAMES, connection_options, index, members, tokens
 from tests.harness.notation import lines
 
 MEMBERS = [
@@ -98,7 +98,7 @@ CLAIMING = [
 
 @pytest.mark.parametrize(("notation", "claims"), CLAIMING)
 def test_the_index_names_the_claims_about_the_client(notation: str, claims: list[bytes] | None) -> None:
-    assert index(lines(notation)).get(CLAIMS) == claims
+    assert index(lines(notation)).get(X_FORWARDED_NAMES) == claims
 
 
 @pytest.mark.parametrize("name", [b"hos", b"hostt", b"x-host", b"content_length", b"transfer-encoding2"])
