@@ -52,7 +52,7 @@ def request_of(fields: int) -> bytes:
     return b"GET /some/path?x=1 HTTP/1.1\r\nHost: bench.example\r\n" + lines + b"\r\n"
 
 
-def recognised(raw_head: bytes) -> RequestHead:
+def read_by_fast_path(raw_head: bytes) -> RequestHead:
     """The head, which must be a plain one."""
     found = parse_plain_request(raw_head)
     assert found is not None
@@ -77,21 +77,21 @@ def curves() -> Iterator[Curve]:
 def _fields() -> Iterator[Curve]:
     heads = [(count, request_of(count)) for count in (8, 32, 128, 512, 2048)]
     limit = "`field_count` 128"
-    yield Curve("fast_path a request", "fields", [(n, cost_us(recognised, head)) for n, head in heads], limit)
+    yield Curve("fast_path a request", "fields", [(n, cost_us(read_by_fast_path, head)) for n, head in heads], limit)
     yield Curve("h11 parser a request", "fields", [(n, cost_us(parse_request, head)) for n, head in heads], limit)
-    read = [(n, recognised(head)) for n, head in heads]
+    read = [(n, read_by_fast_path(head)) for n, head in heads]
     yield Curve("plan and write a request", "fields", [(n, cost_us(forwarded, head)) for n, head in read], limit)
     values = [
         (n, b"GET / HTTP/1.1\r\nHost: h\r\nCookie: " + b"x" * n + b"\r\n\r\n") for n in (1024, 4096, 16_384, 65_536)
     ]
-    points = [(n, cost_us(_recognised_and_forwarded, head)) for n, head in values]
+    points = [(n, cost_us(_read_and_forwarded, head)) for n, head in values]
     yield Curve("fast_path and write a request", "bytes of one field", points, "`request_head_bytes` 32 KiB")
     points = [(n, _nominations_us(n)) for n in (1, 4, 16, 64, 256, 1024)]
     yield Curve("fast_path and strip a request", "nominations", points, "`nominations` 256")
 
 
-def _recognised_and_forwarded(raw_head: bytes) -> bytes:
-    return forwarded(recognised(raw_head))
+def _read_and_forwarded(raw_head: bytes) -> bytes:
+    return forwarded(read_by_fast_path(raw_head))
 
 
 def _nominations_us(count: int) -> float:
@@ -104,7 +104,7 @@ def _nominations_us(count: int) -> float:
     )
 
     def one() -> None:
-        head = recognised(next(heads))
+        head = read_by_fast_path(next(heads))
         strip(head.fields, head.options)
 
     for _ in range(600):

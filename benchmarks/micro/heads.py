@@ -33,14 +33,14 @@ def response(number: int) -> bytes:
     )
 
 
-def recognised_request(raw_head: bytes) -> RequestHead:
+def plain_request(raw_head: bytes) -> RequestHead:
     """As the fast path reads it, which it must."""
     found = parse_plain_request(raw_head)
     assert found is not None
     return found[0]
 
 
-def recognised_response(raw_head: bytes) -> ResponseHead:
+def plain_response(raw_head: bytes) -> ResponseHead:
     """As the fast path reads it, which it must."""
     found = parse_plain_response(raw_head)
     assert found is not None

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("pytest_benchmark", reason="pip install pytest-benchmark")
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.micro.heads import in_turn, recognised_request, recognised_response, request, response
+from benchmarks.micro.heads import in_turn, plain_request, plain_response, request, response
 from proxy.http1 import writer
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import FixedLength, RequestHead, ResponseHead
@@ -31,7 +31,7 @@ DATE = b"Mon, 23 Nov 2026 15:50:45 GMT"
 
 
 @FIELDS
-@pytest.mark.parametrize("read", [recognised_request, parse_request])
+@pytest.mark.parametrize("read", [plain_request, parse_request])
 def test_reading_a_request(
     benchmark: BenchmarkFixture, read: Callable[[bytes], RequestHead | None], fields: int
 ) -> None:
@@ -40,7 +40,7 @@ def test_reading_a_request(
     assert len(head.fields) == fields
 
 
-@pytest.mark.parametrize("read", [recognised_response, parse_response])
+@pytest.mark.parametrize("read", [plain_response, parse_response])
 def test_reading_a_response(benchmark: BenchmarkFixture, read: Callable[[bytes], ResponseHead | None]) -> None:
     benchmark.group = "read a response, 5 fields"
     assert benchmark(in_turn(read, response)).status == 200
@@ -61,7 +61,7 @@ def test_taking_a_head_out_of_what_arrived(benchmark: BenchmarkFixture, fast_pat
 @FIELDS
 def test_screening(benchmark: BenchmarkFixture, fields: int) -> None:
     benchmark.group = "screen a request"
-    benchmark(in_turn(lambda head: check_request(head, LIMITS), lambda n: recognised_request(request(n, fields))))
+    benchmark(in_turn(lambda head: check_request(head, LIMITS), lambda n: plain_request(request(n, fields))))
 
 
 @FIELDS
@@ -71,7 +71,7 @@ def test_stripping(benchmark: BenchmarkFixture, fields: int) -> None:
     def stripped(head: RequestHead) -> int:
         return len(strip(head.fields, head.options))
 
-    assert benchmark(in_turn(stripped, lambda number: recognised_request(request(number, fields)))) == fields
+    assert benchmark(in_turn(stripped, lambda number: plain_request(request(number, fields)))) == fields
 
 
 @pytest.mark.parametrize("nominations", [1, 16, 256])
@@ -85,7 +85,7 @@ def test_stripping_what_is_nominated(benchmark: BenchmarkFixture, nominations: i
     ]
 
     def read_and_strip(number: int) -> int:
-        head = recognised_request(heads[number % 600])
+        head = plain_request(heads[number % 600])
         return len(strip(head.fields, head.options))
 
     numbers = iter(range(1 << 60))
@@ -101,7 +101,7 @@ def test_stating_and_writing_a_request(benchmark: BenchmarkFixture, fields: int)
         assert isinstance(decided, Forward)
         return writer.request_head(head.method, decided.target, decided.fields)
 
-    sent = benchmark(in_turn(forward, lambda number: recognised_request(request(number, fields))))
+    sent = benchmark(in_turn(forward, lambda number: plain_request(request(number, fields))))
     assert sent.startswith(b"GET /some/path/")
 
 
@@ -112,7 +112,7 @@ def test_stating_and_writing_a_response(benchmark: BenchmarkFixture) -> None:
         lines = final_response_fields(head, SETTINGS, FixedLength(128), DATE, None)
         return writer.response_head(head.status, head.reason, lines)
 
-    assert benchmark(in_turn(forward, lambda number: recognised_response(response(number)))).startswith(b"HTTP/1.1 200")
+    assert benchmark(in_turn(forward, lambda number: plain_response(response(number)))).startswith(b"HTTP/1.1 200")
 
 
 @FIELDS
@@ -122,7 +122,7 @@ def test_writing(benchmark: BenchmarkFixture, fields: int) -> None:
     def write(head: RequestHead) -> bytes:
         return writer.request_head(head.method, head.target, head.fields)
 
-    assert benchmark(in_turn(write, lambda number: recognised_request(request(number, fields)))).endswith(b"\r\n\r\n")
+    assert benchmark(in_turn(write, lambda number: plain_request(request(number, fields)))).endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize("chunks", [3, 20])

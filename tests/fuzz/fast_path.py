@@ -4,7 +4,7 @@
 
 Heads are put together from nearly right parts and bent in a few places. The same seed and count make the same heads,
 whatever the number of processes. On a find the head is printed, and the exit status is 1: it becomes a row in
-`tests/unit/http1/test_recogniser.py`.
+`tests/unit/http1/parsing/test_fast_path.py`.
 """
 
 import argparse

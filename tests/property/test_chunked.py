@@ -56,7 +56,7 @@ def record(
 
 
 @given(st.data(), PIECES.flatmap(lambda p: bent(b"".join(writer.chunks(p)) + b"0\r\nA: 1\r\n\r\n")))
-def test_the_referee_has_nothing_to_add_and_the_split_decides_nothing(data: st.DataObject, coded: bytes) -> None:
+def test_h11_agrees_and_the_split_decides_nothing(data: st.DataObject, coded: bytes) -> None:
     expected = record([coded], with_h11=False)
     assert record([coded], with_h11=True) == expected
     pieces = data.draw(split(coded))

@@ -97,7 +97,7 @@ CLAIMING = [
 
 
 @pytest.mark.parametrize(("notation", "claims"), CLAIMING)
-def test_the_index_names_the_claims_about_the_client(notation: str, claims: list[bytes] | None) -> None:
+def test_the_index_holds_the_names_that_begin_with_x_forwarded(notation: str, claims: list[bytes] | None) -> None:
     assert index(lines(notation)).get(X_FORWARDED_NAMES) == claims
 
 

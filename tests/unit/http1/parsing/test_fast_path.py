@@ -26,7 +26,7 @@ BEHIND = [b"", b"\r\n", b"body", b"\r\n\r\n", b"GET /next HTTP/1.1\r\nHost: h\r\
 
 
 @pytest.mark.parametrize("notation", RECOGNISED_REQUESTS)
-def test_a_plain_request_is_recognised_whatever_stands_behind_it(notation: str) -> None:
+def test_a_plain_request_is_read_whatever_stands_behind_it(notation: str) -> None:
     raw_head = wire(notation + "||")
     assert [parse_plain_request(raw_head + more) for more in BEHIND] == [(request(notation), len(raw_head))] * len(
         BEHIND
@@ -34,7 +34,7 @@ def test_a_plain_request_is_recognised_whatever_stands_behind_it(notation: str) 
 
 
 @pytest.mark.parametrize("notation", RECOGNISED_REQUESTS)
-def test_a_request_is_not_recognised_before_its_end(notation: str) -> None:
+def test_a_request_is_not_read_before_its_end(notation: str) -> None:
     raw_head = wire(notation + "||")
     assert [parse_plain_request(raw_head[:end]) for end in range(len(raw_head))] == [None] * len(raw_head)
 
@@ -88,7 +88,7 @@ LEFT_REQUESTS = [
 
 
 @pytest.mark.parametrize("notation", LEFT_REQUESTS)
-def test_a_request_out_of_the_ordinary_is_left_to_the_referee(notation: str) -> None:
+def test_a_request_out_of_the_ordinary_is_left_to_the_h11_parser(notation: str) -> None:
     assert parse_plain_request(wire(notation)) is None
 
 
@@ -107,7 +107,7 @@ RECOGNISED_RESPONSES = [
 
 
 @pytest.mark.parametrize("notation", RECOGNISED_RESPONSES)
-def test_a_plain_response_is_recognised_whatever_stands_behind_it(notation: str) -> None:
+def test_a_plain_response_is_read_whatever_stands_behind_it(notation: str) -> None:
     raw_head = wire(notation + "||")
     assert [parse_plain_response(raw_head + more) for more in BEHIND] == [(response(notation), len(raw_head))] * len(
         BEHIND
@@ -115,7 +115,7 @@ def test_a_plain_response_is_recognised_whatever_stands_behind_it(notation: str)
 
 
 @pytest.mark.parametrize("notation", RECOGNISED_RESPONSES)
-def test_a_response_is_not_recognised_before_its_end(notation: str) -> None:
+def test_a_response_is_not_read_before_its_end(notation: str) -> None:
     raw_head = wire(notation + "||")
     assert [parse_plain_response(raw_head[:end]) for end in range(len(raw_head))] == [None] * len(raw_head)
 
@@ -147,7 +147,7 @@ LEFT_RESPONSES = [
 
 
 @pytest.mark.parametrize("notation", LEFT_RESPONSES)
-def test_a_response_out_of_the_ordinary_is_left_to_the_referee(notation: str) -> None:
+def test_a_response_out_of_the_ordinary_is_left_to_the_h11_parser(notation: str) -> None:
     assert parse_plain_response(wire(notation)) is None
 
 
