@@ -10,9 +10,10 @@ from typing import Final
 from benchmarks.growth.fit import Curve
 from benchmarks.load.clients.idle import affordable
 from benchmarks.load.measure import holding, measure
-from benchmarks.load.processes import PROXY_CORE, Server, clock, free_port, serving, wait_until_listening
+from benchmarks.load.processes import PROXY_CORE, clock, pinned
 from benchmarks.load.upstreams import Upstreams
 from benchmarks.load.workloads import SMALL_GET, Own, Workload
+from tests.harness.programs.process import Server, free_port, serving, wait_until_listening
 
 _SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 2.0
@@ -40,7 +41,7 @@ def _onehop(folder: Path, upstream_port: int, routes: int = 0, workers: int = 1)
         words += ["--config", str(path)]
     else:
         words += ["--upstream", f"http://127.0.0.1:{upstream_port}"]
-    with serving(words, port, PROXY_CORE, errors=folder / "errors") as server:
+    with serving(pinned(words, PROXY_CORE), port, errors=folder / "errors") as server:
         wait_until_listening(server)
         yield server
 

@@ -68,8 +68,8 @@ def main(
     asked = _chosen_proxies(proxies or (THIS if against is not None else ""))
     if against is not None:
         asked.append(checkout(against))
-    installed = [proxy for proxy in asked if proxy.find() is not None]
-    missing = [f"{proxy.name}: {proxy.install}" for proxy in asked if proxy.find() is None]
+    installed = [proxy for proxy in asked if proxy.program.find() is not None]
+    missing = [f"{proxy.name}: {proxy.program.install}" for proxy in asked if proxy.program.find() is None]
     for line in missing:
         console.print(f"not installed, left out: {line}")
     plan = Plan(_chosen_workloads(workloads), installed, 1 if quick else rounds, 1 if quick else seconds, quick)
@@ -96,7 +96,7 @@ def main(
     context = Context(
         command=" ".join(["python -m benchmarks.load", *words]),
         machine=describe_machine(),
-        versions={proxy.name: proxy.said_version() for proxy in installed},
+        versions={proxy.name: proxy.program.said_version() for proxy in installed},
         missing=missing,
         plan=plan,
     )

@@ -11,6 +11,7 @@ from rich.table import Table
 from benchmarks.load.peers import Place, Proxy
 from benchmarks.load.samples import Figure, Results, Sample, figure
 from benchmarks.load.workloads import Measure, Workload
+from tests.harness.programs import Program
 
 THIS: Final = "onehop"
 OTHER: Final = "other"
@@ -30,7 +31,8 @@ def checkout(path: Path) -> Proxy:
         return [python, "-P", "-c", code]
 
     # -P and PYTHONPATH: else the folder that we are in would go first.
-    return Proxy(OTHER, "", lambda: sys.executable, version, command, {"PYTHONPATH": str(path)})
+    program = Program(OTHER, "", lambda: sys.executable, version)
+    return Proxy(OTHER, program, command, {"PYTHONPATH": str(path)})
 
 
 def ratio(these: list[Sample], others: list[Sample], measure: Measure) -> Figure:

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks.load.processes import LOAD_CORE, Server, clock, memory_bytes, pinned
+from benchmarks.load.processes import LOAD_CORE, clock, memory_bytes, pinned
 from benchmarks.load.samples import Load, Sample
 from benchmarks.load.workloads import Own, Workload
 from benchmarks.load.wrk import Wrk, generate
+from tests.harness.programs.process import Server
 
 _HELD: Final = 0.99  # of what was due, answered in time: the rate was held
 

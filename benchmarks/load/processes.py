@@ -1,19 +1,14 @@
-"""Servers as processes: started, pinned, waited for, measured, ended. Ends only what it started."""
+"""What the processes of a server cost, and which core they have."""
 
 import contextlib
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-_STARTS_WITHIN_S: Final = 20
-_ENDS_WITHIN_S: Final = 5
+from tests.harness.programs.process import family
+
 _TICK_US: Final = 1_000_000 / os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -21,16 +16,6 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 # by whoever else wants the core, and a proxy that needs little is not paid for it with a busier cache.
 PROXY_CORE: Final = 0
 LOAD_CORE: Final = 1
-
-
-class Server(NamedTuple):
-    """A running server: its first process, where it listens, and what it writes to standard output."""
-
-    pid: int
-    port: int
-    output: Path | None = None
-    errors: Path | None = None
-    host: str = "127.0.0.1"
 
 
 def pinning() -> bool:
@@ -41,88 +26,6 @@ def pinning() -> bool:
 def pinned(command: Sequence[str], core: int) -> list[str]:
     """The command, kept on one core where that is possible."""
     return ["taskset", "-c", str(core), *command] if pinning() else list(command)
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def serving(
-    command: Sequence[str],
-    port: int,
-    core: int,
-    *,
-    output: Path | None = None,
-    errors: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> Iterator[Server]:
-    """A server in a process group of its own. It need not listen yet: `wait_until_listening`."""
-    with contextlib.ExitStack() as files:
-        stdout, stderr = (
-            files.enter_context(path.open("ab")) if path is not None else subprocess.DEVNULL
-            for path in (output, errors)
-        )
-        process = subprocess.Popen(
-            pinned(command, core),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,  # Ctrl-C is for us; we end it below
-        )
-    try:
-        yield Server(process.pid, port, output, errors)
-    finally:
-        end(process)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process group that we started: SIGTERM, then SIGKILL."""
-    for last_word in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, last_word)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_ENDS_WITHIN_S)
-            return
-    process.wait()
-
-
-def wait_until_listening(server: Server) -> None:
-    """Return once the server takes connections. Raises RuntimeError where it does not, or has ended."""
-    ends_at = time.monotonic() + _STARTS_WITHIN_S
-    while time.monotonic() < ends_at:
-        if _has_ended(server.pid):
-            raise RuntimeError(f"the server for port {server.port} ended at once: {_last_words(server)}")
-        with socket.socket() as probe:
-            if probe.connect_ex((server.host, server.port)) == 0:
-                return
-        time.sleep(0.02)
-    raise RuntimeError(f"nobody listens on port {server.port} after {_STARTS_WITHIN_S} s")
-
-
-def _last_words(server: Server) -> str:
-    said = server.errors.read_text(errors="replace").strip() if server.errors is not None else ""
-    return said[-300:] or "without a word"
-
-
-def _has_ended(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
-def family(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    found = [pid]
-    for parent in found:
-        for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += [int(word) for word in children.read_text().split()]
-    return found
 
 
 class Clock(NamedTuple):

@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 from benchmarks.load.clients.idle import affordable
 from benchmarks.load.measure import Void, logged_lines, measure
 from benchmarks.load.peers import Proxy
-from benchmarks.load.processes import Server, wait_until_listening
 from benchmarks.load.samples import Results, Sample
 from benchmarks.load.upstreams import Upstreams, upstreams
 from benchmarks.load.workloads import STEADY, Measure, Own, Workload
 from benchmarks.load.wrk import Wrk
+from tests.harness.programs.process import Server, wait_until_listening
 
 _NGINX_LOAD: Final = 0.2  # of its worker, at the fixed rate
 _RATE_TRIED_FIRST: Final = 5_000.0  # and taken where there is no nginx

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from benchmarks.load.peers import PROXIES
 from benchmarks.load.peers.configurations import nginx_preamble
-from benchmarks.load.processes import LOAD_CORE, free_port, serving, wait_until_listening
+from benchmarks.load.processes import LOAD_CORE, pinned
+from tests.harness.programs import NGINX
+from tests.harness.programs.process import free_port, serving, wait_until_listening
 
 SMALL: Final = 128
 KB_64: Final = 65_536
 MB_10: Final = 10_000_000
-_NGINX: Final = next(proxy for proxy in PROXIES if proxy.name == "nginx")
 
 
 class Upstreams(NamedTuple):
@@ -27,7 +27,7 @@ class Upstreams(NamedTuple):
 @contextmanager
 def upstreams(folder: Path) -> Iterator[Upstreams]:
     """Both, on the core that the load has."""
-    nginx = _NGINX.find()
+    nginx = NGINX.find()
     assert nginx is not None
     (folder / "files").mkdir(parents=True)
     (folder / "files" / "64k").write_bytes(b"x" * KB_64)
@@ -54,5 +54,5 @@ http {{
     }
     with contextlib.ExitStack() as running:
         for port, command in commands.items():
-            wait_until_listening(running.enter_context(serving(command, port, LOAD_CORE)))
+            wait_until_listening(running.enter_context(serving(pinned(command, LOAD_CORE), port)))
         yield Upstreams(plain, service)

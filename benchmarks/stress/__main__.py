@@ -7,12 +7,12 @@ from typing import Final
 
 import click
 
-from benchmarks.load.processes import free_port
 from benchmarks.stress.fleet import NAMES, installed
 from benchmarks.stress.origins import Origins
 from benchmarks.stress.report import markdown
 from benchmarks.stress.row import Figure, NotRun, Setting, not_run
 from benchmarks.stress.rows import ROWS
+from tests.harness.programs.process import free_port
 
 _WHOLE: Final = Path(__file__).parents[1]
 

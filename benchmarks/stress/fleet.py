@@ -1,19 +1,18 @@
 """The proxies as a row starts them: with several workers, few descriptors, or an output that is broken."""
 
-import contextlib
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from benchmarks.load.peers import PROXIES
-from benchmarks.load.peers.configurations import run_as
-from benchmarks.load.processes import Server, end, family, free_port, wait_until_listening
+from tests.harness.programs import HAPROXY, NGINX, ONEHOP, nginx_user
+from tests.harness.programs.process import Output, Server, family, free_port, serving, wait_until_listening
 
-NAMES: Final = ("onehop", "nginx", "haproxy")
+_PROGRAMS: Final = {"onehop": ONEHOP, "nginx": NGINX, "haproxy": HAPROXY}
+NAMES: Final = tuple(_PROGRAMS)
 
 #: The signal that lets a proxy finish what it has.
 GRACEFUL: Final = {"onehop": signal.SIGTERM, "nginx": signal.SIGQUIT, "haproxy": signal.SIGUSR1}
@@ -33,12 +32,12 @@ class Wanted(NamedTuple):
 
 def installed(name: str) -> str | None:
     """The program behind a name, or None."""
-    return next(proxy for proxy in PROXIES if proxy.name == name).find()
+    return _PROGRAMS[name].find()
 
 
 def version(name: str) -> str:
     """What a proxy says of its own version."""
-    return next(proxy for proxy in PROXIES if proxy.name == name).said_version()
+    return _PROGRAMS[name].said_version()
 
 
 def command(name: str, folder: Path, port: int, wanted: Wanted) -> list[str]:
@@ -69,31 +68,18 @@ def running(
     folder: Path,
     wanted: Wanted,
     *,
-    output: IO[bytes] | int = subprocess.DEVNULL,
-    errors: IO[bytes] | int | None = None,
+    output: Output = subprocess.DEVNULL,
+    errors: Output | None = None,
     prefix: Sequence[str] = (),
     port: int = 0,
 ) -> Iterator[Server]:
     """A proxy that listens; leaving ends it, and all that it started."""
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
-    said = folder / "errors"
-    with contextlib.ExitStack() as files:
-        if errors is None:
-            errors = files.enter_context(said.open("ab"))
-        process = subprocess.Popen(
-            [*prefix, *command(name, folder, port, wanted)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            start_new_session=True,
-        )
-    server = Server(process.pid, port, errors=said)
-    try:
+    words = [*prefix, *command(name, folder, port, wanted)]
+    with serving(words, port, output=output, errors=folder / "errors" if errors is None else errors) as server:
         wait_until_listening(server)
         yield server
-    finally:
-        end(process)
 
 
 def workers(server: Server) -> list[int]:
@@ -118,17 +104,10 @@ def balancer(program: str, folder: Path, ports: Sequence[int]) -> Iterator[Serve
     port = free_port()
     servers = "\n".join(f"  server s{number} 127.0.0.1:{replica} check" for number, replica in enumerate(ports))
     (folder / "haproxy.cfg").write_text(_BALANCER.format(port=port, servers=servers))
-    with (folder / "errors").open("ab") as errors:
-        process = subprocess.Popen(
-            [program, "-db", "-f", str(folder / "haproxy.cfg")],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, start_new_session=True,
-        )  # fmt: skip
-    server = Server(process.pid, port, errors=folder / "errors")
-    try:
+    words = [program, "-db", "-f", str(folder / "haproxy.cfg")]
+    with serving(words, port, errors=folder / "errors") as server:
         wait_until_listening(server)
         yield server
-    finally:
-        end(process)
 
 
 _BALANCER: Final = """
@@ -161,7 +140,7 @@ def _nginx(folder: Path, port: int, wanted: Wanted) -> str:
         servers = "server 127.0.0.1:9;"
         hung = f"location /hung {{ resolver {wanted.resolver}; set $h {wanted.hung}; proxy_pass http://$h; }}"
     return f"""
-{run_as()} worker_processes {wanted.workers}; daemon off; pid {folder}/pid; error_log {folder}/error.log;
+{nginx_user()} worker_processes {wanted.workers}; daemon off; pid {folder}/pid; error_log {folder}/error.log;
 {rlimit} events {{ worker_connections {connections}; }}
 http {{
   access_log {log};

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.conformance.cases import CASES
 from tests.conformance.lanes import PATIENCE_S, Result, run_cases
 from tests.conformance.matrix import page
-from tests.conformance.peers import PROXIES, Proxy, built, launched, version_of
+from tests.conformance.peers import PROXIES, Proxy, running
 from tests.conformance.steps import Case, Level
 
 _MATRIX = Path(__file__).with_name("MATRIX.md")
@@ -30,13 +30,12 @@ def _options() -> argparse.Namespace:
 
 
 async def _run_proxy(proxy: Proxy, program: str, cases: Sequence[Case], lanes: int) -> dict[str, Result]:
-    async with built(proxy, program) as ready:
-        return await run_cases(
-            [case for case in cases if case.setting in proxy.settings],
-            lambda upstream, setting: launched(proxy, ready, upstream, setting),
-            promised=proxy.name == "onehop",
-            lanes=lanes,
-        )
+    return await run_cases(
+        [case for case in cases if case.setting in proxy.settings],
+        lambda upstream, setting: running(proxy, program, upstream, setting),
+        promised=proxy.name == "onehop",
+        lanes=lanes,
+    )
 
 
 async def _run_running(cases: Sequence[Case], port: int, upstream_port: int) -> dict[str, Result]:
@@ -78,12 +77,12 @@ async def _main() -> int:
     for proxy in PROXIES:
         if wanted is not None and proxy.name.lower() not in wanted:
             continue
-        program = proxy.found()
+        program = proxy.program.find()
         if program is None:
-            missing.append(f"{proxy.name} (`{proxy.install}`)")
-            print(f"{proxy.name} is not installed: {proxy.install}")
+            missing.append(f"{proxy.name} (`{proxy.program.install}`)")
+            print(f"{proxy.name} is not installed: {proxy.program.install}")
             continue
-        versions[proxy.name] = await version_of(proxy, program)
+        versions[proxy.name] = proxy.version()
         by_proxy[proxy.name] = await _run_proxy(proxy, program, cases, options.lanes)
         _tell(proxy.name, by_proxy[proxy.name], why=options.why)
     if options.write or (wanted is None and len(cases) == len(CASES)):

@@ -1,7 +1,6 @@
 """Real programs: onehop as a process, nginx as an upstream, and what they use."""
 
 import asyncio
-import os
 import re
 import signal
 import sys
@@ -9,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.harness.programs import NGINX, nginx_user
+from tests.harness.programs.process import launched
 from tests.harness.scripted import PATIENCE_S
 
 
@@ -101,7 +102,7 @@ async def onehop(*arguments: str, status: int = 0, env: dict[str, str] | None = 
 
 
 _NGINX = """
-{user}worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
+{user} worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 1024; }}
 http {{
   log_format connection '$connection $connection_requests $status';
@@ -138,25 +139,11 @@ class Nginx:
 async def nginx(folder: Path, port: int) -> AsyncIterator[Nginx]:
     """nginx on a port, with its files in `folder`/files."""
     (folder / "files").mkdir(exist_ok=True)
-    user = "user root; " if os.geteuid() == 0 else ""  # else its worker could not read the test's folder
-    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, user=user))
-    process = await asyncio.create_subprocess_exec(
-        "nginx", "-c", str(folder / "nginx.conf"), "-p", str(folder), stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                except ConnectionRefusedError:
-                    await asyncio.sleep(0.02)  # nginx does not say when it listens
-                else:
-                    writer.close()
-                    break
+    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, port=port, user=nginx_user()))
+    program = NGINX.find()
+    assert program is not None
+    async with launched([program, "-c", str(folder / "nginx.conf"), "-p", str(folder)], port):
         yield Nginx(folder, port)
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def output_of(*command: str, stdin: bytes | None = None, patience_s: float = 60.0) -> tuple[int, str]:

@@ -1,13 +1,9 @@
 """Configuration files of the peers. Each function writes one into a folder and returns its path."""
 
-import os
 from pathlib import Path
 from typing import Final
 
-
-def run_as() -> str:
-    """Whom nginx runs as: a worker of another user could not write into our folder."""
-    return "user root;" if os.geteuid() == 0 else ""
+from tests.harness.programs import nginx_user
 
 
 def nginx(folder: Path, port: int, upstream_port: int, *, log: bool) -> Path:
@@ -40,7 +36,7 @@ http {{
 def nginx_preamble(folder: Path) -> str:
     """What any nginx of ours begins with."""
     return (
-        f"{run_as()} worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;\n"
+        f"{nginx_user()} worker_processes 1; daemon off; pid {folder}/pid; error_log {folder}/error.log;\n"
         "worker_rlimit_nofile 20000; events { worker_connections 20000; }"
     )
 

@@ -4,13 +4,13 @@ import threading
 import time
 from typing import Final
 
-from benchmarks.load.processes import free_port
 from benchmarks.stress.fleet import Wanted, running
 from benchmarks.stress.load import loaded
 from benchmarks.stress.names import ADDRESS, NameServer, asking_us
 from benchmarks.stress.origins import Origins
 from benchmarks.stress.requests import answers_to, wait_for_answer
 from benchmarks.stress.row import Figure, Row, Setting
+from tests.harness.programs.process import free_port
 
 _SERVICE: Final = "service.bench"
 _HUNG: Final = "hung.bench"

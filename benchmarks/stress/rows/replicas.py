@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks.load.processes import Server, free_port
 from benchmarks.stress.fleet import GRACEFUL, Wanted, balancer, installed, running
 from benchmarks.stress.load import loaded
 from benchmarks.stress.row import Figure, NotRun, Row, Setting
+from tests.harness.programs.process import Server, free_port
 
 _ENDS_WITHIN_S: Final = 10.0
 

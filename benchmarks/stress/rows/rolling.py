@@ -5,11 +5,11 @@ import time
 from functools import partial
 from typing import Final
 
-from benchmarks.load.processes import free_port
 from benchmarks.stress.fleet import GRACEFUL, Wanted, running
 from benchmarks.stress.load import loaded
 from benchmarks.stress.origins import Origins
 from benchmarks.stress.row import Figure, Row, Setting
+from tests.harness.programs.process import free_port
 
 
 def _restarted(method: str, setting: Setting) -> Figure:

@@ -7,11 +7,11 @@ import threading
 import time
 from typing import Final
 
-from benchmarks.load.processes import Server
 from benchmarks.stress.fleet import Wanted, running, workers
 from benchmarks.stress.load import Load, loaded
 from benchmarks.stress.requests import answers_to
 from benchmarks.stress.row import Figure, Row, Setting
+from tests.harness.programs.process import Server
 
 
 def _kill(pid: int, number: signal.Signals) -> None:

