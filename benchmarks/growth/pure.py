@@ -77,7 +77,7 @@ def curves() -> Iterator[Curve]:
 def _fields() -> Iterator[Curve]:
     heads = [(count, request_of(count)) for count in (8, 32, 128, 512, 2048)]
     limit = "`field_count` 128"
-    yield Curve("fast_path a request", "fields", [(n, cost_us(read_by_fast_path, head)) for n, head in heads], limit)
+    yield Curve("read a request", "fields", [(n, cost_us(read_by_fast_path, head)) for n, head in heads], limit)
     yield Curve("h11 parser a request", "fields", [(n, cost_us(parse_request, head)) for n, head in heads], limit)
     read = [(n, read_by_fast_path(head)) for n, head in heads]
     yield Curve("plan and write a request", "fields", [(n, cost_us(forwarded, head)) for n, head in read], limit)
@@ -85,9 +85,9 @@ def _fields() -> Iterator[Curve]:
         (n, b"GET / HTTP/1.1\r\nHost: h\r\nCookie: " + b"x" * n + b"\r\n\r\n") for n in (1024, 4096, 16_384, 65_536)
     ]
     points = [(n, cost_us(_read_and_forwarded, head)) for n, head in values]
-    yield Curve("fast_path and write a request", "bytes of one field", points, "`request_head_bytes` 32 KiB")
+    yield Curve("read and write a request", "bytes of one field", points, "`request_head_bytes` 32 KiB")
     points = [(n, _nominations_us(n)) for n in (1, 4, 16, 64, 256, 1024)]
-    yield Curve("fast_path and strip a request", "nominations", points, "`nominations` 256")
+    yield Curve("read and strip a request", "nominations", points, "`nominations` 256")
 
 
 def _read_and_forwarded(raw_head: bytes) -> bytes:

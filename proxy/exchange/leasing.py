@@ -63,7 +63,7 @@ class Leasing:
             origin = self._origin = self._service.choose(self)
             assert origin is not None  # nothing has been tried
             return self._lease_idle(origin)
-        self._note(lease)
+        self._use_open(lease)
         return lease
 
     async def _lease_new(self, *, fresh: bool) -> Lease:
@@ -86,10 +86,10 @@ class Leasing:
         replayable = may_replay(self._head.method, body_replayable=self._replayable)
         lease = self._context.pool.lease_idle(origin, replayable=replayable)
         if lease is not None:
-            self._note(lease)
+            self._use_open(lease)
         return lease
 
-    def _note(self, lease: Lease) -> None:
+    def _use_open(self, lease: Lease) -> None:
         """Use a connection that was open already."""
         self.lease = lease
         record = self._record

@@ -69,12 +69,12 @@ class Tunnel:
                     try:
                         await self._drain(sink)
                     except ConnectionEnded:
-                        self._broke(sink)
+                        self._note_reset(sink)
                         return _DirectionEnd.SINK_LOST
         except TimeoutError:
             self._end = self._end or TunnelEnd.IDLE
         except ConnectionEnded:
-            self._broke(source)
+            self._note_reset(source)
         else:
             if sink.transport.can_write_eof():
                 sink.end_writing()
@@ -87,7 +87,7 @@ class Tunnel:
         self._upstream.close()
         return _DirectionEnd.BROKEN
 
-    def _broke(self, side: Stream) -> None:
+    def _note_reset(self, side: Stream) -> None:
         by = TunnelEnd.RESET_BY_CLIENT if side is self._client else TunnelEnd.RESET_BY_UPSTREAM
         self._end = self._end or by
 

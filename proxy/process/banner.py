@@ -2,7 +2,7 @@
 
 from proxy.config.model import Config
 from proxy.downstream.places import Room
-from proxy.process.descriptors import said
+from proxy.process.descriptors import describe
 
 
 def banner(config: Config, urls: list[str], workers: int, room: Room, *, demo: bool) -> list[str]:
@@ -12,6 +12,6 @@ def banner(config: Config, urls: list[str], workers: int, room: Room, *, demo: b
         targets = "the demo service" if demo else ", ".join(config.upstreams[route.upstream].urls)
         lines.append(f"  {where} -> {targets}" + (f"  (route {name})" if len(config.routes) > 1 else ""))
     if room.clients < config.limits.connections:
-        lines.append(f"  {said(room, config.limits.connections)}")
+        lines.append(f"  {describe(room, config.limits.connections)}")
     plural = "s" if workers > 1 else ""
     return [*lines, f"  {workers} worker{plural}, reader {config.reader}; stop with Ctrl-C"]

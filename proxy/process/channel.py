@@ -10,8 +10,8 @@ _PACKET_BYTES: Final = 16_384
 _SOCKETS: Final = 250  # the kernel passes 253 in a message
 
 
-class Word(Enum):
-    """What a message says."""
+class MessageKind(Enum):
+    """What a message is about, and which side sends it."""
 
     SERVING = b"serving"  # worker: it accepts connections
     FAILED = b"failed"  # worker: it ends, and why; its traceback, a line each
@@ -20,9 +20,9 @@ class Word(Enum):
 
 
 class Message(NamedTuple):
-    """A word, and what comes with it."""
+    """A kind, and what comes with it."""
 
-    word: Word
+    kind: MessageKind
     text: str = ""
     sockets: list[socket.socket] = []  # noqa: RUF012  # never changed
 
@@ -45,9 +45,9 @@ class Channel:
         """The descriptor to wait on."""
         return self._end.fileno()
 
-    def send(self, word: Word, text: str = "", sockets: Sequence[socket.socket] = ()) -> bool:
+    def send(self, kind: MessageKind, text: str = "", sockets: Sequence[socket.socket] = ()) -> bool:
         """Send a message; False where it cannot be sent at once."""
-        packet = word.value + b"\n" + text.encode("utf-8", "backslashreplace")
+        packet = kind.value + b"\n" + text.encode("utf-8", "backslashreplace")
         descriptors = [listening.fileno() for listening in sockets]
         with contextlib.suppress(OSError):
             socket.send_fds(self._end, [packet[:_PACKET_BYTES]], descriptors, socket.MSG_NOSIGNAL)
@@ -66,9 +66,11 @@ class Channel:
             if not packet:
                 self.is_closed = True
                 return
-            word, _, text = packet.partition(b"\n")
+            kind, _, text = packet.partition(b"\n")
             yield Message(
-                Word(word), text.decode("utf-8", "replace"), [socket.socket(fileno=number) for number in descriptors]
+                MessageKind(kind),
+                text.decode("utf-8", "replace"),
+                [socket.socket(fileno=number) for number in descriptors],
             )
 
     def close(self) -> None:

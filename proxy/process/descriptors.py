@@ -60,7 +60,7 @@ def room_within(limit: int, addresses: int, workers: int, most_clients: int) -> 
     return Room(clients=min(by_descriptors, most_clients), spare=spare, connections=connections)
 
 
-def said(room: Room, most_clients: int) -> str:
+def describe(room: Room, most_clients: int) -> str:
     """How many clients a worker takes at once, and why."""
     if room.clients == most_clients:
         return f"up to {room.clients} clients at once per worker (limits.connections)"

@@ -4,7 +4,7 @@ NTLM and Negotiate authenticate a connection, not a request (RFC 4559 §6): whoe
 the person who logged in on it.
 """
 
-from proxy.upstream.connection import CLOSED, IDLE, LEASED, UpstreamConnection
+from proxy.upstream.connection import IDLE, LEASED, UpstreamConnection
 
 
 class BoundConnections:
@@ -31,7 +31,7 @@ class BoundConnections:
 
         def forget() -> None:
             self.by_owner.get(owner, {}).pop(service, None)
-            _close(connection)
+            connection.discard()
 
         connection.state = IDLE
         connection.stream.watcher = forget
@@ -40,10 +40,4 @@ class BoundConnections:
     def release(self, owner: object) -> None:
         """The owner is gone: so are its connections."""
         for connection in self.by_owner.pop(owner, {}).values():
-            _close(connection)
-
-
-def _close(connection: UpstreamConnection) -> None:
-    connection.state = CLOSED
-    connection.stream.watcher = None
-    connection.stream.abort()
+            connection.discard()

@@ -41,12 +41,13 @@ LEASED, IDLE, CLOSED = ConnectionState
 
 
 class UpstreamConnection:
-    """A connection to an origin. `serial` counts the exchanges it has begun."""
+    """A connection to an origin. `exchanges` counts those that it has begun."""
 
     __slots__ = (
         "_body_fault",
         "_body_reader",
         "_parser",
+        "exchanges",
         "framing",
         "head_deadline",
         "label",
@@ -55,7 +56,6 @@ class UpstreamConnection:
         "origin",
         "promise",
         "response_began",
-        "serial",
         "state",
         "stays_open",
         "stream",
@@ -66,7 +66,7 @@ class UpstreamConnection:
         self.label = origin.label  # as logs and errors name it
         self.stream = stream
         self.open_since = now
-        self.serial = 0
+        self.exchanges = 0
         self.promise = _NO_PROMISE
         self.stays_open = False
         self.response_began = False
@@ -79,7 +79,7 @@ class UpstreamConnection:
         self._body_fault: ProtocolError | None = None  # met, and not raised yet
 
     def __repr__(self) -> str:
-        return f"<UpstreamConnection {self.origin} exchange {self.serial} {self.state.value}>"
+        return f"<UpstreamConnection {self.origin} exchange {self.exchanges} {self.state.value}>"
 
     @property
     def body(self) -> Body:
@@ -88,12 +88,18 @@ class UpstreamConnection:
 
     def begin(self) -> None:
         """Start an exchange."""
-        self.serial += 1
+        self.exchanges += 1
         self.state = LEASED
         self.stays_open = False
         self.response_began = False
         self._body_reader.body = EMPTY_BODY
         self.head_deadline = NEVER
+
+    def discard(self) -> None:
+        """Close at once, and tell nobody: it carries no exchange."""
+        self.state = CLOSED
+        self.stream.watcher = None
+        self.stream.abort()
 
     def await_head(self, deadline: float) -> None:
         """A response head is due by `deadline` (loop time), also for a read that is under way."""

@@ -132,7 +132,7 @@ class Pool:
             oldest = self._idle.take_oldest()
             if oldest is None:
                 return False
-            self._close(oldest)
+            oldest.discard()
             self._leaving += 1
             oldest.stream.watcher = self._made_room
             left += 1
@@ -157,40 +157,35 @@ class Pool:
         now = self._deadlines.loop.time()
         settings = self._settings
         if self._shutting_down or not request_complete or not connection.may_be_reused():
-            self._close(connection)
+            connection.discard()
             return
         if bound_to is not None:
             self.bound.keep(*bound_to, connection)
             return
-        if connection.serial >= settings.max_requests or now - connection.open_since > settings.max_age_s:
-            self._close(connection)
+        if connection.exchanges >= settings.max_requests or now - connection.open_since > settings.max_age_s:
+            connection.discard()
             return
         promised_s = connection.promise.timeout_s
         idle_s = self._idle_s if promised_s is None else min(self._idle_s, promised_s - _MARGIN_S)
         if idle_s <= 0:
-            self._close(connection)
+            connection.discard()
             return
         connection.state = IDLE
         connection.stream.watcher = connection.on_idle_event
         for surplus in self._idle.put(connection.origin, connection, now, now + idle_s):
-            self._close(surplus)
+            surplus.discard()
 
     def shut_down(self) -> None:
         """Close what is idle, and from now on everything that is given back."""
         self._shutting_down = True
         for connection in self._idle.clear():
-            self._close(connection)
+            connection.discard()
 
     def _expire(self, now: float) -> None:
         for connection in self._idle.expire(now):
-            self._close(connection)
+            connection.discard()
 
     def _forget(self, connection: UpstreamConnection) -> None:
         """Bytes or an end arrived on an idle connection: whatever it says, it belongs to no request."""
         self._idle.forget(connection.origin, connection)
-        self._close(connection)
-
-    def _close(self, connection: UpstreamConnection) -> None:
-        connection.state = CLOSED
-        connection.stream.watcher = None
-        connection.stream.abort()
+        connection.discard()
