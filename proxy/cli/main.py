@@ -116,7 +116,7 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     click.echo(f"{file}: valid")
     click.echo(f"  listens on {', '.join(config.listen)}")
     workers = config.workers or granted_cpus()
-    click.echo(f"  {descriptors.said(descriptors.room(config, workers), config.limits.connections)}")
+    click.echo(f"  {descriptors.describe(descriptors.room(config, workers), config.limits.connections)}")
     for name, route in config.routes.items():
         urls = ", ".join(config.upstreams[route.upstream].urls)
         click.echo(f"  route {name}: {route.host or 'any host'}{route.path} -> {urls}")

@@ -10,7 +10,7 @@ _PACKET_BYTES: Final = 16_384
 _SOCKETS: Final = 250  # the kernel passes 253 in a message
 
 
-class MessageKind(Enum):
+class Kind(Enum):
     """What a message is about, and which side sends it."""
 
     SERVING = b"serving"  # worker: it accepts connections
@@ -22,7 +22,7 @@ class MessageKind(Enum):
 class Message(NamedTuple):
     """A kind, and what comes with it."""
 
-    kind: MessageKind
+    kind: Kind
     text: str = ""
     sockets: list[socket.socket] = []  # noqa: RUF012  # never changed
 
@@ -45,7 +45,7 @@ class Channel:
         """The descriptor to wait on."""
         return self._end.fileno()
 
-    def send(self, kind: MessageKind, text: str = "", sockets: Sequence[socket.socket] = ()) -> bool:
+    def send(self, kind: Kind, text: str = "", sockets: Sequence[socket.socket] = ()) -> bool:
         """Send a message; False where it cannot be sent at once."""
         packet = kind.value + b"\n" + text.encode("utf-8", "backslashreplace")
         descriptors = [listening.fileno() for listening in sockets]
@@ -68,7 +68,7 @@ class Channel:
                 return
             kind, _, text = packet.partition(b"\n")
             yield Message(
-                MessageKind(kind),
+                Kind(kind),
                 text.decode("utf-8", "replace"),
                 [socket.socket(fileno=number) for number in descriptors],
             )

@@ -20,7 +20,7 @@ from proxy.config.model import Config
 from proxy.config.sources import Loader
 from proxy.process import descriptors
 from proxy.process.banner import banner
-from proxy.process.channel import Channel, MessageKind
+from proxy.process.channel import Channel, Kind
 from proxy.process.cpus import granted_cpus
 from proxy.process.heartbeat import STACK_SIGNAL, Heartbeats, beat_s
 from proxy.process.listeners import bind, shown_address
@@ -161,9 +161,9 @@ class Supervisor:
     def _listen_to(self, slot: Slot) -> None:
         """Take what a worker says of its start and its end."""
         for kind, text, _ in slot.channel.receive() if slot.channel is not None else ():
-            if kind is MessageKind.FAILED:
+            if kind is Kind.FAILED:
                 slot.reason = text.splitlines()
-            elif kind is MessageKind.SERVING and slot.state is State.STARTING:
+            elif kind is Kind.SERVING and slot.state is State.STARTING:
                 slot.state = State.SERVING
                 if self._start_failures:
                     self._start_failures.clear()
@@ -225,15 +225,13 @@ class Supervisor:
         for slot in self._slots:
             if slot.state is State.SERVING:
                 if slot.adopter is not None and slot.adopter.channel is not None:
-                    slot.adopter.channel.send(MessageKind.GIVE_BACK, str(slot.index))
+                    slot.adopter.channel.send(Kind.GIVE_BACK, str(slot.index))
                 slot.adopter = None
             elif slot.adopter is None and self._has_served:
                 serving = [other for other in self._slots if other.state is State.SERVING]
                 serving.sort(key=lambda other: sum(one.adopter is other for one in self._slots))
                 for other in serving:
-                    if other.channel is not None and other.channel.send(
-                        MessageKind.ADOPT, str(slot.index), slot.sockets
-                    ):
+                    if other.channel is not None and other.channel.send(Kind.ADOPT, str(slot.index), slot.sockets):
                         slot.adopter = other
                         break
 

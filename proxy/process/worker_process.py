@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, NoReturn
 
 from proxy.config.model import Config
 from proxy.exchange.context import Observe
-from proxy.process.channel import Channel, MessageKind
+from proxy.process.channel import Channel, Kind
 from proxy.process.heartbeat import Heartbeats, StackFile
 from proxy.process.worker import Companion, Worker
 
@@ -50,7 +50,7 @@ def be_worker(setup: WorkerSetup, stack: StackFile, close_parents_descriptors: C
         status = 0
     except BaseException as exc:
         said = traceback.format_exception_only(exc)[-1] + "".join(traceback.format_exception(exc, limit=-_FRAMES))
-        setup.channel.send(MessageKind.FAILED, said)  # the parent says it, once for all workers
+        setup.channel.send(Kind.FAILED, said)  # the parent says it, once for all workers
     finally:
         # Not sys.exit: the parent's clean-up, and buffers it had not written when it forked, are not ours.
         with contextlib.suppress(OSError):
@@ -81,7 +81,7 @@ async def _serve(setup: WorkerSetup) -> None:
             setup.heartbeats.keep_beating(setup.place, loop, config.timeouts.worker_stall_s)
         parent = _Parent(setup.channel, worker, loop)
         await worker.start()
-        setup.channel.send(MessageKind.SERVING)
+        setup.channel.send(Kind.SERVING)
         await worker.run_until_shut_down()
         parent.stop()
 
@@ -100,10 +100,10 @@ class _Parent:
         self._loop.remove_reader(self._channel.fileno())
 
     def _receive(self) -> None:
-        for word, text, sockets in self._channel.receive():
-            if kind is MessageKind.ADOPT:
+        for kind, text, sockets in self._channel.receive():
+            if kind is Kind.ADOPT:
                 self._worker.adopt(text, sockets)
-            elif kind is MessageKind.GIVE_BACK:
+            elif kind is Kind.GIVE_BACK:
                 self._worker.give_back(text)
         if self._channel.is_closed:  # the parent has died, and may have had no time to say so
             self._loop.remove_reader(self._channel.fileno())
