@@ -46,7 +46,7 @@ _MAY_BE_ZERO: Final = frozenset({"worker_stall_s", "client_queue_s"})  # times o
 _YEAR_S: Final = 365 * 86_400  # event loops refuse timers that they cannot count in milliseconds
 _STATED: Final = names(Trait.STATED_IN_REQUEST)
 #: What `remove` cannot change: a client's own is dropped or restated before a route sees it.
-_STATED_ANYWAY: Final = names(Trait.STATED_ABOUT_CLIENT)
+_STATED_ANYWAY: Final = names(Trait.STATED_ABOUT_CLIENT) | {b"expect", b"max-forwards"}
 _STATED_IN_RESPONSE: Final = names(Trait.STATED_IN_RESPONSE)
 
 
@@ -144,8 +144,16 @@ def _routes(config: Config) -> Iterator[Finding]:
             yield (*key, "upstream"), f'"{route.upstream}"', f"no such upstream{meant}"
         if not _HOST.fullmatch(route.host):
             yield (*key, "host"), f'"{route.host}"', 'expected a host name, "*.name", or "" for any'
-        if not re.fullmatch(r"/[!-~]*", route.path) or "?" in route.path or "#" in route.path:
+        if not route.path.startswith("/"):
             yield (*key, "path"), f'"{route.path}"', 'expected a path that begins with "/"'
+        elif "?" in route.path or "#" in route.path:
+            yield (*key, "path"), f'"{route.path}"', 'expected a path alone, without "?" or "#"'
+        elif not re.fullmatch(r"[!-~]*", route.path):
+            yield (
+                (*key, "path"),
+                f'"{route.path}"',
+                "expected visible ASCII; other characters as %XX, as in requests",
+            )
         elif wildcard := _WILDCARD.search(route.path):
             prefix = route.path[: wildcard.start()].rstrip("/") or "/"
             expected = f'has no wildcards: "{prefix}" is a prefix, and serves everything below it'
@@ -178,7 +186,7 @@ def _field_rules(
         elif name in rules.put and canonical in stated:
             yield where, f'"{name}"', "is stated by this proxy itself"
         elif name not in rules.put and canonical in stated_anyway:
-            expected = "leave this out: onehop drops what an untrusted client says of it, and states its own"
+            expected = "leave this out: onehop states its own, whatever the client says"
             yield where, f'"{name}"', expected
     for name, value in rules.put.items():
         if (first := taken.setdefault(name.lower(), name)) != name:

@@ -51,7 +51,7 @@ def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
 
 def plain_address(address: str) -> str:
     """A peer's address as it is shown and compared. A listener on `[::]` sees IPv4 clients as `::ffff:192.0.2.1`."""
-    return address[7:] if address.startswith("::ffff:") and "." in address else address
+    return address[7:] if address[:7].lower() == "::ffff:" and "." in address else address
 
 
 def is_from_this_machine(peer: str, listener: str, known: Index) -> bool:
@@ -103,7 +103,7 @@ def _address_of(member: bytes) -> str | None:
     if (found := _WITH_PORT.fullmatch(member)) is not None:
         member = found[1] or found[2]
     address = member.decode("ascii", "replace")
-    return None if "%" in address or _parse(address) is None else address
+    return None if "%" in address or _parse(address) is None else plain_address(address)
 
 
 def _parse(address: str) -> IPv4Address | IPv6Address | None:

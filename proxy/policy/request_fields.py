@@ -13,7 +13,7 @@ from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead
 from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES, STATED_ABOUT_CLIENT, ClientIdentity
-from proxy.policy.loops import cdn_loop, via
+from proxy.policy.loops import cdn_loop, passes, via
 from proxy.policy.routing import FieldRules
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import (
@@ -99,7 +99,11 @@ def upstream_request_fields(
     if settings.state_forwarded:
         lines.append(_forwarded(client, semantics.authority))
     # One of the two in every request: without a mark of ours, a loop would never end.
-    lines.append(via(head.http_version, settings.pseudonym) if settings.state_via else cdn_loop(settings.pseudonym))
+    mark = via(head.http_version, settings.pseudonym) if settings.state_via else cdn_loop(settings.pseudonym)
+    if rules is not None and rules.owns(mark[0]):
+        # The route removed what others said there. What this instance said stays: loops are counted by it.
+        lines += [mark] * passes(known, settings.pseudonym)
+    lines.append(mark)
     # 4. Delimit the body for the next hop.
     if semantics.framing is not NO_BODY:
         lines += framing_fields(semantics.framing)

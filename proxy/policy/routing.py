@@ -34,6 +34,10 @@ class FieldRules(msgspec.Struct, frozen=True, dict=True):
         removed = dict.fromkeys(map(canonical_name, self.remove), _REMOVED)
         return removed | dict.fromkeys((canonical_name(name) for name, _ in self.put), _PUT_ANEW)
 
+    def owns(self, name: bytes) -> bool:
+        """Whether the route puts or removes a field."""
+        return canonical_name(name) in self._owned
+
     def without_owned(self, lines: Fields, decisions: Decisions | None = None) -> Fields:
         """Return the lines that the route neither puts nor removes. Of a trailer section, only these may go on."""
         owned = self._owned

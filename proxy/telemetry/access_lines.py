@@ -1,5 +1,6 @@
 """A record as a line: text for a person, JSON for a program. Nothing in a line can forge another, or a column."""
 
+import re
 import time
 from typing import Final
 
@@ -15,6 +16,7 @@ _VERSION_SHOWN: Final = 16
 _HOST_SHOWN: Final = 256
 _USER_AGENT_SHOWN: Final = 512
 _DETAIL_SHOWN: Final = 512
+_CONTROLS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")  # DEL and C1, in UTF-8
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -76,7 +78,15 @@ def json_line(record: ExchangeRecord, at: str, now: float) -> bytes:
         record.error,
         record.detail[:_DETAIL_SHOWN],
     )
-    return _encode_json(line) + b"\n"
+    encoded = _encode_json(line) + b"\n"
+    if b"\xc2" in encoded or b"\x7f" in encoded:
+        # JSON lets DEL and the C1 controls stand; a terminal that shows the log acts on them (U+009B begins a command).
+        encoded = _CONTROLS.sub(_escaped_control, encoded)
+    return encoded
+
+
+def _escaped_control(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode("utf-8"))
 
 
 def text_line(record: ExchangeRecord, at: str, now: float) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from proxy.config.model import RouteConfig, UpstreamConfig
+from proxy.config.model import FieldRulesConfig, RouteConfig, UpstreamConfig
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client, fields_of
 
@@ -271,8 +271,12 @@ async def test_a_request_that_comes_back_is_a_loop() -> None:
 
 
 @pytest.mark.parametrize("via", [True, False])
-async def test_a_proxy_that_is_its_own_upstream_says_so_after_ten_passes(unused_tcp_port: int, via: bool) -> None:
-    async with running_proxy(unused_tcp_port, listen=[f"127.0.0.1:{unused_tcp_port}"], via=via) as proxy:
+@pytest.mark.parametrize("removed", [[], ["Via", "CDN-Loop"]])
+async def test_a_proxy_that_is_its_own_upstream_says_so_after_ten_passes(
+    unused_tcp_port: int, via: bool, removed: list[str]
+) -> None:
+    routes = {"default": RouteConfig(upstream="default", request_fields=FieldRulesConfig(remove=removed))}
+    async with running_proxy(unused_tcp_port, listen=[f"127.0.0.1:{unused_tcp_port}"], via=via, routes=routes) as proxy:
         for request in (GET, b"POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\nx"):
             proxy.records.clear()
             status, fields, _ = await status_of(proxy, request)

@@ -46,9 +46,11 @@ NO_EFFECT = [
     # a rule for requests                what is said
     ('remove = ["x-*"]',                 '= "x-*": names have no wildcards: write each name by itself'),
     ('put = { "X-*" = "1" }',            '= "X-*": names have no wildcards: write each name by itself'),
-    ('remove = ["X-Forwarded-For"]',     "leave this out: onehop drops what an untrusted client says of it"),
-    ('remove = ["x_forwarded_proto"]',   "leave this out: onehop drops what an untrusted client says of it"),
-    ('remove = ["X-Request-ID"]',        "leave this out: onehop drops what an untrusted client says of it"),
+    ('remove = ["X-Forwarded-For"]',     "leave this out: onehop states its own, whatever the client says"),
+    ('remove = ["x_forwarded_proto"]',   "leave this out: onehop states its own, whatever the client says"),
+    ('remove = ["Expect"]',              "leave this out: onehop states its own, whatever the client says"),
+    ('remove = ["Max_Forwards"]',        "leave this out: onehop states its own, whatever the client says"),
+    ('remove = ["X-Request-ID"]',        "leave this out: onehop states its own, whatever the client says"),
 ]  # fmt: skip
 
 

@@ -91,6 +91,9 @@ RULES = [  # a line of the file, what is said of it
     ('[routes.x]\nupstream = "ap"', 'routes.x.upstream = "ap": no such upstream, did you mean "app"?'),
     ('[routes.x]\npath = "/"', "routes.x: route needs 'upstream'"),
     ('[routes.x]\nupstream = "app"\npath = "x"', 'expected a path that begins with "/"'),
+    ('[routes.x]\nupstream = "app"\npath = "/x?y"', 'expected a path alone, without "?" or "#"'),
+    ('[routes.x]\nupstream = "app"\npath = "/a b"', "expected visible ASCII"),
+    ('[routes.x]\nupstream = "app"\npath = "/é"', "expected visible ASCII"),
     ('[routes.x]\nupstream = "app"\nhost = "a b"', "expected a host name"),
     ('[routes.x]\nupstream = "app"\n[routes.y]\nupstream = "app"', "serves the same host and path as routes.x"),
     (

@@ -204,6 +204,21 @@ def test_without_via_another_mark_of_this_hop_goes_on() -> None:
     assert shown(fields) == stated("Via: 1.1 a|CDN-Loop: b", OURS.replace("Via: 1.1 me", "CDN-Loop: me"))
 
 
+WITHOUT_VIA = FieldRules(remove=frozenset({b"via", b"cdn-loop"}))
+
+
+@pytest.mark.parametrize(("state_via", "mark"), [(True, "Via: 1.1 me"), (False, "CDN-Loop: me")])
+@pytest.mark.parametrize(
+    ("said", "times"), [("", 1), ("Via: 1.1 a", 1), ("Via: 1.1 a, 1.0 me", 2), ("CDN-Loop: x, me", 2)]
+)
+def test_a_route_that_removes_via_leaves_what_loops_are_counted_by(
+    state_via: bool, mark: str, said: str, times: int
+) -> None:
+    settings = PlanSettings(pseudonym=b"me", state_via=state_via)
+    fields = sent(request(f"GET / HTTP/1.1|Host: h|{said}"), UNTRUSTED, SEMANTICS, WITHOUT_VIA, settings=settings)
+    assert [line for line in shown(fields).split("|") if line.startswith(("Via", "CDN-Loop"))] == [mark] * times
+
+
 @pytest.mark.parametrize("client", [UNTRUSTED, TRUSTED])
 def test_names_with_underscores_are_dropped_where_configured_but_for_the_routes_own(client: ClientIdentity) -> None:
     head = request("GET / HTTP/1.1|Host: h|X_A: 1|X-A: 2|x_auth-user: root|_: 3")

@@ -83,6 +83,14 @@ def test_a_line_of_json_is_one_object_on_one_line() -> None:
     }  # fmt: skip
 
 
+def test_no_control_of_a_terminal_stands_in_a_line_of_json() -> None:
+    line = json_line(changed(target=b"/\x7f\x80\x9b31m\xa0\xfc", fields=[(b"User-Agent", b"\x9f\xff")]), AT, NOW)
+    assert b"\\u007f\\u0080\\u009b31m" in line
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", line.decode())
+    assert msgspec.json.decode(line)["target"] == "/\x7f\x80\x9b31m\xa0\xfc"
+    assert msgspec.json.decode(line)["user_agent"] == "\x9f\xff"
+
+
 def test_without_a_response_there_is_no_first_byte_and_without_fields_no_host() -> None:
     line = decoded(responded=0.0, fields=())
     assert not {"first_byte_s", "host", "user_agent"} & line.keys()
