@@ -10,6 +10,19 @@ import proxy
 
 ROOT = Path(proxy.__file__).parents[1]
 LONGEST = 300
+FOLDERS = [
+    "cli",
+    "process",
+    "config",
+    "exchange",
+    "downstream",
+    "upstream",
+    "transport",
+    "telemetry",
+    "policy",
+    "http1",
+    "http1/parsing",
+]
 
 
 def python_files() -> Iterator[Path]:
@@ -20,6 +33,23 @@ def python_files() -> Iterator[Path]:
 def test_no_python_file_is_above_300_lines() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in python_files()}
     assert {path: length for path, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_the_map_of_the_code_names_every_module_and_no_other() -> None:
+    text = (ROOT / "proxy" / "ARCHITECTURE.md").read_text("utf-8")
+    listing = next(block for block in text.split("```\n") if block.startswith("cli/"))
+    named: dict[str, set[str]] = {}
+    names: set[str] = set()
+    for word in listing.partition("errors.py")[0].split():
+        if word.endswith("/") and word not in ("balancing/", "health/"):
+            folder = "http1/parsing" if word == "parsing/" else word.removesuffix("/")
+            names = named[folder] = set()
+        elif word not in ("pure", "balancing/", "health/"):
+            names.add(word)
+    found = {
+        folder: {path.stem for path in (ROOT / "proxy" / folder).glob("*.py")} - {"__init__"} for folder in FOLDERS
+    }
+    assert named == found
 
 
 # -- imports -----------------------------------------------------------------------------------------------------------
