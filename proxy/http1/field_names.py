@@ -1,7 +1,7 @@
 """The fields that are special to this proxy, in one table: every set of names in the code derives from it.
 
-Names are canonical here: lower case, `-` for `_`. CGI, WSGI and PHP services read both as one name, so what is removed
-for safety is removed in every spelling (`spellings`); what the RFCs define has only its own.
+Names are canonical here: lower case, `-` for `_` and `.`. CGI and WSGI services read `-` and `_` as one, PHP all three,
+so what is removed for safety is removed in every spelling (`spellings`); what the RFCs define has only its own.
 """
 
 import re
@@ -93,9 +93,13 @@ CLIENT_IDENTITY_PREFIX: Final = b"x-forwarded"
 _SECRET_WORDS: Final = re.compile(rb"auth|token|secret|cookie|session|passw|credential|signature|jwt|assertion|key")
 
 
+_MARKS: Final = (b"-", b"_", b".")
+_CANONICAL: Final = bytes(range(256)).lower().translate(bytes.maketrans(b"_.", b"--"))
+
+
 def canonical_name(name: bytes) -> bytes:
     """The one spelling that stands for all of them."""
-    return name.lower().replace(b"_", b"-")
+    return name.translate(_CANONICAL)
 
 
 def names(trait: Trait) -> frozenset[bytes]:
@@ -104,12 +108,12 @@ def names(trait: Trait) -> frozenset[bytes]:
 
 
 def spellings(canonical_names: Iterable[bytes]) -> frozenset[bytes]:
-    """Every mix of `-` and `_` of these names, so that one look-up with a lower-case name finds any."""
+    """Every mix of `-`, `_` and `.` in these names, so that one look-up with a lower-case name finds any."""
     return frozenset(
         b"".join(part + mark for part, mark in zip(parts, (*marks, b""), strict=True))
         for name in canonical_names
         for parts in [name.split(b"-")]
-        for marks in product((b"-", b"_"), repeat=len(parts) - 1)
+        for marks in product(_MARKS, repeat=len(parts) - 1)
     )
 
 

@@ -55,7 +55,7 @@ def index(lines: Iterable[FieldLine]) -> Index:
 
 
 def is_x_forwarded(name: bytes) -> bool:
-    """Whether a lower-case name begins with `x-forwarded`, in either spelling."""
+    """Whether a lower-case name begins with `x-forwarded`, in any spelling."""
     return name[:_X_FORWARDED_LENGTH] in _X_FORWARDED
 
 

@@ -15,7 +15,9 @@ Network = IPv4Network | IPv6Network
 
 _MOST_HOPS: Final = 32
 _ABSENT: Final = (b"",)
-_REQUEST_ID_BYTES: Final = 128
+#: Printable, and without what would end a column or a quoted text in somebody's log.
+_REQUEST_ID: Final = re.compile(rb"[!#-&(-\[\]-~]{1,128}")
+_SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}")  # RFC 3986 §3.1
 
 #: What says who the client is. From an untrusted peer it is a forgery, whatever it says.
 CLIENT_IDENTITY: Final = spellings(names(Trait.CLIENT_IDENTITY))
@@ -26,7 +28,7 @@ STATED_ABOUT_CLIENT: Final = spellings(names(Trait.STATED_ABOUT_CLIENT))
 #: Fields that a service may take for variables of its own, and that no honest client sends. With hyphens only they are
 #: ordinary fields: they arrive as HTTP_*.
 SERVICE_VARIABLES: Final = frozenset(
-    name for name in spellings(names(Trait.SERVICE_VARIABLE)) if b"_" in name or b"-" not in name
+    name for name in spellings(names(Trait.SERVICE_VARIABLE)) if b"_" in name or b"." in name or b"-" not in name
 )
 
 
@@ -63,7 +65,16 @@ def is_from_this_machine(peer: str, listener: str, known: Index) -> bool:
 def trusted_request_id(known: Index, options: frozenset[bytes]) -> bytes:
     """The request id that a trusted peer gave, where it is fit to go on and to be logged; else empty."""
     given = known.get(b"x-request-id", _ABSENT)[0] if b"x-request-id" not in options else b""
-    return given if len(given) <= _REQUEST_ID_BYTES and given.isascii() else b""
+    return given if _REQUEST_ID.fullmatch(given) else b""
+
+
+def trusted_scheme(known: Index, options: frozenset[bytes]) -> bytes:
+    """The scheme that a trusted peer says the client used; empty where it says none. Of a list, which several gateways
+    make, the first is the client's."""
+    if b"x-forwarded-proto" in options:
+        return b""
+    given = known.get(b"x-forwarded-proto", _ABSENT)[0].partition(b",")[0].strip(b" \t")
+    return given if _SCHEME.fullmatch(given) else b""
 
 
 def client_address(peer: str, forwarded_for: Sequence[bytes], trusted: tuple[Network, ...]) -> str:

@@ -12,7 +12,13 @@ from proxy.http1.fields import X_FORWARDED_NAMES, FieldLine, Fields, members, sh
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead
 from proxy.policy.decisions import Decisions, Rule
-from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES, STATED_ABOUT_CLIENT, ClientIdentity
+from proxy.policy.forwarded import (
+    CLIENT_IDENTITY,
+    SERVICE_VARIABLES,
+    STATED_ABOUT_CLIENT,
+    ClientIdentity,
+    trusted_scheme,
+)
 from proxy.policy.loops import cdn_loop, passes, via
 from proxy.policy.routing import FieldRules
 from proxy.policy.settings import PlanSettings
@@ -133,12 +139,10 @@ def _extended(head: RequestHead, client: ClientIdentity, semantics: RequestSeman
     before = known.get(b"x-forwarded-for", ())
     # A long chain goes on as its sender spelled it: splitting it would be work for nothing.
     chain = b", ".join([*(members(before) if short_list(before) else filter(None, before)), client.address])
-    host, scheme = semantics.authority, client.scheme
+    host = semantics.authority
     if b"x-forwarded-host" not in head.options:
         host = known.get(b"x-forwarded-host", _ABSENT)[0] or host
-    if b"x-forwarded-proto" not in head.options:
-        scheme = known.get(b"x-forwarded-proto", _ABSENT)[0] or scheme
-    return chain, host, scheme
+    return chain, host, trusted_scheme(known, head.options) or client.scheme
 
 
 def _forwarded(client: ClientIdentity, authority: bytes) -> FieldLine:

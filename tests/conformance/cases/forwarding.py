@@ -57,6 +57,9 @@ _FORGED = [
     ("x-forwarded-port", "X-Forwarded-Port: 6.6.6.6"),
     ("x-forwarded-prefix", "X-Forwarded-Prefix: /6.6.6.6"),
     ("any-suffix", "X-Forwarded-Fo9r: 6.6.6.6|X-Forwarded-Client-Cert: By=6.6.6.6"),
+    ("dotted-for", "X.Forwarded.For: 6.6.6.6"),
+    ("dotted-mixed", "X.Forwarded-For: 6.6.6.6|X_Forwarded.Any: 6.6.6.6"),
+    ("dotted-real-ip", "X.Real.IP: 6.6.6.6"),
     ("underscore-for", "X_Forwarded_For: 6.6.6.6"),
     ("underscore-mixed", "X-Forwarded_For: 6.6.6.6"),
     ("underscore-host", "X_Forwarded_Host: 6.6.6.6"),
@@ -119,10 +122,11 @@ CASES = [
          (either(every(sent("Host", "h"), sent("X-Forwarded-For", "127.0.0.1"), sent("X-Forwarded-Host", "h"),
                        sent("X-Forwarded-Proto", "http")), refused()),), promise=(status(200), sent_like("X-Request-Id", ".+"), sent_like("Via", ".+"))),
     *(
-        Case(f"variable-{name.replace('_', '-').lower()}", f"`{name}`, a service's own variable, is not the client's to set",
+        Case(f"variable-{name.replace('_', '-').replace('.', '-dot-').lower()}", f"`{name}`, a service's own variable, is not the client's to set",
              "CVE-2016-5385" if name == "Proxy" else "RFC 3875 §4.1.18", Level.GOOD, _get(f"{name}: /6.6.6.6"),
              (status(200), sent_nowhere("6.6.6.6")))
-        for name in ("SCRIPT_NAME", "PATH_INFO", "Remote_User", "Content_Length", "Proxy")
+        for name in ("SCRIPT_NAME", "PATH_INFO", "Remote_User", "Content_Length", "Proxy", "Transfer_Encoding", "Script.Name",
+                     "Content.Length")
     ),
     Case("variable-hyphens", "with hyphens it is an ordinary field", "RFC 9110 §5.1", Level.GOOD,
          _get("Script-Name: /a"), (sent("Script-Name", "/a"),)),
@@ -144,6 +148,16 @@ CASES = [
          _get("X-Forwarded-Host: a.example|X-Forwarded-Proto: https|X-Request-Id: abc-1"),
          (sent("X-Forwarded-Host", "a.example"), sent("X-Forwarded-Proto", "https"), sent("X-Request-Id", "abc-1")),
          setting="trusting"),
+    *(
+        Case(f"trusted-proto-{name}", f"a trusted peer's `X-Forwarded-Proto: {said}` is no scheme, and not believed",
+             "RFC 3986 §3.1", Level.GOOD, _get(f"X-Forwarded-Proto: {said}"),
+             (status(200), sent("X-Forwarded-Proto", "http")), setting="trusting")
+        for name, said in [("url", "https://6.6.6.6/"), ("words", "https 6.6.6.6"), ("quoted", '"https"')]
+    ),
+    Case("trusted-proto-list", "of several schemes, the first is the client's", "RFC 7239 §5.4", Level.GOOD,
+         _get("X-Forwarded-Proto: https, http"), (sent("X-Forwarded-Proto", "https"),), setting="trusting"),
+    Case("trusted-id-columns", "a trusted peer's request id with spaces and quotes is not believed", "CWE-117", Level.GOOD,
+         _get('X-Request-Id: a" 200 6.6.6.6'), (status(200), sent_like("X-Request-Id", "[0-9a-f-]+")), setting="trusting"),
     Case("trusted-variable", "a trusted peer may set a service's variables", "RFC 3875 §4.1.13", Level.GOOD,
          _get("SCRIPT_NAME: /app"), (sent("SCRIPT_NAME", "/app"),), setting="trusting"),
     Case("trusted-underscores", "its `_` spellings are not: nobody's proxy writes them", "RFC 7239 §8.1", Level.GOOD,

@@ -91,6 +91,7 @@ def test_an_understood_name_is_indexed_in_any_spelling(name: bytes) -> None:
 CLAIMING = [
     # fields                                              the names that begin with X-Forwarded
     ("X-Forwarded-For: 1|a: 2|x_forwarded_email: 3",      [b"x-forwarded-for", b"x_forwarded_email"]),
+    ("X.Forwarded.For: 1|X.Forwardedx: 2|x.forwarder: 3", [b"x.forwarded.for", b"x.forwardedx"]),
     ("X-FORWARDED: 1|X-Forwarded-A.b: 2",                 [b"x-forwarded", b"x-forwarded-a.b"]),
     ("X-Forward: 1|Forwarded: 2|X: 3|X-Real-IP: 4",       None),
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import pytest
 
 from proxy.policy import forwarded
-from proxy.policy.forwarded import client_address, is_trusted, networks
+from proxy.policy.forwarded import client_address, is_trusted, networks, trusted_request_id
 
 TRUSTED = networks(["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32", "fe80::/10"])
 
@@ -103,3 +103,25 @@ def test_a_chain_is_walked_for_32_hops_and_split_no_further(monkeypatch: pytest.
 
 def test_a_hop_behind_thousands_of_empty_members_is_the_rightmost_one() -> None:
     assert client_address("10.0.0.1", [b"6.6.6.6" + b"," * 5_000 + b"1.2.3.4"], TRUSTED) == "1.2.3.4"
+
+
+REQUEST_IDS = [
+    # given                                  believed
+    (b"abc-1",                               True),
+    (b"Root=1-67891233-abcdef012345678912345678", True),
+    (b"{a}[b]:c/d+e==",                      True),
+    (b"a" * 128,                             True),
+    (b"a" * 129,                             False),
+    (b"",                                    False),
+    (b"a b",                                 False),
+    (b'a" 200 "b',                           False),
+    (b"a'b",                                 False),
+    (b"a\\x20b",                             False),
+    (b"a\tb",                                False),
+    (b"a\xc4",                               False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "expected"), REQUEST_IDS)
+def test_a_request_id_is_believed_where_it_forges_no_columns_of_a_log(given: bytes, expected: bool) -> None:
+    assert trusted_request_id({b"x-request-id": [given]}, frozenset()) == (given if expected else b"")

@@ -73,6 +73,9 @@ UNTRUSTED_REQUESTS = [
      "|X-Forwarded-Ssl: 6|X-Forwarded-By: 6|X-Forwarded-User: 6|X_Request_Id: 6", ""),
     ("GET / HTTP/1.1|Host: h|X-Forwarded-Client-Cert: 6|x_forwarded_email: 6|X-FORWARDED-Fo9r: 6|X-Forwarded: 6", ""),
     # nor may it set what a service takes for variables of its own
+    # PHP reads `.` as `_`
+    ("GET / HTTP/1.1|Host: h|X.Forwarded.For: 6|X.Forwarded-Host: 6|x_real.ip: 6|X.Request.Id: 6|X.Any: 1", "X.Any: 1"),
+    ("GET / HTTP/1.1|Host: h|Content.Length: 6|Transfer.Encoding: chunked|Transfer_Encoding: chunked|Script.Name: 6", ""),
     ("GET / HTTP/1.1|Host: h|SCRIPT_NAME: /x|PATH_INFO: /y|script-name: z|Remote_User: root|Proxy: http://evil", "script-name: z"),
     ("GET / HTTP/1.1|Host: h|Content_Length: 5|TRANSFER_ENCODING: chunked|Query_String: x|Content-Type: t", "Content-Type: t"),
     ("GET / HTTP/1.1|Host: h|X_Request_Id: 6|X_Any: 1|_: 2|Proxy-Foo: 3",   "X_Any: 1|_: 2|Proxy-Foo: 3"),
@@ -108,9 +111,18 @@ TRUSTED_REQUESTS = [
     ("X-Forwarded-Host: |X-Forwarded-Proto:",     "",                     "9.9.9.9",       "h",    "http"),
     ("Connection: x-forwarded-host,X-FORWARDED-PROTO|X-Forwarded-Host: a|X-Forwarded-Proto: b", "", "9.9.9.9", "h", "http"),
     ("X-Forwarded-Host: public|X-Forwarded-Proto: https", "",             "9.9.9.9",       "public", "https"),
+    # what is no scheme says nothing; of a list, the first is the client's
+    ("X-Forwarded-Proto: https, http",            "",                     "9.9.9.9",       "h",    "https"),
+    ("X-Forwarded-Proto: wss",                    "",                     "9.9.9.9",       "h",    "wss"),
+    ("X-Forwarded-Proto: https://evil/",          "",                     "9.9.9.9",       "h",    "http"),
+    ('X-Forwarded-Proto: "https"',                "",                     "9.9.9.9",       "h",    "http"),
+    ("X-Forwarded-Proto: https evil",             "",                     "9.9.9.9",       "h",    "http"),
+    ("X-Forwarded-Proto: ,https",                 "",                     "9.9.9.9",       "h",    "http"),
+    ("X-Forwarded-Proto: 6",                      "",                     "9.9.9.9",       "h",    "http"),
     ("X-Forwarded-Port: 443|Forwarded: for=1",    "X-Forwarded-Port: 443|Forwarded: for=1", "9.9.9.9", "h", "http"),
     ("SCRIPT_NAME: /app|PATH_INFO: /x|Proxy: a", "SCRIPT_NAME: /app|PATH_INFO: /x|Proxy: a", "9.9.9.9",    "h",    "http"),
     # an underscore spelling of what we state ourselves is a forgery in transit
+    ("X.Forwarded.For: 6|X.Request_Id: 6",        "",                     "9.9.9.9",       "h",    "http"),
     ("X_Forwarded_For: 6|X_Request_Id: 6",        "",                     "9.9.9.9",       "h",    "http"),
 ]  # fmt: skip
 

@@ -51,6 +51,7 @@ TRAILERS = [
     ("X-Forwarded-For: 6|X_Forwarded_For: 6|X-A: 1",      "",         "X-A: 1"),  # 18
     ("X-Forwarded-Fo9r: 6|x_forwarded_email: 6|X-A: 1",   "",         "X-A: 1"),  # a find of the fuzz oracle
     ("Transfer-Encoding: chunked|HOST: x|Trailer: y",     "",         ""),
+    ("X.Forwarded.For: 6|Content.Length: 5|x.forwarded_any: 6|X.B: 1", "", "X.B: 1"),
     ("SCRIPT_NAME: /x|Content_Length: 5|Proxy: p|CDN-Loop: a|X_B: 1", "", "X_B: 1"),
     ("Connection: X-A|X-A: 1",                            "",         "X-A: 1"),
     ("Authorization: x|Cookie: x|Set-Cookie: x|Proxy-Authorization: x|WWW-Authenticate: x", "", ""),
