@@ -248,7 +248,7 @@ async def test_an_end_that_was_clean_before_the_reset_stays_clean() -> None:
 
 @pytest.mark.parametrize("end", ["abort", "reset", "close"])
 @on_both_loops
-async def test_who_gives_up_reads_no_more(end: str) -> None:
+async def test_a_reader_that_gives_up_reads_no_more(end: str) -> None:
     before = open_sockets()
     stream = await broken_behind(b"x" * 1_000_000)
     while not stream.is_ended:  # noqa: ASYNC110 (there is no event)

@@ -77,7 +77,7 @@ async def test_a_large_refusal_arrives_too() -> None:
 
 
 @on_both_loops
-async def test_who_never_ends_is_let_go() -> None:
+async def test_a_client_that_never_ends_its_side_is_closed() -> None:
     async with running_proxy(
         CLOSED_PORT, limits={"request_body_bytes": 1000}, timeouts={"linger_total_s": 0.5}
     ) as proxy:

@@ -51,7 +51,7 @@ def test_a_service_is_verified_and_its_connection_reused(run: Run, authority: Au
     run(scenario())
 
 
-def test_the_systems_authorities_are_believed_by_default(
+def test_the_systems_certificate_authorities_are_trusted_by_default(
     run: Run, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", authority.pem)  # where OpenSSL finds the system's
@@ -110,7 +110,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("names", "validity", "settings", "said"), REFUSED)
-def test_a_certificate_that_proves_nothing_is_refused(
+def test_a_certificate_that_does_not_verify_is_refused(
     run: Run, authority: Authority, names: list[str], validity: dict[str, Any], settings: dict[str, str], said: bytes
 ) -> None:
     async def scenario() -> None:
@@ -156,7 +156,7 @@ def test_a_service_that_speaks_no_tls_is_told_as_such(run: Run, authority: Autho
     run(scenario())
 
 
-def test_our_own_certificate_is_shown_to_who_asks(run: Run, authority: Authority) -> None:
+def test_our_own_certificate_is_shown_to_a_service_that_asks(run: Run, authority: Authority) -> None:
     async def scenario() -> None:
         upstream = ScriptedUpstream(answering(OK))
         server = authority.server()

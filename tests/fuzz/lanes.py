@@ -127,7 +127,7 @@ class Lane:
         self.proxy: RunningProxy
 
     async def open(self, stack: AsyncExitStack, reader: str) -> None:
-        """Start; leaving the stack drains the proxy, and asserts that nothing is left over."""
+        """Start; leaving the stack shuts the proxy down, and asserts that nothing is left over."""
         server = await asyncio.get_running_loop().create_server(lambda: _Service(self), "127.0.0.1", 0)
         stack.callback(server.close)
         stack.callback(lambda: [service.transport.abort() for service in list(self.services)])

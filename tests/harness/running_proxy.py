@@ -61,7 +61,7 @@ async def running_proxy(
     lookup: Lookup = system_lookup,
     **settings: Any,
 ) -> AsyncIterator[RunningProxy]:
-    """A worker in front of the given loopback ports. Leaving drains it, and fails if a task or socket is left over."""
+    """A worker in front of the given loopback ports. Leaving shuts it down, and fails if a task or socket is left over."""
     settings.setdefault(
         "upstreams", {"default": UpstreamConfig(urls=[f"http://127.0.0.1:{port}" for port in upstream_ports])}
     )

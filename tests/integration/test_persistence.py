@@ -165,7 +165,7 @@ async def test_a_post_does_not_take_a_connection_that_has_been_idle() -> None:
         assert upstream.connections == 2
 
 
-async def test_draining_finishes_what_is_under_way_and_says_close() -> None:
+async def test_shutdown_finishes_what_is_under_way_and_says_close() -> None:
     arrived, go_on = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -181,7 +181,7 @@ async def test_draining_finishes_what_is_under_way_and_says_close() -> None:
         await arrived.wait()
         proxy.worker.shut_down()
         ended = asyncio.create_task(proxy.worker.run_until_shut_down())
-        await asyncio.sleep(0.1)  # the drain's own grace for what the kernel has accepted
+        await asyncio.sleep(0.1)  # the shutdown's grace for what the kernel has accepted
         go_on.set()
         head, body = await peer.response()
         assert body == b"ok"

@@ -79,7 +79,7 @@ async def test_a_dead_worker_is_replaced_and_its_clients_are_served() -> None:
             assert any(f"worker {victim} ended (killed by SIGKILL)" in line for line in proxy.banner)
 
 
-async def test_workers_drain_when_their_parent_is_killed() -> None:
+async def test_workers_shut_down_when_their_parent_is_killed() -> None:
     process = await asyncio.create_subprocess_exec(
         *ONEHOP, "run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1", "--workers", "2",
         stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL,

@@ -193,7 +193,7 @@ def test_a_secret_is_shown_nowhere(name: str) -> None:
     assert "(9 bytes)" in str(explanation.notes)
 
 
-def test_no_value_can_steer_a_terminal() -> None:
+def test_no_value_puts_control_characters_on_a_terminal() -> None:
     explanation = request("X-Title: \x9b31m")  # CSI, in one byte of Latin-1
     assert "\x9b" not in "\n".join(plain(explanation))
     assert "X-Title: ?31m" in sent_fields(explanation)

@@ -182,7 +182,7 @@ async def test_status_is_the_one_asked_for(service: int, status: int) -> None:
         assert (b"Content-Length: 4\r\n" in head) == (status not in {204, 304})
 
 
-async def test_upload_is_counted_and_invited_only_when_wanted(service: int) -> None:
+async def test_upload_counts_the_body_and_sends_100_only_where_expected(service: int) -> None:
     async with connected(service) as client:
         await client.send(get("/upload", "Expect: 100-continue", "Content-Length: 300000", method="PUT"))
         assert await client.head() == b"HTTP/1.1 100 Continue\r\n\r\n"

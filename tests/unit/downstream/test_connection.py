@@ -151,7 +151,7 @@ async def test_a_request_that_is_still_on_its_way_is_waited_for(scene: Scene) ->
     assert scene.exchange.abandoned
 
 
-async def test_with_half_close_nobody_is_gone() -> None:
+async def test_with_half_close_a_client_that_ended_its_side_is_still_served() -> None:
     scene = Scene(half_close=True)
     scene.stream.data_received(GET)
     scene.stream.eof_received()
@@ -196,7 +196,7 @@ async def test_nothing_is_begun_for_a_client_that_is_gone(scene: Scene) -> None:
     assert scene.exchange.begun == 1
 
 
-async def test_who_waits_to_write_to_a_client_that_is_gone_is_told(scene: Scene) -> None:
+async def test_a_wait_to_write_ends_when_the_client_is_gone(scene: Scene) -> None:
     raised: list[BaseException | None] = []
     scene.stream.data_received(GET)
     scene.stream.eof_received()

@@ -76,7 +76,7 @@ CLIENTS = [
 
 
 @pytest.mark.parametrize(("peer", "forwarded_for", "expected"), CLIENTS)
-def test_the_client_is_the_first_address_that_nobody_vouches_for(
+def test_the_client_is_the_first_address_from_the_right_that_is_not_trusted(
     peer: str, forwarded_for: list[bytes], expected: str
 ) -> None:
     assert client_address(peer, forwarded_for, TRUSTED) == expected

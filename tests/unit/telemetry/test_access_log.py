@@ -42,7 +42,7 @@ def pipe(size: int = 1 << 20) -> Iterator[tuple[int, int]]:
         os.close(writing)
 
 
-async def test_outcomes_become_lines_in_order() -> None:
+async def test_records_become_lines_in_order() -> None:
     with pipe() as (reading, writing):
         log = access_log(writing)
         for number in range(600):  # more than one batch

@@ -147,7 +147,7 @@ def test_the_pipe_stays_a_blocking_one_for_those_who_share_it() -> None:
         assert not fcntl.fcntl(log._fd, fcntl.F_GETFL) & os.O_NONBLOCK
 
 
-def test_nobody_who_reads_is_no_reason_to_raise() -> None:
+def test_a_pipe_without_a_reader_raises_nothing() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     ErrorLog(writing).error("x")

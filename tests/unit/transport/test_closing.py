@@ -33,7 +33,7 @@ def sweep(stream: Stream, clock: Clock, seconds: float) -> None:
     stream.expire(clock.now)
 
 
-def test_who_closes_can_wait_until_all_is_sent(stream: Stream) -> None:
+def test_after_close_one_can_wait_until_all_is_sent(stream: Stream) -> None:
     transport_of(stream).unsent = 5
     closing = Fiber(wait_flushed(stream))
     closing.resume()
@@ -43,7 +43,7 @@ def test_who_closes_can_wait_until_all_is_sent(stream: Stream) -> None:
     assert closing.ended
 
 
-def test_who_closes_does_not_wait_for_nothing(stream: Stream) -> None:
+def test_waiting_for_an_empty_queue_ends_at_once(stream: Stream) -> None:
     closing = Fiber(wait_flushed(stream))
     closing.resume()
     assert closing.ended

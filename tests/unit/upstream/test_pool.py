@@ -110,7 +110,7 @@ async def test_a_promise_of_a_second_is_too_short_to_keep_it() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"max_requests": 1}, {"max_age_s": -1.0}])
-async def test_a_worn_connection_is_replaced(settings: dict[str, float]) -> None:
+async def test_a_connection_past_its_age_or_its_requests_is_replaced(settings: dict[str, float]) -> None:
     pool = pool_of(**settings)
     lease = await pool.lease_fresh(ORIGIN)
     await exchanged(lease)
@@ -120,7 +120,7 @@ async def test_a_worn_connection_is_replaced(settings: dict[str, float]) -> None
 
 @pytest.mark.parametrize("stirs", [lambda stream: stream.data_received(b"x"), lambda stream: stream.eof_received()])
 @pytest.mark.parametrize("bound", [False, True])
-async def test_an_idle_connection_that_stirs_is_forgotten(stirs: object, bound: bool) -> None:
+async def test_an_idle_connection_on_which_something_arrives_is_discarded(stirs: object, bound: bool) -> None:
     pool = pool_of()
     lease = await pool.lease_fresh(ORIGIN)
     if bound:

@@ -169,7 +169,7 @@ async def test_a_defect_of_a_lookup_leaves_nobody_waiting() -> None:
         await resolver(Names(a=UnicodeError())).addresses("a")
 
 
-async def test_who_gives_up_leaves_the_lookup_to_the_others() -> None:
+async def test_a_request_that_gives_up_leaves_the_lookup_to_the_others() -> None:
     names = Names()
     names.may_answer.clear()
     looking = resolver(names)

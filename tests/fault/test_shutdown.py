@@ -62,7 +62,7 @@ async def test_what_is_still_queued_for_a_client_is_sent_before_the_worker_ends(
         await ended
 
 
-async def test_a_transfer_that_outlasts_the_drain_does_not_end_cleanly() -> None:
+async def test_a_transfer_that_outlasts_the_shutdown_does_not_end_cleanly() -> None:
     async def script(peer: Peer) -> None:
         await peer.head()
         await peer.send(b"HTTP/1.1 200 OK\r\n\r\npart")
@@ -118,7 +118,7 @@ async def test_the_last_words_of_a_tunnel_reach_a_client_that_still_talks() -> N
 
 
 @pytest.mark.parametrize("request_bytes", [CLOSING, TO_1_0])
-async def test_a_stray_line_end_does_not_destroy_the_answer_to_who_closes(request_bytes: bytes) -> None:
+async def test_a_stray_line_end_does_not_destroy_the_answer_to_a_client_that_closes(request_bytes: bytes) -> None:
     size = 1_000_000  # less than the kernel takes: all of it is sent before the client reads it
     upstream = ScriptedUpstream(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size))
     async with upstream.serving(), running_proxy(upstream.port) as proxy, raw_client(proxy.port, BUFFER_BYTES) as raw:
@@ -130,7 +130,7 @@ async def test_a_stray_line_end_does_not_destroy_the_answer_to_who_closes(reques
         assert await until_end(raw) > size
 
 
-async def test_a_connection_that_was_busy_as_the_drain_began_is_closed_after_its_answer() -> None:
+async def test_a_connection_that_was_busy_as_the_shutdown_began_is_closed_after_its_answer() -> None:
     go_on = asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -149,7 +149,7 @@ async def test_a_connection_that_was_busy_as_the_drain_began_is_closed_after_its
         await peer.send(KEEPING)
         assert b"connection" not in (await peer.head()).lower()
         ended = await begin_drain(proxy)
-        await asyncio.sleep(0.3)  # the drain has looked at who is idle, and found nobody
+        await asyncio.sleep(0.3)  # the shutdown has looked for idle clients, and found none
         go_on.set()
         assert await peer.rest() == b"ok"
         await peer.close()
@@ -157,7 +157,7 @@ async def test_a_connection_that_was_busy_as_the_drain_began_is_closed_after_its
             await ended
 
 
-async def test_a_request_on_its_way_does_not_cost_a_draining_answer_its_tail() -> None:
+async def test_a_request_on_its_way_does_not_cost_an_answer_its_end_at_shutdown() -> None:
     asked, go = asyncio.Event(), asyncio.Event()
     body = b"x" * 1_000_000
 
