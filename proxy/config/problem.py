@@ -50,7 +50,7 @@ def problem_at(place: Value | None, key: str, value: str, expected: str) -> Prob
 
 
 def nearest(values: Mapping[KeyPath, Value], key: KeyPath) -> Value | None:
-    """Whoever set this key, or the nearest thing around it."""
+    """The value given for this key, or else for the nearest table around it."""
     for end in range(len(key), 0, -1):
         for known, value in values.items():
             if known[:end] == key[:end]:

@@ -135,5 +135,5 @@ def _imply(values: dict[KeyPath, Value], problems: list[Problem]) -> None:
     elif len(upstreams) == 1:
         values["routes", _IMPLIED, "upstream"] = Value(upstreams[0], "implied by the only upstream")
     elif given is not None and by_flag:
-        # Whoever names one service on the command line wants to reach it, whatever else the file knows.
+        # One service named on the command line is the one to reach, whatever other upstreams the file has.
         values["routes", _IMPLIED, "upstream"] = Value(_IMPLIED, f"implied by {given.source}")

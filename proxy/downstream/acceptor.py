@@ -52,7 +52,7 @@ class Acceptor:
             listening.close()
 
     def pause(self) -> None:
-        """Leave whoever comes in the queue."""
+        """Leave new connections in the queue."""
         if not self.is_paused:
             self.is_paused = True
             for listening in self._listening:
@@ -70,7 +70,7 @@ class Acceptor:
         return any(map(has_waiting, self._listening))
 
     def shut_down(self) -> None:
-        """Take everybody who has been let into the queue, as long as there are descriptors: closing would reset them.
+        """Take every connection in the queue, as long as there are descriptors: closing would reset them.
         Then close."""
         for listening in self._listening:
             with contextlib.suppress(OSError):  # BlockingIOError: there is nobody more
@@ -79,7 +79,7 @@ class Acceptor:
         self.close(list(self._listening))
 
     def _accept_from(self, listening: socket.socket) -> None:
-        # Whoever comes alone is not worth a second look at the queue: it costs as much as taking one.
+        # After a single connection, no second accept to find the queue empty: it costs as much as the first.
         for _ in range(self._at_once):
             if not self._may_accept(listening):
                 return
@@ -88,7 +88,7 @@ class Acceptor:
             except BlockingIOError:
                 self._at_once = 1
                 return
-            except OSError as exc:  # else the one who came is gone again: accept(2)
+            except OSError as exc:  # other errors: the connection has ended already, accept(2)
                 if exc.errno in _SHORTAGE:
                     self._on_shortage(exc)
                     return

@@ -136,8 +136,8 @@ class ClientConnection:
             await self.end()
 
     async def end(self) -> None:
-        """Close the connection as `ending` says, and wait until the client has taken what it was sent: whoever shuts
-        down waits for that, too. Twice does no harm."""
+        """Close the connection as `ending` says, and wait until the client has taken what it was sent: a worker
+        that shuts down waits for that, too. Twice does no harm."""
         if self.phase is _ENDING:
             return
         self.phase = _ENDING

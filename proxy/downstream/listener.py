@@ -24,7 +24,7 @@ from proxy.transport.stream import Stream
 
 _FAREWELL_S: Final = 0.2  # between the last accept and closing idle connections
 
-#: Says who is at the other end of a connection; None where nobody is any more.
+#: Says who is at the other end of a connection; None where it has ended already.
 Identify: TypeAlias = Callable[[Stream], ClientIdentity | None]
 
 
@@ -34,7 +34,7 @@ def by_address(trusted: tuple[Network, ...]) -> Identify:
     def identify(stream: Stream) -> ClientIdentity | None:
         peer = stream.transport.get_extra_info("peername")
         if not isinstance(peer, tuple):
-            return None  # gone again: whatever it has sent, nobody is there to say who asked for it
+            return None  # ended already: the kernel no longer knows its address
         address = plain_address(peer[0])
         return ClientIdentity(address.encode("ascii"), bool(trusted) and is_trusted(address, trusted))
 

@@ -55,7 +55,7 @@ class Places:
         return len(self._clients) + self.arriving < self._room.clients and self._make_room(self.arriving + 2)
 
     def is_full(self) -> bool:
-        """Whether a newcomer who is in has no place."""
+        """Whether a client that was just accepted is one too many, and gets a 503."""
         return len(self._clients) - len(self.leaving) >= self._room.clients
 
     def may_enter(self, now: float) -> bool:
@@ -73,7 +73,7 @@ class Places:
         return now >= self._turn_away_at
 
     def begin_crowded(self, now: float) -> None:
-        """Somebody waits and nobody is idle: from now on, every answer says close."""
+        """Newcomers wait and no client is idle: from now on, every answer says close."""
         self.is_crowded = True
         self._turn_away_at = now + self._patience_s
         for client in self._clients:

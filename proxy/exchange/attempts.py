@@ -124,7 +124,7 @@ class Attempts(Leasing):
                 return head
 
     def abandon(self) -> None:
-        """The client's connection broke: end the upstream's work too, which wakes whoever waits for it."""
+        """The client's connection broke: end the upstream's work, too, and the waits for it."""
         if self.lease is not None:
             self.lease.end()
 
@@ -178,7 +178,7 @@ class Attempts(Leasing):
         if self.upload_error is not None and not (
             self._state is RESPONDING and isinstance(self.upload_error, UpstreamError)
         ):
-            lease.end()  # half a request must not look like a whole one; and this wakes whoever waits for the response
+            lease.end()  # half a request must not look whole; this also ends the wait for the response
         elif self._state is RESPONDING:
             lease.connection.stream.set_read_deadline(now + timeouts.response_body_idle_s)
         elif self._state is SENDING:

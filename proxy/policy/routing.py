@@ -162,7 +162,7 @@ class RoutingTable:
             return self._catch_all
         path = target.partition(b"?")[0]
         if path == b"*":
-            path = b"/"  # OPTIONS * asks about the server: whoever serves its root
+            path = b"/"  # OPTIONS * asks about the server: served by the route for its root
         path = normalised_path(path)
         if self._only_any:
             return self._any.match(path)

@@ -13,7 +13,7 @@ from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import MOST_KEY_BYTES, Fields
 from proxy.policy.decisions import Decisions, Outcome, Rule
 
-#: Names that this hop removes whoever sent them, each with its rule. Hashable, because it is part of a cache's key.
+#: Names that this hop removes besides, each with its rule. Hashable, because it is part of a cache's key.
 Removals: TypeAlias = frozenset[tuple[bytes, Rule]]
 
 HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)

@@ -90,7 +90,7 @@ class Supervisor:
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._count_stop)
-        # A terminal that hangs up sends it, too: whoever serves goes on, under nohup and without.
+        # A terminal that hangs up sends it, too: serving goes on, under nohup and without.
         signal.signal(signal.SIGHUP, self._count_reload)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         gc.collect()

@@ -120,7 +120,7 @@ class Worker:
 
     @property
     def clients(self) -> Collection[ClientConnection]:
-        """Everybody who is connected."""
+        """All clients that are connected."""
         return self._listener.clients
 
     async def start(self) -> None:

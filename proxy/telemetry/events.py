@@ -1,6 +1,6 @@
 """What is told of an exchange while it happens: its head was read, its response began, it ended.
 
-Whoever listens is a sink: the access log today. An exchange calls what the sinks of its worker have been joined to: one
+A listener is a sink: the access log today. An exchange calls what the sinks of its worker have been joined to: one
 sink is called itself, with no loop around it, and where nobody listens to an event nothing is called.
 """
 

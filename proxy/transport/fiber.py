@@ -17,7 +17,7 @@ running: "Fiber | None" = None
 class Fiber:
     """One coroutine on its way. `on_end` is told when it has ended, and by what, if by an exception.
 
-    Whoever parks it resumes it; no two do. Nothing that a callback resumes may raise into that callback.
+    Only the object for which it waits resumes it, never two. Nothing that a callback resumes may raise into it.
     """
 
     __slots__ = ("_coroutine", "_future", "_joining", "_on_end", "ended")

@@ -215,7 +215,7 @@ class Stream(WritingSide):
             self.transport.close()
 
     def abort(self) -> None:
-        """Close at once; what is unsent is lost. Who waits here is resumed when the loop says that it is gone."""
+        """Close at once; what is unsent is lost. A fiber that waits is resumed by `connection_lost`."""
         self._drop_last_words()
         if self._ended is None:
             self._ended = ConnectionEnded()
@@ -239,7 +239,7 @@ class Stream(WritingSide):
         return min(self._read_deadline, self._write_deadline, self._close_deadline, self.alarm_at)
 
     def expire(self, now: float) -> None:
-        """Fail whoever waits past its deadline."""
+        """Raise TimeoutError in the fibers whose deadline has passed, and do what else is due."""
         if self._read_deadline < now and self._reader is not None:
             self._reader.resume(error=TimeoutError())
         if self._write_deadline < now and self._writer is not None:

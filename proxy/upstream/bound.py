@@ -1,7 +1,7 @@
 """Upstream connections that belong to one client connection each.
 
-NTLM and Negotiate authenticate a connection, not a request (RFC 4559 §6): whoever is given an authenticated one acts as
-the person who logged in on it.
+NTLM and Negotiate authenticate a connection, not a request (RFC 4559 §6): a request on an authenticated one acts as the
+person who logged in on it.
 """
 
 from proxy.upstream.connection import IDLE, LEASED, UpstreamConnection

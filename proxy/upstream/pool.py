@@ -46,7 +46,7 @@ class Lease:
             self.connection.stream.close()
 
     def end(self) -> None:
-        """Give the exchange up: whoever waits for the connection is told that it broke."""
+        """Give the exchange up: a fiber that waits for the connection gets ConnectionEnded."""
         if not self.ended:
             self.ended = True
             self.connection.state = CLOSED

@@ -49,7 +49,7 @@ class CountedBody:
 
 
 class UnboundedBody:
-    """A body that ends with the connection: whoever sees the end sets `complete`."""
+    """A body that ends with the connection: the reader that sees the end sets `complete`."""
 
     __slots__ = ("complete", "received_bytes")
 

@@ -1,6 +1,6 @@
-"""What judges origins, as `upstream.service` sees it.
+"""What health checking is to `upstream.service`.
 
-Nothing is asked per request. Whoever judges calls `Service.use` when the list of usable origins changes.
+Nothing is asked per request. An implementation calls `Service.use` when the list of usable origins changes.
 """
 
 from typing import Protocol
