@@ -95,9 +95,11 @@ def connection_options(known: Index) -> frozenset[bytes]:
     return _options(value) if len(value) <= MOST_KEY_BYTES else frozenset(tokens((value,)))
 
 
-def has_few_options(values: list[bytes], most: int) -> bool:
-    """Whether the values of `Connection` have at most so many members, empty ones included."""
-    return sum(map(len, values)) < most or sum(value.count(b",") + 1 for value in values) <= most
+def has_many_options(values: list[bytes], most: int) -> bool:
+    """Whether the values of `Connection` have more than so many members, empty ones included."""
+    if len(values) == 1 and len(values[0]) < most:  # each member takes a byte at least
+        return False
+    return sum(value.count(b",") + 1 for value in values) > most
 
 
 @lru_cache(maxsize=512)  # by the value of Connection: real traffic has a handful

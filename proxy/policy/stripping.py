@@ -35,6 +35,8 @@ UNDERSCORE: Final = Rule(Outcome.UNDERSCORE, "its name has an underscore, and un
 
 _NOTHING: Final[Removals] = frozenset()
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
+#: What nearly every message says in `Connection`: for these the rules are looked up, without asking how long they are.
+_USUAL_OPTIONS: Final = frozenset({_NO_NAMES, frozenset({b"keep-alive"}), frozenset({b"close"})})
 
 
 def removals(rules: Mapping[bytes, Rule]) -> Removals:
@@ -53,7 +55,10 @@ def strip(
 
     `also` is what this hop removes besides, `forged` the lower-case names that only a trusted peer may use.
     """
-    rules = rules_by_name(connection_options, also, forged)
+    if connection_options in _USUAL_OPTIONS and not forged:
+        rules = _rules_by_name(connection_options, also, forged)
+    else:
+        rules = rules_by_name(connection_options, also, forged)
     if decisions is None:
         return [line for line in lines if line[0].lower() not in rules]
     kept: Fields = []

@@ -14,7 +14,7 @@ line, and nothing in a line can be read in a second way.
 import re
 from typing import Final
 
-from proxy.http1.fields import Fields, Index, connection_options, has_few_options, index
+from proxy.http1.fields import Fields, Index, connection_options, has_many_options, index
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.strictness import LENGTH_DIGITS
@@ -62,7 +62,8 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
 def _plain_index(lines: Fields, most_options: int) -> Index | None:
     """The index of the lines, or None where framing or host is anything but plain, or `Connection` is too long."""
     known = index(lines)
-    if b"connection" in known and not has_few_options(known[b"connection"], most_options):
+    options = known.get(b"connection")
+    if options is not None and has_many_options(options, most_options):
         return None
     if b"content-length" in known:
         lengths = known[b"content-length"]

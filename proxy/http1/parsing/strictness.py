@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from proxy.errors import ProtocolError
-from proxy.http1.fields import MOST_LIST_BYTES, Index, has_few_options, members, short_list, tokens
+from proxy.http1.fields import MOST_LIST_BYTES, Index, has_many_options, members, short_list, tokens
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.target import is_authority
@@ -70,7 +70,7 @@ def check_request(head: RequestHead, limits: MessageLimits) -> None:
         raise ProtocolError("request target too long", status=414, code="target_too_long")
     if len(head.fields) > limits.field_count:
         raise too_large("too many field lines")
-    if b"connection" in index and not has_few_options(index[b"connection"], limits.nominations):
+    if b"connection" in index and has_many_options(index[b"connection"], limits.nominations):
         raise too_large("too many connection options")
     hosts = index.get(b"host")
     if hosts is None:
@@ -92,7 +92,7 @@ def check_response(head: ResponseHead, limits: MessageLimits) -> None:
     index = head.known
     if len(head.fields) > limits.field_count:
         raise too_large("too many field lines")
-    if b"connection" in index and not has_few_options(index[b"connection"], limits.nominations):
+    if b"connection" in index and has_many_options(index[b"connection"], limits.nominations):
         raise too_large("too many connection options")
     lengths = index.get(b"content-length")
     if lengths and len(lengths[0]) > LENGTH_DIGITS:
