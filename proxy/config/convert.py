@@ -27,7 +27,8 @@ def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Co
         for entry in [entry for entry, fields in tree.get(name, {}).items() if needed not in fields]:
             del tree[name][entry]
             key = (name, entry, needed)
-            if key not in values:
+            misspelt = suggestion(needed, [".".join(key)])  # as the unknown key was told
+            if key not in values and not any(problem.expected.endswith(misspelt) for problem in problems):
                 expected = f"{kind.__name__.removesuffix('Config').lower()} needs {needed!r}"
                 problems.append(problem_at(nearest(values, key[:2]), ".".join(key[:2]), "", expected))
     return msgspec.convert(tree, Config)

@@ -112,7 +112,10 @@ MISPLACED = [
         '2: timeouts.listen: unknown key; "listen" belongs to no table: move it above',
     ),
     # The slip of one letter in the table where it stands goes before a table of that name elsewhere.
-    (f'{APP}[routes.r]\nupstreams = "app"\n', 'routes.r.upstreams: unknown key, did you mean "routes.r.upstream"?'),
+    (
+        f'{APP}[routes.r]\npath = "/r"\nupstreams = "app"\n',
+        'routes.r.upstreams: unknown key, did you mean "routes.r.upstream"?',
+    ),
     (f"[upstreams]\nworkers = 2\n{APP}", '"workers" belongs to no table: move it above the first [table]'),
     (f"{APP}[upstreams.app.timeouts]\nconnect_s = 1\n", '"timeouts" is a table of its own: write [timeouts]'),
 ]
