@@ -11,7 +11,7 @@ def banner(config: Config, urls: list[str], workers: int, room: Room, *, demo: b
         where = f"{route.host or 'any host'}{route.path}"
         targets = "the demo service" if demo else ", ".join(config.upstreams[route.upstream].urls)
         lines.append(f"  {where} -> {targets}" + (f"  (route {name})" if len(config.routes) > 1 else ""))
-    if room.clients < config.limits.connections:
+    if room.clients < config.limits.connections and not demo:
         lines.append(f"  {describe(room, config.limits.connections)}")
     plural = "s" if workers > 1 else ""
     return [*lines, f"  {workers} worker{plural}, reader {config.reader}; stop with Ctrl-C"]
