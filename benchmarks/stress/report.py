@@ -10,7 +10,10 @@ from benchmarks.stress.fleet import version
 from benchmarks.stress.row import Figure, Row, no_worse
 
 #: Why a row in which a peer is better is as it is, by the beginning of its name.
-REASONS: Final[dict[str, str]] = {}
+REASONS: Final[dict[str, str]] = {
+    "memory: clients that do not read": "buffers in both directions, and Python's objects around them",
+    "memory: a service that does not read": "buffers in both directions, and Python's objects around them",
+}
 
 
 def markdown(results: Mapping[str, Mapping[str, Figure]], rows: Sequence[Row], names: Sequence[str], said: str) -> str:

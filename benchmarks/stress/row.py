@@ -32,13 +32,15 @@ class Setting(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row. `fewer`: the smaller figure is the better one. `slack` is what chance makes of equal figures."""
+    """One row. `fewer`: the smaller figure is the better one. `slack` is what chance makes of equal figures;
+    `enough` is a figure that needs no comparison."""
 
     name: str
     what: str
     measure: Callable[[Setting], Figure]
     fewer: bool = True
     slack: float = 0.0
+    enough: float = -math.inf  # where fewer is better
 
 
 def no_worse(row: Row, ours: Figure, theirs: list[Figure]) -> bool:
@@ -47,5 +49,5 @@ def no_worse(row: Row, ours: Figure, theirs: list[Figure]) -> bool:
     if not theirs:
         return True
     if row.fewer:
-        return ours.value <= min(figure.value for figure in theirs) + row.slack
+        return ours.value <= max(row.enough, min(figure.value for figure in theirs) + row.slack)
     return ours.value >= max(figure.value for figure in theirs) - row.slack

@@ -1,6 +1,7 @@
 """CPU that hostile bytes within the limits cost, in normal small requests of the same proxy, and beside nginx."""
 
 import asyncio
+import math
 from functools import partial
 from typing import Final
 
@@ -47,8 +48,8 @@ async def _cost_us(port: int, pid: int, request: bytes, seconds: float) -> tuple
     ends_at = loop.time() + seconds
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
     while loop.time() < ends_at:
-        async with asyncio.timeout(_PATIENCE_S):
-            try:
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
                 writer.write(request)
                 while True:
                     head = await reader.readuntil(b"\r\n\r\n")
@@ -58,8 +59,10 @@ async def _cost_us(port: int, pid: int, request: bytes, seconds: float) -> tuple
                 length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
                 await reader.readexactly(int(length or b"0"))
                 closes = b"connection: close" in head.lower()
-            except (OSError, asyncio.IncompleteReadError):
-                closes = True
+        except TimeoutError:  # it waits for more of the request, or has given up without a word
+            status, closes = 0, True
+        except (OSError, asyncio.IncompleteReadError):
+            closes = True
         count += 1
         if closes:
             writer.close()
@@ -75,8 +78,14 @@ def _ratio(kind: str, setting: Setting) -> Figure:
         asyncio.run(_cost_us(server.port, server.pid, NORMAL, 0.3))
         normal, _ = asyncio.run(_cost_us(server.port, server.pid, NORMAL, seconds))
         cost, status = asyncio.run(_cost_us(server.port, server.pid, KINDS[kind], seconds))
-    return Figure(cost, f"{cost / normal:.1f} normal ones ({cost:.0f} µs, status {status})")
+    ratio = cost / normal
+    if not status:
+        return Figure(math.inf, f"no answer within {_PATIENCE_S:g} s")
+    return Figure(ratio, f"{ratio:.1f} normal ones ({cost:.0f} µs, status {status})")
 
 
-#: At most this much more than the better peer, or 10 normal requests, is no attack.
-ROWS: Final = [Row(f"CPU: {kind}", "per request, in normal small GETs", partial(_ratio, kind)) for kind in KINDS]
+_ENOUGH: Final = 10.0  # normal requests: no attack
+ROWS: Final = [
+    Row(f"CPU: {kind}", "per request, in normal small GETs; 10 are no attack", partial(_ratio, kind), enough=_ENOUGH)
+    for kind in KINDS
+]
