@@ -71,7 +71,7 @@ class ClientConnection:
     __slots__ = (
         "_deadlines",
         "_half_close",
-        "_served_one",
+        "_served_one", "_untaken_bytes",
         "ending",
         "exchange",
         "identity",
@@ -102,6 +102,7 @@ class ClientConnection:
         self.exchange: Abandonable | None = None  # what is under way, once it costs an upstream anything
         self._half_close = half_close  # whether a client that has ended its side still waits for its response
         self._served_one = False
+        self._untaken_bytes = 0  # when its grace began
         self._deadlines = deadlines
         stream.owner = self
 
@@ -262,6 +263,10 @@ class ClientConnection:
         if self.exchange is not None and self.exchange.is_uploading:
             self._begin_grace()  # the rest of its body is under way; where it is cut short, its reader finds out
             return
+        untaken = self.stream.untaken_bytes()
+        if untaken and untaken != self._untaken_bytes:
+            self._begin_grace()  # it is reading what has come: `printf ... | nc` behind a large answer
+            return
         self.phase = _ABANDONED
         if self.exchange is not None:
             self.exchange.abandon()
@@ -269,4 +274,5 @@ class ClientConnection:
 
     def _begin_grace(self) -> None:
         if not self._half_close:
+            self._untaken_bytes = self.stream.untaken_bytes()
             self.stream.alarm_at = self._deadlines.loop.time() + _GRACE_S

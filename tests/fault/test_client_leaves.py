@@ -236,3 +236,22 @@ async def test_a_client_that_leaves_is_no_reason_to_send_its_request_again() -> 
         await service.is_left()
         assert await peer.rest() == b""
         assert upstream.connections == 1
+
+
+@on_both_loops
+async def test_a_client_that_has_ended_its_side_and_still_reads_gets_a_large_answer_whole() -> None:
+    size = 24_000_000
+    upstream = ScriptedUpstream(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size))
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, raw_client(proxy.port) as raw:
+        loop = asyncio.get_running_loop()
+        raw.send(GET)
+        raw.shutdown(socket.SHUT_WR)
+        begun, received = loop.time(), 0
+        async with asyncio.timeout(PATIENCE_S * 2):
+            while data := await loop.sock_recv(raw, 65_536):
+                received += len(data)
+                # Slower than the grace would allow for the whole: a third of it in each.
+                await asyncio.sleep(max(0.0, begun + received / (size / 1.5) - loop.time()))
+        assert received > size
+        assert loop.time() - begun > 1
+        await record_is(proxy, 200, "")
