@@ -23,9 +23,9 @@ class MessageLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     )
     nominations: Annotated[int, Meta(description="Options in all Connection lines together; more: 431.")] = 256
     trailer_bytes: Annotated[int, Meta(description="Fields behind a chunked body.")] = 16_384
-    chunk_extension_bytes: Annotated[int, Meta(description="Extensions of one chunk.")] = (
-        4_096  # extensions are dropped, so more is only abuse
-    )
+    chunk_extension_bytes: Annotated[
+        int, Meta(description="Extensions of one chunk; of a body, 4,096 more and a 32nd of its data.")
+    ] = 4_096  # extensions are dropped, so more is only abuse
     request_body_bytes: Annotated[int, Meta(description="Request body; more: 413; 0: no limit.")] = 0
     interim_responses: Annotated[int, Meta(description="1xx of one request within a second; more: 502.")] = (
         128  # a service may say 102 for as long as it works: only their rate tells abuse

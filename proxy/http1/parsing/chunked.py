@@ -13,6 +13,7 @@ from proxy.http1.fields import Fields
 from proxy.http1.limits import MessageLimits
 from proxy.http1.parsing.h11_parser import H11ChunkedParser, parse_trailers
 from proxy.http1.parsing.strictness import check_bytes
+from proxy.http1.parsing.whole_chunks import whole_chunks
 
 _EXTENSION_TEXT: Final = rb"[\t\x20-\x7e\x80-\xff]*+"
 #: What may stand behind a size: white space that means nothing, and extensions that are dropped.
@@ -21,12 +22,19 @@ _BEHIND_SIZE: Final = rb"[ \t]*+(;" + _EXTENSION_TEXT + rb")?"
 _SIZE_LINE: Final = re.compile(rb"(?=[0-9A-Fa-f])(0*+[0-9A-Fa-f]{0,15}+)" + _BEHIND_SIZE)
 _BEFORE_EXTENSION: Final = re.compile(_BEHIND_SIZE)
 _WITHIN_EXTENSION: Final = re.compile(_EXTENSION_TEXT)
-_PLAIN_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)\r\n")
 _CRLF: Final = b"\r\n"
 
 #: Digits of a chunk size, leading zeros counted: no sender needs them, so more is only abuse.
 _MOST_DIGITS: Final = 256
 _H11_MOST_DIGITS: Final = 20  # what h11 reads
+
+#: Size lines that are not plain take microseconds, so a body may have many only where it has data to match, as with
+#: signed chunks of 8 KiB and more (AWS). What each counts beside its own bytes, what a body may have at first, and one
+#: byte for how many of data. Go bounds the whole coding in this way (CVE-2023-39326).
+_EXTENDED_LINE_BYTES: Final = 16
+_FREE_EXTENSION_BYTES: Final = 4096
+_DATA_PER_EXTENSION_BYTE: Final = 32
+_PLAIN_DIGITS: Final = 15
 
 #: How many pieces one `receive` returns at most: some milliseconds of work. Without a bound, 43,000
 #: one-byte chunks in one read would keep the event loop from everybody else.
@@ -56,6 +64,7 @@ class ChunkedBody:
         "_announced",
         "_extension",
         "_extension_bytes",
+        "_extensions_bytes",
         "_h11",
         "_left",
         "_limits",
@@ -80,6 +89,7 @@ class ChunkedBody:
         self._most_pieces = _MOST_PIECES_WITH_H11 if with_h11 else _MOST_PIECES
         self._state = _SIZE
         self._left = 0  # bytes of the chunk's data that are still to come
+        self._extensions_bytes = 0  # of the whole body
         self._pending = b""  # an unfinished size line, line end or data end
         self._section = bytearray()  # an unfinished trailer section
         self.received_bytes = 0  # without the coding
@@ -138,7 +148,7 @@ class ChunkedBody:
                 break
             state = self._state
             if state is _SIZE:
-                whole = _whole_chunks(data, position, pieces, self._most_pieces)
+                whole = whole_chunks(data, position, pieces, self._most_pieces)
                 if whole != position:
                     position = whole
                     continue
@@ -146,7 +156,11 @@ class ChunkedBody:
                 if line_end < 0:
                     self._state = self._keep_unfinished(data[position:])
                     break
-                self._left = int(self._size_line(data[position:line_end])[1], 16)
+                line = data[position:line_end]
+                size_line = self._size_line(line)
+                if size_line[2] is not None or size_line.end(1) > _PLAIN_DIGITS:
+                    self._count_extension(_EXTENDED_LINE_BYTES + len(line) - size_line.end(1))
+                self._left = int(size_line[1], 16)
                 self._state = _DATA if self._left else _TRAILERS
                 position = line_end + 2
             elif state is _DATA:
@@ -200,6 +214,7 @@ class ChunkedBody:
         self._announced = int(size_line[1], 16)
         self._extension = _WITHIN_EXTENSION if size_line[2] else _BEFORE_EXTENSION
         self._extension_bytes = len(text) - size_line.end(1)
+        self._count_extension(_EXTENDED_LINE_BYTES + self._extension_bytes)
         self._pending = line[len(text) :]
         return _EXTENSION
 
@@ -207,12 +222,19 @@ class ChunkedBody:
         self._extension_bytes += len(text)
         if self._extension_bytes > self._limits.chunk_extension_bytes:
             raise ProtocolError("chunk extension too long", code="chunk_extension_too_long")
+        self._count_extension(len(text))
         found = self._extension.fullmatch(text)
         if found is None:
             raise ProtocolError("bad chunk size")
         if self._extension is _BEFORE_EXTENSION and found[1]:
             self._extension = _WITHIN_EXTENSION
             self._leave_h11()
+
+    def _count_extension(self, size: int) -> None:
+        self._extensions_bytes += size
+        free = self._limits.chunk_extension_bytes + _FREE_EXTENSION_BYTES
+        if self._extensions_bytes > free + self.received_bytes // _DATA_PER_EXTENSION_BYTE:
+            raise ProtocolError("too many chunk extensions", code="chunk_extension_too_long")
 
     def _leave_h11(self) -> None:
         """h11 refuses white space before `;`, which has to be read (RFC 9112 §7.1.1, RFC 9110 §5.6.3), and more than 20
@@ -242,16 +264,3 @@ class ChunkedBody:
         if len(section) > limit:
             raise ProtocolError("trailer section too large", status=431, code="trailers_too_large")
         return False
-
-
-def _whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> int:
-    """Add the data of the chunks from `position` on that arrived whole and say nothing but their size, as most do;
-    return where they end."""
-    while len(pieces) < most and (line := _PLAIN_SIZE_LINE.match(data, position)) is not None:
-        start = line.end()
-        stop = start + int(line[1], 16)
-        if stop == start or data[stop : stop + 2] != _CRLF:
-            break
-        pieces.append(data[start:stop])
-        position = stop + 2
-    return position
