@@ -10,7 +10,7 @@ from benchmarks.stress.fleet import Wanted, running
 from benchmarks.stress.row import Figure, Row, Setting
 
 _PATIENCE_S: Final = 10.0
-_MOST_S: Final = 2.0  # of asking, for one kind
+_MOST_S: Final = 1.0  # of asking, for one kind
 
 _START: Final = b"GET /small HTTP/1.1\r\nHost: bench.example\r\n"
 NORMAL: Final = _START + (
