@@ -1,0 +1,139 @@
+"""A tunnel between two streams whose transports only note what they are told: what goes where, and how it ends."""
+
+import asyncio
+
+import pytest
+
+from proxy.exchange.tunnel import Tunnel, TunnelEnd
+from proxy.transport.deadlines import Deadlines
+from proxy.transport.fiber import Fiber
+from proxy.transport.stream import Stream
+from tests.unit.transport.noting import NotingTransport
+
+LONG_S = 1000.0
+
+
+class Sent(NotingTransport):
+    """Also notes what is written to it. `half_closes` is what TLS cannot."""
+
+    def __init__(self, *, half_closes: bool = True) -> None:
+        super().__init__()
+        self.half_closes = half_closes
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.told.append(bytes(data).decode())
+
+    def can_write_eof(self) -> bool:
+        return self.half_closes
+
+    def write_eof(self) -> None:
+        self.told.append("end")
+
+
+class Ends:
+    """Both ends of a tunnel, and how it ended."""
+
+    def __init__(self, *, idle_s: float = LONG_S, half_closed_s: float = LONG_S, half_closes: bool = True) -> None:
+        loop = asyncio.get_running_loop()
+        self.to_client, self.to_upstream = Sent(), Sent(half_closes=half_closes)
+        self.client, self.upstream = Stream(Deadlines(loop)), Stream(Deadlines(loop))
+        self.client.connection_made(self.to_client)
+        self.upstream.connection_made(self.to_upstream)
+        self.tunnel = Tunnel(self.client, self.upstream, idle_s=idle_s, half_closed_s=half_closed_s)
+        self.end: TunnelEnd | None = None
+        self.fiber: Fiber | None = None
+
+    def begin(self, from_client: bytes = b"", from_upstream: bytes = b"") -> None:
+        async def run() -> None:
+            self.end = await self.tunnel.run(from_client, from_upstream)
+
+        self.fiber = Fiber(run())
+        self.fiber.resume()
+
+    def pass_deadline(self, stream: Stream) -> None:
+        """Let what is due on a stream be overdue."""
+        stream.expire(stream.next_deadline + 1)
+
+
+@pytest.fixture
+async def ends() -> Ends:
+    return Ends()
+
+
+def test_bytes_go_both_ways_those_behind_the_heads_first(ends: Ends) -> None:
+    ends.begin(b"early-up", b"early-down")
+    ends.client.data_received(b"up")
+    ends.upstream.data_received(b"down")
+    assert ends.to_upstream.told == ["early-up", "up"]
+    assert ends.to_client.told == ["early-down", "down"]
+    assert (ends.tunnel.bytes_up, ends.tunnel.bytes_down) == (10, 14)
+    assert ends.end is None
+
+
+@pytest.mark.parametrize("client_first", [True, False])
+def test_the_end_of_one_side_is_passed_on_and_the_other_goes_on_until_it_ends_too(
+    ends: Ends, client_first: bool
+) -> None:
+    ends.begin()
+    first, second = (ends.client, ends.upstream) if client_first else (ends.upstream, ends.client)
+    behind_first = ends.to_upstream if client_first else ends.to_client
+    before_first = ends.to_client if client_first else ends.to_upstream
+    first.eof_received()
+    assert behind_first.told == ["end"]
+    assert ends.end is None
+    second.data_received(b"more")
+    assert before_first.told == ["more"]
+    second.eof_received()
+    assert ends.end is TunnelEnd.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("by_client", "expected"), [(True, TunnelEnd.RESET_BY_CLIENT), (False, TunnelEnd.RESET_BY_UPSTREAM)]
+)
+def test_a_reset_ends_the_tunnel_behind_what_was_said_before_it(
+    ends: Ends, by_client: bool, expected: TunnelEnd
+) -> None:
+    ends.begin()
+    broken, other = (ends.client, ends.to_upstream) if by_client else (ends.upstream, ends.to_client)
+    broken.data_received(b"last")
+    broken.connection_lost(None)
+    assert other.told[0] == "last"
+    if by_client:
+        assert "close" in ends.to_upstream.told
+        ends.upstream.connection_lost(None)  # what the loop says behind a close
+    assert ends.end is expected
+
+
+async def test_a_tunnel_in_which_nothing_moves_is_idle() -> None:
+    ends = Ends(idle_s=0.0)
+    ends.begin()
+    ends.pass_deadline(ends.upstream)
+    assert ends.end is TunnelEnd.IDLE
+    assert "close" in ends.to_upstream.told
+
+
+async def test_a_half_closed_tunnel_has_a_limit_of_its_own() -> None:
+    ends = Ends(half_closed_s=0.0)
+    ends.begin()
+    ends.client.eof_received()
+    assert ends.end is None
+    ends.pass_deadline(ends.upstream)
+    assert ends.end is TunnelEnd.IDLE
+
+
+async def test_where_a_side_cannot_be_half_closed_the_end_of_the_other_is_the_tunnels() -> None:
+    ends = Ends(half_closes=False)
+    ends.begin()
+    ends.client.eof_received()
+    assert ends.to_upstream.told == ["close"]
+    ends.upstream.connection_lost(None)
+    assert ends.end is TunnelEnd.CLOSED
+
+
+def test_a_tunnel_that_is_cancelled_leaves_no_fiber_behind(ends: Ends) -> None:
+    ends.begin()
+    assert ends.fiber is not None
+    ends.fiber.cancel()
+    assert ends.fiber.ended
+    ends.client.data_received(b"late")
+    assert ends.to_upstream.told == []
