@@ -17,6 +17,7 @@ ProxyError
     UpstreamClosed            502
     ResponseTimeout           504
     UpgradeRefused            502
+  RequestOverdue              504
   LimitReached                503
   InternalError               500
 
@@ -213,6 +214,15 @@ class UpgradeRefused(UpstreamError):
 
     code = "unexpected_upgrade"
     proxy_status = "http_upgrade_failed"  # RFC 9209 §2.3.25
+
+
+class RequestOverdue(ProxyError):
+    """Request and response together took longer than one request may: nobody's fault in particular."""
+
+    status = 504
+    code = "request_total_timeout"
+    public = "request and response took longer than this proxy allows in all"
+    proxy_status = "http_response_timeout"  # RFC 9209 §2.3.24: "waiting for the complete response"
 
 
 class LimitReached(ProxyError):

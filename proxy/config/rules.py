@@ -38,11 +38,14 @@ _LEAST: Final = {
 #: Above this, a number is a slip of the hand: a process cannot have as many descriptors, or memory would have no bound.
 _MOST: Final = {
     "connections": 1_000_000, "request_body_bytes": 1 << 50, "replay_bytes": 1 << 30, "max_requests": 1_000_000_000,
+    "request_minimum_bytes_per_s": 1 << 30,
 }  # fmt: skip
 _MOST_BYTES: Final = 16 << 20  # of what each connection may hold
 _MOST_COUNT: Final = 100_000
 _MOST_WORKERS: Final = 1024
-_MAY_BE_ZERO: Final = frozenset({"worker_stall_s", "client_queue_s"})  # times of which 0 means: never, or at once
+_MAY_BE_ZERO: Final = frozenset(
+    {"worker_stall_s", "client_queue_s", "request_total_s"}
+)  # times of which 0 means: never, or at once
 _YEAR_S: Final = 365 * 86_400  # event loops refuse timers that they cannot count in milliseconds
 _STATED: Final = names(Trait.STATED_IN_REQUEST)
 #: What `remove` cannot change: a client's own is dropped or restated before a route sees it.

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from time import monotonic
 from typing import Final, Protocol, TypeAlias
 
-from proxy.errors import BadRequest, ClientGone, ProtocolError, ProxyError, RequestTimeout
+from proxy.errors import BadRequest, ClientGone, ProtocolError, ProxyError, RequestOverdue, RequestTimeout
 from proxy.http1.message import RequestHead
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.policy.forwarded import ClientIdentity
@@ -61,27 +61,16 @@ class Abandonable(Protocol):
     def is_uploading(self) -> bool:
         """Whether more of the client's request is on its way."""
 
-    def abandon(self) -> None:
-        """The client is gone: end the work for it."""
+    def abandon(self, error: ProxyError) -> None:
+        """Nobody waits for the end of it any more, for this reason: end the work."""
 
 
 class ClientConnection:
     """A client's connection, from its first byte to its last."""
 
     __slots__ = (
-        "_deadlines",
-        "_half_close",
-        "_served_one", "_untaken_bytes",
-        "ending",
-        "exchange",
-        "identity",
-        "limits",
-        "peer",
-        "phase",
-        "reader",
-        "shutting_down",
-        "stream",
-        "timeouts",
+        "_deadlines", "_grace_ends", "_half_close", "_overdue_at", "_served_one", "_untaken_bytes", "ending",
+        "exchange", "identity", "limits", "peer", "phase", "reader", "shutting_down", "stream", "timeouts",
         "waiting_since",
     )  # fmt: skip
 
@@ -104,6 +93,9 @@ class ClientConnection:
         self._served_one = False
         self._untaken_bytes = 0  # when its grace began
         self._deadlines = deadlines
+        # Loop times; `stream.alarm_at` is the earlier one.
+        self._grace_ends = NEVER  # of a client that has ended its side
+        self._overdue_at = NEVER  # the request under way has had all the time that it may take
         stream.owner = self
 
     async def serve(self, run_exchange: RunExchange, report_unread: ReportUnread) -> None:
@@ -124,9 +116,13 @@ class ClientConnection:
                         return  # nobody is left to answer: nothing more is started
                     self._begin_grace()
                 self.phase = _EXCHANGE
+                if self.timeouts.request_total_s:
+                    self._overdue_at = self._deadlines.loop.time() + self.timeouts.request_total_s
+                    self._set_alarm()
                 goes_on = await run_exchange(self, head, monotonic())
                 self.exchange = None
-                self.stream.alarm_at = NEVER
+                if self.stream.alarm_at != NEVER:
+                    self._clear_alarm()
                 if not goes_on or self.phase is _ABANDONED:
                     return
                 self._served_one = True
@@ -152,6 +148,7 @@ class ClientConnection:
         sees an end that is not clean, by a reset where nothing else would tell. Returns how many bytes it has not
         taken."""
         self.phase = _DELIVERING
+        self._clear_alarm()
         if self.stream.is_ended:
             pass
         elif only_the_end_delimits:
@@ -171,7 +168,7 @@ class ClientConnection:
         """From here on, what ends one side is passed on to the other."""
         self.phase = _TUNNEL
         self.exchange = None  # what a client that breaks the tunnel has said before that goes upstream first
-        self.stream.alarm_at = NEVER
+        self._clear_alarm()
 
     async def _next_request(self, waiting_since: float) -> RequestHead | None:
         """The next request, or None: the client is done. Raises BadRequest, RequestTimeout."""
@@ -245,7 +242,7 @@ class ClientConnection:
 
     def connection_lost(self) -> None:
         if self.exchange is not None:
-            self.exchange.abandon()
+            self.exchange.abandon(ClientGone(CLIENT_CLOSED))
 
     def peer_ended(self, end: PeerEnd) -> None:
         """No more requests come. Whether a response is still waited for, only time tells."""
@@ -253,11 +250,20 @@ class ClientConnection:
             return
         if end is PeerEnd.RESET:
             self.stream.abort()
-        elif self.stream.alarm_at == NEVER:
+        elif self._grace_ends == NEVER:
             self._begin_grace()
 
     def alarm(self) -> None:
-        """The client has ended its side, and waited for longer than one does who only sends and reads."""
+        """The request has had its time, or the client has ended its side, and waited for longer than one does who only
+        sends and reads."""
+        if self._overdue_at < self._deadlines.loop.time():
+            self._overdue_at = NEVER
+            self._set_alarm()
+            if not self.is_gone:
+                self._interrupt(RequestOverdue(f"not answered in {self.timeouts.request_total_s:g} s"))
+            return
+        self._grace_ends = NEVER
+        self._set_alarm()
         if self.phase is not _EXCHANGE:
             return
         if self.exchange is not None and self.exchange.is_uploading:
@@ -268,11 +274,21 @@ class ClientConnection:
             self._begin_grace()  # it is reading what has come: `printf ... | nc` behind a large answer
             return
         self.phase = _ABANDONED
-        if self.exchange is not None:
-            self.exchange.abandon()
-        self.stream.interrupt_writer(ClientGone(CLIENT_CLOSED))
+        self._interrupt(ClientGone(CLIENT_CLOSED))
+
+    def _interrupt(self, error: ProxyError) -> None:
+        """End the exchange under way. It may run to its end before this returns, so nothing follows."""
+        if not self.stream.interrupt_writer(error) and self.exchange is not None:
+            self.exchange.abandon(error)
 
     def _begin_grace(self) -> None:
         if not self._half_close:
             self._untaken_bytes = self.stream.untaken_bytes()
-            self.stream.alarm_at = self._deadlines.loop.time() + _GRACE_S
+            self._grace_ends = self._deadlines.loop.time() + _GRACE_S
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        self.stream.alarm_at = min(self._grace_ends, self._overdue_at)
+
+    def _clear_alarm(self) -> None:
+        self._grace_ends = self._overdue_at = self.stream.alarm_at = NEVER

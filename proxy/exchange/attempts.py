@@ -7,6 +7,7 @@ from typing import Final
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import (
     ProxyError,
+    RequestOverdue,
     UpgradeRefused,
     UpstreamClosed,
     UpstreamError,
@@ -35,7 +36,7 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Attempts(Leasing):
     """One request's attempts: connections are leased, head and body sent, interim responses passed on."""
 
-    __slots__ = ("_request_body", "_state", "_upload")
+    __slots__ = ("_request_body", "_state", "_upload", "ended_by")
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class Attempts(Leasing):
         self._request_body = request_body
         self._state: AttemptState = states.CONNECTING
         self._upload: Upload | None = None
+        self.ended_by: ProxyError | None = None  # why it was abandoned: what breaks then is only what comes of it
 
     @property
     def request_sent(self) -> bool:
@@ -68,6 +70,7 @@ class Attempts(Leasing):
             return
         error = await upload.finish_after_response(lease.connection)
         if error is not None:
+            error = self.ended_by or error
             self._record.error, self._record.detail = error.code, error.detail
 
     @property
@@ -103,6 +106,7 @@ class Attempts(Leasing):
             except UpstreamClosed:
                 if (
                     self.upload_error is not None
+                    or self.ended_by is not None
                     or self._client.is_gone
                     or not may_retry(
                         self._head.method,
@@ -123,10 +127,16 @@ class Attempts(Leasing):
                     self.keep_for_client()
                 return head
 
-    def abandon(self) -> None:
-        """The client's connection broke: end the upstream's work, too, and the waits for it."""
+    def abandon(self, error: ProxyError) -> None:
+        """End the upstream's work for this reason, which wakes whoever waits for it, some of them before this
+        returns."""
+        self.ended_by = error
         if self.lease is not None:
             self.lease.end()
+        if self._opening is not None:
+            self._opening.interrupt(error)
+        elif self._upload is not None and isinstance(error, RequestOverdue):
+            self._upload.stop()  # a client that is gone ends its upload itself, and says how
 
     def end(self, error: ProxyError | None = None) -> None:
         """Stop what is still under way, for that reason if any, and tell the service. Twice does no harm."""
@@ -164,7 +174,7 @@ class Attempts(Leasing):
         )
         self._upload = Upload(source, sink, self._request_body_deadline, self._upload_ended)
         if forward.expects_continue and not source.body.complete:
-            self._upload.expectation = Continue.AWAITED
+            self._upload.await_100()
             self._context.loop.call_later(self._context.timeouts.continue_s, self._send_100_continue)
         self._upload.start(request, arrived)
 
@@ -188,7 +198,7 @@ class Attempts(Leasing):
     def _send_100_continue(self) -> None:
         """The upstream keeps silent about `Expect: 100-continue`: ask for the body ourselves."""
         if self._upload is not None and self._state is SENDING and self._upload.expectation is Continue.AWAITED:
-            self._upload.expectation = Continue.SENT_BY_US
+            self._upload.sent_100()
             self._client.stream.write(_CONTINUE)
 
     # -- awaiting the response -----------------------------------------------------------------------------------

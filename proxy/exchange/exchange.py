@@ -9,7 +9,7 @@ from time import monotonic
 
 from proxy.downstream.connection import CLIENT_CLOSED, ClientConnection, Ending, Phase
 from proxy.downstream.respond import write_answer
-from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, UpstreamError
+from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, RequestOverdue, UpstreamError
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import BodySink, Trailers, copy_body, framed, write_all
@@ -69,9 +69,7 @@ class Exchange:
         try:
             return await self._forward()
         except ProxyError as error:
-            cause = self._attempts.upload_error if self._attempts is not None else None
-            # Report the upload's error, not the broken upstream connection that it caused.
-            return await self._answer_error(cause if cause is not None and isinstance(error, UpstreamError) else error)
+            return await self._answer_error(self._cause(error))
         except asyncio.CancelledError:
             record.error, record.detail = "cancelled", "the worker ended first"
             client.stream.reset()
@@ -97,7 +95,7 @@ class Exchange:
         if not isinstance(decided, Forward):
             return await self._end_here(decided)
         if decided.framing is not NO_BODY:
-            self._request_body = RequestBody(client, decided.framing, context.limits.request_body_bytes)
+            self._request_body = RequestBody(client, decided.framing, context.limits)
         record.route = decided.route.name
         if context.observe is not None and decisions is not None:
             context.observe(head, decided, decisions)
@@ -204,13 +202,20 @@ class Exchange:
         lease.close()
         client.ending = Ending.LINGER
 
+    def _cause(self, error: ProxyError) -> ProxyError:
+        """Why an exchange failed: an upload that fails breaks the upstream's connection, and so does giving it up, and
+        what that looked like is not what happened."""
+        if self._attempts is None or not isinstance(error, UpstreamError):
+            return error
+        return self._attempts.upload_error or self._attempts.ended_by or error
+
     # -- answers of our own --------------------------------------------------------------------------------------
 
     async def _end_here(self, decided: LocalResponse | ProxyError) -> bool:
         """The request goes to no upstream. Raises the error that the plan came to."""
         framing = request_framing(self._head)
         if framing is not NO_BODY:
-            self._request_body = RequestBody(self._client, framing, self._context.limits.request_body_bytes)
+            self._request_body = RequestBody(self._client, framing, self._context.limits)
         if isinstance(decided, ProxyError):
             raise decided
         self._note_health_check()
@@ -233,6 +238,8 @@ class Exchange:
         record.error, record.detail = error.code, error.detail
         if self._attempts is not None:
             self._attempts.end(error)
+        if isinstance(error, RequestOverdue) and self._response_framing is not None and client.stream.must_drain():
+            client.stream.reset()  # the client was too slow: it gets no more time for what is queued
         if isinstance(error, ClientGone) or self._response_framing is not None:
             record.status = record.status or 499
             untaken = await client.deliver_cut(only_the_end_delimits=self._response_framing is UNTIL_CLOSE)

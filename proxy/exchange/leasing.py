@@ -6,6 +6,8 @@ from proxy.exchange.context import WorkerContext
 from proxy.http1.message import RequestHead
 from proxy.policy.retry import may_replay
 from proxy.telemetry.record import ExchangeRecord
+from proxy.transport import fiber
+from proxy.transport.fiber import Fiber
 from proxy.upstream.origin import Origin
 from proxy.upstream.pool import Lease
 from proxy.upstream.service import Service
@@ -18,7 +20,7 @@ class Leasing:
     """
 
     __slots__ = (
-        "_client", "_context", "_head", "_origin", "_record", "_replayable", "_service", "_status", "lease",
+        "_client", "_context", "_head", "_opening", "_origin", "_record", "_replayable", "_service", "_status", "lease",
     )  # fmt: skip
 
     def __init__(
@@ -36,6 +38,7 @@ class Leasing:
         self._record = record
         self._origin: Origin | None = None  # of the attempt under way, whose end the service has not been told
         self._status = 0  # of the final response
+        self._opening: Fiber | None = None  # who waits for a connection to be opened
         self._replayable = True  # whether the body, if any, is still in our hands
         self.lease: Lease | None = None
 
@@ -107,6 +110,7 @@ class Leasing:
             self._record.origin = origin.label
             self._record.reused = False
             self._record.attempts += 1
+            self._opening = fiber.running
             try:
                 lease = self.lease = await self._context.pool.lease_fresh(origin)
             except (ConnectFailed, ConnectTimeout) as error:
@@ -118,6 +122,8 @@ class Leasing:
                     raise
                 origin = another
                 continue
+            finally:
+                self._opening = None
             if self._client.is_gone:
                 raise ClientGone("the client closed the connection before the request was sent")
             return lease

@@ -5,6 +5,7 @@ answer while they read.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import (
@@ -21,20 +22,64 @@ from proxy.exchange.states import Continue, UploadState
 from proxy.http1.message import UNTIL_CLOSE, BodyFraming
 from proxy.http1.parsing.body import Body
 from proxy.policy.request_plan import check_body_size
+from proxy.policy.settings import Limits
 from proxy.transport.body_reader import BodyCutShort, BodyReader
 from proxy.transport.fiber import Fiber
 from proxy.transport.stream import ConnectionEnded
 from proxy.upstream.connection import UpstreamConnection
 
+#: Of waiting for a body's sender, over which its rate is judged: shorter ones would punish a lossy radio link.
+RATE_WINDOW_S: Final = 10.0
+
+
+class MinimumRate:
+    """How slowly a body may arrive: judged over every 10 s in which its sender is waited for. What passes while we wait
+    for the service, or the client for its 100, is not its sender's time."""
+
+    __slots__ = ("_bytes", "_bytes_per_s", "_waited_s", "_waiting_since", "held_back")
+
+    def __init__(self, bytes_per_s: int) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._waited_s = 0.0
+        self._waiting_since = 0.0  # loop time
+        self._bytes = 0
+        self.held_back = False  # the client waits for a 100: its time has not begun
+
+    def wait(self, now: float) -> float:
+        """The sender is waited for from `now` on (loop time). Returns when it is judged."""
+        self._waiting_since = now
+        return now + RATE_WINDOW_S - self._waited_s
+
+    def release(self, now: float) -> None:
+        """The client is told to send: its time begins."""
+        self.held_back = False
+        self._waiting_since, self._waited_s, self._bytes = now, 0.0, 0
+
+    def too_slow(self, arrived_bytes: int, now: float) -> bool:
+        """Count what the wait has brought; whether a window ends with it that brought too little."""
+        if self.held_back and not arrived_bytes:
+            return False
+        self.held_back = False  # it sends without waiting
+        self._bytes += arrived_bytes
+        self._waited_s += now - self._waiting_since
+        if self._waited_s < RATE_WINDOW_S:
+            return False
+        slow = self._bytes < self._bytes_per_s * self._waited_s
+        self._waited_s, self._bytes = 0.0, 0
+        return slow
+
 
 class RequestBody:
-    """A request's body as it arrives, with the limit on its size and the errors that its client is told."""
+    """A request's body as it arrives, with the limits on its size and its rate, and the errors that its client is
+    told."""
 
-    __slots__ = ("_limit_bytes", "_reader", "body")
+    __slots__ = ("_limit_bytes", "_reader", "body", "rate")
 
-    def __init__(self, client: ClientConnection, framing: BodyFraming, limit_bytes: int) -> None:
-        """`limit_bytes` of 0 is no limit. A declared length has been checked by the plan."""
-        self._limit_bytes = limit_bytes
+    def __init__(self, client: ClientConnection, framing: BodyFraming, limits: Limits) -> None:
+        """Limits of 0 are none. A declared length has been checked by the plan."""
+        self._limit_bytes = limits.request_body_bytes
+        rate = limits.request_minimum_bytes_per_s
+        self.rate = MinimumRate(rate) if rate else None
         self._reader = BodyReader(client.stream, client.reader)
         self._reader.begin(framing)
         self.body: Body = self._reader.body
@@ -51,7 +96,7 @@ class RequestBody:
     async def read_body(self, deadline: float) -> list[bytes]:
         """More of it. Raises BadRequest (400 broken coding or cut short, 413), RequestTimeout, ClientGone."""
         try:
-            pieces = await self._reader.read(deadline)
+            pieces = await (self._reader.read(deadline) if self.rate is None else self._read_at(self.rate, deadline))
         except ProtocolError as exc:
             raise BadRequest.of(exc) from exc
         except TimeoutError as exc:
@@ -62,6 +107,26 @@ class RequestBody:
             raise ClientGone("the client closed the connection within its request") from exc
         check_body_size(self.body.received_bytes, self._limit_bytes)
         return pieces
+
+    def time(self) -> float:
+        """The loop's time."""
+        return self._reader.stream.time()
+
+    async def _read_at(self, rate: MinimumRate, deadline: float) -> list[bytes]:
+        """Read, and raise TimeoutError where the idle limit has passed; RequestTimeout where too little comes."""
+        stream = self._reader.stream
+        while True:
+            before = self.body.received_bytes
+            pieces: list[bytes] | None = None
+            try:
+                pieces = await self._reader.read(min(deadline, rate.wait(stream.time())))
+            except TimeoutError:
+                if stream.time() >= deadline:
+                    raise
+            if rate.too_slow(self.body.received_bytes - before, stream.time()) and not self.body.complete:
+                raise RequestTimeout("the request body arrived too slowly", code="request_too_slow")
+            if pieces is not None:
+                return pieces
 
 
 class Upload:
@@ -107,8 +172,23 @@ class Upload:
         """Take note of an upstream's 100. Returns whether the client has none yet."""
         sent_by_us = self.expectation is Continue.SENT_BY_US
         if self.expectation is not Continue.NOT_EXPECTED:
-            self.expectation = Continue.SENT_BY_UPSTREAM
+            self._may_send(Continue.SENT_BY_UPSTREAM)
         return not sent_by_us
+
+    def await_100(self) -> None:
+        """The client holds the body back until it gets a 100."""
+        self.expectation = Continue.AWAITED
+        if self._source.rate is not None:
+            self._source.rate.held_back = True
+
+    def sent_100(self) -> None:
+        """Take note of a 100 of ours."""
+        self._may_send(Continue.SENT_BY_US)
+
+    def _may_send(self, expectation: Continue) -> None:
+        if self.expectation is Continue.AWAITED and self._source.rate is not None:
+            self._source.rate.release(self._source.time())
+        self.expectation = expectation
 
     def _may_finish_after_response(self, upstream: UpstreamConnection) -> bool:
         """Whether the rest of the body goes up, though a final response has begun: the upstream has neither said close

@@ -19,6 +19,13 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         30.0  # nginx allows 60, Caddy has no limit
     )
     request_body_idle_s: Annotated[float, Meta(description="Without a byte of the request body moving.")] = 60.0
+    request_total_s: Annotated[
+        float,
+        Meta(
+            description="From a request head's last byte to its response's last, tunnels excepted; 0: no limit. "
+            "Past it: 504, or a cut response."
+        ),
+    ] = 0.0  # downloads, uploads and event streams may take hours; each phase has its own limit
     name_lookup_s: Annotated[float, Meta(description="For the addresses of an upstream's name.")] = 5.0
     connect_s: Annotated[float, Meta(description="To one address of an upstream.")] = 5.0
     continue_s: Annotated[
@@ -68,6 +75,10 @@ class Limits(MessageLimits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     passes: Annotated[
         int, Meta(description="Of one request through this instance, by its own members of Via; more: 508.")
     ] = 10  # a service may call another one through the proxy in front of both; a loop gets there at once
+    request_minimum_bytes_per_s: Annotated[
+        int,
+        Meta(description="A request body slower than this over 10 s: 408; 0: only the idle limit."),
+    ] = 0  # phones and event sources are slow for good reasons; the idle limit alone lets one byte a minute pass
     connections: Annotated[
         int,
         Meta(

@@ -49,13 +49,17 @@ class Fiber:
 
     def cancel(self) -> None:
         """Raise CancelledError where it waits; what it does about that happens before this returns."""
+        self.interrupt(asyncio.CancelledError())
+
+    def interrupt(self, error: BaseException) -> None:
+        """Raise `error` where it waits, and give up the future that it waits for, if any."""
         if self.ended:
             return
         if self._future is not None:
             self._future.remove_done_callback(self._resume_after)
             self._future.cancel()
             self._future = None
-        self.resume(error=asyncio.CancelledError())
+        self.resume(error=error)
 
     async def join(self) -> None:
         """Wait, in another fiber, until this one has ended."""

@@ -97,10 +97,12 @@ class WritingSide(asyncio.Protocol):
             self._writer = None
             self._write_deadline = NEVER
 
-    def interrupt_writer(self, error: Exception) -> None:
-        """Raise `error` in the fiber that waits to write, if one does."""
-        if self._writer is not None:
-            self._writer.resume(error=error)
+    def interrupt_writer(self, error: Exception) -> bool:
+        """Raise `error` in the fiber that waits to write; False where none does."""
+        if self._writer is None:
+            return False
+        self._writer.resume(error=error)
+        return True
 
     def untaken_bytes(self) -> int:
         """What was written and the peer has not acknowledged: in our queue, and in the kernel's where it tells. Of a

@@ -98,7 +98,7 @@ class Connector:
                         return stream
         finally:
             for attempt in attempts:
-                attempt.add_done_callback(_close)
+                attempt.add_done_callback(close_unused)
                 attempt.cancel()
         raise self._failure(origin, failures)
 
@@ -138,7 +138,7 @@ def _tls_code(exc: ssl.SSLError) -> str:
     return "tls_alert_received" if "ALERT" in (exc.reason or "") else "tls_protocol_error"
 
 
-def _close(attempt: asyncio.Task[Stream]) -> None:
-    """Close what a losing attempt has opened: it may have succeeded before it heard that it was cancelled."""
+def close_unused(attempt: asyncio.Task[Stream]) -> None:
+    """Close what an attempt that was given up has opened: it may have succeeded before it heard of that."""
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().abort()

@@ -5,7 +5,7 @@ from proxy.policy.settings import PoolSettings
 from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.upstream.bound import BoundConnections
 from proxy.upstream.connection import CLOSED, IDLE, UpstreamConnection
-from proxy.upstream.connector import Connector
+from proxy.upstream.connector import Connector, close_unused
 from proxy.upstream.idle import IdleConnections
 from proxy.upstream.origin import Origin
 
@@ -114,8 +114,12 @@ class Pool:
         loop = self._deadlines.loop
         self.make_room(1)
         self._connecting += 1
+        opening = loop.create_task(self._connector.connect(origin))  # a task: asyncio's time-outs ask for one
         try:
-            stream = await loop.create_task(self._connector.connect(origin))  # a task: asyncio's time-outs ask for one
+            stream = await opening
+        except BaseException:
+            opening.add_done_callback(close_unused)  # given up: it may have succeeded before it heard of that
+            raise
         finally:
             self._connecting -= 1
         connection = UpstreamConnection(origin, stream, self._limits, loop.time(), fast_path=self._fast_path)

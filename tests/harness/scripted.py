@@ -102,6 +102,10 @@ class Peer:
         """Leave what arrives to the kernel, whose buffers are bounded."""
         cast("asyncio.Transport", self._writer.transport).pause_reading()
 
+    def resume_reading(self) -> None:
+        """Read on."""
+        cast("asyncio.Transport", self._writer.transport).resume_reading()
+
     def half_close(self) -> None:
         """End our side; the other may go on sending."""
         self._writer.write_eof()

@@ -28,7 +28,7 @@ class Exchange:
         self.begun = 0
         self._carrying: Fiber | None = None
 
-    def abandon(self) -> None:
+    def abandon(self, _: ProxyError) -> None:
         self.abandoned = True
 
     def run(self, client: ClientConnection, _: RequestHead, started: float) -> Awaitable[bool]:
