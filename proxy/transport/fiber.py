@@ -76,9 +76,10 @@ class Fiber:
         future.add_done_callback(self._resume_after)
         self._future = future
 
-    def _resume_after(self, _: asyncio.Future[Any]) -> None:
-        self._future = None
-        self.resume()
+    def _resume_after(self, future: asyncio.Future[Any]) -> None:
+        if self._future is future:  # else interrupted while this call was scheduled already: it waits elsewhere
+            self._future = None
+            self.resume()
 
     def _end(self, exc: BaseException | None) -> None:
         self.ended = True

@@ -75,6 +75,9 @@ class Stream(WritingSide):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one, but not by inheritance
+        if self._ended is not None:
+            self.transport.abort()  # given up while this call was scheduled
+            return
         self._deadlines.streams.add(self)
         if self.on_connected is not None:
             self.on_connected(self)
@@ -202,6 +205,12 @@ class Stream(WritingSide):
                 self._reading = _FINISHED
             self._last_words = None
             self._deadlines.streams.discard(self)
+
+    def give_up(self) -> None:
+        """Opening it has failed, and the loop closes what there is of it: uvloop may tell of its beginning even so, and
+        tells of no end."""
+        self._ended = self._ended or ConnectionEnded()
+        self._deadlines.streams.discard(self)
 
     # -- ending --------------------------------------------------------------------------------------------------
 

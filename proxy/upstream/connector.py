@@ -59,18 +59,22 @@ class Connector:
     async def _open(self, origin: Origin, address: str) -> Stream:
         """Open a stream to one address, TLS included. Raises OSError: TimeoutError and ssl.SSLError are such."""
         loop = self._deadlines.loop
-        stream: Stream
-        async with asyncio.timeout(self._connect_s):
-            if origin.tls is None:
-                _, stream = await loop.create_connection(lambda: Stream(self._deadlines), address, origin.port)
-            else:
-                _, stream = await loop.create_connection(
-                    lambda: TlsStream(self._deadlines),
-                    address,
-                    origin.port,
-                    ssl=client_context(origin.tls),
-                    server_hostname=origin.tls.server_name or origin.host.removesuffix("."),
-                )
+        stream = Stream(self._deadlines) if origin.tls is None else TlsStream(self._deadlines)
+        try:
+            async with asyncio.timeout(self._connect_s):
+                if origin.tls is None:
+                    await loop.create_connection(lambda: stream, address, origin.port)
+                else:
+                    await loop.create_connection(
+                        lambda: stream,
+                        address,
+                        origin.port,
+                        ssl=client_context(origin.tls),
+                        server_hostname=origin.tls.server_name or origin.host.removesuffix("."),
+                    )
+        except BaseException:
+            stream.give_up()
+            raise
         return stream
 
     async def _first_to_accept(self, origin: Origin, addresses: list[str]) -> Stream:
