@@ -101,6 +101,23 @@ async def onehop(*arguments: str, status: int = 0, env: dict[str, str] | None = 
     assert ended == status, f"exit status {ended}; it wrote {running.banner}"
 
 
+@asynccontextmanager
+async def running_command(*command: str) -> AsyncIterator[OnehopProcess]:
+    """A program that serves as `onehop run` does; leaving ends it with SIGTERM, and asserts that it ended well."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    proxy = OnehopProcess(process)
+    try:
+        await proxy.started()
+        yield proxy
+        assert await proxy.stop() == 0, proxy.banner
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 _NGINX = """
 {user} worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{ worker_connections 1024; }}

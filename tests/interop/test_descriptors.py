@@ -11,7 +11,7 @@ import pytest
 
 from proxy.process.descriptors import room_within
 from tests.conftest import require_programs
-from tests.harness.processes import OnehopProcess, output_of
+from tests.harness.processes import OnehopProcess, output_of, running_command
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, client
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -37,21 +37,11 @@ async def slow_ok(peer: Peer) -> None:
 @asynccontextmanager
 async def onehop_with(descriptors: int, loop: str, *options: str) -> AsyncIterator[OnehopProcess]:
     upstream = ScriptedUpstream(slow_ok)
-    async with upstream.serving():
-        process = await asyncio.create_subprocess_exec(
-            "prlimit", f"--nofile={descriptors}:{descriptors}", sys.executable, "-c", LOOPS[loop],
-            "run", "--listen", "127.0.0.1:0", "--upstream", f"http://127.0.0.1:{upstream.port}", *options,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        proxy = OnehopProcess(process)
-        try:
-            await proxy.started()
-            yield proxy
-            assert await proxy.stop() == 0, proxy.banner
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+    async with upstream.serving(), running_command(
+        "prlimit", f"--nofile={descriptors}:{descriptors}", sys.executable, "-c", LOOPS[loop],
+        "run", "--listen", "127.0.0.1:0", "--upstream", f"http://127.0.0.1:{upstream.port}", *options,
+    ) as proxy:  # fmt: skip
+        yield proxy
 
 
 async def statuses(port: int, clients: int) -> list[bytes]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.processes import OnehopProcess, output_of
+from tests.harness.processes import OnehopProcess, output_of, running_command
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, client
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -52,20 +52,10 @@ async def always_ok(peer: Peer) -> None:
 @asynccontextmanager
 async def serving(folder: Path, workers: int, stall_s: str = "10") -> AsyncIterator[OnehopProcess]:
     upstream = ScriptedUpstream(always_ok)
-    async with upstream.serving():
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", SCRIPT, str(folder), f"http://127.0.0.1:{upstream.port}", str(workers), stall_s,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        proxy = OnehopProcess(process)
-        try:
-            await proxy.started()
-            yield proxy
-            assert await proxy.stop() == 0, proxy.banner
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+    async with upstream.serving(), running_command(
+        sys.executable, "-c", SCRIPT, str(folder), f"http://127.0.0.1:{upstream.port}", str(workers), stall_s,
+    ) as proxy:  # fmt: skip
+        yield proxy
 
 
 def lines_with(proxy: OnehopProcess, text: str) -> list[str]:
