@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 
 from proxy.cli.explain import shown
-from proxy.config.model import Config, UpstreamConfig
+from proxy.config.model import Config
+from proxy.config.upstream_model import UpstreamConfig
 from proxy.demo.service import FieldNote, Observation, start_demo_service
 from proxy.exchange.context import Observe
 from proxy.http1.message import RequestHead

@@ -13,11 +13,13 @@ import msgspec
 
 from proxy import __version__
 from proxy.cli.health import health
-from proxy.config.model import Config, RouteConfig, UpstreamConfig
+from proxy.config.model import Config
 from proxy.config.problem import InvalidConfiguration, Problem
+from proxy.config.route_model import RouteConfig
 from proxy.config.schema import config_schema, reference
 from proxy.config.show import effective
 from proxy.config.sources import Loaded, Loader, load
+from proxy.config.upstream_model import UpstreamConfig
 from proxy.errors import ProxyError
 from proxy.process.standard_streams import open_missing
 

@@ -5,7 +5,9 @@ from typing import Final
 
 import msgspec
 
-from proxy.config.model import Config, FieldRulesConfig, UpstreamConfig
+from proxy.config.model import Config
+from proxy.config.route_model import FieldRulesConfig
+from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.routing import FieldRules, Route, RoutingTable
 from proxy.policy.settings import PlanSettings
 from proxy.transport.tls import ClientTls

@@ -7,10 +7,12 @@ from typing import Any
 
 import msgspec
 
-from proxy.config.model import Config, RouteConfig, UpstreamConfig
+from proxy.config.model import Config
 from proxy.config.problem import KeyPath, Problem, Value, nearest, problem_at, suggestion
+from proxy.config.route_model import RouteConfig
 from proxy.config.show import shown
 from proxy.config.units import EXPECTED, Unit, seconds, size, unit_of
+from proxy.config.upstream_model import UpstreamConfig
 
 
 def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Config:

@@ -9,9 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from proxy.config.model import Config, RouteConfig, UpstreamConfig
+from proxy.config.model import Config
+from proxy.config.route_model import RouteConfig
 from proxy.config.show import as_toml
 from proxy.config.units import PATTERNS, unit_of
+from proxy.config.upstream_model import UpstreamConfig
 
 _WIDTH: Final = 120
 #: What the container sets, because its own defaults would serve nobody there.

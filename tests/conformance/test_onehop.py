@@ -12,7 +12,9 @@ import msgspec
 import pytest
 
 from proxy.cli.explain import setup_from
-from proxy.config.model import Config, FieldRulesConfig, RouteConfig, UpstreamConfig
+from proxy.config.model import Config
+from proxy.config.route_model import FieldRulesConfig, RouteConfig
+from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.settings import Timeouts
 from proxy.process.listeners import bind
 from proxy.process.worker import Worker

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import UpstreamConfig
+from proxy.config.upstream_model import UpstreamConfig
 from proxy.errors import ConnectFailed, ConnectTimeout, LimitReached, ProxyError
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.stream import Stream

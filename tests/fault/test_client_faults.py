@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from proxy.config.model import RouteConfig, UpstreamConfig
+from proxy.config.route_model import RouteConfig
+from proxy.config.upstream_model import UpstreamConfig
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client, fields_of
 

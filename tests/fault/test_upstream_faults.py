@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from proxy.config.model import FieldRulesConfig, RouteConfig, UpstreamConfig
+from proxy.config.route_model import FieldRulesConfig, RouteConfig
+from proxy.config.upstream_model import UpstreamConfig
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client, fields_of
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import UpstreamConfig, UpstreamTlsConfig
+from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
 from proxy.transport.tls import client_context
 from tests.harness.addresses import run
 from tests.harness.running_proxy import RunningProxy, running_proxy

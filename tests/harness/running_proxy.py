@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
-from proxy.config.model import Config, RouteConfig, UpstreamConfig
+from proxy.config.model import Config
+from proxy.config.route_model import RouteConfig
+from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
 from proxy.process.listeners import bind
 from proxy.process.worker import Worker

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.model import UpstreamConfig, UpstreamTlsConfig
+from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import ScriptedUpstream
 

@@ -2,7 +2,9 @@
 
 from proxy.cli.demo_observer import Observations, demo_lines
 from proxy.cli.explain import setup_from
-from proxy.config.model import Config, RouteConfig, UpstreamConfig
+from proxy.config.model import Config
+from proxy.config.route_model import RouteConfig
+from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.decisions import Decisions
 from proxy.policy.request_plan import Forward, plan
 from tests.harness.notation import request

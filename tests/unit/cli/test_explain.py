@@ -3,7 +3,9 @@
 import pytest
 
 from proxy.cli.explain import Explanation, as_wire, explain_request, explain_response, plain, setup_from
-from proxy.config.model import Config, RouteConfig, UpstreamConfig
+from proxy.config.model import Config
+from proxy.config.route_model import RouteConfig
+from proxy.config.upstream_model import UpstreamConfig
 from proxy.errors import ProxyError
 
 SETUP = setup_from(

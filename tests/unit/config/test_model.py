@@ -9,10 +9,12 @@ import msgspec
 import pytest
 
 from proxy.config.build import parse_listen
-from proxy.config.model import Config, FieldRulesConfig, RouteConfig, UpstreamConfig
+from proxy.config.model import Config
+from proxy.config.route_model import FieldRulesConfig, RouteConfig
 from proxy.config.schema import config_schema, reference
 from proxy.config.show import effective
 from proxy.config.sources import load
+from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
 
 ROOT = Path(__file__).parents[3]

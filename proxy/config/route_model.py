@@ -1,0 +1,47 @@
+"""What can be configured of a route.
+
+How a key is added: see config/model.py.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class FieldRulesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a route changes in a message's fields, after hop-by-hop fields were stripped."""
+
+    put: Annotated[
+        dict[str, str],
+        Meta(
+            description="Fields to state, replacing those of the same name; a client cannot nominate them away.",
+            examples=[{"X-Env": "prod"}],
+        ),
+    ] = {}
+    remove: Annotated[list[str], Meta(description="Names of fields to remove.", examples=[["X-Debug"]])] = []
+
+
+class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of the routing table. An exact host goes before a wildcard; then the longest path wins."""
+
+    upstream: Annotated[str, Meta(description="Name of the upstream that serves it.", examples=["app"])]
+    host: Annotated[
+        str,
+        Meta(
+            description='Or "*.example.com" for all its subdomains, or "" for any host. The port is ignored.',
+            examples=["api.example.com"],
+        ),
+    ] = ""
+    path: Annotated[
+        str,
+        Meta(
+            description=(
+                "Path prefix, whole segments: /v1 and /v1/x, not /v10. Compared after decoding letters, joining "
+                "slashes and removing dot segments (//v1, /a/../%761); the client's bytes go on."
+            ),
+            examples=["/v1"],
+        ),
+    ] = "/"
+    request_fields: FieldRulesConfig = FieldRulesConfig()
+    response_fields: FieldRulesConfig = FieldRulesConfig()

@@ -1,0 +1,54 @@
+"""What types cannot say about an upstream."""
+
+from collections.abc import Iterator
+
+from proxy.config.build import client_tls
+from proxy.config.findings import Finding, fault
+from proxy.config.model import Config
+from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
+from proxy.http1.masking import text_without_userinfo
+from proxy.http1.target import is_authority
+from proxy.transport.tls import ClientTls, client_context
+from proxy.upstream.origin import is_encodable, origin_of
+
+
+def upstream_problems(config: Config) -> Iterator[Finding]:
+    """Everything wrong with the upstreams of a configuration whose types are right."""
+    if not config.upstreams:
+        yield ("upstreams",), "", "no upstream: give --upstream URL, ONEHOP_UPSTREAM, or an [upstreams.NAME] table"
+    for name, upstream in config.upstreams.items():
+        for url in upstream.urls:
+            if (expected := fault(origin_of, url)) is not None:
+                yield ("upstreams", name, "urls"), f'"{text_without_userinfo(url)}"', f"expected {expected}"
+        if upstream.tls != UpstreamTlsConfig():
+            yield from _upstream_tls(("upstreams", name, "tls"), upstream)
+        if upstream.host is not None and not is_authority(upstream.host.encode("latin-1", "replace")):
+            yield ("upstreams", name, "host"), f'"{upstream.host}"', "expected HOST or HOST:PORT"
+
+
+def _upstream_tls(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Finding]:
+    tls = upstream.tls
+    if not any(url.lower().startswith("https:") for url in upstream.urls):
+        yield key, "", "does nothing: none of the upstream's urls begins with https://"
+    if not tls.verify and (tls.ca or tls.server_name):
+        yield (*key, "verify"), "false", "leave it out: with it, ca and server_name would verify nothing"
+    if not is_encodable(tls.server_name) or ":" in tls.server_name:
+        yield (*key, "server_name"), f'"{tls.server_name}"', "expected a host name"
+    if tls.key and not tls.certificate:
+        yield (*key, "key"), f'"{tls.key}"', "belongs to a certificate: set certificate, too"
+    if (expected := _file_problem(ClientTls(ca=tls.ca))) is not None:
+        yield (*key, "ca"), f'"{tls.ca}"', f"expected a PEM file of certificates: {expected}"
+    elif tls.certificate and (expected := _file_problem(client_tls(upstream))) is not None:
+        yield (
+            (*key, "certificate"),
+            f'"{tls.certificate}"',
+            f"expected a certificate and its key in PEM: {expected}",
+        )
+
+
+def _file_problem(settings: ClientTls) -> str | None:
+    try:
+        client_context(settings)
+    except OSError as exc:  # an ssl.SSLError is one
+        return exc.strerror or str(exc)
+    return None
