@@ -20,7 +20,7 @@ from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import strip
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.idle import IdleConnections
-from proxy.upstream.origin import Origin
+from proxy.upstream.origin import Candidate, Origin
 from proxy.upstream.service import Service
 
 _ENOUGH_S: Final = 0.08  # per point
@@ -174,7 +174,7 @@ _REQUEST = _Request()
 
 
 def _service(origins: list[Origin]) -> Service:
-    return Service("default", origins, RoundRobin())
+    return Service("default", map(Candidate, origins), RoundRobin())
 
 
 def _choose_100_times(service: Service) -> None:

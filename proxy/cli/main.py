@@ -120,7 +120,7 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     workers = config.workers or granted_cpus()
     click.echo(f"  {descriptors.describe(descriptors.room(config, workers), config.limits.connections)}")
     for name, route in config.routes.items():
-        urls = ", ".join(config.upstreams[route.upstream].urls)
+        urls = ", ".join(each.url for each in config.upstreams[route.upstream].listed())
         click.echo(f"  route {name}: {route.host or 'any host'}{route.path} -> {urls}")
 
 

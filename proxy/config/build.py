@@ -11,7 +11,7 @@ from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.routing import FieldRules, Route, RoutingTable
 from proxy.policy.settings import PlanSettings
 from proxy.transport.tls import ClientTls
-from proxy.upstream.origin import Origin, is_encodable, origin_of
+from proxy.upstream.origin import Candidate, is_encodable, origin_of
 
 _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):([0-9]{1,5})")
 
@@ -24,10 +24,10 @@ def parse_listen(text: str) -> tuple[str, int]:
     return found[1] or found[2] or "", int(found[3])
 
 
-def origins(upstream: UpstreamConfig) -> list[Origin]:
+def candidates(upstream: UpstreamConfig) -> list[Candidate]:
     """The origins of an upstream, in order. Raises ValueError where a URL names none."""
     tls = client_tls(upstream)
-    return [origin_of(url, tls) for url in upstream.urls]
+    return [Candidate(origin_of(each.url, tls), each.weight, each.backup) for each in upstream.listed()]
 
 
 def client_tls(upstream: UpstreamConfig) -> ClientTls:
@@ -46,7 +46,7 @@ def routing_table(config: Config) -> RoutingTable:
             request_fields=field_rules(route.request_fields),
             response_fields=field_rules(route.response_fields),
             host_override=(config.upstreams[route.upstream].host or "").encode("ascii"),
-            default_host=origins(config.upstreams[route.upstream])[0].authority,
+            default_host=candidates(config.upstreams[route.upstream])[0].origin.authority,
         )
         for name, route in config.routes.items()
     )

@@ -1,6 +1,7 @@
 """From values as they were given to a `Config`: types, key by key, so that one mistake does not hide the next."""
 
 import contextlib
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any
@@ -25,12 +26,16 @@ def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Co
             for name in key[:-1]:
                 node = node.setdefault(name, {})
             node[key[-1]] = value.value
-    for name, kind, needed in (("upstreams", UpstreamConfig, "urls"), ("routes", RouteConfig, "upstream")):
-        for entry in [entry for entry, fields in tree.get(name, {}).items() if needed not in fields]:
+    for name, kind, needed, instead in (
+        ("upstreams", UpstreamConfig, "urls", "origins"),
+        ("routes", RouteConfig, "upstream", "upstream"),
+    ):
+        for entry in [entry for entry, fields in tree.get(name, {}).items() if not {needed, instead} & fields.keys()]:
             del tree[name][entry]
             key = (name, entry, needed)
             misspelt = suggestion(needed, [".".join(key)])  # as the unknown key was told
-            if key not in values and not any(problem.expected.endswith(misspelt) for problem in problems):
+            written = {key, (name, entry, instead)} & values.keys()
+            if not written and not any(problem.expected.endswith(misspelt) for problem in problems):
                 expected = f"{kind.__name__.removesuffix('Config').lower()} needs {needed!r}"
                 problems.append(problem_at(nearest(values, key[:2]), ".".join(key[:2]), "", expected))
     return msgspec.convert(tree, Config)
@@ -105,12 +110,17 @@ def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
     try:
         msgspec.convert(tree, Config)
     except msgspec.ValidationError as exc:
-        if "missing required field" in str(exc):
+        if "missing required field" in str(exc) and _depth_of(exc) < len(key):
             return True  # of a table's other key: looked for when all values are together
         expected = _expected(key, exc) + _misplaced(key, value)
         problems.append(Problem(value.source, value.line, ".".join(key), shown(key, value.value), expected))
         return False
     return True
+
+
+def _depth_of(exc: msgspec.ValidationError) -> int:
+    """How many tables and lists stand around what an error is about."""
+    return len(re.findall(r"\.\w+|\[\.\.\.\]", str(exc).rpartition(" - at `$")[2]))
 
 
 def _misplaced(key: KeyPath, value: Value) -> str:

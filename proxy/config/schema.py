@@ -16,6 +16,7 @@ from proxy.config.units import PATTERNS, unit_of
 from proxy.config.upstream_model import UpstreamConfig
 
 _WIDTH: Final = 120
+_LONG: Final = 72  # no column is left for a comment behind a value that is longer
 #: What the container sets, because its own defaults would serve nobody there.
 _CONTAINER: Final = {"listen": "0.0.0.0:8080", "access_log": "json"}
 _HEAD: Final = """\
@@ -38,6 +39,7 @@ def config_schema() -> dict[str, object]:
                 number = {key: said.pop(key) for key in list(said) if key != "default"}
                 said["anyOf"] = [number, {"type": "string", "pattern": PATTERNS[unit]}]
                 said["description"] = f"{unit.value}: {meaning[0].lower()}{meaning[1:]}"
+    schema["$defs"]["UpstreamConfig"]["oneOf"] = [{"required": ["urls"]}, {"required": ["origins"]}]
     several = schema["$defs"]["Config"]["properties"]["listen"]
     described = {"description": several.pop("description"), "default": Config().listen}
     schema["$defs"]["Config"]["properties"]["listen"] = {"anyOf": [{"type": "string"}, several], **described}
@@ -97,11 +99,14 @@ def _keys(kind: type[msgspec.Struct]) -> Iterator[tuple[str, object, str, bool]]
 
 
 def _rows(keys: Iterator[tuple[str, object, str, bool]]) -> str:
-    """Lines with their comments aligned; a long comment goes on below itself."""
+    """Lines with their comments aligned; a long comment goes on below itself, and stands above a long value."""
     rows = [(f"{'' if is_set else '# '}{name} = {as_toml(value)}", said) for name, value, said, is_set in keys]
-    column = max(len(row) for row, _ in rows) + 2
+    column = max((len(row) for row, _ in rows if len(row) <= _LONG), default=0) + 2
     lines = []
     for row, said in rows:
+        if len(row) > _LONG:
+            lines += [*textwrap.wrap(said, _WIDTH, initial_indent="# ", subsequent_indent="# "), row]
+            continue
         first, *others = textwrap.wrap(said, _WIDTH - column - 2)
         lines.append(f"{row:<{column}}# {first}")
         lines += [f"{'#' if row.startswith('#') else '':<{column}}# {other}" for other in others]

@@ -1,5 +1,6 @@
 """A configuration as a person reads it: TOML, and no secrets."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -41,6 +42,11 @@ def as_toml(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(as_toml, value))}]"
     if isinstance(value, dict):
-        pairs = ", ".join(f"{as_toml(name)} = {as_toml(one)}" for name, one in value.items())
+        pairs = ", ".join(f"{_as_key(name)} = {as_toml(one)}" for name, one in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     return msgspec.json.encode(value).decode() if isinstance(value, str | bool) else repr(value)
+
+
+def _as_key(name: object) -> str:
+    """A key of ours as it is usually written, and one of somebody else's in quotes."""
+    return name if isinstance(name, str) and re.fullmatch("[a-z_]+", name) else as_toml(name)

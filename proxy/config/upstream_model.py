@@ -19,15 +19,36 @@ class UpstreamTlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     key: Annotated[str, Meta(description='A PEM file: the key of certificate; "" where both stand in one file.')] = ""
 
 
+class OriginConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One origin of a service whose origins differ."""
+
+    url: Annotated[str, Meta(description="http(s)://HOST[:PORT].")]
+    weight: Annotated[int, Meta(ge=1, le=1000, description="Its share of the requests, relative to the others'.")] = 1
+    backup: Annotated[bool, Meta(description="Used only while no other origin is usable.")] = False
+
+
 class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A service: one or more origins that answer alike, used in turn."""
+    """A service: one or more origins that answer alike, written as `urls` or, where they differ, as `origins`."""
 
     urls: Annotated[
         list[str],
         Meta(min_length=1, description="http(s)://HOST[:PORT], one or more.", examples=[["http://app:8000"]]),
-    ]
+    ] = []
+    origins: Annotated[
+        list[OriginConfig],
+        Meta(
+            min_length=1,
+            description="Instead of urls: each with its weight (1), and whether it is a backup: used only while no "
+            "other is usable.",
+            examples=[[{"url": "http://app:8000", "weight": 3}, {"url": "http://spare:8000", "backup": True}]],
+        ),
+    ] = []
     host: Annotated[
         str | None,
         Meta(description="What Host says to it; without it, what the client said.", examples=["app.internal"]),
     ] = None
     tls: UpstreamTlsConfig = UpstreamTlsConfig()
+
+    def listed(self) -> list[OriginConfig]:
+        """The origins, whichever way they are written."""
+        return self.origins or [OriginConfig(url=url) for url in self.urls]

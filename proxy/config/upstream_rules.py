@@ -17,9 +17,14 @@ def upstream_problems(config: Config) -> Iterator[Finding]:
     if not config.upstreams:
         yield ("upstreams",), "", "no upstream: give --upstream URL, ONEHOP_UPSTREAM, or an [upstreams.NAME] table"
     for name, upstream in config.upstreams.items():
-        for url in upstream.urls:
-            if (expected := fault(origin_of, url)) is not None:
-                yield ("upstreams", name, "urls"), f'"{text_without_userinfo(url)}"', f"expected {expected}"
+        if upstream.urls and upstream.origins:
+            yield ("upstreams", name, "origins"), "", "stands beside urls: write all of them here, or all there"
+        key = ("upstreams", name, "origins" if upstream.origins else "urls")
+        for origin in upstream.listed():
+            if (expected := fault(origin_of, origin.url)) is not None:
+                yield key, f'"{text_without_userinfo(origin.url)}"', f"expected {expected}"
+        if upstream.origins and all(origin.backup for origin in upstream.origins):
+            yield key, "", "expected one that is no backup"
         if upstream.tls != UpstreamTlsConfig():
             yield from _upstream_tls(("upstreams", name, "tls"), upstream)
         if upstream.host is not None and not is_authority(upstream.host.encode("latin-1", "replace")):
@@ -28,7 +33,7 @@ def upstream_problems(config: Config) -> Iterator[Finding]:
 
 def _upstream_tls(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Finding]:
     tls = upstream.tls
-    if not any(url.lower().startswith("https:") for url in upstream.urls):
+    if not any(origin.url.lower().startswith("https:") for origin in upstream.listed()):
         yield key, "", "does nothing: none of the upstream's urls begins with https://"
     if not tls.verify and (tls.ca or tls.server_name):
         yield (*key, "verify"), "false", "leave it out: with it, ca and server_name would verify nothing"

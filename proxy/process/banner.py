@@ -9,7 +9,8 @@ def banner(config: Config, urls: list[str], workers: int, room: Room, *, demo: b
     lines = [f"onehop listens on {url}" for url in urls]
     for name, route in config.routes.items():
         where = f"{route.host or 'any host'}{route.path}"
-        targets = "the demo service" if demo else ", ".join(config.upstreams[route.upstream].urls)
+        origins = config.upstreams[route.upstream].listed()
+        targets = "the demo service" if demo else ", ".join(origin.url for origin in origins)
         lines.append(f"  {where} -> {targets}" + (f"  (route {name})" if len(config.routes) > 1 else ""))
     if room.clients < config.limits.connections and not demo:
         lines.append(f"  {describe(room, config.limits.connections)}")

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from proxy.config.build import origins, plan_settings, routing_table
+from proxy.config.build import candidates, plan_settings, routing_table
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection
 from proxy.downstream.listener import Listener, by_address
@@ -80,7 +80,7 @@ class Worker:
         self.services = {
             name: Service(
                 name,
-                origins(upstream),
+                candidates(upstream),
                 RoundRobin(),
             )
             for name, upstream in config.upstreams.items()

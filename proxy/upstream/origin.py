@@ -35,6 +35,14 @@ class Origin(NamedTuple):
         return self.label
 
 
+class Candidate(NamedTuple):
+    """An origin as a service may choose it. No part of the pool's key: a weight that changes costs no connection."""
+
+    origin: Origin
+    weight: float = 1.0  # its share, relative to the others'; more than 0
+    backup: bool = False  # used only while no other is usable
+
+
 def origin_of(url: str, tls: ClientTls = _DEFAULT_TLS) -> Origin:
     """The origin that a URL names; `tls` is how an https one is spoken to. Raises ValueError, whose text says what was
     expected."""

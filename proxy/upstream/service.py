@@ -4,48 +4,63 @@ An exchange asks `choose` before each attempt and reports each to `finished`; it
 which origins are healthy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from proxy.errors import ProxyError
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
 from proxy.upstream.health.base import Health
-from proxy.upstream.origin import Origin
+from proxy.upstream.origin import Candidate, Origin
 
 
 class Service:
     """The origins of one upstream, in one worker."""
 
-    __slots__ = ("_balancing", "_candidates", "_only", "health", "name")
+    __slots__ = ("_backups", "_balancing", "_in_use", "_only", "_primaries", "health", "name")
 
-    def __init__(self, name: str, origins: Sequence[Origin], balancing: Balancing) -> None:
+    def __init__(self, name: str, candidates: Iterable[Candidate], balancing: Balancing) -> None:
         self.name = name
         self._balancing = balancing
-        self._candidates: tuple[Origin, ...] = ()
+        self._primaries: tuple[Candidate, ...] = ()
+        self._backups: tuple[Candidate, ...] = ()
+        self._in_use: tuple[Candidate, ...] = ()  # those of the two that first attempts are made at
         self._only: Origin | None = None  # where there is no choice, and nobody who counts
-        self.use(origins)
+        self.use(candidates)
         self.health: Health | None = None  # told of every attempt's end
 
     def __repr__(self) -> str:
-        return f"<Service {self.name}: {', '.join(map(str, self._candidates))}>"
+        return f"<Service {self.name}: {', '.join(str(candidate.origin) for candidate in self._in_use)}>"
 
-    def use(self, origins: Sequence[Origin]) -> None:
-        """From now on, choose among these: at least one, in the order of the configuration."""
-        if not origins:
+    def use(self, candidates: Iterable[Candidate]) -> None:
+        """From now on, choose among these: at least one, in the order of the configuration. An origin that is listed
+        twice gets the sum of its weights."""
+        merged: dict[Origin, Candidate] = {}
+        for candidate in candidates:
+            before = merged.get(candidate.origin)
+            if before is not None:
+                weight = before.weight + candidate.weight
+                candidate = Candidate(candidate.origin, weight, before.backup and candidate.backup)
+            merged[candidate.origin] = candidate
+        if not merged:
             raise ValueError("a service has at least one origin")
-        self._candidates = tuple(origins)
-        self._only = origins[0] if len(origins) == 1 and not self._balancing.follows_attempts else None
+        self._primaries = tuple(candidate for candidate in merged.values() if not candidate.backup)
+        self._backups = tuple(candidate for candidate in merged.values() if candidate.backup)
+        self._in_use = self._primaries or self._backups
+        alone = len(self._in_use) == 1 and not self._balancing.follows_attempts
+        self._only = self._in_use[0].origin if alone else None
 
     def choose(self, request: BalancedRequest, tried: Sequence[Origin] = ()) -> Origin | None:
         """The origin for the next attempt, whose end `finished` must be told; None where all have been `tried`.
 
         `tried` are the origins at which this request has failed, the last one last.
         """
-        if self._only is not None and not tried:
+        candidates: Sequence[Candidate] = self._in_use
+        if tried:
+            candidates = _without(tried, self._primaries) or _without(tried, self._backups)
+            if not candidates:
+                return None
+        elif self._only is not None:
             return self._only
-        candidates = self._candidates
-        if tried and set(tried).issuperset(candidates):
-            return None
-        origin = self._balancing.choose(candidates, request, tried)
+        origin = self._balancing.choose(candidates, request, again=bool(tried))
         if self._balancing.follows_attempts:
             self._balancing.started(origin)
         return origin
@@ -57,3 +72,7 @@ class Service:
             self._balancing.ended(origin)
         if self.health is not None:
             self.health.attempt_ended(origin, status, error)
+
+
+def _without(tried: Sequence[Origin], candidates: Sequence[Candidate]) -> list[Candidate]:
+    return [candidate for candidate in candidates if candidate.origin not in tried]

@@ -18,12 +18,15 @@ from hypothesis.stateful import (
 from proxy.errors import ClientGone, ConnectFailed, ProxyError
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
 from proxy.upstream.balancing.round_robin import RoundRobin
-from proxy.upstream.origin import Origin
+from proxy.upstream.origin import Candidate, Origin
 from proxy.upstream.service import Service
 from tests.unit.upstream.requests import REQUEST
 
 ORIGINS = [Origin("a", port) for port in range(1, 6)]
-SOME = st.lists(st.sampled_from(ORIGINS), min_size=1, max_size=6)  # one may be listed twice
+SOME = st.lists(  # one may be listed twice
+    st.builds(Candidate, st.sampled_from(ORIGINS), st.sampled_from([1.0, 2.0, 5.0]), st.sampled_from([False] * 3 + [True])),
+    min_size=1, max_size=6,
+)  # fmt: skip
 
 Attempt = tuple[Origin, tuple[Origin, ...]]  # under way at an origin, after failures at others
 
@@ -37,8 +40,8 @@ class Counting(Balancing):
         self._round_robin = RoundRobin()
         self.under_way: Counter[Origin] = Counter()
 
-    def choose(self, candidates: Sequence[Origin], request: BalancedRequest, tried: Sequence[Origin] = ()) -> Origin:
-        return self._round_robin.choose(candidates, request, tried)
+    def choose(self, candidates: Sequence[Candidate], request: BalancedRequest, *, again: bool = False) -> Origin:
+        return self._round_robin.choose(candidates, request, again=again)
 
     def started(self, origin: Origin) -> None:
         self.under_way[origin] += 1
@@ -63,26 +66,34 @@ class Services(RuleBasedStateMachine):
     attempts: Bundle[Attempt] = Bundle("attempts")
 
     @initialize(origins=SOME)
-    def begin(self, origins: list[Origin]) -> None:
+    def begin(self, origins: list[Candidate]) -> None:
         self.policy = Counting()
         self.service = Service("s", origins, self.policy)
         self.health = self.service.health = Told()
-        self.candidates = origins
+        self._offered(origins)
         self.model: Counter[Origin] = Counter()
         self.ends: list[tuple[Origin, int, ProxyError | None]] = []
-        self.first_choices: list[Origin] = []
 
     @rule(origins=SOME)
-    def use(self, origins: list[Origin]) -> None:
+    def use(self, origins: list[Candidate]) -> None:
         self.service.use(origins)
-        self.candidates = origins
-        self.first_choices = []
+        self._offered(origins)
+
+    def _offered(self, origins: list[Candidate]) -> None:
+        self.backups = {each.origin for each in origins} - {each.origin for each in origins if not each.backup}
+        self.candidates = {each.origin for each in origins}
+        in_use = self.candidates - self.backups or self.backups
+        self.weights: Counter[Origin] = Counter()
+        for each in origins:
+            if each.origin in in_use:
+                self.weights[each.origin] += int(each.weight)
+        self.first_choices: list[Origin] = []
 
     @rule(target=attempts)
     def request(self) -> Attempt:
         origin = self.service.choose(REQUEST)
         assert origin is not None
-        assert origin in self.candidates
+        assert origin in self.weights
         self.first_choices.append(origin)
         self.model[origin] += 1
         return origin, ()
@@ -94,11 +105,12 @@ class Services(RuleBasedStateMachine):
         self._end(origin, 0, error)
         tried = (*tried, origin)
         another = self.service.choose(REQUEST, tried)
-        assert (another is None) == (not set(self.candidates) - set(tried))
+        left = self.candidates - set(tried)
+        assert (another is None) == (not left)
         if another is None:
             return multiple()
-        assert another in self.candidates
-        assert another not in tried
+        assert another in left
+        assert another not in self.backups or left <= self.backups
         self.model[another] += 1
         return another, tried
 
@@ -122,10 +134,9 @@ class Services(RuleBasedStateMachine):
 
     @invariant()
     def turns_are_fair_whatever_fails(self) -> None:
-        shares = Counter(self.first_choices)
-        listed = Counter(self.candidates)
-        rounds = [shares[origin] / times for origin, times in listed.items()]
-        assert max(rounds) - min(rounds) <= 1
+        counts, total = Counter(self.first_choices), self.weights.total()
+        for origin, weight in self.weights.items():
+            assert abs(counts[origin] - len(self.first_choices) * weight / total) < len(ORIGINS)
 
 
 TestServices = Services.TestCase

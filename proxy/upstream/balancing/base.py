@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from proxy.http1.message import RequestHead
-from proxy.upstream.origin import Origin
+from proxy.upstream.origin import Candidate, Origin
 
 
 class BalancedRequest(Protocol):
@@ -31,11 +31,11 @@ class Balancing:
     #: Whether the policy wants to hear of each attempt by `started` and `ended`. One that does not costs no call.
     follows_attempts: ClassVar[bool] = False
 
-    def choose(self, candidates: Sequence[Origin], request: BalancedRequest, tried: Sequence[Origin] = ()) -> Origin:
-        """One of the `candidates`, which stand in the order of the configuration and may change from call to call.
+    def choose(self, candidates: Sequence[Candidate], request: BalancedRequest, *, again: bool = False) -> Origin:
+        """One of the `candidates`: at least one, each origin once, in the order of the configuration. They may change
+        from call to call; the same object holds the same ones.
 
-        `tried` are the origins at which this very request has failed, the last one last. None of them may be chosen;
-        the caller makes sure that one of the candidates is left.
+        `again` says that an attempt of this very request has failed, at an origin that is not among them.
         """
         raise NotImplementedError
 

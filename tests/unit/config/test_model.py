@@ -168,7 +168,8 @@ def test_the_reference_names_every_key_with_its_default() -> None:
 
 def test_the_examples_of_named_tables_in_the_reference_are_valid(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
-    file.write_text(re.sub(r"(?m)^# (?=\[|[a-z_]+ = )", "", reference()))
+    alternative = r"(?!origins = )"  # to urls
+    file.write_text(re.sub(rf"(?m)^# {alternative}(?=\[|[a-z_]+ = )", "", reference()))
     config = load(file, {}).config
     assert config is not None
     route = msgspec.to_builtins(config.routes["api"])

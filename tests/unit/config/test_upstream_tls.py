@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.build import origins
+from proxy.config.build import candidates
 from proxy.config.sources import load
 from proxy.transport.tls import ClientTls
 
@@ -51,5 +51,5 @@ def test_every_setting_reaches_the_https_origins_only(tmp_path: Path) -> None:
     )
     config = load(file, {}).config
     assert config is not None
-    one, other = origins(config.upstreams["a"])
+    one, other = (each.origin for each in candidates(config.upstreams["a"]))
     assert (one.tls, other.tls) == (ClientTls(server_name="inner.example"), None)

@@ -7,11 +7,10 @@ import pytest
 from proxy.errors import ConnectFailed, ProxyError
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
 from proxy.upstream.balancing.round_robin import RoundRobin
-from proxy.upstream.origin import Origin
+from proxy.upstream.origin import Candidate, Origin
 from proxy.upstream.service import Service
+from tests.unit.upstream.balancing.offers import A, B, C, offer
 from tests.unit.upstream.requests import REQUEST
-
-A, B, C = Origin("a", 80), Origin("b", 81), Origin("c", 82)
 
 
 class Recording(Balancing):
@@ -22,9 +21,9 @@ class Recording(Balancing):
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
 
-    def choose(self, candidates: Sequence[Origin], request: BalancedRequest, tried: Sequence[Origin] = ()) -> Origin:
-        self.told.append(("choose", tuple(candidates), request, tuple(tried)))
-        return [origin for origin in candidates if origin not in tried][-1]
+    def choose(self, candidates: Sequence[Candidate], request: BalancedRequest, *, again: bool = False) -> Origin:
+        self.told.append(("choose", tuple(candidates), request, again))
+        return candidates[-1].origin
 
     def started(self, origin: Origin) -> None:
         self.told.append(("started", origin))
@@ -43,16 +42,16 @@ class RecordingHealth:
 
 def test_the_policy_chooses_and_is_told_of_each_attempts_start_and_end() -> None:
     policy = Recording()
-    service = Service("s", [A, B], policy)
+    service = Service("s", offer(A, B), policy)
     assert service.choose(REQUEST) == B
     service.finished(B, 0, ConnectFailed())
     assert service.choose(REQUEST, (B,)) == A
     service.finished(A, 200)
     assert policy.told == [
-        ("choose", (A, B), REQUEST, ()),
+        ("choose", offer(A, B), REQUEST, False),
         ("started", B),
         ("ended", B),
-        ("choose", (A, B), REQUEST, (B,)),
+        ("choose", offer(A), REQUEST, True),
         ("started", A),
         ("ended", A),
     ]
@@ -72,12 +71,12 @@ def test_where_all_have_been_tried_there_is_none_and_no_attempt_starts(
     candidates: list[Origin], tried: tuple[Origin, ...]
 ) -> None:
     policy = Recording()
-    assert Service("s", candidates, policy).choose(REQUEST, tried) is None
+    assert Service("s", offer(*candidates), policy).choose(REQUEST, tried) is None
     assert policy.told == []
 
 
 def test_health_is_told_how_each_attempt_ended() -> None:
-    service = Service("s", [A, B], RoundRobin())
+    service = Service("s", offer(A, B), RoundRobin())
     health = RecordingHealth()
     service.health = health
     failure = ConnectFailed()
@@ -87,13 +86,45 @@ def test_health_is_told_how_each_attempt_ended() -> None:
 
 
 def test_only_the_origins_in_use_are_chosen() -> None:
-    service = Service("s", [A, B, C], RoundRobin())
-    service.use([B])
+    service = Service("s", offer(A, B, C), RoundRobin())
+    service.use(offer(B))
     assert [service.choose(REQUEST) for _ in range(3)] == [B, B, B]
-    service.use([B, C])
+    service.use(offer(B, C))
     assert {service.choose(REQUEST) for _ in range(2)} == {B, C}
 
 
 def test_a_service_without_origins_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one origin"):
-        Service("s", [A], RoundRobin()).use([])
+        Service("s", offer(A), RoundRobin()).use([])
+
+
+def test_an_origin_that_is_listed_twice_gets_twice_as_many() -> None:
+    policy = Recording()
+    Service("s", offer(A, B, A), policy).choose(REQUEST)
+    assert policy.told[0] == ("choose", (Candidate(A, 2.0), Candidate(B)), REQUEST, False)
+
+
+BACKUPS = [
+    # primaries   backups   tried       offered
+    ([A],         [B],      (),         offer(A)),
+    ([A],         [B, C],   (A,),       (Candidate(B, backup=True), Candidate(C, backup=True))),
+    ([A, B],      [C],      (A,),       offer(B)),
+    ([A],         [B, C],   (A, B),     (Candidate(C, backup=True),)),
+    ([],          [B],      (),         (Candidate(B, backup=True),)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("primaries", "backups", "tried", "offered"), BACKUPS)
+def test_backups_are_used_only_while_no_other_is_usable(
+    primaries: list[Origin], backups: list[Origin], tried: tuple[Origin, ...], offered: tuple[Candidate, ...]
+) -> None:
+    policy = Recording()
+    candidates = [*offer(*primaries), *(Candidate(origin, backup=True) for origin in backups)]
+    Service("s", candidates, policy).choose(REQUEST, tried)
+    assert policy.told[0][1] == offered
+
+
+def test_one_primary_costs_no_choice_though_there_are_backups() -> None:
+    service = Service("s", [Candidate(A), Candidate(B, backup=True)], RoundRobin())
+    assert [service.choose(REQUEST) for _ in range(3)] == [A, A, A]
+    assert service.choose(REQUEST, (A,)) == B
