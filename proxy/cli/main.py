@@ -111,11 +111,13 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     if found := disagreements():
         click.echo(f"onehop: {summary(found)}", err=True)
     if show:
-        for name, value, source in effective(config, loaded.sources):
+        for name, value, source in effective(config, loaded.sources, loaded.secrets):
             click.echo(f"{name} = {value}  # {source}")
         return
     file = options["config"] or os.environ.get("ONEHOP_CONFIG") or "configuration"
     click.echo(f"{file}: valid")
+    for other in loaded.files[1:]:
+        click.echo(f"  reads {other}")
     click.echo(f"  listens on {', '.join(config.listen)}")
     workers = config.workers or granted_cpus()
     click.echo(f"  {descriptors.describe(descriptors.room(config, workers), config.limits.connections)}")

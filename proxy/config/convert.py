@@ -19,8 +19,12 @@ from proxy.config.upstream_model import UpstreamConfig
 def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Config:
     """Put the values together. Each is converted by itself; what is wrong is left out, and `problems` says why."""
     tree: dict[str, Any] = {}
+    told = {problem.key for problem in problems}
     for key, given in values.items():
-        value = given._replace(value=_counted(key, given.value))
+        if ".".join(key) in told:
+            continue  # what it was to be is not known
+        read = from_text(key, given.value) if given.expanded and isinstance(given.value, str) else given.value
+        value = given._replace(value=_counted(key, read))
         if _accepts(key, value, problems):
             node = tree
             for name in key[:-1]:
@@ -113,7 +117,9 @@ def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
         if "missing required field" in str(exc) and _depth_of(exc) < len(key):
             return True  # of a table's other key: looked for when all values are together
         expected = _expected(key, exc) + _misplaced(key, value)
-        problems.append(Problem(value.source, value.line, ".".join(key), shown(key, value.value), expected))
+        problems.append(
+            Problem(value.source, value.line, ".".join(key), shown(key, value.value, secret=value.secret), expected)
+        )
         return False
     return True
 

@@ -34,6 +34,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     access_log: Annotated[
         Literal["text", "json", "off"], Meta(description="One line per request on standard output.")
     ] = "text"
+    include: Annotated[
+        list[str],
+        Meta(
+            description="More files, relative to this one: conf.d/*.toml. None says again what another one says.",
+        ),
+    ] = []
     workers: Annotated[int, Meta(ge=0, description="Processes; 0: one per CPU that the cgroup grants.")] = 0
     reader: Annotated[
         Literal["auto", "h11"],

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 #: A key's place: ("timeouts", "connect_s").
@@ -14,6 +15,9 @@ class Value(NamedTuple):
     value: Any
     source: str
     line: int | None = None
+    folder: Path = Path()  # what relative paths in it are relative to
+    expanded: bool = False  # whether something in it was replaced: what then is a text may have been meant as a number
+    secret: bool = False  # whether some of it came from a secret's file: it is not shown
 
     @property
     def origin(self) -> str:

@@ -1,7 +1,7 @@
 """A configuration as a person reads it: TOML, and no secrets."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -11,13 +11,13 @@ from proxy.config.problem import KeyPath
 from proxy.http1.masking import MASK, text_without_userinfo
 
 
-def effective(config: Config, sources: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """Every key that has a value: name, value, and where it comes from."""
+def effective(config: Config, sources: Mapping[str, str], secrets: Collection[str] = ()) -> list[tuple[str, str, str]]:
+    """Every key that has a value: name, value, and where it comes from. Values of `secrets` are not shown."""
     rows = []
     for key, value in leaves(msgspec.to_builtins(config)):
         if value is not None:
             name = ".".join(key)
-            rows.append((name, shown(key, value), sources.get(name, "default")))
+            rows.append((name, shown(key, value, secret=name in secrets), sources.get(name, "default")))
     return rows
 
 
@@ -30,8 +30,10 @@ def leaves(tree: Mapping[str, Any], above: KeyPath = ()) -> Iterator[tuple[KeyPa
             yield (*above, name), value
 
 
-def shown(key: KeyPath, value: object) -> str:
+def shown(key: KeyPath, value: object, *, secret: bool = False) -> str:
     """A value as a person would write it; what a route puts into fields may be a secret, and is not shown."""
+    if secret:
+        return MASK
     if value and key[0] == "routes" and len(key) > 2 and key[2].endswith("_fields") and key[3:4] != ("remove",):
         return MASK
     return text_without_userinfo(as_toml(value))

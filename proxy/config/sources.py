@@ -4,15 +4,17 @@ A problem names its source, the line where it can be had, the key, the value, an
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from proxy.config.convert import build_config, from_text, listed, scalar_keys
+from proxy.config.expand import Expansion, without_secrets
+from proxy.config.include import INCLUDE, Files
 from proxy.config.model import Config
 from proxy.config.problem import InvalidConfiguration, KeyPath, Problem, Value, nearest, problem_at, suggestion
 from proxy.config.rules import rule_problems
-from proxy.config.toml_file import from_file
+from proxy.http1.masking import MASK
 
 PREFIX: Final = "ONEHOP_"
 #: What Kubernetes sets in every pod beside a service called onehop, or onehop-something; and Docker's links before it.
@@ -23,11 +25,14 @@ _ONE_SERVICE: Final = ("--upstream", PREFIX + "UPSTREAM")
 
 
 class Loaded(NamedTuple):
-    """A configuration, or what is wrong with it. `sources` says of each key that was set, by whom."""
+    """A configuration, or what is wrong with it. `sources` says of each key that was set, by whom; `secrets` are the
+    keys whose values must not be shown, `files` all files that were read."""
 
     config: Config | None
     problems: list[Problem]
     sources: dict[str, str]
+    secrets: frozenset[str] = frozenset()
+    files: tuple[Path, ...] = ()
 
     def valid(self) -> Config:
         """The configuration. Raises InvalidConfiguration."""
@@ -54,15 +59,17 @@ def load(
     missed: a flag of another process may name it.
     """
     problems: list[Problem] = []
-    values: dict[KeyPath, Value] = {}
-    environ = {name: text for name, text in environ.items() if text}  # compose files set what is unset to nothing
-    if path is None and environ.get(PREFIX + "CONFIG"):
-        path = Path(environ[PREFIX + "CONFIG"])
-    if path is not None:
-        values |= from_file(path, problems)
-    values |= _from_environment(environ, problems)
-    values |= {tuple(key.split(".")): Value(value, _flag(key)) for key, value in (flags or {}).items()}
-    values |= _from_settings(settings, problems)
+    expansion = Expansion(environ)
+    given = {name: text for name, text in environ.items() if text}  # compose files set what is unset to nothing
+    if path is None and given.get(PREFIX + "CONFIG"):
+        path = Path(given[PREFIX + "CONFIG"])
+    above = {tuple(key.split(".")): Value(value, _flag(key)) for key, value in (flags or {}).items()}
+    above |= _from_settings(settings, problems)
+    from_environment = _from_environment(given)
+    files = Files(expansion, problems)
+    values = files.values(path, above.get(INCLUDE) or from_environment.get(INCLUDE))
+    values = expansion.expand(values | from_environment | above, problems)
+    problems[:0] = _unknown_variables(given, expansion.used)
     _imply(values, problems)
     sources = {".".join(key): value.origin for key, value in values.items()}
     config = build_config(values, problems)
@@ -71,15 +78,19 @@ def load(
         if key == ("upstreams",) and not needs_upstream:
             continue
         if not any(_follows(".".join(key), earlier) for earlier in wrong):
-            problems.append(problem_at(nearest(values, key), ".".join(key), value, expected))
-    return Loaded(None if problems else config, problems, sources)
+            place = nearest(values, key)
+            shown = MASK if value and place is not None and place.secret else value
+            problems.append(problem_at(place, ".".join(key), shown, without_secrets(expected, place)))
+    secrets = frozenset(".".join(key) for key, value in values.items() if value.secret)
+    read = (*files.read, *expansion.files)
+    return Loaded(None if problems else config, problems, sources, secrets, read)
 
 
 def _follows(key: str, earlier: str) -> bool:
     """Whether a finding may only be the consequence of an earlier problem, and telling it would mislead."""
     if key in ("upstreams", "routes") or (key.startswith("routes.") and key.endswith(".upstream")):
         # What is missed here may be what was wrong there, or in a file that cannot be read.
-        return not earlier or earlier.startswith(("upstream", "route", "ONEHOP_UPSTREAM"))
+        return earlier in ("", "include") or earlier.startswith(("upstream", "route", "ONEHOP_UPSTREAM"))
     return key == earlier or earlier.startswith(f"{key}.") or key.startswith(f"{earlier}.")
 
 
@@ -87,21 +98,32 @@ def _flag(key: str) -> str:
     return "--upstream" if key.startswith("upstreams.") else f"--{key.replace('_', '-')}"
 
 
-def _from_environment(environ: Mapping[str, str], problems: list[Problem]) -> dict[KeyPath, Value]:
-    known = {PREFIX + "_".join(key).upper(): key for key in scalar_keys()}
+def _from_environment(environ: Mapping[str, str]) -> dict[KeyPath, Value]:
+    known = _variables()
     values: dict[KeyPath, Value] = {}
     for name, text in environ.items():
-        if not name.startswith(PREFIX) or name == PREFIX + "CONFIG":
-            continue
         if name == PREFIX + "UPSTREAM":
             values["upstreams", _IMPLIED, "urls"] = Value(listed(text), name)
         elif name in known:
             values[known[name]] = Value(from_text(known[name], text), name)
-        elif not (_INJECTED.fullmatch(name) or (name.endswith("_PORT") and _INJECTED_VALUE.fullmatch(text))):
-            rest = {variable.removeprefix(PREFIX) for variable in (*known, PREFIX + "UPSTREAM", PREFIX + "CONFIG")}
-            meant = suggestion(name.removeprefix(PREFIX), rest).replace(' "', f' "{PREFIX}')
-            problems.append(Problem("environment", None, name, "", f"no such setting{meant}"))
     return values
+
+
+def _unknown_variables(environ: Mapping[str, str], used: Collection[str]) -> Iterator[Problem]:
+    """Variables that are named like settings, and are none; a file may use one for itself."""
+    known = {*_variables(), PREFIX + "UPSTREAM", PREFIX + "CONFIG"}
+    for name, text in environ.items():
+        if not name.startswith(PREFIX) or name in known or name in used:
+            continue
+        if not (_INJECTED.fullmatch(name) or (name.endswith("_PORT") and _INJECTED_VALUE.fullmatch(text))):
+            rest = {variable.removeprefix(PREFIX) for variable in known}
+            meant = suggestion(name.removeprefix(PREFIX), rest).replace(' "', f' "{PREFIX}')
+            yield Problem("environment", None, name, "", f"no such setting{meant}")
+
+
+def _variables() -> dict[str, KeyPath]:
+    """The environment variable of every key that has one."""
+    return {PREFIX + "_".join(key).upper(): key for key in scalar_keys()}
 
 
 def _from_settings(settings: Sequence[str], problems: list[Problem]) -> dict[KeyPath, Value]:
@@ -120,7 +142,7 @@ def _imply(values: dict[KeyPath, Value], problems: list[Problem]) -> None:
     """One address may be given without brackets; one upstream needs no route."""
     listen = values.get(("listen",))
     if listen is not None and isinstance(listen.value, str):
-        values["listen",] = listen._replace(value=[listen.value])
+        values["listen",] = listen._replace(value=listed(listen.value) if listen.expanded else [listen.value])
     upstreams = list(dict.fromkeys(key[1] for key in values if key[0] == "upstreams" and len(key) > 1))
     given = values.get(("upstreams", _IMPLIED, "urls"))
     by_flag = given is not None and given.source in _ONE_SERVICE

@@ -27,7 +27,7 @@ def from_file(path: Path, problems: list[Problem]) -> dict[KeyPath, Value]:
         problems.append(Problem(str(path), int(found[1]) if found else None, "", "", f"is not TOML: {exc}"))
     else:
         lines = _lines_of_keys(text)
-        return {key: Value(value, str(path), _line_of(lines, key)) for key, value in leaves(tree)}
+        return {key: Value(value, str(path), _line_of(lines, key), path.parent) for key, value in leaves(tree)}
     return {}
 
 
