@@ -119,6 +119,7 @@ class Attempts(Leasing):
                 # The upstream closed an idle connection just as it was taken: nothing was acted on, so try a new one.
                 lease.end()
                 self._tell_service()
+                self._record.note_retry("upstream_closed", "closed_idle")
                 fresh = True
             else:
                 self._state = RESPONDING

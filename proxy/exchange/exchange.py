@@ -51,7 +51,7 @@ class Exchange:
         self._head = head
         request_id = context.next_request_id()
         self._record = ExchangeRecord(
-            client.peer, started, request_id, head.method, head.target, head.http_version, head.fields
+            client.peer, started, request_id, head.method, head.target, head.http_version, head.fields, head
         )
         if client.identity.trusted:
             self._apply_trusted_headers(head)
@@ -101,10 +101,11 @@ class Exchange:
             context.observe(head, decided, decisions)
         request = writer.request_head(head.method, decided.target, decided.fields)
         service = context.services[decided.route.upstream]
+        record.service = service.name
         # 2. Send it, as often as is harmless, until there is a response.
         attempts = self._attempts = Attempts(context, service, client, head, self._request_body, record)
         client.exchange = attempts
-        response = await attempts.respond(request, decided)
+        response = record.response = await attempts.respond(request, decided)
         lease = attempts.lease
         assert lease is not None
         # 3. Pass the response on.

@@ -120,6 +120,7 @@ class Leasing:
                 another = self._origin = self._service.choose(self, tried)
                 if another is None:
                     raise
+                self._record.note_retry(error.code, "connect_failure")
                 origin = another
                 continue
             finally:

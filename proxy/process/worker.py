@@ -97,9 +97,9 @@ class Worker:
             trusted=trusted,
             next_request_id=RequestIds(),
             http_date=HttpDate(),
-            report_defect=lambda defect, request_id: self.errors.defect(defect, f"request {request_id}"),
+            report_defect=self._report_defect,
             warn_x_forwarded_dropped=self._warn_x_forwarded_dropped,
-            events=join([*([self._log.sink] if self._log is not None else []), *sinks]),
+            events=join([*([self._log.sink] if self._log is not None else []), *sinks], self._report_defect),
             observe=observe,
         )
         self._listener = Listener(
@@ -163,6 +163,9 @@ class Worker:
                 f'if that is a gateway of yours: trusted_networks = ["{peer}/{128 if ":" in peer else 32}"]'
             ),
         )
+
+    def _report_defect(self, defect: BaseException, request_id: str) -> None:
+        self.errors.defect(defect, f"request {request_id}")
 
     def report_loop_defect(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Take what a callback of the loop raised and nobody caught."""

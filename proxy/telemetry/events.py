@@ -1,7 +1,7 @@
 """What is told of an exchange while it happens: its head was read, its response began, it ended.
 
-A listener is a sink: the access log today. An exchange calls what the sinks of its worker have been joined to: one
-sink is called itself, with no loop around it, and where nobody listens to an event nothing is called.
+A listener is a sink: the access log, and the counters. An exchange calls what the sinks of its worker have been joined
+to; where nobody listens to an event, nothing is called.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,22 +22,31 @@ class Sink:
     ended: Tell | None = None  # nothing more comes: also of requests that were refused before they began
 
 
-def join(sinks: Sequence[Sink]) -> Sink:
-    """One sink that tells all of them, in order."""
+def join(sinks: Sequence[Sink], report_defect: Callable[[BaseException, str], None]) -> Sink:
+    """One sink that tells all of them, in order. One that raises is reported, and costs neither the others nor the
+    exchange anything."""
     return Sink(
-        began=_join_calls([sink.began for sink in sinks]),
-        responded=_join_calls([sink.responded for sink in sinks]),
-        ended=_join_calls([sink.ended for sink in sinks]),
+        began=_join_calls([sink.began for sink in sinks], report_defect),
+        responded=_join_calls([sink.responded for sink in sinks], report_defect),
+        ended=_join_calls([sink.ended for sink in sinks], report_defect),
     )
 
 
-def _join_calls(calls: Sequence[Tell | None]) -> Tell | None:
+def _join_calls(calls: Sequence[Tell | None], report_defect: Callable[[BaseException, str], None]) -> Tell | None:
     wanted = [call for call in calls if call is not None]
-    if len(wanted) < 2:
-        return wanted[0] if wanted else None
+    if not wanted:
+        return None
+    *before, last = wanted
 
     def tell_all(record: ExchangeRecord) -> None:
-        for call in wanted:
-            call(record)
+        for call in before:
+            try:
+                call(record)
+            except Exception as exc:  # a defect of ours
+                report_defect(exc, record.request_id)
+        try:
+            last(record)  # mostly the only one: no loop for it
+        except Exception as exc:
+            report_defect(exc, record.request_id)
 
     return tell_all

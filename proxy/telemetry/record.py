@@ -1,10 +1,22 @@
 """What became of one request: everything the access log, the counters and a person reading them ask for."""
 
 from collections.abc import Sequence
+from time import monotonic
 
 import msgspec
 
 from proxy.http1.fields import FieldLine
+from proxy.http1.message import RequestHead, ResponseHead
+
+
+class EarlierAttempt(msgspec.Struct, frozen=True):
+    """An attempt that failed, and was followed by another."""
+
+    origin: str
+    result: str  # a code from `errors`, or the status that a retry was made for
+    reason: str  # why another was made: one of `telemetry.series.RETRY_REASONS`
+    reused: bool
+    ended: float  # monotonic time, in seconds
 
 
 class ExchangeRecord(msgspec.Struct):
@@ -22,8 +34,12 @@ class ExchangeRecord(msgspec.Struct):
     target: bytes = b""
     http_version: bytes = b""
     fields: Sequence[FieldLine] = ()  # the request's, as received
+    head: RequestHead | None = None  # None where the request was refused before anybody could read it whole
     route: str = ""
-    origin: str = ""
+    service: str = ""  # the upstream that the request was for
+    response: ResponseHead | None = None  # its final response, or the 101, as it was received
+    earlier: list[EarlierAttempt] | None = None  # attempts before the last
+    origin: str = ""  # of the last attempt
     reused: bool = False
     attempts: int = 0
     status: int = 0
@@ -34,3 +50,9 @@ class ExchangeRecord(msgspec.Struct):
     error: str = ""
     detail: str = ""
     is_health_check: bool = False  # `onehop health`, asking from this machine
+
+    def note_retry(self, result: str, reason: str) -> None:
+        """The attempt under way has failed, and another one follows: to be called before that one begins."""
+        if self.earlier is None:
+            self.earlier = []
+        self.earlier.append(EarlierAttempt(self.origin, result, reason, self.reused, monotonic()))

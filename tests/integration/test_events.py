@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from proxy.telemetry.events import Sink
+from proxy.telemetry.record import ExchangeRecord
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, ScriptedUpstream, answering, client
 
@@ -39,3 +40,20 @@ async def test_a_sink_is_told_of_the_head_the_response_and_the_end(
             await peer.head()
         await proxy.records.wait_for(1)
     assert told == expected
+
+
+async def test_a_sink_that_raises_costs_the_connection_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    def fail(record: ExchangeRecord) -> None:
+        raise ZeroDivisionError
+
+    sink = Sink(began=fail, responded=fail, ended=fail)
+    upstream = ScriptedUpstream(answering(OK, OK))
+    async with upstream.serving(), running_proxy(upstream.port, sinks=[sink]) as proxy:
+        async with client(proxy.port) as peer:
+            for _ in range(2):
+                await peer.send(HEAD + b"\r\n")
+                assert (await peer.response())[1] == b"ok"
+        await proxy.records.wait_for(2)
+    written = capfd.readouterr().err
+    assert written.count(": ZeroDivisionError\n") == 6
+    assert f"defect in request {proxy.records[0].request_id}: ZeroDivisionError" in written
