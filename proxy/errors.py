@@ -10,7 +10,7 @@ ProxyError
     LoopDetected              508
   UpstreamError               the service is at fault
     ConnectFailed             502
-      NameNotFound            502
+      NameNotFound            503
       TlsFailed               502
     ConnectTimeout            504
     BadResponse               502
@@ -156,8 +156,9 @@ class ConnectFailed(UpstreamError):
 
 
 class NameNotFound(ConnectFailed):
-    """The service's name has no address, or none of its servers answers."""
+    """The service's name has no address, or none of its servers answers: it may have one soon."""
 
+    status = 503
     code = "dns_error"
     public = "the name of the service behind this proxy has no address"
     proxy_status = "dns_error"  # RFC 9209 §2.3.2

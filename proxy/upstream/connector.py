@@ -46,7 +46,7 @@ class Connector:
         ports or memory.
         """
         try:
-            addresses = await self._resolver.addresses(origin.host)
+            addresses = [origin.address] if origin.address else await self._resolver.addresses(origin.host)
         except OSError as exc:
             raise self._failure(origin, {origin.host: exc}) from exc
         if len(addresses) > 1:
@@ -109,8 +109,8 @@ class Connector:
     def _failure(self, origin: Origin, failures: dict[str, OSError]) -> ProxyError:
         """What the failures at all addresses of an origin amount to."""
         reasons = {address: self._reason(exc) for address, exc in failures.items()}
-        if list(reasons) == [origin.host]:
-            tried = reasons[origin.host]
+        if list(reasons) in ([origin.host], [origin.address]):
+            [tried] = reasons.values()
         else:
             tried = "; ".join(f"{address}: {reason}" for address, reason in reasons.items())
         if all(exc.errno in _OUR_SHORTAGE and not isinstance(exc, ssl.SSLError) for exc in failures.values()):

@@ -13,11 +13,13 @@ _DEFAULT_TLS: Final = ClientTls()
 
 
 class Origin(NamedTuple):
-    """A service's host and port; `tls` where it is spoken. Connections to equal origins are alike."""
+    """A service's host and port; `tls` where it is spoken; `address` where it is one of those that the host's name has.
+    Connections to equal origins are alike."""
 
     host: str
     port: int
     tls: ClientTls | None = None
+    address: str = ""  # TLS and `Host` go by the name all the same
 
     @property
     def authority(self) -> bytes:
@@ -32,7 +34,8 @@ class Origin(NamedTuple):
         return _label(self.host, self.port)
 
     def __str__(self) -> str:
-        return self.label
+        """The label, with the address where it is one of several that the name may have."""
+        return f"{self.label} ({self.address})" if self.address else self.label
 
 
 class Candidate(NamedTuple):

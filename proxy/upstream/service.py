@@ -4,7 +4,7 @@ An exchange asks `choose` before each attempt and reports each to `finished`; it
 which origins are healthy.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 
 from proxy.errors import ProxyError
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
@@ -15,7 +15,9 @@ from proxy.upstream.origin import Candidate, Origin
 class Service:
     """The origins of one upstream, in one worker."""
 
-    __slots__ = ("_backups", "_balancing", "_in_use", "_only", "_primaries", "health", "name")
+    __slots__ = (
+        "_backups", "_balancing", "_in_use", "_only", "_primaries", "_trials", "_trying", "health", "hears", "name",
+    )  # fmt: skip
 
     def __init__(self, name: str, candidates: Iterable[Candidate], balancing: Balancing) -> None:
         self.name = name
@@ -24,15 +26,18 @@ class Service:
         self._backups: tuple[Candidate, ...] = ()
         self._in_use: tuple[Candidate, ...] = ()  # those of the two that first attempts are made at
         self._only: Origin | None = None  # where there is no choice, and nobody who counts
+        self._trials: frozenset[Origin] = frozenset()
+        self._trying: set[Origin] = set()  # those on trial whose request is under way
         self.use(candidates)
-        self.health: Health | None = None  # told of every attempt's end
+        self.health: Health | None = None
+        self.hears: Container[int] = ()  # the statuses of which `health` is told, beside every error
 
     def __repr__(self) -> str:
         return f"<Service {self.name}: {', '.join(str(candidate.origin) for candidate in self._in_use)}>"
 
-    def use(self, candidates: Iterable[Candidate]) -> None:
-        """From now on, choose among these: at least one, in the order of the configuration. An origin that is listed
-        twice gets the sum of its weights."""
+    def use(self, candidates: Iterable[Candidate], trials: Collection[Origin] = ()) -> None:
+        """From now on, choose among these: at least one that is not on trial, in the order of the configuration. An
+        origin that is listed twice gets the sum of its weights; one on trial gets one request at a time."""
         merged: dict[Origin, Candidate] = {}
         for candidate in candidates:
             before = merged.get(candidate.origin)
@@ -42,9 +47,18 @@ class Service:
             merged[candidate.origin] = candidate
         if not merged:
             raise ValueError("a service has at least one origin")
-        self._primaries = tuple(candidate for candidate in merged.values() if not candidate.backup)
-        self._backups = tuple(candidate for candidate in merged.values() if candidate.backup)
+        steady = [candidate for candidate in merged.values() if candidate.origin not in trials]
+        self._primaries = tuple(candidate for candidate in steady if not candidate.backup)
+        self._backups = tuple(candidate for candidate in steady if candidate.backup)
         self._in_use = self._primaries or self._backups
+        self._trials = frozenset(trials)
+        if trials:
+            backup = self._in_use[0].backup
+            self._in_use = tuple(
+                candidate
+                for candidate in merged.values()
+                if candidate.backup == backup and candidate.origin not in self._trying.intersection(trials)
+            )
         alone = len(self._in_use) == 1 and not self._balancing.follows_attempts
         self._only = self._in_use[0].origin if alone else None
 
@@ -63,6 +77,9 @@ class Service:
         origin = self._balancing.choose(candidates, request, again=bool(tried))
         if self._balancing.follows_attempts:
             self._balancing.started(origin)
+        if self._trials and origin in self._trials:
+            self._trying.add(origin)
+            self._in_use = tuple(candidate for candidate in self._in_use if candidate.origin != origin)
         return origin
 
     def finished(self, origin: Origin, status: int, error: ProxyError | None = None) -> None:
@@ -70,8 +87,10 @@ class Service:
         what ended it early. With neither, the attempt was given up, which says nothing about the origin."""
         if self._balancing.follows_attempts:
             self._balancing.ended(origin)
-        if self.health is not None:
-            self.health.attempt_ended(origin, status, error)
+        if error is not None or status in self.hears:
+            self._trying.discard(origin)
+            if self.health is not None:
+                self.health.attempt_ended(origin, status, error)
 
 
 def _without(tried: Sequence[Origin], candidates: Sequence[Candidate]) -> list[Candidate]:

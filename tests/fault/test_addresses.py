@@ -222,6 +222,22 @@ def test_a_request_is_answered_although_the_first_address_is_silent(run: Run) ->
     run(scenario())
 
 
+def test_of_a_pinned_address_no_name_is_looked_up(run: Run) -> None:
+    async def scenario() -> None:
+        async with listening("127.0.0.3") as listener:
+            opener = Opener("127.0.0.2")
+            pinned = Origin("service.example", listener.port, address="127.0.0.3")
+            stream = await asyncio.create_task(opener.connector.connect(pinned))
+            assert peer_of(stream) == "127.0.0.3"
+            stream.abort()
+            with pytest.raises(ConnectFailed) as caught:
+                await asyncio.create_task(opener.connector.connect(pinned._replace(address="127.0.0.4")))
+            where = f"service.example:{listener.port} (127.0.0.4)"
+            assert caught.value.detail == f"no connection to {where}: Connection refused"
+
+    run(scenario())
+
+
 def test_an_ipv6_origin_is_reached(run: Run) -> None:
     async def scenario() -> None:
         async with listening("::1") as listener:

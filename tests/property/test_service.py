@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from proxy.errors import ClientGone, ConnectFailed, ProxyError
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
 from proxy.upstream.balancing.round_robin import RoundRobin
+from proxy.upstream.health.base import EVERY_STATUS
 from proxy.upstream.origin import Candidate, Origin
 from proxy.upstream.service import Service
 from tests.unit.upstream.requests import REQUEST
@@ -70,6 +71,7 @@ class Services(RuleBasedStateMachine):
         self.policy = Counting()
         self.service = Service("s", origins, self.policy)
         self.health = self.service.health = Told()
+        self.service.hears = EVERY_STATUS
         self._offered(origins)
         self.model: Counter[Origin] = Counter()
         self.ends: list[tuple[Origin, int, ProxyError | None]] = []

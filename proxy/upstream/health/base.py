@@ -1,9 +1,10 @@
 """What health checking is to `upstream.service`.
 
-Nothing is asked per request. An implementation calls `Service.use` when the list of usable origins changes.
+Nothing is asked per request. An implementation calls `Service.use` when the list of usable origins changes, and says by
+`Service.hears` which ends of attempts it wants to be told of.
 """
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy.errors import ProxyError
 from proxy.upstream.origin import Origin
@@ -13,4 +14,14 @@ class Health(Protocol):
     """Learns from the attempts that requests make."""
 
     def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
-        """As `Service.finished`, which calls this."""
+        """As `Service.finished`, which calls this for each error, and for the statuses that `Service.hears` holds."""
+
+
+class _EveryStatus:
+    """Holds whatever is looked for."""
+
+    def __contains__(self, status: object) -> bool:
+        return True
+
+
+EVERY_STATUS: Final = _EveryStatus()

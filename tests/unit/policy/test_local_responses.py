@@ -68,7 +68,7 @@ FIELDS = [
     (BadRequest("x", status=405),     'Proxy-Status: me; error=http_request_error; details="bad_request: x"'
                                       "|Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE"),
     (NameNotFound("x"),               'Proxy-Status: me; error=dns_error; details="dns_error: '
-                                      'the name of the service behind this proxy has no address"'),
+                                      'the name of the service behind this proxy has no address"|Retry-After: 1'),
     (NoRoute("x"),                    'Proxy-Status: me; error=destination_not_found; details="no_route: x"'),
     (LimitReached("x"),               'Proxy-Status: me; error=connection_limit_reached; details="limit_reached: x"'
                                       "|Retry-After: 1"),

@@ -1,12 +1,13 @@
 """One upstream as an exchange sees it: what it is offered, and who is told how an attempt ended."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import pytest
 
 from proxy.errors import ConnectFailed, ProxyError
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
 from proxy.upstream.balancing.round_robin import RoundRobin
+from proxy.upstream.health.base import EVERY_STATUS
 from proxy.upstream.origin import Candidate, Origin
 from proxy.upstream.service import Service
 from tests.unit.upstream.balancing.offers import A, B, C, offer
@@ -75,14 +76,60 @@ def test_where_all_have_been_tried_there_is_none_and_no_attempt_starts(
     assert policy.told == []
 
 
-def test_health_is_told_how_each_attempt_ended() -> None:
+HEARD = [
+    # hears            statuses        told
+    ((),               (200, 503),     ()),
+    (frozenset({503}), (200, 503),     (503,)),
+    (EVERY_STATUS,     (200, 503, 0),  (200, 503, 0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("hears", "statuses", "told"), HEARD)
+def test_health_is_told_of_every_error_and_of_the_statuses_that_it_hears(
+    hears: Container[int], statuses: tuple[int, ...], told: tuple[int, ...]
+) -> None:
     service = Service("s", offer(A, B), RoundRobin())
-    health = RecordingHealth()
-    service.health = health
+    health = service.health = RecordingHealth()
+    service.hears = hears
     failure = ConnectFailed()
     service.finished(A, 0, failure)
-    service.finished(B, 503)
-    assert health.told == [(A, 0, failure), (B, 503, None)]
+    for status in statuses:
+        service.finished(B, status)
+    assert health.told == [(A, 0, failure), *((B, status, None) for status in told)]
+
+
+def chosen(service: Service, times: int) -> list[Origin | None]:
+    return [service.choose(REQUEST) for _ in range(times)]
+
+
+def test_an_origin_on_trial_gets_one_request_at_a_time() -> None:
+    service = Service("s", offer(A), RoundRobin())
+    service.hears = EVERY_STATUS
+    service.use(offer(A, B), trials={B})
+    assert chosen(service, 6).count(B) == 1
+    service.use(offer(A, B), trials={B})
+    assert chosen(service, 6).count(B) == 0, "its request is still under way"
+    service.finished(B, 0)
+    service.use(offer(A, B), trials={B})
+    assert chosen(service, 6).count(B) == 1
+    service.finished(B, 200)
+    service.use(offer(A, B))
+    assert chosen(service, 6).count(B) == 3
+
+
+def test_a_request_that_has_failed_is_no_trial() -> None:
+    service = Service("s", offer(A, C), RoundRobin())
+    service.use(offer(A, B, C), trials={B})
+    assert [service.choose(REQUEST, (A,)) for _ in range(4)] == [C] * 4
+
+
+def test_a_backup_is_on_trial_only_while_backups_are_in_use() -> None:
+    a, b, c = Candidate(A), Candidate(B, backup=True), Candidate(C, backup=True)
+    service = Service("s", [a], RoundRobin())
+    service.use([a, b], trials={B})
+    assert B not in chosen(service, 4)
+    service.use([b, c], trials={B})
+    assert chosen(service, 4).count(B) == 1
 
 
 def test_only_the_origins_in_use_are_chosen() -> None:
