@@ -8,6 +8,8 @@ ProxyError
   RoutingError
     NoRoute                   404
     LoopDetected              508
+  AccessError                 the client may not, or not now
+    Forbidden                 403
   UpstreamError               the service is at fault
     ConnectFailed             502
       NameNotFound            503
@@ -132,6 +134,19 @@ class LoopDetected(RoutingError):
     status = 508
     code = "loop_detected"
     proxy_status = "proxy_loop_detected"  # RFC 9209 §2.3.31
+
+
+class AccessError(ProxyError):
+    """The route does not let this client in, or not now."""
+
+    status = 403
+    code = "forbidden"
+    proxy_status = "http_request_denied"  # RFC 9209 §2.3.15
+    public = "this client may not use what it asked for"
+
+
+class Forbidden(AccessError):
+    """Nothing that the client could say would change that."""
 
 
 class UpstreamError(ProxyError):

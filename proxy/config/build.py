@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.config.access_rules import access_of
 from proxy.config.model import Config
 from proxy.config.route_model import FieldRulesConfig
 from proxy.config.upstream_model import UpstreamConfig
@@ -47,6 +48,7 @@ def routing_table(config: Config) -> RoutingTable:
             response_fields=field_rules(route.response_fields),
             host_override=(config.upstreams[route.upstream].host or "").encode("ascii"),
             default_host=candidates(config.upstreams[route.upstream])[0].origin.authority,
+            access=access_of(route),
         )
         for name, route in config.routes.items()
     )

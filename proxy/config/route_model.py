@@ -8,6 +8,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from proxy.config.access_model import AccessConfig
+
 
 class FieldRulesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a route changes in a message's fields, after hop-by-hop fields were stripped."""
@@ -45,3 +47,4 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = "/"
     request_fields: FieldRulesConfig = FieldRulesConfig()
     response_fields: FieldRulesConfig = FieldRulesConfig()
+    access: AccessConfig = AccessConfig()

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from proxy.config.access_rules import access_problems
 from proxy.config.build import parse_listen
 from proxy.config.findings import Finding, fault
 from proxy.config.model import Config
@@ -61,6 +62,7 @@ def rule_problems(config: Config) -> Iterator[Finding]:
             yield ("upgrades",), f'"{protocol}"', expected
     yield from upstream_problems(config)
     yield from route_problems(config)
+    yield from access_problems(config)
 
 
 def _numbers(group: str, settings: msgspec.Struct) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from time import monotonic
 from proxy.downstream.connection import CLIENT_CLOSED, ClientConnection, Ending, Phase
 from proxy.downstream.respond import write_answer
 from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, RequestOverdue, UpstreamError
+from proxy.exchange.admission import admit
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import BodySink, Trailers, copy_body, framed, write_all
@@ -97,6 +98,8 @@ class Exchange:
         if decided.framing is not NO_BODY:
             self._request_body = RequestBody(client, decided.framing, context.limits)
         record.route = decided.route.name
+        if decided.route.access is not None:
+            await admit(decided.route.access, record)
         if context.observe is not None and decisions is not None:
             context.observe(head, decided, decisions)
         request = writer.request_head(head.method, decided.target, decided.fields)

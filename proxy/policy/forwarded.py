@@ -47,7 +47,7 @@ def networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
 
 def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
     """Whether a peer address lies in a trusted network. A Unix socket's peer, which has none, is not trusted."""
-    parsed = _parse(address)
+    parsed = parse_address(address)
     return parsed is not None and any(parsed in network for network in trusted)
 
 
@@ -114,10 +114,11 @@ def _address_of(member: bytes) -> str | None:
     if (found := _WITH_PORT.fullmatch(member)) is not None:
         member = found[1] or found[2]
     address = member.decode("ascii", "replace")
-    return None if "%" in address or _parse(address) is None else plain_address(address)
+    return None if "%" in address or parse_address(address) is None else plain_address(address)
 
 
-def _parse(address: str) -> IPv4Address | IPv6Address | None:
+def parse_address(address: str) -> IPv4Address | IPv6Address | None:
+    """An address as it is compared, IPv4 within IPv6 as IPv4; None where the text is none."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -12,6 +12,7 @@ import msgspec
 
 from proxy.http1.field_names import canonical_name
 from proxy.http1.fields import Fields
+from proxy.policy.access import Access
 from proxy.policy.decisions import Decisions, Outcome, Rule
 
 _PUT = Rule(Outcome.SET, "by the route's rules")
@@ -58,7 +59,7 @@ class Route(msgspec.Struct, frozen=True):
     """One row of the routing table. `host` is `b""` for any, `b"*.example.com"` for its subdomains.
 
     `host_override` is what `Host` says to the upstream instead of the client's; empty keeps the client's.
-    `default_host` is what it says where a 1.0 client named nobody.
+    `default_host` is what it says where a 1.0 client named nobody. `access` is asked before anything else happens.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Route(msgspec.Struct, frozen=True):
     response_fields: FieldRules | None = None
     host_override: bytes = b""
     default_host: bytes = b""
+    access: Access | None = None
 
 
 _HEX: Final = "0123456789ABCDEFabcdef"

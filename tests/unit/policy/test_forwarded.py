@@ -95,7 +95,7 @@ def test_a_chain_is_walked_for_32_hops_and_split_no_further(monkeypatch: pytest.
         asked.append(address)
         return ip_address(address)
 
-    monkeypatch.setattr(forwarded, "_parse", noting)
+    monkeypatch.setattr(forwarded, "parse_address", noting)
     chain = [b",".join(b"10.0.0.%d" % (number % 250) for number in range(2_000))] * 2
     assert client_address("10.0.0.1", chain, TRUSTED) == "10.0.0.218"  # the 32nd from the right
     assert len(asked) == 64
