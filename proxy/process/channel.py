@@ -1,4 +1,4 @@
-"""What the parent and one of its workers tell each other: messages over a socket pair, which nobody waits for."""
+"""What the parent and one of its children tell each other: messages over a socket pair, which nobody waits for."""
 
 import contextlib
 import socket
@@ -13,10 +13,12 @@ _SOCKETS: Final = 250  # the kernel passes 253 in a message
 class Kind(Enum):
     """What a message is about, and which side sends it."""
 
-    SERVING = b"serving"  # worker: it accepts connections
-    FAILED = b"failed"  # worker: it ends, and why; its traceback, a line each
-    ADOPT = b"adopt"  # parent: accept on these sockets of slot N, which has no worker
-    GIVE_BACK = b"give back"  # parent: slot N has a worker again
+    SERVING = b"serving"  # child: it does its work from now on
+    FAILED = b"failed"  # child: it ends, and why; its traceback, a line each
+    ADOPT = b"adopt"  # parent to worker: accept on these sockets of seat N, which has no worker
+    GIVE_BACK = b"give back"  # parent to worker: seat N has a worker again
+    LINK = b"link"  # parent to both: this socket joins the control process and the worker of seat N
+    STOPPING = b"stopping"  # parent to control: the instance is to stop, and takes no new work from balancers
 
 
 class Message(NamedTuple):

@@ -10,8 +10,9 @@ from proxy.config.model import Config
 from proxy.downstream.places import Room
 from proxy.process.listeners import CannotStart
 
-#: What a worker has open before it serves: standard streams, event loop, channel to the parent, memory for its stack.
-_AT_START: Final = 11
+#: What a worker has open before it serves: standard streams, event loop, channel to the parent, link to control,
+#: memory for its stack.
+_AT_START: Final = 12
 #: What it opens besides connections: name lookups, the log, the last words of a connection, Python's own.
 _MEANWHILE: Final = 6
 _OF_PARENT: Final = 6  # wake-up pair, a probe for each address, a file that is read

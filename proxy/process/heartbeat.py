@@ -1,4 +1,4 @@
-"""How the parent sees that a worker's event loop turns, and where it hangs if it does not."""
+"""How the parent sees that a child's event loop turns, and where it hangs if it does not."""
 
 import asyncio
 import contextlib
@@ -20,24 +20,25 @@ def beat_s(stall_s: float) -> float:
     return min(_LONGEST_S, stall_s / 4)
 
 
-class Heartbeats:
-    """A count per worker in shared memory: a worker adds to its own as long as its event loop turns."""
+class Heartbeat:
+    """A count in shared memory: a process adds to it as long as its event loop turns."""
 
-    def __init__(self, workers: int) -> None:
-        self._counts = memoryview(mmap.mmap(-1, 8 * workers)).cast("Q")
+    def __init__(self) -> None:
+        self._count = memoryview(mmap.mmap(-1, 8)).cast("Q")
 
-    def count(self, index: int) -> int:
-        """How often the worker in this place has beaten."""
-        return self._counts[index]
+    @property
+    def count(self) -> int:
+        """How often it has beaten."""
+        return self._count[0]
 
-    def keep_beating(self, index: int, loop: asyncio.AbstractEventLoop, stall_s: float) -> None:
+    def keep_beating(self, loop: asyncio.AbstractEventLoop, stall_s: float) -> None:
         """Beat now, and a few times in every `stall_s`."""
-        self._counts[index] += 1
-        loop.call_later(beat_s(stall_s), self.keep_beating, index, loop, stall_s)
+        self._count[0] += 1
+        loop.call_later(beat_s(stall_s), self.keep_beating, loop, stall_s)
 
 
 class StackFile:
-    """Memory in which a worker writes down where it hangs or crashes, for the parent to read."""
+    """Memory in which a child writes down where it hangs or crashes, for the parent to read."""
 
     def __init__(self) -> None:
         self._fd: int | None = None
@@ -45,13 +46,13 @@ class StackFile:
             self._fd = os.memfd_create("onehop-stack")
 
     def clear(self) -> None:
-        """Forget what the last worker wrote."""
+        """Forget what the last child wrote."""
         if self._fd is not None:
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
 
     def write_on_demand(self) -> None:
-        """In the worker: write the stack at STACK_SIGNAL, and before a fatal signal ends the process."""
+        """In the child: write the stack at STACK_SIGNAL, and before a fatal signal ends the process."""
         file = 2 if self._fd is None else self._fd
         faulthandler.enable(file, all_threads=False)
         faulthandler.register(STACK_SIGNAL, file, all_threads=False, chain=False)
@@ -61,3 +62,9 @@ class StackFile:
         if self._fd is None:
             return []
         return os.pread(self._fd, _BYTES, 0).decode("utf-8", "replace").splitlines()[:_LINES]
+
+    def close(self) -> None:
+        """Give the memory back."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None

@@ -1,4 +1,4 @@
-"""The place of one worker: its listening sockets outlive it, and another serves them while there is none."""
+"""The place of one child process: what it is given outlives it, and the next one in its place gets the same."""
 
 import os
 import signal
@@ -8,14 +8,14 @@ from enum import Enum, auto
 from typing import Final
 
 from proxy.process.channel import Channel
-from proxy.process.heartbeat import StackFile
+from proxy.process.heartbeat import Heartbeat, StackFile
 
 _RESTART_PAUSE_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row
-_STABLE_S: Final = 30.0  # a worker that lived this long did not crash at start
+_STABLE_S: Final = 30.0  # a process that lived this long did not crash at start
 
 
 class State(Enum):
-    """Where a slot's worker is in its life."""
+    """Where a slot's process is in its life."""
 
     NONE = auto()  # another is started at `start_at`
     STARTING = auto()
@@ -23,46 +23,77 @@ class State(Enum):
     STALLED = auto()  # its event loop does not turn: it is asked where it hangs, then killed
 
 
-class Slot:
-    """One worker's place. Only the supervisor changes it."""
+class Role(Enum):
+    """What the process in a slot does, as messages call it."""
 
-    def __init__(self, index: int, sockets: list[socket.socket]) -> None:
-        self.index = index
+    WORKER = "worker"
+    CONTROL = "control process"
+
+
+class Slot:
+    """One process's place. Only its generation changes it."""
+
+    def __init__(self, role: Role, sockets: list[socket.socket], *, seat: int = -1) -> None:
+        self.role = role
         self.sockets = sockets
+        self.seat = seat  # of a worker: no other worker that lives at the same time has it
         self.state = State.NONE
         self.pid = 0
         self.channel: Channel | None = None
         self.adopter: Slot | None = None  # whose worker accepts on these sockets meanwhile
+        self.linked_to = 0  # the control process that this worker has a link to
+        self.heartbeat = Heartbeat()
         self.stack = StackFile()
-        self.reason: list[str] = []  # why its worker failed, as the worker said
+        self.reason: list[str] = []  # why its process failed, as the process said
         self.start_at = 0.0
         self.kill_at = 0.0  # once STALLED
-        self.beats = 0
         self.silent_s = 0.0  # time without a beat during which the parent itself was running
+        self._beats = 0
         self._started = 0.0
         self._failures = 0  # in a row
 
-    def begin(self, pid: int, channel: Channel, beats: int) -> None:
-        """A worker was forked."""
-        self.state, self.pid, self.channel, self.beats = State.STARTING, pid, channel, beats
+    def begin(self, pid: int, channel: Channel) -> None:
+        """A process was forked."""
+        self.state, self.pid, self.channel = State.STARTING, pid, channel
         self.silent_s, self.reason, self._started = 0.0, [], time.monotonic()
 
     def end(self) -> float:
-        """Its worker has ended, or could not be forked; return the pause before the next."""
+        """Its process has ended, or could not be forked; return the pause before the next."""
         now = time.monotonic()
         is_stable = self.state is not State.STARTING and now - self._started > _STABLE_S
         self._failures = 0 if is_stable else self._failures + 1
         pause_s = _RESTART_PAUSE_S[min(self._failures, len(_RESTART_PAUSE_S) - 1)]
-        self.state, self.pid, self.start_at = State.NONE, 0, now + pause_s
+        self.state, self.pid, self.linked_to, self.start_at = State.NONE, 0, 0, now + pause_s
         if self.channel is not None:
             self.channel.close()
             self.channel = None
         return pause_s
 
     def kill(self, number: signal.Signals) -> None:
-        """Send a signal to its worker, if there is one: a child that was not waited for keeps its id."""
+        """Send a signal to its process, if there is one: a child that was not waited for keeps its id."""
         if self.pid:
             os.kill(self.pid, number)
+
+    def look(self, elapsed_s: float) -> None:
+        """See whether its process has beaten in the time that has passed since the last look."""
+        count = self.heartbeat.count
+        self.silent_s = 0.0 if count != self._beats else self.silent_s + elapsed_s
+        self._beats = count
+
+
+class Seats:
+    """Numbers for workers, the lowest that is free: workers that live at the same time never share one."""
+
+    def __init__(self) -> None:
+        self._taken: set[int] = set()
+
+    def take(self) -> int:
+        seat = next(number for number in range(len(self._taken) + 1) if number not in self._taken)
+        self._taken.add(seat)
+        return seat
+
+    def give_back(self, seat: int) -> None:
+        self._taken.remove(seat)
 
 
 def cause(status: int) -> str:

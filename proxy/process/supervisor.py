@@ -1,4 +1,4 @@
-"""The parent process: binds the listeners, keeps N workers alive, and ends them gracefully.
+"""The parent process: binds the listeners, keeps the processes of a generation alive, and ends them gracefully.
 
 It serves nothing itself and runs no event loop: it forks, waits, and passes on signals. Every worker has listening
 sockets of its own (SO_REUSEPORT), so the kernel spreads connections evenly. The parent holds them all, so nothing that
@@ -11,6 +11,7 @@ import os
 import secrets
 import select
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -20,17 +21,15 @@ from proxy.config.model import Config
 from proxy.config.sources import Loader
 from proxy.process import descriptors
 from proxy.process.banner import banner
-from proxy.process.channel import Channel, Kind
 from proxy.process.cpus import granted_cpus
-from proxy.process.heartbeat import STACK_SIGNAL, Heartbeats, beat_s
+from proxy.process.generation import Generation, Instance
 from proxy.process.listeners import bind, shown_address
-from proxy.process.slot import Slot, State, cause
+from proxy.process.slot import Seats, Slot
 from proxy.process.worker import Companion
-from proxy.process.worker_process import WorkerSetup, be_worker
 from proxy.telemetry.error_log import ATOMIC_BYTES, STDERR, ErrorLog, write_at_once
 
 _KILL_AFTER_S: Final = 5.0  # beyond `drain_s`: a worker that has not ended by then never will
-_STACK_S: Final = 0.5  # for a stalled worker to write down where it hangs
+_CONTROL_END_S: Final = 1.0  # for the control process to end, once there is no worker any more
 _NEVER: Final = float("inf")
 
 
@@ -49,9 +48,9 @@ def serve(
     count = config.workers or granted_cpus()
     descriptors.raise_limit()
     descriptors.require(config, count)
-    slots = [Slot(index, sockets) for index, sockets in enumerate(bind(config, count))]
-    addresses = [shown_address(listening) for listening in slots[0].sockets]
-    supervisor = Supervisor(loader, config, slots, companion)
+    sockets = bind(config, count)
+    addresses = [shown_address(listening) for listening in sockets[0]]
+    supervisor = Supervisor(loader, config, sockets, companion)
     room = descriptors.room(config, count)
     lines = banner(config, [f"http://{address}" for address in addresses], count, room, demo=companion is not None)
     if banner_lines is not None:
@@ -60,27 +59,27 @@ def serve(
 
 
 class Supervisor:
-    """Keeps one worker in every slot, until it is told to stop."""
+    """Keeps a generation serving until it is told to stop."""
 
-    def __init__(self, loader: Loader, config: Config, slots: list[Slot], companion: Companion | None = None) -> None:
+    def __init__(
+        self,
+        loader: Loader,
+        config: Config,
+        sockets: list[list[socket.socket]],
+        companion: Companion | None = None,
+    ) -> None:
         self._loader = loader
-        self._config = config
-        self._slots = slots
-        self._companion = companion
-        # Unique to the instance, shared by its workers: a request that comes back to any of them is a loop.
-        self._pseudonym = f"{config.pseudonym}-{secrets.token_hex(4)}"
-        self._heartbeats = Heartbeats(len(slots))
         self._errors = ErrorLog()
-        self._start_failures: set[str] = set()  # what was reported of workers that cannot start, until one can
-        self._has_served = False
+        # Unique to the instance, shared by its workers: a request that comes back to any of them is a loop.
+        pseudonym = f"{config.pseudonym}-{secrets.token_hex(4)}"
+        self._instance = Instance(pseudonym, companion, self._errors, Seats(), self._close_in_child)
+        self._generation = Generation(config, sockets, self._instance)
         self._stopping = False
         self._status = 0
         self._wake_read, self._wake_write = os.pipe()
         self._stop_signals = 0
         self._reload_signals = 0
         self._kill_at = _NEVER
-        self._watch_s = beat_s(config.timeouts.worker_stall_s)
-        self._watched_at = time.monotonic()
 
     def run(self, announce: Callable[[], None]) -> int:
         """Serve; `announce` is called once workers serve. Returns the exit status."""
@@ -95,29 +94,37 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         gc.collect()
         gc.freeze()  # what exists now lives as long as the workers, and shares its pages with them
-        self._start_missing()
-        asked, announced = 0, False
-        while any(slot.pid for slot in self._slots) or not self._stopping:
+        generation = self._generation
+        generation.maintain()
+        asked, announced, control_told = 0, False, False
+        while not (self._stopping and generation.is_empty):
             self._wait()
-            for slot in self._slots:
-                self._listen_to(slot)
-            self._reap()
+            generation.listen()
+            for pid, status in _ended_children():
+                generation.ended(pid, status)  # as process 1 of a container, this one also inherits others' children
+            if generation.never_could and not self._stopping:
+                self._errors.error("no worker could start; giving up")
+                self._status = 1
+                self._stop(at_once=True)
             if self._stop_signals > asked:
                 asked = self._stop_signals
                 self._stop(at_once=asked > 1)
             if self._kill_at <= time.monotonic():
-                self._errors.warning("worker did not exit in time; sending SIGKILL")
+                if generation.worker_is_left:
+                    self._errors.warning("worker did not exit in time; sending SIGKILL")
                 self._stop(at_once=True)
             if self._reload_signals:
                 self._reload_signals = 0
                 self._check_configuration()
             if not self._stopping:
-                self._watch()
-                self._start_missing()
-                self._place_sockets()
-                if not announced and self._has_served and not any(s.state is State.STARTING for s in self._slots):
+                generation.maintain()
+                if not announced and generation.has_served and not generation.is_starting:
                     announced = True
                     announce()
+            elif not generation.worker_is_left and not control_told:
+                control_told = True
+                generation.stop_control(signal.SIGTERM)
+                self._kill_at = time.monotonic() + _CONTROL_END_S
         return self._status
 
     def _count_stop(self, _number: int, _frame: FrameType | None) -> None:
@@ -141,150 +148,41 @@ class Supervisor:
             self._errors.info("SIGHUP: the configuration is valid, but reload is not supported yet; restart to use it")
 
     def _wait(self) -> None:
-        """Wait for a signal, a worker's message, or the next thing that is due."""
+        """Wait for a signal, a child's message, or the next thing that is due."""
         now = time.monotonic()
-        due = [self._kill_at]
-        if not self._stopping:
-            due += [slot.start_at for slot in self._slots if slot.state is State.NONE]
-            due += [slot.kill_at for slot in self._slots if slot.state is State.STALLED]
-            due += [now + self._watch_s] if self._watch_s else []
         waiting = select.poll()
         waiting.register(self._wake_read, select.POLLIN)
-        for slot in self._slots:
+        for slot in self._generation.slots:
             if slot.channel is not None and not slot.channel.is_closed:
                 waiting.register(slot.channel, select.POLLIN)
-        next_at = min(due)
+        next_at = min([self._kill_at, *self._generation.due(now)])
         waiting.poll(None if next_at == _NEVER else max(next_at - now, 0.0) * 1000 + 1)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
 
-    def _listen_to(self, slot: Slot) -> None:
-        """Take what a worker says of its start and its end."""
-        for kind, text, _ in slot.channel.receive() if slot.channel is not None else ():
-            if kind is Kind.FAILED:
-                slot.reason = text.splitlines()
-            elif kind is Kind.SERVING and slot.state is State.STARTING:
-                slot.state = State.SERVING
-                if self._start_failures:
-                    self._start_failures.clear()
-                    self._errors.info("a worker could start again")
-                self._has_served = True
-
-    def _reap(self) -> None:
-        for pid, status in _ended_children():
-            slot = next((slot for slot in self._slots if slot.pid == pid), None)
-            if slot is None:
-                continue  # as process 1 of a container, this one also inherits the children of others
-            self._listen_to(slot)  # its last words
-            state, stack = slot.state, slot.stack.lines()
-            pause_s = slot.end()
-            for other in self._slots:
-                if other.adopter is slot:
-                    other.adopter = None
-            if self._stopping:
-                continue
-            again = f"starting another{f' in {pause_s:g} s' if pause_s else ''}"
-            if state is State.STARTING:
-                self._report_start_failure(slot, slot.reason or [cause(status), *stack])
-            elif state is State.STALLED:
-                stall_s = self._config.timeouts.worker_stall_s
-                said = f"worker {pid} did not respond for {stall_s:g} s and was killed; {again}; it hung in:"
-                self._errors.error(said, stack or ["(unknown)"])
-            else:
-                self._errors.warning(f"worker {pid} ended ({cause(status)}); {again}", slot.reason or stack)
-
-    def _report_start_failure(self, slot: Slot, reason: list[str]) -> None:
-        """Say once why workers cannot start; give up where none ever could."""
-        if reason[0] not in self._start_failures:
-            self._start_failures.add(reason[0])
-            self._errors.error(f"worker cannot start: {reason[0]}", reason[1:])
-        if not self._has_served and all(other.state is State.NONE for other in self._slots):
-            self._errors.error("no worker could start; giving up")
-            self._status = 1
-            self._stop(at_once=True)
-
-    def _watch(self) -> None:
-        """Find workers whose event loop does not turn; ask them where they hang, then kill them."""
-        stall_s, now = self._config.timeouts.worker_stall_s, time.monotonic()
-        # Time in which this process did not run, either, says nothing: a stopped group, a suspended machine.
-        elapsed_s, self._watched_at = min(now - self._watched_at, 2 * self._watch_s), now
-        for slot in self._slots:
-            count = self._heartbeats.count(slot.index)
-            slot.silent_s = 0.0 if count != slot.beats else slot.silent_s + elapsed_s
-            slot.beats = count
-            if slot.state is State.STALLED:
-                if now >= slot.kill_at:
-                    slot.kill(signal.SIGKILL)
-            elif slot.state is not State.NONE and stall_s and slot.silent_s > stall_s:
-                slot.state, slot.kill_at = State.STALLED, now + _STACK_S
-                slot.kill(STACK_SIGNAL)
-                slot.kill(signal.SIGCONT)  # one that was stopped takes no other signal
-
-    def _place_sockets(self) -> None:
-        """Let a worker that serves accept in the place of one that does not, and only as long as it does not."""
-        for slot in self._slots:
-            if slot.state is State.SERVING:
-                if slot.adopter is not None and slot.adopter.channel is not None:
-                    slot.adopter.channel.send(Kind.GIVE_BACK, str(slot.index))
-                slot.adopter = None
-            elif slot.adopter is None and self._has_served:
-                serving = [other for other in self._slots if other.state is State.SERVING]
-                serving.sort(key=lambda other: sum(one.adopter is other for one in self._slots))
-                for other in serving:
-                    if other.channel is not None and other.channel.send(Kind.ADOPT, str(slot.index), slot.sockets):
-                        slot.adopter = other
-                        break
-
-    def _start_missing(self) -> None:
-        for slot in self._slots:
-            if slot.state is State.NONE and slot.start_at <= time.monotonic() and not self._stopping:
-                try:
-                    self._fork(slot)
-                except OSError as exc:  # no memory, or no process more
-                    slot.end()
-                    self._report_start_failure(slot, [f"no process more: {exc.strerror}"])
-
-    def _fork(self, slot: Slot) -> None:
-        slot.stack.clear()
-        ours, its = Channel.pair()
-        setup = WorkerSetup(
-            self._config, slot.sockets, self._pseudonym, its, self._heartbeats, slot.index, len(self._slots),
-            self._companion,
-        )  # fmt: skip
-        beats = self._heartbeats.count(slot.index)
-        # A signal between the fork and the worker's own handling would meet the parent's handler there, and be lost.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        try:
-            pid = os.fork()
-            if not pid:
-                slot.channel = ours
-                be_worker(setup, slot.stack, lambda: self._close_in_worker(slot))
-            slot.begin(pid, ours, beats)
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            its.close()
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    def _close_in_worker(self, slot: Slot) -> None:
+    def _close_in_child(self, own: Slot) -> None:
         for fd in (self._wake_read, self._wake_write):
             os.close(fd)
-        for other in self._slots:
-            if other.channel is not None:
-                other.channel.close()  # else its worker would not see the parent's end
-            for listening in other.sockets if other is not slot else ():
-                listening.close()
+        for slot in self._generation.slots:
+            if slot.channel is not None:
+                slot.channel.close()  # else its process would not see the parent's end
+            if slot is not own:
+                slot.stack.close()
+                for listening in slot.sockets:
+                    listening.close()
 
     def _stop(self, *, at_once: bool) -> None:
         first, self._stopping = not self._stopping, True
-        self._kill_at = _NEVER if at_once else time.monotonic() + self._config.timeouts.drain_s + _KILL_AFTER_S
-        for slot in self._slots:
+        drain_s = self._generation.config.timeouts.drain_s
+        self._kill_at = _NEVER if at_once else time.monotonic() + drain_s + _KILL_AFTER_S
+        for slot in self._generation.workers:
             for listening in slot.sockets:
                 listening.close()  # else the kernel goes on taking connections that nobody will serve
-            slot.kill(signal.SIGKILL if at_once else signal.SIGTERM)
+        self._generation.stop_workers(signal.SIGKILL if at_once else signal.SIGTERM)
+        if at_once:
+            self._generation.stop_control(signal.SIGKILL)
         if first and not at_once:
-            self._errors.info(f"stopping: finishing what is under way, for up to {self._config.timeouts.drain_s:g} s")
+            self._errors.info(f"stopping: finishing what is under way, for up to {drain_s:g} s")
 
 
 def _ended_children() -> Iterator[tuple[int, int]]:

@@ -18,6 +18,7 @@ from proxy.http1.message import RequestHead
 from proxy.http1.parsing.self_test import disagreements, summary
 from proxy.policy.forwarded import networks
 from proxy.process import descriptors
+from proxy.process.link import Link
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink, join
@@ -37,7 +38,7 @@ _TURNS_OF_TLS = 3  # of the loop, more than plain TCP needs, until an aborted co
 
 
 class Worker:
-    """Serves clients on listening sockets until it is told to shut down."""
+    """Serves clients on listening sockets until it is told to shut down. Without `link` there is no control process."""
 
     def __init__(
         self,
@@ -46,12 +47,16 @@ class Worker:
         pseudonym: str,
         *,
         workers: int = 1,
+        seat: int = 0,
+        link: Link | None = None,
         observe: Observe | None = None,
         sinks: Sequence[Sink] = (),
         lookup: Lookup = system_lookup,
     ) -> None:
         self._config = config
         self._sockets = sockets
+        self._seat = seat
+        self._link = link
         self._loop = asyncio.get_running_loop()
         #: What this interpreter reads wrongly: the fast path is not used then.
         self.self_test_failures = disagreements()

@@ -1,22 +1,19 @@
-"""What makes a process a worker: its event loop, its signals, and its channel to the parent."""
+"""What a worker process does besides serving: it beats, and listens to the parent and to the control process."""
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
-import sys
-import traceback
 from collections.abc import Callable
-from typing import Final, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from proxy.config.model import Config
 from proxy.exchange.context import Observe
 from proxy.process.channel import Channel, Kind
-from proxy.process.heartbeat import Heartbeats, StackFile
+from proxy.process.child_process import be_child
+from proxy.process.heartbeat import Heartbeat, StackFile
+from proxy.process.link import Link
 from proxy.process.worker import Companion, Worker
-
-_FRAMES: Final = 12  # of a traceback, the innermost ones
 
 
 class WorkerSetup(NamedTuple):
@@ -26,45 +23,15 @@ class WorkerSetup(NamedTuple):
     sockets: list[socket.socket]
     pseudonym: str
     channel: Channel
-    heartbeats: Heartbeats
-    place: int
+    heartbeat: Heartbeat
+    seat: int
     workers: int  # of the instance
     companion: Companion | None
 
 
 def be_worker(setup: WorkerSetup, stack: StackFile, close_parents_descriptors: Callable[[], None]) -> NoReturn:
-    """Turn a process that was just forked, with SIGTERM blocked, into a worker. It ends with SIGTERM or its parent."""
-    status = 1
-    try:
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-        # A terminal's go to the whole group: the parent decides.
-        for number in (signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        close_parents_descriptors()
-        stack.write_on_demand()
-        with new_loop_runner() as runner:
-            runner.run(_serve(setup))
-        status = 0
-    except BaseException as exc:
-        said = traceback.format_exception_only(exc)[-1] + "".join(traceback.format_exception(exc, limit=-_FRAMES))
-        setup.channel.send(Kind.FAILED, said)  # the parent says it, once for all workers
-    finally:
-        # Not sys.exit: the parent's clean-up, and buffers it had not written when it forked, are not ours.
-        with contextlib.suppress(OSError):
-            sys.stderr.flush()
-        os._exit(status)
-
-
-def new_loop_runner() -> asyncio.Runner:
-    """A runner on uvloop where there is a wheel for it, on asyncio's own loop elsewhere."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.Runner()
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    """Turn a process that was forked with SIGTERM blocked into a worker. It ends with SIGTERM or its parent."""
+    be_child("onehop-worker", setup.channel, stack, close_parents_descriptors, lambda: _serve(setup))
 
 
 async def _serve(setup: WorkerSetup) -> None:
@@ -74,12 +41,17 @@ async def _serve(setup: WorkerSetup) -> None:
         observe: Observe | None = None
         if setup.companion is not None:
             config, observe = await stack.enter_async_context(setup.companion(config))
-        worker = Worker(config, setup.sockets, setup.pseudonym, workers=setup.workers, observe=observe)
+        link = Link(loop)
+        stack.callback(link.close)
+        worker = Worker(
+            config, setup.sockets, setup.pseudonym, workers=setup.workers, seat=setup.seat, link=link, observe=observe
+        )
         loop.set_exception_handler(worker.report_loop_defect)
+        link.report_defect = worker.errors.defect
         loop.add_signal_handler(signal.SIGTERM, worker.shut_down)
         if config.timeouts.worker_stall_s:
-            setup.heartbeats.keep_beating(setup.place, loop, config.timeouts.worker_stall_s)
-        parent = _Parent(setup.channel, worker, loop)
+            setup.heartbeat.keep_beating(loop, config.timeouts.worker_stall_s)
+        parent = _Parent(setup.channel, worker, link, loop)
         await worker.start()
         setup.channel.send(Kind.SERVING)
         await worker.run_until_shut_down()
@@ -89,9 +61,10 @@ async def _serve(setup: WorkerSetup) -> None:
 class _Parent:
     """What the parent tells a worker."""
 
-    def __init__(self, channel: Channel, worker: Worker, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, channel: Channel, worker: Worker, link: Link, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel
         self._worker = worker
+        self._link = link
         self._loop = loop
         loop.add_reader(channel.fileno(), self._receive)
 
@@ -105,6 +78,8 @@ class _Parent:
                 self._worker.adopt(text, sockets)
             elif kind is Kind.GIVE_BACK:
                 self._worker.give_back(text)
+            elif kind is Kind.LINK:
+                self._link.connect(sockets[0])
         if self._channel.is_closed:  # the parent has died, and may have had no time to say so
             self._loop.remove_reader(self._channel.fileno())
             self._worker.shut_down()

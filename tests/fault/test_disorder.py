@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from proxy.process.worker_process import new_loop_runner
+from proxy.process.child_process import new_loop_runner
 from proxy.transport.fiber import Fiber
 from tests.harness.running_proxy import running_proxy
 

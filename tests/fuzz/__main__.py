@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from proxy.process.worker_process import new_loop_runner
+from proxy.process.child_process import new_loop_runner
 from tests.fuzz.cases import Case, client_case, named_cases, upstream_case
 from tests.fuzz.laws import Find
 from tests.fuzz.oracle import run_cases

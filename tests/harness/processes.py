@@ -1,16 +1,26 @@
 """Real programs: onehop as a process, nginx as an upstream, and what they use."""
 
 import asyncio
+import contextlib
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.harness.programs import NGINX, nginx_user
 from tests.harness.programs.process import launched
 from tests.harness.scripted import PATIENCE_S
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what other processes do, which tell nobody of it."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
 
 
 class OnehopProcess:
@@ -30,8 +40,24 @@ class OnehopProcess:
 
     def worker_pids(self) -> list[int]:
         """The processes that serve."""
-        pid = self.process.pid
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return self._children("onehop-worker")
+
+    def control_pids(self) -> list[int]:
+        """The control process, if there is one."""
+        return self._children("onehop-control")
+
+    def _children(self, name: str) -> list[int]:
+        pid, found = self.process.pid, []
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(FileNotFoundError):  # ended meanwhile
+                if Path(f"/proc/{child}/comm").read_text().strip() == name:
+                    found.append(int(child))
+        return found
+
+    async def said(self, text: str) -> str:
+        """Wait until standard error has a line with `text`, and return the first."""
+        await until(lambda: any(text in line for line in self.banner))
+        return next(line for line in self.banner if text in line)
 
     def worker_memory_kib(self) -> int:
         """Resident memory of all workers, shared pages included."""

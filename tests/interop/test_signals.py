@@ -10,20 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.processes import OnehopProcess, onehop, output_of
-from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client
+from tests.harness.processes import OnehopProcess, onehop, output_of, until
+from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client
 
 ONEHOP = (sys.executable, "-m", "proxy")
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
-
-
-async def said(proxy: OnehopProcess, text: str) -> None:
-    """Wait until standard error has a line with `text`."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            if any(text in line for line in proxy.banner):
-                return
-            await asyncio.sleep(0.01)  # lines are collected by another task
 
 
 async def answers(proxy: OnehopProcess) -> bool:
@@ -43,8 +34,8 @@ async def test_a_hang_up_of_the_terminal_ends_nobody() -> None:
                 assert (await peer.response())[1] == b"ok"
                 for pid in (*workers, proxy.process.pid):  # as a terminal does to its whole group
                     os.kill(pid, signal.SIGHUP)
-                await said(
-                    proxy, "SIGHUP: the configuration is valid, but reload is not supported yet; restart to use it"
+                await proxy.said(
+                    "SIGHUP: the configuration is valid, but reload is not supported yet; restart to use it"
                 )
                 await peer.send(GET)
                 assert (await peer.response())[1] == b"ok", "its connection lives"
@@ -61,7 +52,7 @@ async def test_a_hang_up_says_what_is_wrong_with_a_configuration_that_changed(tm
         async with onehop("run", "--config", str(file)) as proxy:
             file.write_text("workers = 'x'\n")
             proxy.process.send_signal(signal.SIGHUP)
-            await said(proxy, "SIGHUP: the configuration is invalid now; serving goes on with the old one")
+            await proxy.said("SIGHUP: the configuration is invalid now; serving goes on with the old one")
             assert any(f"onehop: error: {file}:1: workers" in line for line in proxy.banner)
             assert await answers(proxy)
 
@@ -105,11 +96,7 @@ async def test_workers_whose_parent_is_killed_finish_what_is_under_way_and_exit(
                 await proxy.accepts_no_more()
                 go_on.set()
                 assert (await peer.response())[1] == b"ok"
-            async with asyncio.timeout(PATIENCE_S):
-                while True:
-                    if not any(Path(f"/proc/{pid}").exists() for pid in pids):
-                        break
-                    await asyncio.sleep(0.02)  # whoever adopted them tells nobody of their end
+            await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
 
 
 async def test_too_few_descriptors_are_one_line_that_says_how_many_are_needed() -> None:

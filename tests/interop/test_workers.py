@@ -62,15 +62,6 @@ def lines_with(proxy: OnehopProcess, text: str) -> list[str]:
     return [line for line in proxy.banner if text in line]
 
 
-async def said(proxy: OnehopProcess, text: str) -> str:
-    """Wait until standard error has a line with `text`."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            if found := lines_with(proxy, text):
-                return found[0]
-            await asyncio.sleep(0.01)  # lines are collected by another task
-
-
 async def answered(proxy: OnehopProcess) -> None:
     async with client(proxy.port) as peer:
         await peer.send(GET)
@@ -82,16 +73,16 @@ async def test_others_accept_in_the_place_of_a_worker_that_cannot_start_again(tm
         victim = proxy.worker_pids()[0]
         (tmp_path / "cannot-start").touch()
         os.kill(victim, signal.SIGKILL)
-        await said(proxy, f"worker {victim} ended (killed by SIGKILL); starting another")
+        await proxy.said(f"worker {victim} ended (killed by SIGKILL); starting another")
         async with asyncio.timeout(PATIENCE_S):
             for _ in range(40):  # the kernel gives half of them to the dead worker's sockets
                 await answered(proxy)
-        await said(proxy, "worker cannot start")
+        await proxy.said("worker cannot start")
         await asyncio.sleep(1)  # for two more attempts
         failures = lines_with(proxy, "worker cannot start")
         assert failures == ["onehop: error: worker cannot start: OSError: no room here"], "said once"
         (tmp_path / "cannot-start").unlink()
-        await said(proxy, "a worker could start again")
+        await proxy.said("a worker could start again")
         for _ in range(40):
             await answered(proxy)
         assert len(proxy.worker_pids()) == 2
@@ -113,8 +104,8 @@ async def test_what_waits_in_the_queue_of_a_worker_that_dies_is_served(tmp_path:
 async def test_a_worker_that_hangs_is_reported_with_its_stack_and_replaced(tmp_path: Path) -> None:
     (tmp_path / "hang").touch()
     async with serving(tmp_path, 1, "0.5") as proxy:
-        await said(proxy, "did not respond for 0.5 s and was killed; starting another in 0.1 s; it hung in:")
-        await said(proxy, "in turn_for_ever")
+        await proxy.said("did not respond for 0.5 s and was killed; starting another in 0.1 s; it hung in:")
+        await proxy.said("in turn_for_ever")
         await answered(proxy)
 
 
@@ -122,7 +113,7 @@ async def test_a_worker_that_is_stopped_is_replaced_too(tmp_path: Path) -> None:
     async with serving(tmp_path, 2, "0.5") as proxy:
         victim = proxy.worker_pids()[0]
         os.kill(victim, signal.SIGSTOP)
-        await said(proxy, f"worker {victim} did not respond")
+        await proxy.said(f"worker {victim} did not respond")
         for _ in range(10):
             await answered(proxy)
 

@@ -1,0 +1,74 @@
+"""What makes a process that was just forked a child of its own: its signals, its event loop, how it ends."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, Final, NoReturn
+
+from proxy.process.channel import Channel, Kind
+from proxy.process.heartbeat import StackFile
+
+_FRAMES: Final = 12  # of a traceback, the innermost ones
+
+
+@contextlib.contextmanager
+def sigterm_blocked() -> Iterator[None]:
+    """Around a fork: a signal between it and the child's own handling would meet the parent's handler there, and be
+    lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def be_child(
+    name: str,
+    channel: Channel,
+    stack: StackFile,
+    close_parents_descriptors: Callable[[], None],
+    serve: Callable[[], Coroutine[Any, Any, None]],
+) -> NoReturn:
+    """Turn a process that was forked with SIGTERM blocked into one that runs `serve`, then ends."""
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        # A terminal's go to the whole group: the parent decides.
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        close_parents_descriptors()
+        _show_name(name)
+        stack.write_on_demand()
+        with new_loop_runner() as runner:
+            runner.run(serve())
+        status = 0
+    except BaseException as exc:
+        said = traceback.format_exception_only(exc)[-1] + "".join(traceback.format_exception(exc, limit=-_FRAMES))
+        channel.send(Kind.FAILED, said)  # the parent says it, once for all children
+    finally:
+        # Not sys.exit: the parent's clean-up, and buffers it had not written when it forked, are not ours.
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def new_loop_runner() -> asyncio.Runner:
+    """A runner on uvloop where there is a wheel for it, on asyncio's own loop elsewhere."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner()
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def _show_name(name: str) -> None:
+    """Let `ps`, `top` and the kernel's log tell the processes of an instance apart."""
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as comm:
+        comm.write(name)

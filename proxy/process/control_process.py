@@ -1,0 +1,68 @@
+"""What the control process does besides its work: it beats, and listens to the parent and to the workers' links."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+from proxy.config.model import Config
+from proxy.process.channel import Channel, Kind
+from proxy.process.child_process import be_child
+from proxy.process.control import Control
+from proxy.process.heartbeat import Heartbeat, StackFile
+from proxy.process.link import Hub
+from proxy.telemetry.error_log import ErrorLog
+
+
+class ControlSetup(NamedTuple):
+    """What a control process is given."""
+
+    config: Config
+    sockets: list[socket.socket]  # of its own: none of them is a worker's
+    channel: Channel
+    heartbeat: Heartbeat
+    is_stopping: bool  # the instance, already
+
+
+def be_control(setup: ControlSetup, stack: StackFile, close_parents_descriptors: Callable[[], None]) -> NoReturn:
+    """Turn a process that was forked with SIGTERM blocked into a control process. It ends as a worker does."""
+    be_child("onehop-control", setup.channel, stack, close_parents_descriptors, lambda: _serve(setup))
+
+
+async def _serve(setup: ControlSetup) -> None:
+    loop = asyncio.get_running_loop()
+    errors = ErrorLog()
+
+    def report_loop_defect(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        defect = context.get("exception")
+        if isinstance(defect, BaseException):
+            errors.defect(defect, f"the control process ({context['message']})")
+        else:
+            errors.error(f"the control process: {context['message']}")
+
+    loop.set_exception_handler(report_loop_defect)
+    hub = Hub(loop)
+    hub.report_defect = errors.defect
+    control = Control(setup.config, setup.sockets, hub, errors)
+    control.is_ready = not setup.is_stopping
+    loop.add_signal_handler(signal.SIGTERM, control.end)
+    if setup.config.timeouts.worker_stall_s:
+        setup.heartbeat.keep_beating(loop, setup.config.timeouts.worker_stall_s)
+    await control.start()
+
+    def receive() -> None:
+        for kind, text, sockets in setup.channel.receive():
+            if kind is Kind.LINK:
+                hub.connect(int(text), sockets[0])
+            elif kind is Kind.STOPPING:
+                control.is_ready = False
+        if setup.channel.is_closed:  # the parent has died
+            loop.remove_reader(setup.channel.fileno())
+            control.end()
+
+    loop.add_reader(setup.channel.fileno(), receive)
+    setup.channel.send(Kind.SERVING)
+    await control.run_until_ended()
+    loop.remove_reader(setup.channel.fileno())
+    hub.close()
