@@ -8,6 +8,7 @@ from proxy.downstream.connection import ClientConnection
 from proxy.errors import (
     ProxyError,
     RequestOverdue,
+    RequestTimeout,
     UpgradeRefused,
     UpstreamClosed,
     UpstreamError,
@@ -187,7 +188,7 @@ class Attempts(Leasing):
         lease, timeouts, now = self.lease, self._context.timeouts, self._context.loop.time()
         assert lease is not None
         if self.upload_error is not None and not (
-            self._state is RESPONDING and isinstance(self.upload_error, UpstreamError)
+            self._state is RESPONDING and isinstance(self.upload_error, UpstreamError | RequestTimeout)
         ):
             lease.end()  # half a request must not look whole; this also ends the wait for the response
         elif self._state is RESPONDING:

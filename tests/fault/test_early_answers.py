@@ -150,3 +150,34 @@ async def test_a_body_that_was_not_asked_for_is_not_waited_for() -> None:
         assert await peer.ended()
         await proxy.records.wait_for(1)
         assert proxy.records[0].error == ""
+
+
+@pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"])
+async def test_an_answer_outlives_the_upload_that_nobody_sends_any_more(expect: bytes) -> None:
+    """Refused before its 100, a client may leave its body out (RFC 9110 §10.1.1), and take its time to read."""
+    refused = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 6\r\n\r\ntoo")
+        await refused.wait()
+        await peer.send(b"big")
+        await peer.rest()
+
+    upstream = ScriptedUpstream(script)
+    timeouts = {"request_body_idle_s": 0.1, "continue_s": 30.0}
+    async with upstream.serving(), running_proxy(upstream.port, timeouts=timeouts) as proxy, client(proxy.port) as peer:
+        await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\n" + expect + b"Content-Length: 9\r\n\r\n")
+        assert b"413" in await peer.head()
+        assert await peer.exactly(3) == b"too"
+        [connection] = proxy.worker.clients
+        exchange = connection.exchange
+        assert exchange is not None
+        while exchange.is_uploading:  # noqa: ASYNC110  # its time has passed only once the sweep says so
+            await asyncio.sleep(0.01)
+        refused.set()
+        assert await peer.exactly(3) == b"big"
+        assert await peer.ended()
+        await proxy.records.wait_for(1)
+        [record] = proxy.records
+        assert (record.status, record.error, record.response_bytes) == (413, "" if expect else "request_timeout", 6)
