@@ -1,7 +1,7 @@
 """From a configuration to what a worker assembles: listen addresses, origins, the routing table, field rules."""
 
 import re
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 
@@ -12,6 +12,12 @@ from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.routing import FieldRules, Route, RoutingTable
 from proxy.policy.settings import PlanSettings
 from proxy.transport.tls import ClientTls
+from proxy.upstream.balancing.base import Balancing
+from proxy.upstream.balancing.hash import Hash, hash_key
+from proxy.upstream.balancing.least_requests import LeastRequests
+from proxy.upstream.balancing.random_two import RandomTwo
+from proxy.upstream.balancing.round_robin import RoundRobin
+from proxy.upstream.balancing.sticky import Sticky
 from proxy.upstream.origin import Candidate, is_encodable, origin_of
 
 _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):([0-9]{1,5})")
@@ -29,6 +35,23 @@ def candidates(upstream: UpstreamConfig) -> list[Candidate]:
     """The origins of an upstream, in order. Raises ValueError where a URL names none."""
     tls = client_tls(upstream)
     return [Candidate(origin_of(each.url, tls), each.weight, each.backup) for each in upstream.listed()]
+
+
+def balancing(name: str, upstream: UpstreamConfig) -> Balancing:
+    """The policy of an upstream, new. Raises ValueError where `hash_on` means nothing."""
+    policy: Balancing
+    match upstream.balance:
+        case "round_robin":
+            policy = RoundRobin()
+        case "least_requests":
+            policy = LeastRequests()
+        case "random_two":
+            policy = RandomTwo()
+        case "hash":
+            policy = Hash(hash_key(upstream.hash_on))
+        case _:
+            assert_never(upstream.balance)
+    return Sticky(upstream.sticky_cookie, policy, name) if upstream.sticky_cookie else policy
 
 
 def client_tls(upstream: UpstreamConfig) -> ClientTls:

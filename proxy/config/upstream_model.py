@@ -3,7 +3,7 @@
 How a key is added: see config/model.py.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -47,6 +47,28 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         str | None,
         Meta(description="What Host says to it; without it, what the client said.", examples=["app.internal"]),
     ] = None
+    balance: Annotated[
+        Literal["round_robin", "least_requests", "random_two", "hash"],
+        Meta(
+            description="Which origin gets a request: in turn; the one with the fewest under way; the better of two "
+            "drawn by chance; or always the same one for the same hash_on. Weights count in all of them."
+        ),
+    ] = "round_robin"
+    hash_on: Annotated[
+        str,
+        Meta(
+            description='For balance = "hash": "client_address", "path", "header:NAME" or "cookie:NAME". Requests '
+            "without such a field or cookie are served in turn."
+        ),
+    ] = "client_address"
+    sticky_cookie: Annotated[
+        str,
+        Meta(
+            description='Name of a cookie by which clients keep their origin while it is usable; "": none. Its value '
+            "does not show the origin's address.",
+            examples=["origin"],
+        ),
+    ] = ""
     tls: UpstreamTlsConfig = UpstreamTlsConfig()
 
     def listed(self) -> list[OriginConfig]:

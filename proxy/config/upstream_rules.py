@@ -6,9 +6,11 @@ from proxy.config.build import client_tls
 from proxy.config.findings import Finding, fault
 from proxy.config.model import Config
 from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
+from proxy.http1.fields import is_token
 from proxy.http1.masking import text_without_userinfo
 from proxy.http1.target import is_authority
 from proxy.transport.tls import ClientTls, client_context
+from proxy.upstream.balancing.hash import hash_key
 from proxy.upstream.origin import is_encodable, origin_of
 
 
@@ -25,10 +27,20 @@ def upstream_problems(config: Config) -> Iterator[Finding]:
                 yield key, f'"{text_without_userinfo(origin.url)}"', f"expected {expected}"
         if upstream.origins and all(origin.backup for origin in upstream.origins):
             yield key, "", "expected one that is no backup"
+        yield from _balancing(("upstreams", name), upstream)
         if upstream.tls != UpstreamTlsConfig():
             yield from _upstream_tls(("upstreams", name, "tls"), upstream)
         if upstream.host is not None and not is_authority(upstream.host.encode("latin-1", "replace")):
             yield ("upstreams", name, "host"), f'"{upstream.host}"', "expected HOST or HOST:PORT"
+
+
+def _balancing(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Finding]:
+    if (expected := fault(hash_key, upstream.hash_on)) is not None:
+        yield (*key, "hash_on"), f'"{upstream.hash_on}"', expected
+    elif upstream.hash_on != "client_address" and upstream.balance != "hash":
+        yield (*key, "hash_on"), f'"{upstream.hash_on}"', 'does nothing without balance = "hash"'
+    if upstream.sticky_cookie and not is_token(upstream.sticky_cookie):
+        yield (*key, "sticky_cookie"), f'"{upstream.sticky_cookie}"', "expected the name of a cookie"
 
 
 def _upstream_tls(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Finding]:

@@ -113,7 +113,7 @@ class Exchange:
         assert lease is not None
         # 3. Pass the response on.
         if response.status == 101:
-            await self._tunnel(response, decided, lease)
+            await self._tunnel(response, decided, attempts, lease)
             return False
         return await self._pass_response(response, decided, attempts, lease)
 
@@ -138,6 +138,8 @@ class Exchange:
             with_trailers=forward.wants_trailers,
         )  # fmt: skip
         record.status = head.status
+        if attempts.service.is_sticky:
+            lines += attempts.cookies()
         trailers: Trailers | None = None
         if forward.wants_trailers:
             rules = forward.route.response_fields
@@ -184,10 +186,12 @@ class Exchange:
             return NEVER
         return self._context.loop.time() + self._context.timeouts.response_body_idle_s
 
-    async def _tunnel(self, head: ResponseHead, forward: Forward, lease: Lease) -> None:
+    async def _tunnel(self, head: ResponseHead, forward: Forward, attempts: Attempts, lease: Lease) -> None:
         client, record, upstream = self._client, self._record, lease.connection
         assert forward.upgrade is not None
         fields = switching_response_fields(head, self._context.settings, forward.upgrade)
+        if attempts.service.is_sticky:
+            fields += attempts.cookies()
         record.status = 101
         self._response_begins(UNTIL_CLOSE)
         client.stream.write(writer.response_head(101, head.reason, fields))

@@ -3,7 +3,9 @@
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import ClientGone, ConnectFailed, ConnectTimeout, ProxyError
 from proxy.exchange.context import WorkerContext
+from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead
+from proxy.policy.forwarded import trusted_scheme
 from proxy.policy.retry import may_replay
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport import fiber
@@ -20,7 +22,7 @@ class Leasing:
     """
 
     __slots__ = (
-        "_client", "_context", "_head", "_opening", "_origin", "_record", "_replayable", "_service", "_status", "lease",
+        "_client", "_context", "_head", "_opening", "_origin", "_record", "_replayable", "_status", "lease", "service",
     )  # fmt: skip
 
     def __init__(
@@ -32,7 +34,7 @@ class Leasing:
         record: ExchangeRecord,
     ) -> None:
         self._context = context
-        self._service = service
+        self.service = service
         self._client = client
         self._head = head
         self._record = record
@@ -52,18 +54,26 @@ class Leasing:
         """Who sent the request, for balancing policies."""
         return self._record.client
 
+    def cookies(self) -> Fields:
+        """What the response tells the client to keep, so that its next request comes to the same origin."""
+        assert self.lease is not None
+        identity, known = self._client.identity, self._head.known
+        scheme = (trusted_scheme(known, self._head.options) if identity.trusted else b"") or identity.scheme
+        line = self.service.cookie(self, self.lease.connection.origin, secured=scheme.lower() in (b"https", b"wss"))
+        return [line] if line is not None else []
+
     def keep_for_client(self) -> None:
         """From now on, the connection is for this client's connection alone."""
         if self.lease is not None:
-            self.lease.bind(self._client, self._service.name)
+            self.lease.bind(self._client, self.service.name)
 
     def _lease_open(self) -> Lease | None:
         """A connection that is open already, for a first attempt: one on which this client has logged in,
         or an idle one of the pool."""
         pool = self._context.pool
-        lease = pool.lease_bound(self._client, self._service.name) if pool.bound.by_owner else None
+        lease = pool.lease_bound(self._client, self.service.name) if pool.bound.by_owner else None
         if lease is None:
-            origin = self._origin = self._service.choose(self)
+            origin = self._origin = self.service.choose(self)
             assert origin is not None  # nothing has been tried
             return self._lease_idle(origin)
         self._use_open(lease)
@@ -74,7 +84,7 @@ class Leasing:
 
         Raises ConnectFailed, ConnectTimeout, LimitReached, ClientGone.
         """
-        origin = self._origin or self._service.choose(self)
+        origin = self._origin or self.service.choose(self)
         assert origin is not None
         self._origin = origin
         return await self._lease_at(origin, fresh=fresh)
@@ -82,7 +92,7 @@ class Leasing:
     def _tell_service(self, error: ProxyError | None = None) -> None:
         origin, self._origin = self._origin, None
         if origin is not None:
-            self._service.finished(origin, self._status, error)
+            self.service.finished(origin, self._status, error)
 
     def _lease_idle(self, origin: Origin) -> Lease | None:
         """A connection that is open already, if the pool has one that this request may use."""
@@ -117,7 +127,7 @@ class Leasing:
                 # Nothing was sent, so any request may go to the next one.
                 self._tell_service(error)
                 tried = (*tried, origin)
-                another = self._origin = self._service.choose(self, tried)
+                another = self._origin = self.service.choose(self, tried)
                 if another is None:
                     raise
                 self._record.note_retry(error.code, "connect_failure")

@@ -54,6 +54,11 @@ def index(lines: Iterable[FieldLine]) -> Index:
     return found
 
 
+def is_token(text: str) -> bool:
+    """Whether a text is a name as fields and cookies have (RFC 9110 §5.6.2, RFC 6265 §4.1.1)."""
+    return text.isascii() and TOKEN.fullmatch(text.encode("ascii")) is not None
+
+
 def is_x_forwarded(name: bytes) -> bool:
     """Whether a lower-case name begins with `x-forwarded`, in any spelling."""
     return name[:_X_FORWARDED_LENGTH] in _X_FORWARDED

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from proxy.config.build import candidates, plan_settings, routing_table
+from proxy.config.build import balancing, candidates, plan_settings, routing_table
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection
 from proxy.downstream.listener import Listener, by_address
@@ -24,7 +24,6 @@ from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink, join
 from proxy.telemetry.ids import HttpDate, RequestIds
 from proxy.transport.deadlines import Deadlines
-from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.connector import Connector
 from proxy.upstream.pool import Pool
 from proxy.upstream.resolver import Lookup, Resolver, system_lookup
@@ -86,7 +85,7 @@ class Worker:
             name: Service(
                 name,
                 candidates(upstream),
-                RoundRobin(),
+                balancing(name, upstream),
             )
             for name, upstream in config.upstreams.items()
         }

@@ -7,7 +7,9 @@ which origins are healthy.
 from collections.abc import Collection, Container, Iterable, Sequence
 
 from proxy.errors import ProxyError
+from proxy.http1.fields import FieldLine
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
+from proxy.upstream.balancing.sticky import Sticky
 from proxy.upstream.health.base import Health
 from proxy.upstream.origin import Candidate, Origin
 
@@ -16,12 +18,15 @@ class Service:
     """The origins of one upstream, in one worker."""
 
     __slots__ = (
-        "_backups", "_balancing", "_in_use", "_only", "_primaries", "_trials", "_trying", "health", "hears", "name",
+        "_backups", "_balancing", "_follows_attempts", "_in_use", "_only", "_primaries", "_trials", "_trying", "health",
+        "hears", "is_sticky", "name",
     )  # fmt: skip
 
     def __init__(self, name: str, candidates: Iterable[Candidate], balancing: Balancing) -> None:
         self.name = name
         self._balancing = balancing
+        self.is_sticky = isinstance(balancing, Sticky)
+        self._follows_attempts = balancing.follows_attempts
         self._primaries: tuple[Candidate, ...] = ()
         self._backups: tuple[Candidate, ...] = ()
         self._in_use: tuple[Candidate, ...] = ()  # those of the two that first attempts are made at
@@ -59,7 +64,7 @@ class Service:
                 for candidate in merged.values()
                 if candidate.backup == backup and candidate.origin not in self._trying.intersection(trials)
             )
-        alone = len(self._in_use) == 1 and not self._balancing.follows_attempts
+        alone = len(self._in_use) == 1 and not self._follows_attempts
         self._only = self._in_use[0].origin if alone else None
 
     def choose(self, request: BalancedRequest, tried: Sequence[Origin] = ()) -> Origin | None:
@@ -75,17 +80,23 @@ class Service:
         elif self._only is not None:
             return self._only
         origin = self._balancing.choose(candidates, request, again=bool(tried))
-        if self._balancing.follows_attempts:
+        if self._follows_attempts:
             self._balancing.started(origin)
         if self._trials and origin in self._trials:
             self._trying.add(origin)
             self._in_use = tuple(candidate for candidate in self._in_use if candidate.origin != origin)
         return origin
 
+    def cookie(self, request: BalancedRequest, origin: Origin, *, secured: bool) -> FieldLine | None:
+        """What the response of this origin tells the client to keep, so that it finds the origin again; None where
+        nothing is to be told. To be asked only where `is_sticky`."""
+        sticky = self._balancing
+        return sticky.cookie(request, origin, secured=secured) if isinstance(sticky, Sticky) else None
+
     def finished(self, origin: Origin, status: int, error: ProxyError | None = None) -> None:
         """An attempt at a chosen origin has ended. `status` is its response's, 0 where no final head came; `error` is
         what ended it early. With neither, the attempt was given up, which says nothing about the origin."""
-        if self._balancing.follows_attempts:
+        if self._follows_attempts:
             self._balancing.ended(origin)
         if error is not None or status in self.hears:
             self._trying.discard(origin)

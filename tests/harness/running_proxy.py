@@ -59,13 +59,15 @@ async def running_proxy(
     timeouts: dict[str, float] | None = None,
     limits: dict[str, int] | None = None,
     pool: dict[str, Any] | None = None,
+    upstream: dict[str, Any] | None = None,
     sinks: Sequence[Sink] = (),
     lookup: Lookup = system_lookup,
     **settings: Any,
 ) -> AsyncIterator[RunningProxy]:
     """A worker in front of the given loopback ports. Leaving shuts it down, and fails if a task or socket is left over."""
     settings.setdefault(
-        "upstreams", {"default": UpstreamConfig(urls=[f"http://127.0.0.1:{port}" for port in upstream_ports])}
+        "upstreams",
+        {"default": UpstreamConfig(urls=[f"http://127.0.0.1:{port}" for port in upstream_ports], **(upstream or {}))},
     )
     settings.setdefault("routes", {"default": RouteConfig(upstream="default")})
     settings.setdefault("listen", ["127.0.0.1:0"])

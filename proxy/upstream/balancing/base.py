@@ -5,7 +5,7 @@ may be used now, and asks again where an attempt failed.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from proxy.http1.message import RequestHead
 from proxy.upstream.origin import Candidate, Origin
@@ -28,8 +28,16 @@ class Balancing:
 
     __slots__ = ()
 
-    #: Whether the policy wants to hear of each attempt by `started` and `ended`. One that does not costs no call.
-    follows_attempts: ClassVar[bool] = False
+    @property
+    def follows_attempts(self) -> bool:
+        """Whether the policy wants to hear of each attempt by `started` and `ended`. One that does not costs no
+        call."""
+        return False
+
+    def keeps(self, request: BalancedRequest) -> bool:
+        """Whether this request belongs to the origin that is chosen for it: it waits for a connection to that one,
+        where others would go to an origin that has a free one."""
+        return False
 
     def choose(self, candidates: Sequence[Candidate], request: BalancedRequest, *, again: bool = False) -> Origin:
         """One of the `candidates`: at least one, each origin once, in the order of the configuration. They may change

@@ -21,6 +21,10 @@ REFUSED = [
     ('origins = [{ url = "http://a", height = 1 }]', "object contains unknown field `height`"),
     ('origins = [{ url = "http://a", backup = true }]', "a.origins: expected one that is no backup"),
     (f'{ONE}\nurls = ["http://b"]',               "a.origins: stands beside urls: write all of them here, or all there"),
+    (f'{ONE}\nbalance = "leastconn"',              'expected one of "hash", "least_requests", "random_two", "round_robin"'),
+    (f'{ONE}\nbalance = "hash"\nhash_on = "ip"',   'a.hash_on = "ip": expected "client_address", "path", "header:NAME"'),
+    (f'{ONE}\nhash_on = "path"',                   'a.hash_on = "path": does nothing without balance = "hash"'),
+    (f'{ONE}\nsticky_cookie = "a b"',              'a.sticky_cookie = "a b": expected the name of a cookie'),
     ("host = 'h'",                                "upstreams.a: upstream needs 'urls'"),
 ]  # fmt: skip
 
