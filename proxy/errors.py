@@ -10,6 +10,7 @@ ProxyError
     LoopDetected              508
   AccessError                 the client may not, or not now
     Forbidden                 403
+    RateLimited               429
   UpstreamError               the service is at fault
     ConnectFailed             502
       NameNotFound            503
@@ -75,6 +76,11 @@ class ProxyError(Exception):
             self.status = status
         if code is not None:
             self.code = code
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """Field lines of the answer that belong to this error."""
+        return []
 
     @property
     def public_detail(self) -> str:
@@ -147,6 +153,22 @@ class AccessError(ProxyError):
 
 class Forbidden(AccessError):
     """Nothing that the client could say would change that."""
+
+
+class RateLimited(AccessError):
+    """It has come too often: `retry_after_s` is when it may come again."""
+
+    status = 429
+    code = "rate_limited"
+    public = "this client asks too often"
+
+    def __init__(self, detail: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        return [(b"Retry-After", b"%d" % self.retry_after_s)]
 
 
 class UpstreamError(ProxyError):

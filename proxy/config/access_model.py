@@ -19,3 +19,18 @@ class AccessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     allow: Annotated[
         list[str], Meta(description="Networks or addresses that may; where there are any, others: 403.")
     ] = []
+
+
+class RateLimitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often one client may use a route, all workers together: a bucket of tokens, one for each request. IPv6
+    addresses count by their first 64 bits."""
+
+    requests_per_s: Annotated[float, Meta(description="Tokens that come in a second; more: 429; 0: no limit.")] = 0.0
+    burst: Annotated[
+        int, Meta(description="Tokens of a full bucket: so many requests at once; 0: as many as come in a second.")
+    ] = 0
+    by: Annotated[
+        str,
+        Meta(description='Who is one client: "client_address", or "header:X-Api-Key" (without it: the address).'),
+    ] = "client_address"
+    dry_run: Annotated[bool, Meta(description="Refuse nobody: only log and count who would be.")] = False

@@ -1,19 +1,30 @@
 """What types cannot say about who may use a route, and what `policy` makes of it."""
 
+import math
 from collections.abc import Iterator
+from typing import Final
 
-from proxy.config.access_model import AccessConfig
+from proxy.config.access_model import AccessConfig, RateLimitConfig
 from proxy.config.findings import Finding, fault
 from proxy.config.model import Config
 from proxy.config.route_model import RouteConfig
+from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, canonical_name, names
+from proxy.http1.fields import TOKEN
 from proxy.policy.access import Access, NetworkSet
 from proxy.policy.forwarded import networks
+from proxy.policy.rate_limit import SECOND, RateLimit
+
+_MOST_PER_S: Final = 1_000_000
+_LONGEST_S: Final = 30 * 86_400  # for a bucket to fill: longer, and a limit would outlive what it was made for
+_ADDRESSES: Final = names(Trait.CLIENT_IDENTITY)
 
 
 def access_problems(config: Config) -> Iterator[Finding]:
     """Everything wrong with what routes ask before a request goes on."""
     for name, route in config.routes.items():
         yield from _networks(("routes", name, "access"), route.access)
+        if route.rate_limit != RateLimitConfig():
+            yield from _rate_limit(("routes", name, "rate_limit"), route.rate_limit)
 
 
 def _networks(key: tuple[str, ...], access: AccessConfig) -> Iterator[Finding]:
@@ -23,12 +34,43 @@ def _networks(key: tuple[str, ...], access: AccessConfig) -> Iterator[Finding]:
                 yield (*key, kind), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"
 
 
-def access_of(route: RouteConfig) -> Access | None:
+def _rate_limit(key: tuple[str, ...], limit: RateLimitConfig) -> Iterator[Finding]:
+    rate = limit.requests_per_s
+    if rate == 0:
+        yield (*key, "requests_per_s"), "", "a rate limit needs requests_per_s"
+    elif not 0 < rate <= _MOST_PER_S:
+        yield (*key, "requests_per_s"), f"{rate:g}", f"expected more than 0, and {_MOST_PER_S} at most"
+    elif limit.burst < 0:
+        yield (*key, "burst"), str(limit.burst), "expected 0 or more"
+    elif _burst(limit) / rate > _LONGEST_S:
+        yield (*key, "burst"), str(limit.burst), "expected no more than the tokens of a month"
+    kind, colon, name = limit.by.partition(":")
+    canonical = canonical_name(name.encode("latin-1", "replace"))
+    if not (limit.by == "client_address" or (kind == "header" and TOKEN.fullmatch(canonical))):
+        yield (*key, "by"), f'"{limit.by}"', 'expected "client_address" or "header:NAME"'
+    elif colon and (canonical in _ADDRESSES or canonical.startswith(CLIENT_IDENTITY_PREFIX)):
+        yield (*key, "by"), f'"{limit.by}"', 'expected "client_address": it is what trusted_networks say it is'
+
+
+def _burst(limit: RateLimitConfig) -> int:
+    return limit.burst or max(1, math.ceil(limit.requests_per_s))
+
+
+def access_of(name: str, route: RouteConfig) -> Access | None:
     """What is asked before a request of this route goes on; None where nothing is."""
-    access = route.access
-    if access == AccessConfig():
+    access, limit = route.access, route.rate_limit
+    if access == AccessConfig() and not limit.requests_per_s:
         return None
     return Access(
+        rate_limit=RateLimit(
+            name.encode(),
+            max(1, round(SECOND / limit.requests_per_s)),
+            _burst(limit),
+            limit.by.partition(":")[2].lower().encode("ascii"),
+            limit.dry_run,
+        )
+        if limit.requests_per_s
+        else None,
         allow=NetworkSet(access.allow) if access.allow else None,
         deny=NetworkSet(access.deny) if access.deny else None,
     )

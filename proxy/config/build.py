@@ -71,7 +71,7 @@ def routing_table(config: Config) -> RoutingTable:
             response_fields=field_rules(route.response_fields),
             host_override=(config.upstreams[route.upstream].host or "").encode("ascii"),
             default_host=candidates(config.upstreams[route.upstream])[0].origin.authority,
-            access=access_of(route),
+            access=access_of(name, route),
         )
         for name, route in config.routes.items()
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from proxy.config.access_model import AccessConfig
+from proxy.config.access_model import AccessConfig, RateLimitConfig
 
 
 class FieldRulesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,3 +48,4 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     request_fields: FieldRulesConfig = FieldRulesConfig()
     response_fields: FieldRulesConfig = FieldRulesConfig()
     access: AccessConfig = AccessConfig()
+    rate_limit: RateLimitConfig = RateLimitConfig()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from proxy.exchange.buckets import Buckets
 from proxy.http1.message import RequestHead
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import Network
@@ -37,4 +38,5 @@ class WorkerContext:
     events: Sink
     report_defect: Callable[[BaseException, str], None]  # with the id of the request that met it
     warn_x_forwarded_dropped: Callable[[str], None]  # with the address of a peer whose X-Forwarded-* was dropped
+    buckets: Buckets | None = None  # of rate limits; None where no route has any
     observe: Observe | None = None  # None costs nothing

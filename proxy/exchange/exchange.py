@@ -99,7 +99,7 @@ class Exchange:
             self._request_body = RequestBody(client, decided.framing, context.limits)
         record.route = decided.route.name
         if decided.route.access is not None:
-            await admit(decided.route.access, record)
+            await admit(decided.route.access, context, head, record)
         if context.observe is not None and decisions is not None:
             context.observe(head, decided, decisions)
         request = writer.request_head(head.method, decided.target, decided.fields)

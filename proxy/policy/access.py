@@ -12,6 +12,7 @@ import msgspec
 
 from proxy.errors import Forbidden
 from proxy.policy.forwarded import Network, networks, parse_address
+from proxy.policy.rate_limit import RateLimit
 
 
 class NetworkSet:
@@ -44,6 +45,7 @@ class Access(msgspec.Struct, frozen=True):
 
     allow: NetworkSet | None = None
     deny: NetworkSet | None = None
+    rate_limit: RateLimit | None = None
 
 
 def check_network(access: Access, address: str) -> None:

@@ -62,6 +62,7 @@ def error_response(
         lines.append((b"Allow", ALLOW))
     if error.status == 503:
         lines.append((b"Retry-After", b"1"))
+    lines += error.fields
     return LocalResponse(error.status, phrase, lines, body)
 
 

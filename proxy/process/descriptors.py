@@ -11,11 +11,11 @@ from proxy.downstream.places import Room
 from proxy.process.listeners import CannotStart
 
 #: What a worker has open before it serves: standard streams, event loop, channel to the parent, link to control,
-#: memory for its stack.
-_AT_START: Final = 12
+#: memory for its stack, locks of rate limits.
+_AT_START: Final = 13
 #: What it opens besides connections: name lookups, the log, the last words of a connection, Python's own.
 _MEANWHILE: Final = 6
-_OF_PARENT: Final = 6  # wake-up pair, a probe for each address, a file that is read
+_OF_PARENT: Final = 7  # wake-up pair, locks of rate limits, a probe for each address, a file that is read
 _SPARE: Final = range(2, 65)
 #: Descriptors that are kept for connections to upstreams: half of all, or so many, which is more than one worker has at
 #: work at once, tunnels aside.

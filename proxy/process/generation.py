@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from proxy.config.model import Config
+from proxy.exchange.buckets import Buckets
 from proxy.process import control
 from proxy.process.channel import Channel, Kind
 from proxy.process.child_process import sigterm_blocked
@@ -32,6 +33,7 @@ class Instance(NamedTuple):
     companion: Companion | None
     errors: ErrorLog
     seats: Seats
+    buckets: Buckets
     #: Called in a process that was just forked for this slot: closes what is only the parent's.
     close_in_child: Callable[[Slot], None]
 
@@ -232,7 +234,7 @@ class Generation:
         if slot.role is Role.WORKER:
             setup = WorkerSetup(
                 self.config, slot.sockets, instance.pseudonym, channel, slot.heartbeat, slot.seat, len(self.workers),
-                instance.companion,
+                instance.companion, instance.buckets,
             )  # fmt: skip
             be_worker(setup, slot.stack, lambda: instance.close_in_child(slot))
         is_stopping = self.is_stopping

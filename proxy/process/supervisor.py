@@ -19,6 +19,7 @@ from typing import Final
 
 from proxy.config.model import Config
 from proxy.config.sources import Loader
+from proxy.exchange.buckets import Buckets
 from proxy.process import descriptors
 from proxy.process.banner import banner
 from proxy.process.cpus import granted_cpus
@@ -72,7 +73,7 @@ class Supervisor:
         self._errors = ErrorLog()
         # Unique to the instance, shared by its workers: a request that comes back to any of them is a loop.
         pseudonym = f"{config.pseudonym}-{secrets.token_hex(4)}"
-        self._instance = Instance(pseudonym, companion, self._errors, Seats(), self._close_in_child)
+        self._instance = Instance(pseudonym, companion, self._errors, Seats(), Buckets(), self._close_in_child)
         self._generation = Generation(config, sockets, self._instance)
         self._stopping = False
         self._status = 0

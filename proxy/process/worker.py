@@ -11,6 +11,7 @@ from proxy.config.build import balancing, candidates, plan_settings, routing_tab
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection
 from proxy.downstream.listener import Listener, by_address
+from proxy.exchange.buckets import Buckets
 from proxy.exchange.context import Observe, WorkerContext
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.refuse import refuse_unread
@@ -48,6 +49,7 @@ class Worker:
         workers: int = 1,
         seat: int = 0,
         link: Link | None = None,
+        buckets: Buckets | None = None,
         observe: Observe | None = None,
         sinks: Sequence[Sink] = (),
         lookup: Lookup = system_lookup,
@@ -104,6 +106,7 @@ class Worker:
             report_defect=self._report_defect,
             warn_x_forwarded_dropped=self._warn_x_forwarded_dropped,
             events=join([*([self._log.sink] if self._log is not None else []), *sinks], self._report_defect),
+            buckets=buckets,
             observe=observe,
         )
         self._listener = Listener(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
 from proxy.config.model import Config
+from proxy.exchange.buckets import Buckets
 from proxy.exchange.context import Observe
 from proxy.process.channel import Channel, Kind
 from proxy.process.child_process import be_child
@@ -27,6 +28,7 @@ class WorkerSetup(NamedTuple):
     seat: int
     workers: int  # of the instance
     companion: Companion | None
+    buckets: Buckets
 
 
 def be_worker(setup: WorkerSetup, stack: StackFile, close_parents_descriptors: Callable[[], None]) -> NoReturn:
@@ -44,8 +46,9 @@ async def _serve(setup: WorkerSetup) -> None:
         link = Link(loop)
         stack.callback(link.close)
         worker = Worker(
-            config, setup.sockets, setup.pseudonym, workers=setup.workers, seat=setup.seat, link=link, observe=observe
-        )
+            config, setup.sockets, setup.pseudonym, workers=setup.workers, seat=setup.seat, link=link,
+            buckets=setup.buckets, observe=observe,
+        )  # fmt: skip
         loop.set_exception_handler(worker.report_loop_defect)
         link.report_defect = worker.errors.defect
         loop.add_signal_handler(signal.SIGTERM, worker.shut_down)

@@ -42,6 +42,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     tunnel_end: str = ""
     error: str = ""
     detail: str = ""
+    would_refuse: str = ""
 
 
 _encode_json = msgspec.json.Encoder().encode
@@ -77,6 +78,7 @@ def json_line(record: ExchangeRecord, at: str, now: float) -> bytes:
         record.tunnel_end,
         record.error,
         record.detail[:_DETAIL_SHOWN],
+        record.would_refuse,
     )
     encoded = _encode_json(line) + b"\n"
     if b"\xc2" in encoded or b"\x7f" in encoded:
@@ -100,11 +102,12 @@ def text_line(record: ExchangeRecord, at: str, now: float) -> bytes:
     reused = " reused" if record.reused else ""
     attempts = f" attempts={record.attempts}" if record.attempts > 1 else ""
     tunnel = f" tunnel={record.tunnel_end}" if record.tunnel_end else ""
+    dry_run = f" would_refuse={record.would_refuse}" if record.would_refuse else ""
     failed = f" error={record.error} ({escape_text(record.detail[:_DETAIL_SHOWN])})" if record.error else ""
     text = (
         f'{at} {client} "{method} {target} HTTP/{version}" '
         f"{record.status} {record.request_bytes}>{record.response_bytes} {(now - record.started) * 1000:.1f}ms "
-        f"{record.origin or '-'}{reused}{attempts} id={request_id}{tunnel}{failed}\n"
+        f"{record.origin or '-'}{reused}{attempts} id={request_id}{tunnel}{dry_run}{failed}\n"
     )
     return text.encode("utf-8", "replace")
 

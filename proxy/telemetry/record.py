@@ -49,6 +49,7 @@ class ExchangeRecord(msgspec.Struct):
     tunnel_end: str = ""  # why a tunnel ended: `closed`, `idle`, `reset_by_client`, `reset_by_upstream`, `shut_down`
     error: str = ""
     detail: str = ""
+    would_refuse: str = ""  # the error of a limit that only counts (`dry_run`)
     is_health_check: bool = False  # `onehop health`, asking from this machine
 
     def note_retry(self, result: str, reason: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from proxy.config.model import Config
 from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
+from proxy.exchange.buckets import Buckets
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
 from proxy.process.listeners import bind
 from proxy.process.worker import Worker
@@ -62,6 +63,7 @@ async def running_proxy(
     upstream: dict[str, Any] | None = None,
     sinks: Sequence[Sink] = (),
     lookup: Lookup = system_lookup,
+    buckets: Buckets | None = None,
     **settings: Any,
 ) -> AsyncIterator[RunningProxy]:
     """A worker in front of the given loopback ports. Leaving shuts it down, and fails if a task or socket is left over."""
@@ -83,7 +85,14 @@ async def running_proxy(
     sockets = bind(config, 1)[0]
     records = Records()
     before = asyncio.all_tasks()
-    worker = Worker(config, sockets, "onehop-test", sinks=[*sinks, Sink(ended=records.report)], lookup=lookup)
+    worker = Worker(
+        config,
+        sockets,
+        "onehop-test",
+        buckets=buckets,
+        sinks=[*sinks, Sink(ended=records.report)],
+        lookup=lookup,
+    )
     await worker.start()
     try:
         yield RunningProxy(worker, sockets[0].getsockname()[1], records)
