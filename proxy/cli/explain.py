@@ -11,7 +11,7 @@ import msgspec
 
 from proxy.config.build import field_rules, plan_settings, routing_table
 from proxy.config.model import Config
-from proxy.errors import BadRequest, BadResponse, ProtocolError, ProxyError
+from proxy.errors import BadRequest, BadResponse, ProtocolError
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.framing import outgoing_response_framing, response_framing
@@ -29,7 +29,7 @@ from proxy.http1.persistence import persists
 from proxy.policy.decisions import Decision, Decisions
 from proxy.policy.forwarded import ClientIdentity, is_trusted, networks, trusted_request_id
 from proxy.policy.local_responses import LocalResponse
-from proxy.policy.request_plan import plan
+from proxy.policy.request_plan import Refused, plan
 from proxy.policy.response_fields import (
     final_response_fields,
     interim_response_fields,
@@ -114,8 +114,8 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
     decisions = Decisions()
     given = trusted_request_id(head.known, head.options) if setup.client.trusted else b""
     decided = plan(head, setup.client, setup.routes, setup.settings, given or _A_NEW_ID, decisions)
-    if isinstance(decided, ProxyError):
-        raise decided
+    if isinstance(decided, Refused):
+        raise decided.error
     remarks = [_persistence(head.http_version, head.options, "client")]
     if isinstance(decided, LocalResponse):
         remarks.append("nothing goes on: Max-Forwards is 0, so this hop answers (RFC 9110 §7.6.2)")

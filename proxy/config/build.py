@@ -1,16 +1,17 @@
 """From a configuration to what a worker assembles: listen addresses, origins, the routing table, field rules."""
 
 import re
-from typing import Final, assert_never
+from typing import Final, TypeVar, assert_never
 
 import msgspec
 
 from proxy.config.access_rules import access_of
 from proxy.config.model import Config
 from proxy.config.route_model import FieldRulesConfig
+from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.routing import FieldRules, Route, RoutingTable
-from proxy.policy.settings import PlanSettings
+from proxy.policy.settings import Limits, PlanSettings, Timeouts
 from proxy.transport.tls import ClientTls
 from proxy.upstream.balancing.base import Balancing
 from proxy.upstream.balancing.hash import Hash, hash_key
@@ -19,6 +20,8 @@ from proxy.upstream.balancing.random_two import RandomTwo
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.balancing.sticky import Sticky
 from proxy.upstream.origin import Candidate, is_encodable, origin_of
+
+AnySettings = TypeVar("AnySettings", Timeouts, Limits)
 
 _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):([0-9]{1,5})")
 
@@ -72,21 +75,34 @@ def routing_table(config: Config) -> RoutingTable:
             host_override=(config.upstreams[route.upstream].host or "").encode("ascii"),
             default_host=candidates(config.upstreams[route.upstream])[0].origin.authority,
             access=access_of(name, route),
+            timeouts=_with_own(config.timeouts, route.timeouts),
+            limits=_with_own(config.limits, route.limits),
+            upgrades=None if route.upgrades is msgspec.UNSET else protocols(route.upgrades),
         )
         for name, route in config.routes.items()
     )
+
+
+def protocols(names: list[str]) -> dict[bytes, bytes]:
+    """Protocols that a client may switch to: in lower case, and as configured."""
+    return {name.lower().encode("ascii"): name.encode("ascii") for name in names}
+
+
+def _with_own(settings: AnySettings, own: RouteTimeoutsConfig | RouteLimitsConfig) -> AnySettings:
+    """Settings with what a route says instead: the very same object where it says nothing."""
+    said = {name: value for name, value in msgspec.structs.asdict(own).items() if value is not msgspec.UNSET}
+    return msgspec.structs.replace(settings, **said) if said else settings
 
 
 def plan_settings(config: Config, pseudonym: bytes) -> PlanSettings:
     """What decides about a request besides its route. `pseudonym` is this instance's name in `Via`."""
     return PlanSettings(
         pseudonym=pseudonym,
-        upgrades={name.lower().encode("ascii"): name.encode("ascii") for name in config.upgrades},
+        upgrades=protocols(config.upgrades),
         state_forwarded=config.forwarded,
         state_via=config.via,
         passes=config.limits.passes,
         drop_underscores=config.underscore_names == "drop",
-        request_body_bytes=config.limits.request_body_bytes,
     )
 
 

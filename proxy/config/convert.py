@@ -11,6 +11,7 @@ import msgspec
 from proxy.config.model import Config
 from proxy.config.problem import KeyPath, Problem, Value, nearest, problem_at, suggestion
 from proxy.config.route_model import RouteConfig
+from proxy.config.route_settings import for_all_only
 from proxy.config.show import shown
 from proxy.config.units import EXPECTED, Unit, seconds, size, unit_of
 from proxy.config.upstream_model import UpstreamConfig
@@ -97,7 +98,9 @@ def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
         below = _below(schema, name)
         if below is None:
             here = ".".join(key[: depth + 1])
-            if isinstance(schema, msgspec.inspect.StructType):
+            if own := for_all_only(key[: depth + 1]):
+                expected = own
+            elif isinstance(schema, msgspec.inspect.StructType):
                 beside = [".".join((*key[:depth], field.encode_name)) for field in schema.fields]
                 everywhere = [".".join(known) for known in (*scalar_keys(), ("upstreams",), ("routes",))]
                 expected = "unknown key" + (

@@ -6,9 +6,10 @@ How a key is added: see config/model.py.
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from proxy.config.access_model import AccessConfig, RateLimitConfig
+from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 
 
 class FieldRulesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,7 +46,13 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             examples=["/v1"],
         ),
     ] = "/"
+    upgrades: Annotated[
+        list[str] | UnsetType,
+        Meta(description="Protocols that a client may switch to here, instead of those of all.", examples=[[]]),
+    ] = UNSET
     request_fields: FieldRulesConfig = FieldRulesConfig()
     response_fields: FieldRulesConfig = FieldRulesConfig()
     access: AccessConfig = AccessConfig()
     rate_limit: RateLimitConfig = RateLimitConfig()
+    timeouts: RouteTimeoutsConfig = RouteTimeoutsConfig()
+    limits: RouteLimitsConfig = RouteLimitsConfig()

@@ -4,10 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from proxy.config.findings import Finding
 from proxy.config.model import Config
 from proxy.config.problem import suggestion
 from proxy.config.route_model import FieldRulesConfig
+from proxy.config.setting_rules import number_problems, upgrade_problems
 from proxy.http1.field_names import Trait, canonical_name, names
 from proxy.http1.fields import TOKEN
 from proxy.http1.masking import MASK
@@ -54,6 +57,10 @@ def route_problems(config: Config) -> Iterator[Finding]:
         if place in taken:
             yield key, "", f"serves the same host and path as routes.{taken[place]}"
         taken[place] = name
+        for table, settings in (("timeouts", route.timeouts), ("limits", route.limits)):
+            yield from number_problems((*key, table), settings)
+        if route.upgrades is not msgspec.UNSET:
+            yield from upgrade_problems((*key, "upgrades"), route.upgrades)
         anyway = _STATED_ANYWAY | {b"forwarded"} if config.forwarded else _STATED_ANYWAY
         yield from _field_rules((*key, "request_fields"), route.request_fields, _STATED, anyway)
         yield from _field_rules((*key, "response_fields"), route.response_fields, _STATED_IN_RESPONSE, frozenset())

@@ -117,8 +117,7 @@ class ClientConnection:
                     self._begin_grace()
                 self.phase = _EXCHANGE
                 if self.timeouts.request_total_s:
-                    self._overdue_at = self._deadlines.loop.time() + self.timeouts.request_total_s
-                    self._set_alarm()
+                    self.limit_total()
                 goes_on = await run_exchange(self, head, monotonic())
                 self.exchange = None
                 if self.stream.alarm_at != NEVER:
@@ -286,6 +285,12 @@ class ClientConnection:
             self._untaken_bytes = self.stream.untaken_bytes()
             self._grace_ends = self._deadlines.loop.time() + _GRACE_S
             self._set_alarm()
+
+    def limit_total(self) -> None:
+        """From now on, the request under way has `timeouts.request_total_s`."""
+        total_s = self.timeouts.request_total_s
+        self._overdue_at = self._deadlines.loop.time() + total_s if total_s else NEVER
+        self._set_alarm()
 
     def _set_alarm(self) -> None:
         self.stream.alarm_at = min(self._grace_ends, self._overdue_at)

@@ -155,13 +155,15 @@ class Attempts(Leasing):
     def _send(self, lease: Lease, request: bytes, arrived: list[bytes], forward: Forward) -> None:
         """Write head and body: at once where the body has arrived, else by an upload that runs beside the response."""
         upstream = lease.connection
+        if upstream.limits is not self._client.limits:
+            upstream.use(self._client.limits)
         source = self._request_body
         if source is None:
             self._state = AWAITING_HEAD
             upstream.stream.write(request)
             return
         self._state = SENDING
-        idle_s = self._context.timeouts.request_body_idle_s
+        idle_s = self._client.timeouts.request_body_idle_s
         rules = forward.route.request_fields
         sink = BodySink(
             upstream.stream,
@@ -177,15 +179,15 @@ class Attempts(Leasing):
         self._upload = Upload(source, sink, self._request_body_deadline, self._upload_ended)
         if forward.expects_continue and not source.body.complete:
             self._upload.await_100()
-            self._context.loop.call_later(self._context.timeouts.continue_s, self._send_100_continue)
+            self._context.loop.call_later(self._client.timeouts.continue_s, self._send_100_continue)
         self._upload.start(request, arrived)
 
     def _request_body_deadline(self) -> float:
-        return self._context.loop.time() + self._context.timeouts.request_body_idle_s
+        return self._context.loop.time() + self._client.timeouts.request_body_idle_s
 
     def _upload_ended(self) -> None:
         """Only now can the upstream be expected to answer, or to go on with its answer."""
-        lease, timeouts, now = self.lease, self._context.timeouts, self._context.loop.time()
+        lease, timeouts, now = self.lease, self._client.timeouts, self._context.loop.time()
         assert lease is not None
         if self.upload_error is not None and not (
             self._state is RESPONDING and isinstance(self.upload_error, UpstreamError | RequestTimeout)
@@ -207,14 +209,14 @@ class Attempts(Leasing):
 
     def _read_head(self, lease: Lease) -> Awaitable[ResponseHead]:
         if self._state is AWAITING_HEAD:
-            lease.connection.head_deadline = self._context.loop.time() + self._context.timeouts.response_head_s
+            lease.connection.head_deadline = self._context.loop.time() + self._client.timeouts.response_head_s
         # Else the body is on its way, and its own deadlines watch it: the upload starts this one at its end.
         return lease.connection.read_head(self._head.method)
 
     async def _pass_interim(self, head: ResponseHead, lease: Lease, forward: Forward) -> ResponseHead:
         """Pass on a 1xx and those that follow; return the final response head, or the 101 that was asked for."""
         client, loop = self._client, self._context.loop
-        rate = InterimRate(self._context.limits, loop.time())
+        rate = InterimRate(client.limits, loop.time())
         while head.status < 200:
             if head.status == 101:
                 await self._agree_to_switch(head, lease, forward)

@@ -122,7 +122,7 @@ class Leasing:
             self._record.attempts += 1
             self._opening = fiber.running
             try:
-                lease = self.lease = await self._context.pool.lease_fresh(origin)
+                lease = self.lease = await self._context.pool.lease_fresh(origin, self._client.timeouts.connect_s)
             except (ConnectFailed, ConnectTimeout) as error:
                 # Nothing was sent, so any request may go to the next one.
                 self._tell_service(error)

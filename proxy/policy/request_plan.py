@@ -41,7 +41,14 @@ class Forward(msgspec.Struct, frozen=True):
     wants_trailers: bool  # the client takes trailer fields
 
 
-Plan: TypeAlias = Forward | LocalResponse | ProxyError
+class Refused(msgspec.Struct, frozen=True):
+    """The request is answered with an error."""
+
+    error: ProxyError
+    route: Route | None = None  # that it matched: its rules and pages are for such answers, too
+
+
+Plan: TypeAlias = Forward | LocalResponse | Refused
 
 
 def plan(
@@ -54,27 +61,28 @@ def plan(
 ) -> Plan:
     """Decide what becomes of a request: it goes to an upstream, is answered here, or is refused.
 
-    The head has passed `strictness`. An error is returned, not raised. With `decisions`, each decision about a field
+    The head has passed `strictness`. Nothing is raised. With `decisions`, each decision about a field
     line is recorded in it.
     """
+    route = None
     try:
         known = head.known
         # 1. Read the semantics first: all of it may stand in fields that are about to be stripped.
         framing = request_framing(head)
-        if isinstance(framing, FixedLength):
-            check_body_size(framing.length, settings.request_body_bytes)
         target = request_target(head)
         if target.secured and not client.trusted:
             # RFC 9110 §7.4: only a trusted gateway may have got it over a connection that was.
-            return BadRequest("an https target over a connection that is not secured", status=421, code="misdirected")
+            raise BadRequest("an https target over a connection that is not secured", status=421, code="misdirected")
         if (b"via" in known or b"cdn-loop" in known) and is_loop(known, settings.pseudonym, settings.passes):
-            return LoopDetected(f"this request has been through this proxy {settings.passes} times")
+            raise LoopDetected(f"this request has been through this proxy {settings.passes} times")
         hops_left = max_forwards(head) if b"max-forwards" in known else None
         if hops_left == 0:
             return options_response() if head.method == b"OPTIONS" else trace_response(head)
         route = routes.match(target.authority, target.origin_form)
         if route is None:
-            return NoRoute("no route for this host and path")
+            raise NoRoute("no route for this host and path")
+        if isinstance(framing, FixedLength):
+            check_body_size(framing.length, route.limits.request_body_bytes)
         has_body = framing is not NO_BODY and framing != _EMPTY
         semantics = RequestSemantics(
             target.authority,
@@ -83,7 +91,9 @@ def plan(
             _EMPTY if framing is NO_BODY and head.method in _METHODS_WITH_LENGTH else framing,
             request_id,
             b"expect" in known and expects_continue(head) and has_body,
-            _upgrade(head, settings.upgrades) if b"upgrade" in known else None,
+            _upgrade(head, settings.upgrades if route.upgrades is None else route.upgrades)
+            if b"upgrade" in known
+            else None,
             # To a 1.0 client, none could go on.
             b"te" in known and head.http_version >= b"1.1" and asks_for_trailers(known),
             None if hops_left is None else hops_left - 1,
@@ -101,9 +111,9 @@ def plan(
             semantics.wants_trailers,
         )
     except ProtocolError as error:
-        return BadRequest.of(error)
+        return Refused(BadRequest.of(error), route)
     except ProxyError as error:
-        return error
+        return Refused(error, route)
 
 
 def check_body_size(size: int, limit: int) -> None:

@@ -31,10 +31,12 @@ def final_response_fields(
     decisions: Decisions | None = None,
     *,
     with_trailers: bool = False,
+    upgrades: Mapping[bytes, bytes] | None = None,
 ) -> Fields:
     """The field lines of the final response as it goes to the client.
 
-    `connection` is what we say of our own connection to it, `date` what time it is (RFC 9110 §6.6.1).
+    `connection` is what we say of our own connection to it, `date` what time it is (RFC 9110 §6.6.1), `upgrades` what
+    the route lets a client switch to, where it has its own.
     """
     kept = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
     if rules is not None:
@@ -50,7 +52,7 @@ def final_response_fields(
     if connection is not None:
         lines.append((b"Connection", connection))
     if head.status == 426:
-        lines += _required_upgrade(head, settings.upgrades)
+        lines += _required_upgrade(head, settings.upgrades if upgrades is None else upgrades)
     if decisions is not None:
         decisions.decide_all(lines[stated_from:], STATED)
     return lines

@@ -4,7 +4,7 @@ Paths are compared in one spelling (`normalised_path`), because services normali
 would reach what a route guards at `/api`, past that route. The upstream is sent the client's bytes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Final
 
@@ -14,6 +14,7 @@ from proxy.http1.field_names import canonical_name
 from proxy.http1.fields import Fields
 from proxy.policy.access import Access
 from proxy.policy.decisions import Decisions, Outcome, Rule
+from proxy.policy.settings import Limits, Timeouts
 
 _PUT = Rule(Outcome.SET, "by the route's rules")
 _PUT_ANEW = Rule(Outcome.REPLACED, "replaced by the route's rules")
@@ -60,6 +61,7 @@ class Route(msgspec.Struct, frozen=True):
 
     `host_override` is what `Host` says to the upstream instead of the client's; empty keeps the client's.
     `default_host` is what it says where a 1.0 client named nobody. `access` is asked before anything else happens.
+    `timeouts` and `limits` are those of all, as one object, where the route has none of its own.
     """
 
     name: str
@@ -71,6 +73,9 @@ class Route(msgspec.Struct, frozen=True):
     host_override: bytes = b""
     default_host: bytes = b""
     access: Access | None = None
+    timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
+    upgrades: Mapping[bytes, bytes] | None = None  # protocols that a client may switch to here; None: as everywhere
 
 
 _HEX: Final = "0123456789ABCDEFabcdef"

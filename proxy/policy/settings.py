@@ -111,4 +111,3 @@ class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
     state_via: bool = True  # else passes are counted by `CDN-Loop`
     passes: int = 10  # through this instance, before a request is refused as a loop
     drop_underscores: bool = False  # fields of clients whose names have a `_`
-    request_body_bytes: int = 0  # 0: no limit

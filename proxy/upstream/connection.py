@@ -51,6 +51,7 @@ class UpstreamConnection:
         "framing",
         "head_deadline",
         "label",
+        "limits",
         "on_idle_event",
         "open_since",
         "origin",
@@ -74,6 +75,7 @@ class UpstreamConnection:
         self.framing: BodyFraming = UNTIL_CLOSE
         self.on_idle_event: Callable[[], None] | None = None  # called when bytes or an end arrive while it is idle
         self.head_deadline = NEVER  # loop time by which a response head is due, for a read that begins
+        self.limits = limits
         self._parser = HeadParser(limits, fast_path=fast_path)
         self._body_reader = BodyReader(stream, self._parser)
         self._body_fault: ProtocolError | None = None  # met, and not raised yet
@@ -94,6 +96,10 @@ class UpstreamConnection:
         self.response_began = False
         self._body_reader.body = EMPTY_BODY
         self.head_deadline = NEVER
+
+    def use(self, limits: MessageLimits) -> None:
+        """Go by these limits, from the next response on: routes that share a connection may have their own."""
+        self.limits = self._parser.limits = limits
 
     def discard(self) -> None:
         """Close at once, and tell nobody: it carries no exchange."""

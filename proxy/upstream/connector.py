@@ -38,30 +38,31 @@ class Connector:
         self._connect_s = connect_s
         self._attempt_delay_s = attempt_delay_s
 
-    async def connect(self, origin: Origin) -> Stream:
+    async def connect(self, origin: Origin, connect_s: float | None = None) -> Stream:
         """Open a stream; to be awaited in a task, not in a bare fiber.
 
         Raises ConnectFailed (refused, unroutable, no such name), ConnectTimeout (no address accepted within
         `connect_s` of its attempt, or the lookup took too long), and LimitReached where it is we who lack descriptors,
-        ports or memory.
+        ports or memory. Without a `connect_s` of its own, the connector's counts.
         """
         try:
             addresses = [origin.address] if origin.address else await self._resolver.addresses(origin.host)
         except OSError as exc:
             raise self._failure(origin, {origin.host: exc}) from exc
         if len(addresses) > 1:
-            return await self._first_to_accept(origin, interleaved(addresses)[:_MOST_ADDRESSES])
+            return await self._first_to_accept(origin, interleaved(addresses)[:_MOST_ADDRESSES], connect_s)
         try:
-            return await self._open(origin, addresses[0])
+            return await self._open(origin, addresses[0], connect_s)
         except OSError as exc:
             raise self._failure(origin, {addresses[0]: exc}) from exc
 
-    async def _open(self, origin: Origin, address: str) -> Stream:
+    async def _open(self, origin: Origin, address: str, connect_s: float | None) -> Stream:
         """Open a stream to one address, TLS included. Raises OSError: TimeoutError and ssl.SSLError are such."""
         loop = self._deadlines.loop
+        patience_s = self._connect_s if connect_s is None else connect_s
         stream = Stream(self._deadlines) if origin.tls is None else TlsStream(self._deadlines)
         try:
-            async with asyncio.timeout(self._connect_s):
+            async with asyncio.timeout(patience_s):
                 if origin.tls is None:
                     await loop.create_connection(lambda: stream, address, origin.port)
                 else:
@@ -72,12 +73,14 @@ class Connector:
                         ssl=client_context(origin.tls),
                         server_hostname=origin.tls.server_name or origin.host.removesuffix("."),
                     )
-        except BaseException:
+        except BaseException as exc:
             stream.give_up()
+            if isinstance(exc, TimeoutError) and exc.errno is None:
+                raise TimeoutError(f"no answer in {patience_s:g} s") from exc
             raise
         return stream
 
-    async def _first_to_accept(self, origin: Origin, addresses: list[str]) -> Stream:
+    async def _first_to_accept(self, origin: Origin, addresses: list[str], connect_s: float | None) -> Stream:
         attempts: dict[asyncio.Task[Stream], str] = {}
         failures: dict[str, OSError] = {}
         untried = iter(addresses)
@@ -85,7 +88,7 @@ class Connector:
         try:
             while address is not None or attempts:
                 if address is not None:
-                    attempts[self._deadlines.loop.create_task(self._open(origin, address))] = address
+                    attempts[self._deadlines.loop.create_task(self._open(origin, address, connect_s))] = address
                     address = next(untried, None)
                 ended, _ = await asyncio.wait(
                     attempts,
@@ -131,7 +134,7 @@ class Connector:
         if exc.errno is not None:
             return os.strerror(exc.errno)
         if isinstance(exc, TimeoutError):
-            return f"no answer in {self._connect_s:g} s"
+            return str(exc) or "no answer in time"
         return str(exc) or "the connection ended during the handshake"  # what event loops say of that
 
 

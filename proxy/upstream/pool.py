@@ -109,12 +109,15 @@ class Pool:
         # uvloop's clock ticks in milliseconds: without this, 0 would still take what went idle within the same one.
         return now - self._settings.just_used_s if self._settings.just_used_s > 0 else NEVER
 
-    async def lease_fresh(self, origin: Origin) -> Lease:
-        """A new connection. Raises ConnectFailed, ConnectTimeout, LimitReached."""
+    async def lease_fresh(self, origin: Origin, connect_s: float | None = None) -> Lease:
+        """A new connection, opened within this time or the connector's. Raises ConnectFailed, ConnectTimeout,
+        LimitReached."""
         loop = self._deadlines.loop
         self.make_room(1)
         self._connecting += 1
-        opening = loop.create_task(self._connector.connect(origin))  # a task: asyncio's time-outs ask for one
+        opening = loop.create_task(
+            self._connector.connect(origin, connect_s)
+        )  # a task: asyncio's time-outs ask for one
         try:
             stream = await opening
         except BaseException:

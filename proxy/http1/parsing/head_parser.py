@@ -39,10 +39,10 @@ class HeadParser:
     `unread` holds what arrived and is not yet part of a message, and a head that was refused: its owner bounds it.
     """
 
-    __slots__ = ("_fast_path", "_few_bytes", "_limits", "_searched", "unread")
+    __slots__ = ("_fast_path", "_few_bytes", "_searched", "limits", "unread")
 
     def __init__(self, limits: MessageLimits, *, fast_path: bool) -> None:
-        self._limits = limits
+        self.limits = limits  # those of bodies and of responses may change from message to message
         self._fast_path = fast_path
         self._few_bytes = _SHORTEST_LINE * limits.field_count  # no more than these cannot hold too many lines
         self._searched = 0
@@ -65,13 +65,13 @@ class HeadParser:
         """
         if not self.unread or (self.unread[0] in _LINE_END and not self._skip_empty_lines()):
             return None
-        limit = self._limits.request_head_bytes
+        limit = self.limits.request_head_bytes
         unread = self.unread
         if isinstance(unread, bytearray) or len(unread) > self._few_bytes:
             unread = self._whole(limit, response=False)
             if not unread:
                 return None
-        most_options = self._limits.nominations
+        most_options = self.limits.nominations
         plain = parse_plain_request(unread, most_options) if self._fast_path else None
         if plain is not None and plain[1] <= limit:
             head, end = plain
@@ -84,19 +84,19 @@ class HeadParser:
             check_lengths(raw_head)
             check_lists(raw_head, most_options)
             head = parse_request(raw_head)
-        check_request(head, self._limits)
+        check_request(head, self.limits)
         self.unread = unread[end:]
         return head
 
     def response_head(self) -> ResponseHead | None:
         """The next response's head, interim or final, or None: more is needed. Raises ProtocolError."""
-        limit = self._limits.response_head_bytes
+        limit = self.limits.response_head_bytes
         unread = self.unread
         if isinstance(unread, bytearray) or len(unread) > self._few_bytes:
             unread = self._whole(limit, response=True)
             if not unread:
                 return None
-        most_options = self._limits.nominations
+        most_options = self.limits.nominations
         plain = parse_plain_response(unread, most_options) if self._fast_path else None
         if plain is not None and plain[1] <= limit:
             head, end = plain
@@ -108,7 +108,7 @@ class HeadParser:
             check_bytes(raw_head)
             check_lists(raw_head, most_options)
             head = parse_response(raw_head)
-        check_response(head, self._limits)
+        check_response(head, self.limits)
         self.unread = unread[end:]
         return head
 
@@ -119,7 +119,7 @@ class HeadParser:
         if isinstance(framing, FixedLength):
             return CountedBody(framing.length) if framing.length else EMPTY_BODY
         if isinstance(framing, Chunked):
-            return ChunkedBody(self._limits, with_h11=not self._fast_path)
+            return ChunkedBody(self.limits, with_h11=not self._fast_path)
         return EMPTY_BODY if isinstance(framing, NoBody) else UnboundedBody()
 
     def body_bytes(self, body: Body, data: bytes = b"") -> list[bytes]:
@@ -150,7 +150,7 @@ class HeadParser:
         if not end:
             return b""
         unread = self.unread = bytes(self.unread)
-        if unread.count(_LINE_END, 0, end) > self._limits.field_count + 2:  # the first line, and the empty one
+        if unread.count(_LINE_END, 0, end) > self.limits.field_count + 2:  # the first line, and the empty one
             check_bytes(unread[:end])
             self._check_first_line(response=response)
             raise too_large("too many field lines")

@@ -2,14 +2,13 @@
 
 import pytest
 
-from proxy.errors import ProxyError
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, FixedLength
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse
-from proxy.policy.request_plan import Forward, Plan, plan
+from proxy.policy.request_plan import Forward, Plan, Refused, plan
 from proxy.policy.routing import FieldRules, Route, RoutingTable
-from proxy.policy.settings import PlanSettings
+from proxy.policy.settings import Limits, PlanSettings
 from tests.harness.notation import recorded, request, shown
 
 UNTRUSTED = ClientIdentity(b"9.9.9.9")
@@ -17,11 +16,10 @@ TRUSTED = ClientIdentity(b"9.9.9.9", trusted=True)
 SETTINGS = PlanSettings(
     pseudonym=b"me",
     upgrades={b"websocket": b"websocket", b"spdy/3.1": b"SPDY/3.1", b"tcp": b"tcp"},
-    request_body_bytes=100,
     passes=3,
 )
 ROUTES = RoutingTable([
-    Route("site", "web", b"h", default_host=b"web:8000"),
+    Route("site", "web", b"h", default_host=b"web:8000", limits=Limits(request_body_bytes=100)),
     Route("api", "api", b"h", b"/api", FieldRules(put=((b"X-Env", b"prod"),)), host_override=b"api.internal"),
     Route("old", "web", b"", b"/old", default_host=b"web:8000"),
 ])  # fmt: skip
@@ -73,8 +71,8 @@ ERRORS = [
 @pytest.mark.parametrize(("notation", "status", "code"), ERRORS)
 def test_a_request_is_refused_with_a_status_and_a_code(notation: str, status: int, code: str) -> None:
     decided = planned(notation)
-    assert isinstance(decided, ProxyError)
-    assert (decided.status, decided.code) == (status, code)
+    assert isinstance(decided, Refused)
+    assert (decided.error.status, decided.error.code) == (status, code)
 
 
 def test_an_https_target_goes_on_where_a_trusted_gateway_says_it() -> None:

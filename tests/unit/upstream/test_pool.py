@@ -22,7 +22,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 class Streams:
     """Stands where the connector stands."""
 
-    async def connect(self, _: Origin) -> Stream:
+    async def connect(self, _: Origin, connect_s: float | None = None) -> Stream:
         return noting_stream()
 
 

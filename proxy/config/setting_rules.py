@@ -1,0 +1,61 @@
+"""What is wrong with settings that stand both for all and for one route: numbers, and protocols to switch to."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from proxy.config.findings import Finding
+from proxy.config.units import Unit, unit_of
+from proxy.http1.fields import PROTOCOL
+
+#: Protocols in which requests would go on unseen.
+_HIDING_HTTP: Final = frozenset({"h2c", "h2", "http", "tls"})
+#: Below this, browsers or WebSockets would be refused, or every message would be.
+LEAST_HEAD_BYTES: Final = 1024
+_LEAST: Final = {
+    ("limits", "request_head_bytes"): LEAST_HEAD_BYTES, ("limits", "response_head_bytes"): 1024,
+    ("limits", "target_bytes"): 256, ("limits", "field_count"): 8, ("limits", "connections"): 1,
+    ("limits", "nominations"): 1, ("limits", "interim_responses"): 1, ("limits", "passes"): 1,
+    ("pool", "max_requests"): 1,
+}  # fmt: skip
+#: Above this, a number is a slip of the hand: a process cannot have as many descriptors, or memory would have no bound.
+_MOST: Final = {
+    "connections": 1_000_000, "request_body_bytes": 1 << 50, "replay_bytes": 1 << 30, "max_requests": 1_000_000_000,
+    "request_minimum_bytes_per_s": 1 << 30,
+}  # fmt: skip
+_MOST_BYTES: Final = 16 << 20  # of what each connection may hold
+_MOST_COUNT: Final = 100_000
+_MAY_BE_ZERO: Final = frozenset(
+    {"worker_stall_s", "client_queue_s", "request_total_s"}
+)  # times of which 0 means: never, or at once
+_YEAR_S: Final = 365 * 86_400  # event loops refuse timers that they cannot count in milliseconds
+
+
+def upgrade_problems(key: tuple[str, ...], protocols: Iterable[str]) -> Iterator[Finding]:
+    """What is wrong with the protocols that a client may switch to."""
+    for protocol in protocols:
+        if not PROTOCOL.fullmatch(protocol.encode("latin-1", "replace")):
+            yield key, f'"{protocol}"', "expected a protocol: a name such as websocket, or SPDY/3.1"
+        elif protocol.lower().partition("/")[0] in _HIDING_HTTP:
+            hidden = "TLS" if protocol.lower().startswith("tls") else "HTTP/2"
+            yield key, f'"{protocol}"', f"{hidden} is not spoken here: behind {protocol}, nothing would be stripped"
+
+
+def number_problems(key: tuple[str, ...], settings: msgspec.Struct) -> Iterator[Finding]:
+    """What is wrong with the numbers of a table, whose name is the last of `key`: those of a route are of one kind with
+    those of all."""
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if value is msgspec.UNSET:
+            continue
+        least = _LEAST.get((key[-1], name), 0)
+        is_time = unit_of(name) is Unit.SECONDS
+        if is_time and not value > 0 and not (value == 0 and name in _MAY_BE_ZERO):
+            yield (*key, name), f"{value:g}", "expected more than 0 seconds"
+        elif is_time and value > _YEAR_S:
+            yield (*key, name), f"{value:g}", "expected a year of seconds at most"
+        elif value < least:
+            yield (*key, name), str(value), f"expected {least} or more"
+        elif not is_time and value > (most := _MOST.get(name, _MOST_BYTES if name.endswith("_bytes") else _MOST_COUNT)):
+            yield (*key, name), str(value), f"expected {most} or less"

@@ -1,0 +1,126 @@
+"""Answers of our own to one request: what the plan answers here, and what went wrong."""
+
+from proxy.downstream.connection import CLIENT_CLOSED, ClientConnection, Ending
+from proxy.downstream.respond import write_answer
+from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, RequestOverdue, UpstreamError
+from proxy.exchange.admission import admit
+from proxy.exchange.attempts import Attempts
+from proxy.exchange.context import WorkerContext
+from proxy.exchange.upload import RequestBody
+from proxy.http1.framing import request_framing
+from proxy.http1.message import NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead
+from proxy.http1.parsing.body import EMPTY_BODY
+from proxy.http1.persistence import persists
+from proxy.policy.forwarded import is_from_this_machine, plain_address
+from proxy.policy.local_responses import LocalResponse, error_response
+from proxy.policy.request_plan import Refused
+from proxy.policy.routing import Route
+from proxy.telemetry.record import ExchangeRecord
+
+
+class Answering:
+    """What an exchange can say itself."""
+
+    __slots__ = ("_attempts", "_client", "_context", "_head", "_record", "_request_body", "_response_framing", "_route")
+
+    def __init__(
+        self, context: WorkerContext, client: ClientConnection, head: RequestHead, record: ExchangeRecord
+    ) -> None:
+        self._context = context
+        self._client = client
+        self._head = head
+        self._record = record
+        self._route: Route | None = None  # that the request matched
+        self._request_body: RequestBody | None = None
+        self._attempts: Attempts | None = None
+        self._response_framing: BodyFraming | None = None  # to the client, once its head has been written
+
+    def _go_by(self, settings: Route | WorkerContext) -> None:
+        """Times and limits are from here on those of the route that the request matched, or those of all."""
+        client = self._client
+        client.timeouts, client.limits = settings.timeouts, settings.limits
+        client.reader.limits = settings.limits
+        client.limit_total()
+
+    async def _end_here(self, decided: LocalResponse | Refused) -> bool:
+        """The request goes to no upstream. Raises the error that the plan came to."""
+        route = self._route = decided.route
+        self._go_by(self._context if route is None else route)
+        framing = request_framing(self._head)
+        if framing is not NO_BODY:
+            self._request_body = RequestBody(self._client, framing, self._client.limits)
+        if route is not None:
+            self._record.route = route.name
+            if route.access is not None:
+                await admit(route.access, self._context, self._head, self._record)
+        if isinstance(decided, Refused):
+            raise decided.error
+        self._note_health_check()
+        return await self._answer(decided, keep_open=True)
+
+    def _note_health_check(self) -> None:
+        """Mark what `onehop health` asks, every few seconds: a log line each would bury the others."""
+        if self._head.method == b"OPTIONS" and self._head.target == b"*":
+            own = self._client.stream.transport.get_extra_info("sockname")
+            listener = plain_address(own[0]) if isinstance(own, tuple) else ""
+            self._record.is_health_check = is_from_this_machine(self._client.peer, listener, self._head.known)
+
+    def _cause(self, error: ProxyError) -> ProxyError:
+        """Why an exchange failed: an upload that fails breaks the upstream's connection, and so does giving it up, and
+        what that looked like is not what happened."""
+        if self._attempts is None or not isinstance(error, UpstreamError):
+            return error
+        return self._attempts.upload_error or self._attempts.ended_by or error
+
+    async def _answer_error(self, error: ProxyError) -> bool:
+        """Tell the client what went wrong, or cut the transfer where a response has begun: never a clean end."""
+        client, record = self._client, self._record
+        if isinstance(error, InternalError):
+            self._context.report_defect(error.__cause__ or error, record.request_id)
+        if client.is_gone and not isinstance(error, ClientGone):
+            error = ClientGone(CLIENT_CLOSED)
+        record.error, record.detail = error.code, error.detail
+        if self._attempts is not None:
+            self._attempts.end(error)
+        if isinstance(error, RequestOverdue) and self._response_framing is not None and client.stream.must_drain():
+            client.stream.reset()  # the client was too slow: it gets no more time for what is queued
+        if isinstance(error, ClientGone) or self._response_framing is not None:
+            record.status = record.status or 499
+            untaken = await client.deliver_cut(only_the_end_delimits=self._response_framing is UNTIL_CLOSE)
+            record.response_bytes = max(0, record.response_bytes - untaken)
+            return False
+        answer = error_response(
+            error,
+            [value for name, value in self._head.fields if name.lower() == b"accept"],
+            pseudonym=self._context.settings.pseudonym,
+            request_id=record.request_id,
+        )
+        try:
+            return await self._answer(answer, keep_open=not isinstance(error, BadRequest | InternalError))
+        except ClientGone:
+            await client.deliver_cut(only_the_end_delimits=False)
+            return False
+
+    async def _answer(self, answer: LocalResponse, *, keep_open: bool) -> bool:
+        """Send a complete answer. The connection goes on only where no byte of this request can still come."""
+        head, client = self._head, self._client
+        body = self._request_body.body if self._request_body is not None else EMPTY_BODY
+        stays_open = (
+            keep_open and body.complete and not client.shutting_down and persists(head.http_version, head.options)
+        )
+        connection = b"close"
+        if stays_open:
+            connection = b"keep-alive" if head.http_version < b"1.1" else b""
+        await write_answer(
+            client,
+            answer,
+            method=head.method,
+            date=self._context.http_date(),
+            connection=connection or None,
+            record=self._record,
+        )
+        if self._context.events.responded is not None:
+            self._context.events.responded(self._record)
+        if not stays_open:
+            client.ending = Ending.LINGER
+        return stays_open
