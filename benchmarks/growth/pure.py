@@ -15,7 +15,8 @@ from proxy.http1.parsing.h11_parser import parse_request
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.request_plan import Forward, plan
-from proxy.policy.routing import Route, RoutingTable
+from proxy.policy.route import Route
+from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import strip
 from proxy.upstream.balancing.round_robin import RoundRobin

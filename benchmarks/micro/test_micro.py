@@ -18,7 +18,8 @@ from proxy.http1.parsing.strictness import check_request
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.request_plan import Forward, plan
 from proxy.policy.response_fields import final_response_fields
-from proxy.policy.routing import Route, RoutingTable
+from proxy.policy.route import Route
+from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import strip
 

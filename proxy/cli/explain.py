@@ -27,6 +27,7 @@ from proxy.http1.message import (
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import persists
 from proxy.policy.decisions import Decision, Decisions
+from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity, is_trusted, networks, trusted_request_id
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.request_plan import Refused, plan
@@ -36,7 +37,7 @@ from proxy.policy.response_fields import (
     is_switch_to,
     switching_response_fields,
 )
-from proxy.policy.routing import FieldRules, RoutingTable
+from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings
 
 _PSEUDONYM: Final = b"onehop"  # an instance adds a suffix of its own

@@ -10,7 +10,9 @@ from proxy.config.model import Config
 from proxy.config.route_model import FieldRulesConfig
 from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 from proxy.config.upstream_model import UpstreamConfig
-from proxy.policy.routing import FieldRules, Route, RoutingTable
+from proxy.policy.field_rules import FieldRules
+from proxy.policy.route import Route
+from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings, Timeouts
 from proxy.transport.tls import ClientTls
 from proxy.upstream.balancing.base import Balancing

@@ -14,7 +14,7 @@ from proxy.config.setting_rules import number_problems, upgrade_problems
 from proxy.http1.field_names import Trait, canonical_name, names
 from proxy.http1.fields import TOKEN
 from proxy.http1.masking import MASK
-from proxy.policy.routing import normalised_path
+from proxy.policy.paths import normalised_path
 
 _HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]|")
 #: What others take for a pattern: "/x/*", "/x*", "/a/*/b", "/u/{id}".

@@ -14,7 +14,7 @@ from proxy.http1.persistence import persists
 from proxy.policy.forwarded import is_from_this_machine, plain_address
 from proxy.policy.local_responses import LocalResponse, error_response
 from proxy.policy.request_plan import Refused
-from proxy.policy.routing import Route
+from proxy.policy.route import Route
 from proxy.telemetry.record import ExchangeRecord
 
 

@@ -10,7 +10,7 @@ from proxy.errors import ProxyError
 from proxy.http1.field_names import Trait, is_secret, names
 from proxy.http1.fields import Fields, members, short_list
 from proxy.http1.message import RequestHead
-from proxy.policy.routing import Route
+from proxy.policy.route import Route
 
 _HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)
 #: Phrases that some Python versions lack, or spell otherwise than RFC 9110 §15.

@@ -12,6 +12,7 @@ from proxy.http1.fields import X_FORWARDED_NAMES, FieldLine, Fields, members, sh
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead
 from proxy.policy.decisions import Decisions, Rule
+from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import (
     CLIENT_IDENTITY,
     SERVICE_VARIABLES,
@@ -20,7 +21,6 @@ from proxy.policy.forwarded import (
     trusted_scheme,
 )
 from proxy.policy.loops import cdn_loop, passes, via
-from proxy.policy.routing import FieldRules
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import (
     FORGED,

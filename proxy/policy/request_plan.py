@@ -19,7 +19,8 @@ from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse, options_response, trace_response
 from proxy.policy.loops import is_loop
 from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
-from proxy.policy.routing import Route, RoutingTable
+from proxy.policy.route import Route
+from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import PlanSettings
 
 _METHODS_WITH_LENGTH: Final = frozenset({b"POST", b"PUT", b"PATCH"})

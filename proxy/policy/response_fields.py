@@ -11,8 +11,8 @@ from proxy.http1.fields import Fields, protocols
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, BodyFraming, ResponseHead
 from proxy.policy.decisions import Decisions
+from proxy.policy.field_rules import FieldRules
 from proxy.policy.loops import via
-from proxy.policy.routing import FieldRules
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import MADE_ANEW, STATED, removals, strip
 from proxy.policy.trailers import announcement

@@ -6,8 +6,8 @@ from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import FieldLine, Fields, is_x_forwarded, short_list, tokens
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
+from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES, STATED_ABOUT_CLIENT
-from proxy.policy.routing import FieldRules
 from proxy.policy.stripping import removals, strip, without_underscores
 
 #: What no trailer may say (RFC 9110 §6.5.1): framing, routing, authentication, cookies, and who the client is.

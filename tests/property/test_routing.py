@@ -5,7 +5,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.routing import Route, RoutingTable, normalised_path
+from proxy.policy.paths import normalised_path
+from proxy.policy.route import Route
+from proxy.policy.routing import RoutingTable
 from tests.property.strategies import times
 
 LABELS = st.sampled_from([b"a", b"A", b"b"])

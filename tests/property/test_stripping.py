@@ -7,10 +7,10 @@ from proxy.http1.fields import TOKEN, Fields, connection_options, index
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, FixedLength, NoBody, RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome
+from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
 from proxy.policy.response_fields import final_response_fields, interim_response_fields, switching_response_fields
-from proxy.policy.routing import FieldRules
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import HOP_BY_HOP, STATED_ANEW, removals, strip
 from proxy.policy.trailers import FORBIDDEN_TRAILERS, forwarded_trailers

@@ -4,10 +4,12 @@ import pytest
 
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, FixedLength
 from proxy.policy.decisions import Decisions
+from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.request_plan import Forward, Plan, Refused, plan
-from proxy.policy.routing import FieldRules, Route, RoutingTable
+from proxy.policy.route import Route
+from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings
 from tests.harness.notation import recorded, request, shown
 

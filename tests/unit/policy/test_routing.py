@@ -3,7 +3,10 @@
 import pytest
 
 from proxy.http1.fields import Fields
-from proxy.policy.routing import FieldRules, Route, RoutingTable, normalised_path
+from proxy.policy.field_rules import FieldRules
+from proxy.policy.paths import normalised_path
+from proxy.policy.route import Route
+from proxy.policy.routing import RoutingTable
 from tests.harness.notation import lines, shown
 
 

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from proxy.http1.message import CHUNKED
+from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import CLIENT_IDENTITY
 from proxy.policy.response_fields import final_response_fields
-from proxy.policy.routing import FieldRules
 from proxy.policy.trailers import FORBIDDEN_TRAILERS, announcement, forwarded_trailers
 from tests.harness.notation import lines, request, response, shown
 from tests.unit.policy.test_request_fields import SEMANTICS, UNTRUSTED, sent, stated

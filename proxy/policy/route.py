@@ -1,0 +1,31 @@
+"""A route: which requests it serves, and what is decided about them."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from proxy.policy.access import Access
+from proxy.policy.field_rules import FieldRules
+from proxy.policy.settings import Limits, Timeouts
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One row of the routing table. `host` is `b""` for any, `b"*.example.com"` for its subdomains.
+
+    `host_override` is what `Host` says to the upstream instead of the client's; empty keeps the client's.
+    `default_host` is what it says where a 1.0 client named nobody. `access` is asked before anything else happens.
+    `timeouts` and `limits` are those of all, as one object, where the route has none of its own.
+    """
+
+    name: str
+    upstream: str
+    host: bytes = b""
+    path: bytes = b"/"
+    request_fields: FieldRules | None = None
+    response_fields: FieldRules | None = None
+    host_override: bytes = b""
+    default_host: bytes = b""
+    access: Access | None = None
+    timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
+    upgrades: Mapping[bytes, bytes] | None = None  # protocols that a client may switch to here; None: as everywhere
