@@ -10,6 +10,7 @@ ProxyError
     LoopDetected              508
   AccessError                 the client may not, or not now
     Forbidden                 403
+    Unauthorized              401
     RateLimited               429
   UpstreamError               the service is at fault
     ConnectFailed             502
@@ -153,6 +154,18 @@ class AccessError(ProxyError):
 
 class Forbidden(AccessError):
     """Nothing that the client could say would change that."""
+
+
+class Unauthorized(AccessError):
+    """It has not said who it is, or not rightly."""
+
+    status = 401
+    code = "unauthorized"
+    public = "a name and a password are needed"
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        return [(b"WWW-Authenticate", b'Basic realm="restricted", charset="UTF-8"')]  # RFC 7617 §2.1
 
 
 class RateLimited(AccessError):

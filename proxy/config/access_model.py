@@ -19,6 +19,13 @@ class AccessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     allow: Annotated[
         list[str], Meta(description="Networks or addresses that may; where there are any, others: 403.")
     ] = []
+    basic_auth: Annotated[
+        str,
+        Meta(
+            description="A file of users with bcrypt passwords (htpasswd -B), read again when it changes; others get a "
+            '401. Authorization goes no further. Needs the extra "auth".'
+        ),
+    ] = ""
 
 
 class RateLimitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Final
 
 from proxy.config.access_model import AccessConfig, RateLimitConfig
 from proxy.config.findings import Finding, fault
 from proxy.config.model import Config
 from proxy.config.route_model import RouteConfig
+from proxy.exchange.users_file import read_users
 from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, canonical_name, names
 from proxy.http1.fields import TOKEN
 from proxy.policy.access import Access, NetworkSet
@@ -23,6 +25,8 @@ def access_problems(config: Config) -> Iterator[Finding]:
     """Everything wrong with what routes ask before a request goes on."""
     for name, route in config.routes.items():
         yield from _networks(("routes", name, "access"), route.access)
+        if route.access.basic_auth:
+            yield from _basic_auth(("routes", name, "access", "basic_auth"), route.access.basic_auth)
         if route.rate_limit != RateLimitConfig():
             yield from _rate_limit(("routes", name, "rate_limit"), route.rate_limit)
 
@@ -32,6 +36,18 @@ def _networks(key: tuple[str, ...], access: AccessConfig) -> Iterator[Finding]:
         for network in getattr(access, kind):
             if (expected := fault(lambda text: networks([text]), network)) is not None:
                 yield (*key, kind), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"
+
+
+def _basic_auth(key: tuple[str, ...], path: str) -> Iterator[Finding]:
+    if find_spec("bcrypt") is None:
+        yield key, f'"{path}"', "needs the extra \"auth\": pip install 'onehop[auth]'"
+        return
+    try:
+        read_users(path)
+    except OSError as exc:
+        yield key, f'"{path}"', f"cannot be read: {exc.strerror}"
+    except ValueError as exc:
+        yield key, f'"{path}"', f"{path}:{exc}"
 
 
 def _rate_limit(key: tuple[str, ...], limit: RateLimitConfig) -> Iterator[Finding]:
@@ -56,12 +72,18 @@ def _burst(limit: RateLimitConfig) -> int:
     return limit.burst or max(1, math.ceil(limit.requests_per_s))
 
 
+def consumed_fields(route: RouteConfig) -> list[bytes]:
+    """Names of fields that no client's request takes beyond this proxy, in any spelling."""
+    return [b"authorization"] if route.access.basic_auth else []
+
+
 def access_of(name: str, route: RouteConfig) -> Access | None:
     """What is asked before a request of this route goes on; None where nothing is."""
     access, limit = route.access, route.rate_limit
     if access == AccessConfig() and not limit.requests_per_s:
         return None
     return Access(
+        basic_auth=access.basic_auth,
         rate_limit=RateLimit(
             name.encode(),
             max(1, round(SECOND / limit.requests_per_s)),

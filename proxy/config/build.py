@@ -1,11 +1,12 @@
 """From a configuration to what a worker assembles: listen addresses, origins, the routing table, field rules."""
 
 import re
+from collections.abc import Iterable
 from typing import Final, TypeVar, assert_never
 
 import msgspec
 
-from proxy.config.access_rules import access_of
+from proxy.config.access_rules import access_of, consumed_fields
 from proxy.config.model import Config
 from proxy.config.route_model import FieldRulesConfig
 from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
@@ -72,7 +73,7 @@ def routing_table(config: Config) -> RoutingTable:
             upstream=route.upstream,
             host=route.host.encode("ascii"),
             path=route.path.encode("ascii"),
-            request_fields=field_rules(route.request_fields),
+            request_fields=field_rules(route.request_fields, consumed_fields(route)),
             response_fields=field_rules(route.response_fields),
             host_override=(config.upstreams[route.upstream].host or "").encode("ascii"),
             default_host=candidates(config.upstreams[route.upstream])[0].origin.authority,
@@ -108,11 +109,12 @@ def plan_settings(config: Config, pseudonym: bytes) -> PlanSettings:
     )
 
 
-def field_rules(rules: FieldRulesConfig) -> FieldRules | None:
-    """A route's rules as `policy` applies them; None where there are none."""
-    if not rules.put and not rules.remove:
+def field_rules(rules: FieldRulesConfig, consumed: Iterable[bytes] = ()) -> FieldRules | None:
+    """A route's rules as `policy` applies them; None where there are none. Fields that are `consumed` go no further."""
+    remove = {name.lower().encode("ascii") for name in rules.remove} | set(consumed)
+    if not rules.put and not remove:
         return None
     return FieldRules(
-        remove=frozenset(name.lower().encode("ascii") for name in rules.remove),
+        remove=frozenset(remove),
         put=tuple((name.encode("ascii"), value.encode("latin-1")) for name, value in rules.put.items()),
     )

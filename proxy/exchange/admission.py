@@ -7,19 +7,54 @@ most; then who the client is; then how often it has come, so that nobody uses up
 import math
 from time import monotonic_ns
 
-from proxy.errors import RateLimited
+from proxy.downstream.connection import ClientConnection
+from proxy.errors import ProxyError, RateLimited, Unauthorized
 from proxy.exchange.context import WorkerContext
+from proxy.exchange.passwords import Passwords
 from proxy.http1.message import RequestHead
 from proxy.policy.access import Access, check_network
+from proxy.policy.basic_auth import credentials
 from proxy.policy.rate_limit import SECOND, RateLimit
 from proxy.telemetry.record import ExchangeRecord
+from proxy.transport import fiber
 
 
-async def admit(access: Access, context: WorkerContext, head: RequestHead, record: ExchangeRecord) -> None:
-    """Return where the request may go on. Raises AccessError."""
+async def admit(
+    access: Access, context: WorkerContext, client: ClientConnection, head: RequestHead, record: ExchangeRecord
+) -> None:
+    """Return where the request may go on. Raises AccessError, LimitReached, ClientGone, RequestOverdue."""
     check_network(access, record.client)
+    if access.basic_auth:
+        await _check_password(access.basic_auth, context.passwords, client, head)
     if access.rate_limit is not None:
         _check_rate(access.rate_limit, context, head, record)
+
+
+async def _check_password(path: str, passwords: Passwords, client: ClientConnection, head: RequestHead) -> None:
+    said = credentials(head.known.get(b"authorization", ()))
+    if said is None:
+        raise Unauthorized("no name and password")
+    client.exchange = _Waiting()
+    try:
+        right = await passwords.are_right(path, *said)
+    finally:
+        client.exchange = None
+    if not right:
+        raise Unauthorized("wrong name or password")
+
+
+class _Waiting:
+    """A request that waits for its password to be checked."""
+
+    is_uploading = False
+
+    def __init__(self) -> None:
+        self._fiber = fiber.running
+
+    def abandon(self, error: ProxyError) -> None:
+        """Nobody waits for the answer any more: so neither does the request."""
+        if self._fiber is not None:
+            self._fiber.interrupt(error)
 
 
 def _check_rate(limit: RateLimit, context: WorkerContext, head: RequestHead, record: ExchangeRecord) -> None:

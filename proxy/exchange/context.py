@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from proxy.exchange.buckets import Buckets
+from proxy.exchange.passwords import Passwords
 from proxy.http1.message import RequestHead
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import Network
@@ -36,6 +37,7 @@ class WorkerContext:
     next_request_id: Callable[[], str]
     http_date: Callable[[], bytes]
     events: Sink
+    passwords: Passwords
     report_defect: Callable[[BaseException, str], None]  # with the id of the request that met it
     warn_x_forwarded_dropped: Callable[[str], None]  # with the address of a peer whose X-Forwarded-* was dropped
     buckets: Buckets | None = None  # of rate limits; None where no route has any

@@ -93,7 +93,7 @@ class Exchange(Answering):
         if decided.framing is not NO_BODY:
             self._request_body = RequestBody(client, decided.framing, client.limits)
         if route.access is not None:
-            await admit(route.access, context, head, record)
+            await admit(route.access, context, client, head, record)
         if context.observe is not None and decisions is not None:
             context.observe(head, decided, decisions)
         request = writer.request_head(head.method, decided.target, decided.fields)

@@ -45,6 +45,7 @@ class Access(msgspec.Struct, frozen=True):
 
     allow: NetworkSet | None = None
     deny: NetworkSet | None = None
+    basic_auth: str = ""  # the file of users and passwords; "": nobody is asked for one
     rate_limit: RateLimit | None = None
 
 

@@ -14,6 +14,7 @@ from proxy.downstream.listener import Listener, by_address
 from proxy.exchange.buckets import Buckets
 from proxy.exchange.context import Observe, WorkerContext
 from proxy.exchange.exchange import Exchange
+from proxy.exchange.passwords import Passwords
 from proxy.exchange.refuse import refuse_unread
 from proxy.http1.message import RequestHead
 from proxy.http1.parsing.self_test import disagreements, summary
@@ -91,6 +92,7 @@ class Worker:
             )
             for name, upstream in config.upstreams.items()
         }
+        self._passwords = Passwords(self._loop, self.errors.error)
         self._context = WorkerContext(
             loop=self._loop,
             pool=self.pool,
@@ -103,6 +105,7 @@ class Worker:
             trusted=trusted,
             next_request_id=RequestIds(),
             http_date=HttpDate(),
+            passwords=self._passwords,
             report_defect=self._report_defect,
             warn_x_forwarded_dropped=self._warn_x_forwarded_dropped,
             events=join([*([self._log.sink] if self._log is not None else []), *sinks], self._report_defect),
@@ -146,6 +149,7 @@ class Worker:
     async def run_until_shut_down(self) -> None:
         """Serve until `shut_down` was called and every exchange under way has ended, or `drain_s` has passed."""
         await self._listener.served(self._config.timeouts.drain_s)
+        self._passwords.shut_down()
         self.pool.shut_down()
         self.deadlines.stop()
         for stream in list(self.deadlines.streams):

@@ -1,7 +1,10 @@
 """Who may use a route: what of it cannot work, and what a person is told."""
 
+from pathlib import Path
+
 import pytest
 
+from proxy.config import access_rules
 from proxy.config.sources import load
 
 ONE = {"upstreams.default.urls": ["http://127.0.0.1:9000"], "routes.r.upstream": "default"}
@@ -51,3 +54,24 @@ def test_networks_may_be_addresses_and_lists() -> None:
     config = load(None, {}, ONE, ["routes.r.access.allow=10.0.0.0/8, ::1", "routes.r.access.deny=10.0.0.1"]).valid()
     assert config.routes["r"].access.allow == ["10.0.0.0/8", "::1"]
     assert config.routes["r"].access.deny == ["10.0.0.1"]
+
+
+def test_a_file_of_passwords_must_hold_users_with_bcrypt_hashes(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    setting = [f"routes.r.access.basic_auth={file}"]
+    [found] = map(str, load(None, {}, ONE, setting).problems)
+    assert found.endswith(f'routes.r.access.basic_auth = "{file}": cannot be read: No such file or directory')
+    file.write_bytes(b"# people\nann:$apr1$aaaa$bbbb\n")
+    [found] = map(str, load(None, {}, ONE, setting).problems)
+    assert f'"{file}": {file}:2: the password of ann is hashed by MD5 (apr1): only bcrypt is taken' in found
+    file.write_bytes(b"ann:$2y$05$" + b"a" * 53)
+    assert load(None, {}, ONE, setting).problems == []
+    file.write_bytes(b"#" * (1 << 20) + b"#")
+    [found] = map(str, load(None, {}, ONE, setting).problems)
+    assert "the file is larger than 1048576 bytes" in found
+
+
+def test_passwords_need_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access_rules, "find_spec", lambda _name: None)
+    [found] = map(str, load(None, {}, ONE, ["routes.r.access.basic_auth=users"]).problems)
+    assert """needs the extra "auth": pip install 'onehop[auth]'""" in found

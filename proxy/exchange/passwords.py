@@ -1,0 +1,97 @@
+"""Checks passwords beside the event loop: bcrypt takes a tenth of a second on purpose.
+
+What was found right is remembered for a minute: by a keyed digest of name, password and the hash that it fitted, so
+that nobody finds a password in this memory, and a changed file forgets it. What was found wrong is not.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
+
+from proxy.errors import LimitReached
+from proxy.exchange.users_file import UsersFile
+
+_REMEMBERED_S: Final = 60.0
+_MOST_REMEMBERED: Final = 4_096
+_MOST_WAITING: Final = 64  # passwords: more, at a tenth of a second each, would wait for longer than anybody does
+_THREADS: Final = 2  # bcrypt lets go of the interpreter: more would take the processor from those who are let in
+
+
+class Passwords:
+    """The passwords of a worker's clients."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, report: Callable[[str], None]) -> None:
+        """`report` is told what is wrong with a file."""
+        self._loop = loop
+        self._report = report
+        self._files: dict[str, UsersFile] = {}
+        self._secret = secrets.token_bytes(32)
+        self._remembered: dict[bytes, float] = {}  # digest to the loop time until which it holds, the oldest first
+        self._waiting: dict[bytes, list[asyncio.Future[bool]]] = {}  # for the check of a digest
+        self._threads = ThreadPoolExecutor(_THREADS, "password")
+
+    def shut_down(self) -> None:
+        """Check no more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def are_right(self, path: str, name: bytes, password: bytes) -> bool:
+        """Whether this is the password of a user in the file. Raises LimitReached where too many wait to be told."""
+        now = self._loop.time()
+        file = self._files.get(path)
+        if file is None:
+            file = self._files[path] = UsersFile(path, self._report)
+        if file.look(now):
+            self._remembered.clear()
+        hashed = file.users.hashes.get(name)
+        digest = self._digest(path.encode(), name, password, hashed or b"")
+        if hashed is not None and self._remembered.get(digest, 0.0) > now:
+            return True
+        waiting = self._waiting.get(digest)
+        if waiting is None:
+            if len(self._waiting) >= _MOST_WAITING:
+                raise LimitReached("too many passwords are being checked", code="too_many_logins")
+            waiting = self._waiting[digest] = []
+            job = self._threads.submit(_fits, password, hashed or file.users.nobody)
+            job.add_done_callback(lambda job: self._tell(digest, job, known=hashed is not None))
+        # Each its own: one client that leaves gives up its future, and not those of others with the same password.
+        answer: asyncio.Future[bool] = self._loop.create_future()
+        waiting.append(answer)
+        return await answer
+
+    def _digest(self, *parts: bytes) -> bytes:
+        digest = hashlib.blake2b(key=self._secret, digest_size=32)
+        for part in parts:
+            digest.update(b"%d:%b" % (len(part), part))
+        return digest.digest()
+
+    def _tell(self, digest: bytes, job: "Future[bool]", *, known: bool) -> None:
+        """In a thread: hand a result to the loop."""
+        with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile: nobody waits any more
+            self._loop.call_soon_threadsafe(self._checked, digest, job, known)
+
+    def _checked(self, digest: bytes, job: "Future[bool]", known: bool) -> None:
+        defect = None if job.cancelled() else job.exception()
+        right = defect is None and not job.cancelled() and known and job.result()
+        if right:
+            while len(self._remembered) >= _MOST_REMEMBERED:
+                del self._remembered[next(iter(self._remembered))]
+            self._remembered.pop(digest, None)
+            self._remembered[digest] = self._loop.time() + _REMEMBERED_S
+        for answer in self._waiting.pop(digest, ()):
+            if answer.done():
+                continue  # given up
+            if defect is not None:
+                answer.set_exception(defect)
+            else:
+                answer.set_result(right)
+
+
+def _fits(password: bytes, hashed: bytes) -> bool:
+    import bcrypt  # an extra: the configuration has checked that it is there
+
+    fits: Any = bcrypt.checkpw(password, hashed)
+    return bool(fits)
