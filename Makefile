@@ -8,7 +8,7 @@ PROGRAMS := nginx:nginx-light curl:curl chromium:chromium ab:apache2-utils wrk:w
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons check coverage bench stress fuzz conformance reference image image-test clean
+.PHONY: help demo test test-pythons check coverage bench stress fuzz simulate conformance reference image image-test clean
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,9 @@ stress: $(VENV)/.installed-peers  ## break onehop, nginx and HAProxy in the same
 
 fuzz: $(VENV)/.installed-test  ## feed the readers hostile bytes
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+simulate: $(VENV)/.installed-test  ## the real worker on a simulated network, a seed a world; ARGS="--seed N" replays one
+	$(BIN)/python -m tests.simulation $(ARGS)
 
 conformance: $(VENV)/.installed-peers  ## raw bytes over onehop and its peers: who keeps the RFCs
 	$(BIN)/python -m tests.conformance $(ARGS)

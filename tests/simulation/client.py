@@ -1,0 +1,189 @@
+"""A simulated client: what it asks, how it asks, how it reads, and when it leaves."""
+
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.simulation.kernel import Endpoint, Network
+from tests.simulation.messages import Broken, Reader, pattern
+from tests.simulation.peers import Peer, Script, write
+
+
+@dataclass
+class Ask:
+    """One request."""
+
+    number: int
+    method: bytes
+    size: int  # of its body
+    chunked: bool
+    expects: bool
+    closes: bool
+    upgrade: bool
+
+    @property
+    def head(self) -> bytes:
+        lines = [b"%s /%d HTTP/1.1" % (self.method, self.number), b"Host: h", b"X-Hop: %d" % self.number]
+        options = [b"X-Hop"]
+        if self.closes:
+            options.append(b"close")
+        if self.upgrade:
+            options.append(b"Upgrade")
+            lines.append(b"Upgrade: websocket")
+        lines.append(b"Connection: " + b", ".join(options))
+        if self.expects:
+            lines.append(b"Expect: 100-continue")
+        if self.chunked:
+            lines.append(b"Transfer-Encoding: chunked")
+        elif self.size or self.method == b"POST":
+            lines.append(b"Content-Length: %d" % self.size)
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    def body(self, rng: Random) -> bytes:
+        data = pattern(self.number, 0, self.size)
+        if not self.chunked:
+            return data
+        chunks, at = [], 0
+        while at < len(data):
+            count = rng.choice((1, 50, 4_000, 60_000))
+            chunks.append(b"%x\r\n%s\r\n" % (len(data[at : at + count]), data[at : at + count]))
+            at += count
+        return b"".join(chunks) + b"0\r\n\r\n"
+
+
+def choose_ask(rng: Random, number: int, bodies: float, *, is_last: bool) -> Ask:
+    """A request, by the seed; it has a body with probability `bodies`."""
+    has_body = rng.random() < bodies
+    method = b"POST" if has_body and rng.random() < 0.8 else rng.choice((b"GET", b"GET", b"GET", b"HEAD", b"PUT"))
+    if method in (b"GET", b"HEAD"):
+        has_body = False
+    return Ask(
+        number=number,
+        method=method,
+        size=rng.choice((0, 10, 3_000, 70_000, 300_000)) if has_body else 0,
+        chunked=has_body and rng.random() < 0.5,
+        expects=has_body and rng.random() < 0.15,
+        closes=is_last and rng.random() < 0.5,
+        upgrade=is_last and not has_body and rng.random() < 0.15,
+    )
+
+
+@dataclass
+class Client:
+    """One connection, and what became of it."""
+
+    endpoint: Endpoint
+    asks: list[Ask]
+    rng: Random
+    leaves: str = ""  # "": reads to the end; else "fin", "close", "reset", "stops reading": at a moment of its own
+    pipelines: bool = False
+    reader: Reader = field(default_factory=lambda: Reader(responses=True))
+    sent: list[Ask] = field(default_factory=list)  # whole
+    begun: list[Ask] = field(default_factory=list)
+    has_left: bool = False
+    end: str = ""  # how the proxy ended the connection: "fin", "reset"
+    broken: str = ""
+    tunnel_sent: bytes = b""
+    last_progress: float = 0.0
+
+    def start(self, network: Network) -> list[Peer]:
+        """Begin to write and to read."""
+        peers = [Peer(network, self.endpoint, self._write(network)), Peer(network, self.endpoint, self._read(network))]
+        if self.leaves:
+            peers.append(Peer(network, self.endpoint, self._leave(network)))
+        return peers
+
+    def _pause(self) -> float:
+        return self.rng.choice((0.0, 0.0, 0.0, 0.001, 0.02, 0.3))
+
+    def _answered(self, count: int) -> bool:
+        finals = [message for message in self.reader.messages if message.status >= 200 or message.status == 101]
+        return bool(self.end) or self.has_left or (len(finals) >= count and finals[count - 1].complete)
+
+    def _write(self, network: Network) -> Script:
+        rng = self.rng
+        try:
+            yield rng.choice((0.0, 0.001, 0.5))
+            for index, ask in enumerate(self.asks):
+                if index and not self.pipelines:
+                    yield lambda count=index: self._answered(count)  # type: ignore[misc]
+                    yield rng.choice((0.0, 0.0, 0.001, 0.2, 1.5))
+                if self.end or self.has_left:
+                    return
+                self.begun.append(ask)
+                self.reader.methods.append(ask.method)
+                network.say(f"{self.endpoint.name}: asks {ask.method.decode()} /{ask.number} with {ask.size} bytes")
+                pieces = rng.choice((1, 1, 1, 2, 9))
+                body = ask.body(rng)
+                if ask.expects:
+                    yield from write(self.endpoint, ask.head, pieces, self._pause)
+                    count = len(self.begun)
+                    messages = self.reader.messages
+                    yield lambda: bool(self.end or self.has_left) or any(m.status == 100 for m in messages[-1:])  # noqa: B023
+                    if any(m.status == 100 for m in messages[-1:]):
+                        yield from write(self.endpoint, body, pieces, self._pause)
+                    elif not self._answered(count):
+                        return
+                else:
+                    yield from write(self.endpoint, ask.head + body, pieces, self._pause)
+                self.sent.append(ask)
+                if ask.upgrade:
+                    yield lambda: self._answered(len(self.begun))
+                    if self.reader.tunnel is not None:
+                        data = pattern(ask.number, 0, rng.choice((5, 9_000, 200_000)))
+                        self.tunnel_sent = data
+                        yield from write(self.endpoint, data, rng.choice((1, 4)), self._pause)
+                        if rng.random() < 0.6:
+                            self.endpoint.shut_down_writing()
+        except OSError:
+            pass
+
+    def _read(self, network: Network) -> Script:
+        rng, endpoint = self.rng, self.endpoint
+        slow = rng.random() < 0.25
+        count = rng.choice((500, 5_000, 65_536)) if slow else 1_000_000
+        try:
+            while True:
+                yield lambda: endpoint.is_readable
+                if self.leaves == "stops reading" and self.has_left:
+                    return
+                if slow:
+                    yield rng.choice((0.0, 0.01, 0.1))
+                try:
+                    data = endpoint.recv(count)
+                except BlockingIOError:
+                    continue
+                self.last_progress = network.now
+                if not data:
+                    self.end = "fin"
+                    self.reader.end()
+                    break
+                self.reader.receive(data)
+                if endpoint.on_change is not None:
+                    endpoint.on_change()
+        except OSError:
+            self.end = "reset"
+        except Broken as exc:
+            self.broken = str(exc)
+            self.end = "broken"
+        network.say(f"{endpoint.name}: sees the end: {self.end}")
+        if endpoint.on_change is not None:
+            endpoint.on_change()
+        if not self.leaves:
+            yield 5.0
+            endpoint.close()
+
+    def _leave(self, network: Network) -> Script:
+        yield self.rng.choice((0.0, 0.002, 0.05, 0.6, 3.0)) * self.rng.random()
+        if self.end:
+            return
+        self.has_left = True
+        network.say(f"{self.endpoint.name}: leaves ({self.leaves})")
+        if self.leaves == "fin":
+            if not self.endpoint.is_dead:
+                self.endpoint.shut_down_writing()
+        elif self.leaves == "close":
+            self.endpoint.close()
+        elif self.leaves == "reset":
+            self.endpoint.reset()
+        if self.endpoint.on_change is not None:
+            self.endpoint.on_change()

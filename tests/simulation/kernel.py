@@ -1,0 +1,262 @@
+"""TCP as a program meets it through its kernel, by the rules of Linux: queues of bytes, ends, and resets.
+
+An `Endpoint` is one socket. What is written waits in `unsent` until the network takes it to the peer's `received`, in
+pieces, some time later. The rules that matter here, and where Linux has them:
+
+- Closing with unread bytes, or with SO_LINGER at zero, sends RST and drops what is unsent (tcp_close).
+- Bytes that reach a closed socket are answered with RST (tcp_rcv_state_process).
+- RST drops what is unsent, but leaves what has been received readable; the error is told once, behind it: ECONNRESET, or
+  EPIPE where the peer had ended its side before (tcp_reset).
+"""
+
+import errno
+import heapq
+import os
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+_SEGMENTS: Final = (1, 7, 300, 1448, 16_384, 65_536)
+
+
+class Network:
+    """The clock, and everything that is under way between endpoints. Every choice is the seed's."""
+
+    def __init__(self, rng: Random, trace: Callable[[str], None] | None = None) -> None:
+        self.rng = rng
+        self.now = 0.0
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self.trace = trace
+        self.on_event: Callable[[str], None] | None = None  # told what arrives: bytes, an end, a reset
+
+    def at(self, delay_s: float, event: Callable[[], None]) -> None:
+        """Let something happen later."""
+        self._count += 1
+        heapq.heappush(self._events, (self.now + delay_s, self._count, event))
+
+    def soon(self, event: Callable[[], None]) -> None:
+        """Let something happen in a moment: mostly at once, sometimes milliseconds later."""
+        choice = self.rng.random()
+        self.at(0.0 if choice < 0.4 else choice * 0.001 if choice < 0.8 else choice * 0.02, event)
+
+    @property
+    def next_at(self) -> float:
+        """When the next thing happens; infinity where nothing will."""
+        return self._events[0][0] if self._events else float("inf")
+
+    def advance(self, until: float) -> None:
+        """Let everything happen that is due by then."""
+        while self._events and self._events[0][0] <= until:
+            at, _, event = heapq.heappop(self._events)
+            self.now = max(self.now, at)
+            event()
+        self.now = max(self.now, until)
+
+    def say(self, text: str) -> None:
+        """Write a line of the trace."""
+        if self.trace is not None:
+            self.trace(f"{self.now:10.4f}  {text}")
+
+    def note(self, arrives_at: "Endpoint", event: str) -> None:
+        """Tell who counts what has been met."""
+        if self.on_event is not None and arrives_at.name.startswith("proxy"):
+            side = "upstream" if " to " in arrives_at.name else "client"
+            self.on_event(f"{event} from {side}")
+
+    def pair(self, one: str, other: str) -> "tuple[Endpoint, Endpoint]":
+        """Two connected endpoints."""
+        first, second = Endpoint(self, one), Endpoint(self, other)
+        first.peer, second.peer = second, first
+        return first, second
+
+
+class Endpoint:
+    """One side of a connection, as the kernel keeps it for a program."""
+
+    peer: "Endpoint"
+
+    def __init__(self, network: Network, name: str) -> None:
+        rng = network.rng
+        self.network = network
+        self.name = name
+        self.received = bytearray()
+        self.unsent = bytearray()
+        self.capacity_in = rng.choice((2_000, 40_000, 200_000))
+        self.capacity_out = rng.choice((2_000, 40_000, 200_000))
+        self.delivered = 0  # bytes that have ever reached `received`
+        self.fin_received = False
+        self.fin_wanted = False
+        self.fin_sent = False
+        self.is_dead = False  # a reset was received
+        self.error: OSError | None = None  # told once
+        self.is_closed = False
+        self.linger_zero = False
+        self.unsent_at_reset = 0  # Linux goes on telling it
+        self.on_change: Callable[[], None] | None = None  # the program may have something to do
+        self._under_way = False
+
+    def __repr__(self) -> str:
+        return f"<{self.name} received={len(self.received)} unsent={len(self.unsent)}>"
+
+    # -- what a program calls ------------------------------------------------------------------------------------
+
+    def send(self, data: bytes | bytearray | memoryview) -> int:
+        """As send(2). Raises OSError, BlockingIOError."""
+        self._raise_error()
+        if self.is_dead or self.fin_wanted:
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        count = min(len(data), self.capacity_out - len(self.unsent))
+        if count <= 0:
+            raise BlockingIOError
+        self.unsent += data[:count]
+        self._transmit()
+        return count
+
+    def recv(self, count: int) -> bytes:
+        """As recv(2). Raises OSError, BlockingIOError."""
+        if self.received and not self.is_closed:
+            data = bytes(self.received[:count])
+            del self.received[:count]
+            self.peer._transmit()
+            return data
+        self._raise_error()
+        if self.fin_received or self.is_dead:
+            return b""
+        raise BlockingIOError
+
+    def shut_down_writing(self) -> None:
+        """As shutdown(2) with SHUT_WR. Raises OSError."""
+        if self.is_dead:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        self.fin_wanted = True
+        self._transmit()
+
+    def close(self) -> None:
+        """As close(2)."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self.network.say(f"{self.name}: close{' with unread bytes' if self.received else ''}")
+        if self.is_dead:
+            return
+        if self.received or self.linger_zero:
+            self.received.clear()
+            if self.unsent and not self.peer.is_closed and self.network.rng.random() < 0.8:
+                self._deliver(len(self.unsent))  # it is on the wire already, and the reset comes behind it
+            self.unsent.clear()
+            self._send_reset()
+        else:
+            self.fin_wanted = True
+            self._transmit()
+
+    def reset(self) -> None:
+        """Close with RST, whatever is unread or unsent."""
+        self.linger_zero = True
+        self.close()
+
+    @property
+    def is_readable(self) -> bool:
+        return bool(self.received) or self.fin_received or self.is_dead
+
+    @property
+    def is_writable(self) -> bool:
+        return self.is_dead or len(self.unsent) < self.capacity_out // 2
+
+    # -- what the network does -----------------------------------------------------------------------------------
+
+    def _raise_error(self) -> None:
+        if self.is_closed:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+    def _changed(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
+
+    def _transmit(self) -> None:
+        if not self._under_way and not self.is_dead and (self.unsent or (self.fin_wanted and not self.fin_sent)):
+            self._under_way = True
+            self.network.soon(self._arrive)
+
+    def _arrive(self) -> None:
+        self._under_way = False
+        peer = self.peer
+        if self.is_dead:
+            return
+        if self.unsent:
+            if peer.is_closed:
+                peer._send_reset()  # nobody is there for these bytes
+                return
+            if not self._deliver(self.network.rng.choice(_SEGMENTS)):
+                return  # `recv` opens the window again
+            peer._changed()
+            self._changed()
+        elif self.fin_wanted and not self.fin_sent:
+            self.fin_sent = True
+            self.network.say(f"{self.name} → {peer.name}: FIN")
+            if not peer.is_dead and not peer.is_closed:
+                self.network.note(peer, "end")
+                peer.fin_received = True
+                peer._changed()
+        self._transmit()
+
+    def _deliver(self, most: int) -> int:
+        """Move bytes to the peer, as many as it has room for."""
+        peer = self.peer
+        count = max(0, min(peer.capacity_in - len(peer.received), len(self.unsent), most))
+        if count:
+            peer.received += self.unsent[:count]
+            peer.delivered += count
+            del self.unsent[:count]
+            self.network.say(f"{self.name} → {peer.name}: {count} bytes")
+            self.network.note(peer, "bytes")
+        return count
+
+    def _send_reset(self) -> None:
+        self.network.soon(self.peer._reset_arrives)
+
+    def _reset_arrives(self) -> None:
+        if self.is_dead:
+            return
+        self.is_dead = True
+        self.unsent_at_reset = len(self.unsent)
+        self.unsent.clear()
+        if not self.is_closed:
+            self.network.say(f"{self.peer.name} → {self.name}: RST")
+            self.network.note(self, "reset")
+            number = errno.EPIPE if self.fin_received else errno.ECONNRESET
+            self.error = OSError(number, os.strerror(number))
+            self._changed()
+
+
+class ListeningSocket:
+    """A listening socket with its accept queue. `connections` are refused, or ignored, where it says so."""
+
+    def __init__(self, network: Network, name: str) -> None:
+        self.network = network
+        self.name = name
+        self.queue: list[Endpoint] = []
+        self.is_closed = False
+        self.on_change: Callable[[], None] | None = None
+        self._connections = 0
+
+    def connect(self, who: str) -> Endpoint:
+        """A client's endpoint; the other one stands in the queue. Raises ConnectionRefusedError."""
+        if self.is_closed:
+            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+        self._connections += 1
+        ours, theirs = self.network.pair(who, f"{self.name}#{self._connections}")
+        self.queue.append(theirs)
+        if self.on_change is not None:
+            self.on_change()
+        return ours
+
+    def close(self) -> None:
+        """Stop listening: who waits in the queue is reset."""
+        self.is_closed = True
+        for waiting in self.queue:
+            waiting.reset()
+        self.queue.clear()

@@ -1,0 +1,157 @@
+"""What must hold of every world, whatever happened in it."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from tests.simulation.client import Client
+from tests.simulation.messages import Arriving, field_value, pattern
+from tests.simulation.service import Answer
+from tests.simulation.world import World
+
+
+def broken_laws(world: World) -> Iterator[str]:
+    """Every law that does not hold, in words."""
+    yield from (f"defect: {defect}" for defect in world.defects)
+    yield from (f"left over: {what}" for what in world.left_over)
+    yield from (
+        f"{service.listening.name} was sent no HTTP: {service.broken}" for service in world.services if service.broken
+    )
+    yield from _requests(world)
+    yield from _records(world)
+    yield from _tunnels(world)
+    answers = {answer.number: answer for service in world.services for answer in service.answers}
+    for client in world.clients:
+        yield from (f"{client.endpoint.name}: {what}" for what in _client(world, client, answers))
+
+
+def _requests(world: World) -> Iterator[str]:
+    """What services were sent: nothing twice that may not be, bodies untouched, no field of the client's hop."""
+    asked = {ask.number: ask for client in world.clients for ask in client.begun}
+    times: Counter[int] = Counter()
+    for service in world.services:
+        for arrival in service.arrivals:
+            message = arrival.message
+            if not message.target[1:].isdigit() or int(message.target[1:]) not in asked:
+                yield f"a service was sent what nobody asked: {message.head!r}"
+                continue
+            ask = asked[int(message.target[1:])]
+            times[ask.number] += 1
+            if message.method != ask.method:
+                yield f"/{ask.number}: {ask.method!r} became {message.method!r}"
+            if field_value(message.head, b"x-hop") is not None:
+                yield f"/{ask.number}: a nominated field went upstream"
+            if bytes(message.body) != pattern(ask.number, 0, len(message.body)):
+                yield f"/{ask.number}: its body was changed on the way"
+            if message.complete and len(message.body) != ask.size:
+                yield f"/{ask.number}: a cut body came to a clean end: {len(message.body)} of {ask.size} bytes"
+    for number, count in times.items():
+        if count > 1 and asked[number].method == b"POST":
+            yield f"/{number}: a POST was sent {count} times"
+        if count > 2 * len(world.services) + 1:
+            yield f"/{number}: sent {count} times"
+
+
+def _records(world: World) -> Iterator[str]:
+    """Each request is logged once, and each that reached a service is logged."""
+    logged = Counter(record.target for record in world.records if record.target)
+    yield from (f"{target!r} is logged {count} times" for target, count in logged.items() if count > 1)
+    for service in world.services:
+        for arrival in service.arrivals:
+            if arrival.message.target not in logged:
+                yield f"{arrival.message.target!r} reached a service and is not logged"
+
+
+def _tunnels(world: World) -> Iterator[str]:
+    """What passes through a tunnel is passed on as it is, in both directions, to the last byte that had arrived."""
+    asked = {ask.number: client for client in world.clients for ask in client.begun}
+    for service in world.services:
+        for number, tunnel in service.tunnels.items():
+            client = asked[number]
+            if not client.tunnel_sent.startswith(tunnel.got):
+                yield f"/{number}: what went up the tunnel was changed"
+            came = bytes(client.reader.tunnel or b"")
+            if not tunnel.said.startswith(came):
+                yield f"/{number}: what came down the tunnel was changed"
+            if client.leaves or world.shut_down_early:
+                continue
+            if len(came) < len(tunnel.delivered) and client.reader.tunnel is not None:
+                yield f"/{number}: {len(tunnel.delivered)} bytes had come down the tunnel, {len(came)} were delivered"
+            if tunnel.saw_end and tunnel.got != client.tunnel_sent:
+                yield f"/{number}: {len(client.tunnel_sent)} bytes went up the tunnel, {len(tunnel.got)} before a clean end"
+
+
+def _client(world: World, client: Client, answers: dict[int, Answer]) -> Iterator[str]:
+    if client.broken:
+        yield f"was sent no HTTP: {client.broken}"
+        return
+    finals = [message for message in client.reader.messages if message.status >= 200 or message.status == 101]
+    records = {record.target: record for record in world.records}
+    for ask, message in zip(client.begun, finals, strict=False):
+        answer = None
+        if said := field_value(message.head, b"x-answer"):
+            answer = answers[int(said)]
+        if field_value(message.head, b"x-hop") is not None:
+            yield f"/{ask.number}: a nominated field came back"
+        if answer is not None:
+            yield from _answer(ask.number, message, answer, client)
+        record = records.get(b"/%d" % ask.number)
+        if record is None and ask not in client.sent:
+            continue  # it left within the head: what is logged of that is as much as had come
+        if record is None:
+            yield f"/{ask.number}: answered with {message.status}, and not logged"
+        elif record.status != message.status and not client.leaves:
+            yield f"/{ask.number}: answered with {message.status}, logged as {record.status}"
+        elif (
+            answer is not None and message.complete and not client.leaves and record.response_bytes != len(message.body)
+        ):
+            yield f"/{ask.number}: {len(message.body)} bytes came, {record.response_bytes} are logged"
+    if client.leaves:
+        return
+    if client.endpoint.is_dead is False and not client.end and not world.shut_down_early:
+        yield "waits for ever"
+    for index, ask in enumerate(client.begun):
+        record = records.get(b"/%d" % ask.number)
+        if record is None:
+            continue
+        if index >= len(finals):
+            # A reset is how a cut response ends; an end that looks proper is not.
+            if client.end == "fin":
+                yield f"/{ask.number}: read by the proxy ({record.status} {record.error}), and never answered"
+            continue
+        message = finals[index]
+        if not message.complete and client.end == "fin" and message.until_close:
+            yield f"/{ask.number}: a cut body came to a clean end"
+        yield from _delivered(world, ask.number, message)
+
+
+def _answer(number: int, message: Arriving, answer: Answer, client: Client) -> Iterator[str]:
+    """A response that came from a service."""
+    if answer.request.target != b"/%d" % number:
+        yield f"/{number}: got the answer to {answer.request.target!r}"
+    if message.status != answer.status:
+        yield f"/{number}: the service said {answer.status}, the client got {message.status}"
+    if bytes(message.body) != pattern(answer.number, 0, len(message.body)):
+        yield f"/{number}: the response's body was changed on the way"
+    if not message.complete or message.method == b"HEAD" or answer.request.method == b"HEAD":
+        return
+    if len(message.body) != answer.size:
+        yield f"/{number}: a cut response looks whole: {len(message.body)} of {answer.size} bytes"
+    elif not answer.whole and answer.size:
+        delivered_all = answer.body_delivered >= answer.size
+        if not delivered_all:
+            yield f"/{number}: a response that its service did not finish looks whole"
+
+
+def _delivered(world: World, number: int, message: Arriving) -> Iterator[str]:
+    """What a service's kernel had delivered to ours reaches a client that reads to the end."""
+    for service in world.services:
+        for answer in service.answers:
+            if answer.request.target != b"/%d" % number or not answer.head_delivered or world.shut_down_early:
+                continue
+            said = field_value(message.head, b"x-answer")
+            if said is None and message.status not in (504, 408):
+                yield f"/{number}: answered with {message.status} by us, though {answer.status} had arrived"
+            elif said == b"%d" % answer.number and answer.framing != "chunked" and answer.request.method != b"HEAD":
+                arrived = min(answer.body_delivered, answer.size)
+                if len(message.body) < arrived:
+                    yield f"/{number}: {arrived} bytes of its response had arrived, {len(message.body)} were delivered"
