@@ -22,6 +22,7 @@ from proxy.upstream.balancing.least_requests import LeastRequests
 from proxy.upstream.balancing.random_two import RandomTwo
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.balancing.sticky import Sticky
+from proxy.upstream.health.state import Endpoints
 from proxy.upstream.origin import Candidate, is_encodable, origin_of
 
 AnySettings = TypeVar("AnySettings", Timeouts, Limits)
@@ -58,6 +59,11 @@ def balancing(name: str, upstream: UpstreamConfig) -> Balancing:
         case _:
             assert_never(upstream.balance)
     return Sticky(upstream.sticky_cookie, policy, name) if upstream.sticky_cookie else policy
+
+
+def endpoints(upstream: UpstreamConfig) -> Endpoints:
+    """What is known of the addresses of an upstream before anything has happened."""
+    return Endpoints(candidates(upstream), upstream.ejection, slow_start_s=upstream.slow_start_s)
 
 
 def client_tls(upstream: UpstreamConfig) -> ClientTls:

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from proxy.upstream.health.settings import EjectionSettings
+
 
 class UpstreamTlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How TLS is spoken to the https:// origins of an upstream: version 1.2 or later."""
@@ -69,7 +71,12 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             examples=["origin"],
         ),
     ] = ""
+    slow_start_s: Annotated[
+        float,
+        Meta(description="An address that returns, or is new, gets its share gradually; 0: at once."),
+    ] = 0.0
     tls: UpstreamTlsConfig = UpstreamTlsConfig()
+    ejection: EjectionSettings = EjectionSettings()
 
     def listed(self) -> list[OriginConfig]:
         """The origins, whichever way they are written."""

@@ -1,6 +1,7 @@
 """What types cannot say about an upstream."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from proxy.config.build import client_tls
 from proxy.config.findings import Finding, fault
@@ -11,7 +12,10 @@ from proxy.http1.masking import text_without_userinfo
 from proxy.http1.target import is_authority
 from proxy.transport.tls import ClientTls, client_context
 from proxy.upstream.balancing.hash import hash_key
+from proxy.upstream.health.state import LONGEST_EJECTION_S
 from proxy.upstream.origin import is_encodable, origin_of
+
+_DAY_S: Final = 86_400.0
 
 
 def upstream_problems(config: Config) -> Iterator[Finding]:
@@ -30,6 +34,7 @@ def upstream_problems(config: Config) -> Iterator[Finding]:
         yield from _balancing(("upstreams", name), upstream)
         if upstream.tls != UpstreamTlsConfig():
             yield from _upstream_tls(("upstreams", name, "tls"), upstream)
+        yield from _health(("upstreams", name), upstream)
         if upstream.host is not None and not is_authority(upstream.host.encode("latin-1", "replace")):
             yield ("upstreams", name, "host"), f'"{upstream.host}"', "expected HOST or HOST:PORT"
 
@@ -41,6 +46,18 @@ def _balancing(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Findi
         yield (*key, "hash_on"), f'"{upstream.hash_on}"', 'does nothing without balance = "hash"'
     if upstream.sticky_cookie and not is_token(upstream.sticky_cookie):
         yield (*key, "sticky_cookie"), f'"{upstream.sticky_cookie}"', "expected the name of a cookie"
+
+
+def _health(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Finding]:
+    ejection = upstream.ejection
+    if not 0 <= upstream.slow_start_s <= _DAY_S:
+        yield (*key, "slow_start_s"), f"{upstream.slow_start_s:g}", "expected 0 to a day of seconds"
+    if not 0 < ejection.eject_s <= LONGEST_EJECTION_S:
+        expected = f"expected more than 0 and up to {LONGEST_EJECTION_S:g} seconds"
+        yield (*key, "ejection", "eject_s"), f"{ejection.eject_s:g}", expected
+    for status in ejection.statuses:
+        if not 200 <= status <= 599:
+            yield (*key, "ejection", "statuses"), str(status), "expected statuses from 200 to 599, such as [502, 503]"
 
 
 def _upstream_tls(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Finding]:

@@ -125,6 +125,8 @@ class Attempts(Leasing):
             else:
                 self._state = RESPONDING
                 self._status = head.status
+                if self.service.trying and self._origin is not None:
+                    self.service.responded(self._origin, head.status)
                 if head.status == 401 and response_authenticates_connection(head):
                     self.keep_for_client()
                 return head

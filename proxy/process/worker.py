@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from proxy.config.build import balancing, candidates, plan_settings, routing_table
+from proxy.config.build import balancing, candidates, endpoints, plan_settings, routing_table
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection
 from proxy.downstream.listener import Listener, by_address
@@ -27,6 +27,7 @@ from proxy.telemetry.events import Sink, join
 from proxy.telemetry.ids import HttpDate, RequestIds
 from proxy.transport.deadlines import Deadlines
 from proxy.upstream.connector import Connector
+from proxy.upstream.health.in_worker import WorkerHealth, no_control
 from proxy.upstream.pool import Pool
 from proxy.upstream.resolver import Lookup, Resolver, system_lookup
 from proxy.upstream.service import Service
@@ -93,6 +94,20 @@ class Worker:
             for name, upstream in config.upstreams.items()
         }
         self._passwords = Passwords(self._loop, self.errors.error)
+        self.health = WorkerHealth(
+            self._loop,
+            self.services,
+            {name: endpoints(upstream) for name, upstream in config.upstreams.items()},
+            {name: upstream.ejection.statuses for name, upstream in config.upstreams.items()},
+            self.pool,
+            connector.connect,
+            self.errors,
+            no_control if link is None else link.send,
+        )
+        self.deadlines.on_sweep.append(self.health.sweep)
+        if link is not None:
+            link.on_joined = self.health.control_began
+            link.on_message = self.health.receive
         self._context = WorkerContext(
             loop=self._loop,
             pool=self.pool,
@@ -150,6 +165,7 @@ class Worker:
         """Serve until `shut_down` was called and every exchange under way has ended, or `drain_s` has passed."""
         await self._listener.served(self._config.timeouts.drain_s)
         self._passwords.shut_down()
+        self.health.close()
         self.pool.shut_down()
         self.deadlines.stop()
         for stream in list(self.deadlines.streams):

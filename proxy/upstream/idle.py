@@ -72,6 +72,10 @@ class IdleConnections(Generic[C]):
         """Drop one that ended by itself; whether it was here."""
         return self._entries.get(origin, {}).pop(connection, None) is not None
 
+    def take_all(self, origin: Origin) -> list[C]:
+        """Drop and return all of an origin."""
+        return list(self._entries.pop(origin, {}))
+
     def expire(self, now: float) -> list[C]:
         """Drop and return those past their time."""
         expired: list[C] = []

@@ -80,6 +80,7 @@ class Pool:
         self._idle: IdleConnections[UpstreamConnection] = IdleConnections(settings.idle_per_origin)
         self.bound = BoundConnections()
         self._shutting_down = False
+        self._retired: dict[Origin, float] = {}  # with the loop time until which connections may come back
         self.opened = 0
         deadlines.on_sweep.append(self._expire)
 
@@ -172,6 +173,9 @@ class Pool:
         if connection.exchanges >= settings.max_requests or now - connection.open_since > settings.max_age_s:
             connection.discard()
             return
+        if self._retired and connection.origin in self._retired:
+            connection.discard()
+            return
         promised_s = connection.promise.timeout_s
         idle_s = self._idle_s if promised_s is None else min(self._idle_s, promised_s - _MARGIN_S)
         if idle_s <= 0:
@@ -182,6 +186,16 @@ class Pool:
         for surplus in self._idle.put(connection.origin, connection, now, now + idle_s):
             surplus.discard()
 
+    def retire(self, origin: Origin) -> None:
+        """The origin is used no more: close what is idle, and what comes back."""
+        self._retired[origin] = self._deadlines.loop.time() + self._settings.max_age_s
+        for connection in self._idle.take_all(origin):
+            connection.discard()
+
+    def restore(self, origin: Origin) -> None:
+        """The origin is used again."""
+        self._retired.pop(origin, None)
+
     def shut_down(self) -> None:
         """Close what is idle, and from now on everything that is given back."""
         self._shutting_down = True
@@ -191,6 +205,8 @@ class Pool:
     def _expire(self, now: float) -> None:
         for connection in self._idle.expire(now):
             connection.discard()
+        for origin in [origin for origin, until in self._retired.items() if until < now]:
+            del self._retired[origin]  # its connections would be too old by now in any case
 
     def _forget(self, connection: UpstreamConnection) -> None:
         """Bytes or an end arrived on an idle connection: whatever it says, it belongs to no request."""

@@ -18,8 +18,8 @@ class Service:
     """The origins of one upstream, in one worker."""
 
     __slots__ = (
-        "_backups", "_balancing", "_follows_attempts", "_in_use", "_only", "_primaries", "_trials", "_trying", "health",
-        "hears", "is_sticky", "name",
+        "_backups", "_balancing", "_follows_attempts", "_in_use", "_on_trial", "_only", "_primaries", "_trials",
+        "health", "hears", "is_sticky", "name", "trying",
     )  # fmt: skip
 
     def __init__(self, name: str, candidates: Iterable[Candidate], balancing: Balancing) -> None:
@@ -32,7 +32,8 @@ class Service:
         self._in_use: tuple[Candidate, ...] = ()  # those of the two that first attempts are made at
         self._only: Origin | None = None  # where there is no choice, and nobody who counts
         self._trials: frozenset[Origin] = frozenset()
-        self._trying: set[Origin] = set()  # those on trial whose request is under way
+        self._on_trial: list[Candidate] = []
+        self.trying: set[Origin] = set()  # those on trial whose request waits for its response
         self.use(candidates)
         self.health: Health | None = None
         self.hears: Container[int] = ()  # the statuses of which `health` is told, beside every error
@@ -57,12 +58,13 @@ class Service:
         self._backups = tuple(candidate for candidate in steady if candidate.backup)
         self._in_use = self._primaries or self._backups
         self._trials = frozenset(trials)
+        self._on_trial = [candidate for candidate in merged.values() if candidate.origin in self._trials]
         if trials:
             backup = self._in_use[0].backup
             self._in_use = tuple(
                 candidate
                 for candidate in merged.values()
-                if candidate.backup == backup and candidate.origin not in self._trying.intersection(trials)
+                if candidate.backup == backup and candidate.origin not in self.trying.intersection(trials)
             )
         alone = len(self._in_use) == 1 and not self._follows_attempts
         self._only = self._in_use[0].origin if alone else None
@@ -74,7 +76,7 @@ class Service:
         """
         candidates: Sequence[Candidate] = self._in_use
         if tried:
-            candidates = _without(tried, self._primaries) or _without(tried, self._backups)
+            candidates = _without(tried, self._primaries) or _without(tried, self._backups) or self._trials_left(tried)
             if not candidates:
                 return None
         elif self._only is not None:
@@ -83,7 +85,7 @@ class Service:
         if self._follows_attempts:
             self._balancing.started(origin)
         if self._trials and origin in self._trials:
-            self._trying.add(origin)
+            self.trying.add(origin)
             self._in_use = tuple(candidate for candidate in self._in_use if candidate.origin != origin)
         return origin
 
@@ -93,15 +95,26 @@ class Service:
         sticky = self._balancing
         return sticky.cookie(request, origin, secured=secured) if isinstance(sticky, Sticky) else None
 
+    def responded(self, origin: Origin, status: int) -> None:
+        """The head of an attempt's final response has come. To be told only where there is one in `trying`: a response
+        may take hours, and a trial is over as soon as it begins."""
+        if origin in self.trying:
+            self.trying.discard(origin)
+            if self.health is not None:
+                self.health.attempt_ended(origin, status, None)
+
     def finished(self, origin: Origin, status: int, error: ProxyError | None = None) -> None:
         """An attempt at a chosen origin has ended. `status` is its response's, 0 where no final head came; `error` is
         what ended it early. With neither, the attempt was given up, which says nothing about the origin."""
         if self._follows_attempts:
             self._balancing.ended(origin)
         if error is not None or status in self.hears:
-            self._trying.discard(origin)
+            self.trying.discard(origin)
             if self.health is not None:
                 self.health.attempt_ended(origin, status, error)
+
+    def _trials_left(self, tried: Sequence[Origin]) -> list[Candidate]:
+        return [candidate for candidate in self._on_trial if candidate.origin not in tried]
 
 
 def _without(tried: Sequence[Origin], candidates: Sequence[Candidate]) -> list[Candidate]:

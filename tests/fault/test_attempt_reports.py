@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.errors import ClientGone, ConnectFailed, ProxyError, ResponseTimeout, UpstreamClosed
+from proxy.upstream.health.base import EVERY_STATUS
 from proxy.upstream.origin import Origin
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client
@@ -19,7 +20,8 @@ class Reports:
 
     def __init__(self, proxy: RunningProxy) -> None:
         self.ended: list[tuple[int, int, type[ProxyError] | None]] = []
-        proxy.worker.services["default"].health = self
+        service = proxy.worker.services["default"]
+        service.health, service.hears = self, EVERY_STATUS
 
     def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
         self.ended.append((origin.port, status, type(error) if error is not None else None))

@@ -121,6 +121,22 @@ def test_a_request_that_has_failed_is_no_trial() -> None:
     service = Service("s", offer(A, C), RoundRobin())
     service.use(offer(A, B, C), trials={B})
     assert [service.choose(REQUEST, (A,)) for _ in range(4)] == [C] * 4
+    assert service.choose(REQUEST, (A, C)) == B, "nothing better is left"
+    assert service.choose(REQUEST, (A, B, C)) is None
+
+
+def test_a_trial_is_over_when_its_response_begins() -> None:
+    service = Service("s", offer(A), RoundRobin())
+    health = service.health = RecordingHealth()
+    service.use(offer(A, B), trials={B})
+    service.responded(B, 200)
+    assert health.told == [], "B has no request"
+    assert B in chosen(service, 2)
+    assert service.trying == {B}
+    service.responded(A, 200)
+    service.responded(B, 200)
+    service.responded(B, 200)
+    assert health.told == [(B, 200, None)]
 
 
 def test_a_backup_is_on_trial_only_while_backups_are_in_use() -> None:

@@ -1,0 +1,115 @@
+"""What the requests of one worker tell about the addresses of one upstream.
+
+A request that is served costs nothing here, unless some have failed. What a worker learns it acts on at once, and
+tells the control process, which tells all others.
+"""
+
+from collections.abc import Callable, Collection, Container
+from typing import Final, TypeAlias
+
+from proxy.errors import (
+    BadResponse,
+    ConnectFailed,
+    ConnectTimeout,
+    ProxyError,
+    ResponseTimeout,
+    UpstreamClosed,
+)
+from proxy.upstream.health.base import EVERY_STATUS
+from proxy.upstream.health.endpoint import Change, Endpoint, State, Usable, Use
+from proxy.upstream.health.messages import Failed, Message, Passed
+from proxy.upstream.health.state import Endpoints
+from proxy.upstream.origin import Origin
+from proxy.upstream.service import Service
+
+_FAILURES: Final = (ConnectFailed, ConnectTimeout, UpstreamClosed, ResponseTimeout, BadResponse)
+#: Failures that say nothing about an address: of names, and of what one resource says.
+_OTHERS_FAULT: Final = frozenset({"dns_error", "dns_timeout", "head_too_large"})
+
+#: Told of an upstream's changes, and whether the control process was told, too.
+OnChange: TypeAlias = Callable[[str, list[Change], bool], None]
+
+
+def failure(status: int, error: ProxyError | None, statuses: Container[int]) -> str | None:
+    """What an attempt's end says against its origin; None where it says nothing."""
+    if status:
+        return f"status {status}" if status in statuses else None
+    if isinstance(error, _FAILURES) and error.code not in _OTHERS_FAULT:
+        return error.detail or error.code
+    return None
+
+
+class Ejection:
+    """The health of one service. Its endpoints may be changed by others, too: `apply` brings the service up to date."""
+
+    def __init__(
+        self,
+        service: Service,
+        endpoints: Endpoints,
+        *,
+        statuses: Collection[int],
+        clock: Callable[[], float],
+        tell: Callable[[Message], bool],
+        on_change: OnChange,
+    ) -> None:
+        self.service = service
+        self.endpoints = endpoints
+        self.usable = Usable([], frozenset(), Use.NORMAL)
+        self.is_growing = False  # whether an address has not its full share yet
+        self._statuses = frozenset(statuses)
+        self._clock = clock
+        self._tell = tell
+        self._on_change = on_change
+
+    def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
+        """As `Service.finished`, which calls this."""
+        cause = failure(status, error, self._statuses)
+        if cause is not None:
+            self._failed(origin, cause, unreachable=isinstance(error, ConnectFailed | ConnectTimeout))
+        elif status:
+            self.served(origin)
+        elif self.usable.trials:
+            self.apply()  # a trial that was given up is offered again
+
+    def served(self, origin: Origin) -> None:
+        """A request gets its response from there."""
+        if origin not in self.endpoints:
+            return
+        known = self.endpoints[origin]
+        had_failed = known.failures > 0
+        changes = self.endpoints.request_passed(origin, self._clock())
+        if had_failed or changes:
+            told = self._tell(Passed(self.service.name, known.place, known.address))
+            self._changed(changes, told)
+
+    def _failed(self, origin: Origin, cause: str, *, unreachable: bool) -> None:
+        if origin not in self.endpoints:
+            return
+        known = self.endpoints[origin]
+        before = _evidence(known)
+        changes = self.endpoints.request_failed(origin, cause, self._clock(), unreachable=unreachable)
+        if _evidence(known) == before:
+            return
+        told = False
+        if known.failures <= self.endpoints.limit:  # beyond it is known, and each request would tell it
+            ejected = known.state is State.EJECTED
+            told = self._tell(Failed(self.service.name, known.place, known.address, cause, unreachable, ejected))
+        self._changed(changes, told)
+
+    def _changed(self, changes: list[Change], told: bool) -> None:
+        self.apply()
+        self._on_change(self.service.name, changes, told)
+
+    def apply(self) -> None:
+        """Let the service use what may be used."""
+        now = self._clock()
+        usable = self.endpoints.usable(now)
+        if usable != self.usable or usable.trials:
+            self.service.use(usable.candidates, usable.trials)
+            self.usable = usable
+        self.is_growing = self.endpoints.next_share_s(now) is not None
+        self.service.hears = EVERY_STATUS if self.endpoints.hears_successes() else self._statuses
+
+
+def _evidence(known: Endpoint) -> tuple[State, int]:
+    return known.state, known.failures

@@ -1,0 +1,170 @@
+"""Health in a worker: it acts at once on what its own requests meet, and else on what the control process decides.
+
+While there is no control process, it decides by itself: ejected addresses return after their time, and names are looked
+up by the connector whenever a connection is opened.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final
+
+from proxy.telemetry.error_log import ErrorLog
+from proxy.transport.stream import Stream
+from proxy.upstream.health import messages
+from proxy.upstream.health.ejection import Ejection
+from proxy.upstream.health.endpoint import Change, Endpoint
+from proxy.upstream.health.messages import ALONE_AFTER_S, Beat, Failed, Known, Message, Missed, Passed
+from proxy.upstream.health.report import Report
+from proxy.upstream.health.returning import Returning
+from proxy.upstream.health.state import Endpoints
+from proxy.upstream.origin import Origin
+from proxy.upstream.pool import Pool
+from proxy.upstream.service import Service
+
+_LOST_AFTER_S: Final = 60.0  # then addresses of names that control has told are not believed any more
+
+
+def no_control(_: bytes) -> bool:
+    """What sends to a control process that there is not."""
+    return False
+
+
+class WorkerHealth:
+    """The health of all services of a worker. `sweep` is to be called a few times in each second."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        services: Mapping[str, Service],
+        endpoints: Mapping[str, Endpoints],
+        statuses: Mapping[str, Collection[int]],
+        pool: Pool,
+        connect: Callable[[Origin], Awaitable[Stream]],
+        errors: ErrorLog,
+        send: Callable[[bytes], bool] = no_control,
+    ) -> None:
+        self._loop = loop
+        self.endpoints = endpoints
+        self._pool = pool
+        self._send = send
+        self._report = Report(errors)
+        self._returning = Returning(loop, connect, self._tried)
+        self._heard_at = loop.time() if send is not no_control else -ALONE_AFTER_S
+        self._heard = -1  # how much control has said
+        self._due = 0.0
+        self._used: dict[str, frozenset[Origin]] = {}
+        self._ejections = {
+            name: Ejection(
+                service,
+                endpoints[name],
+                statuses=statuses[name],
+                clock=loop.time,
+                tell=self._tell,
+                on_change=self._changed,
+            )
+            for name, service in services.items()
+        }
+        for name, ejection in self._ejections.items():
+            ejection.service.health = ejection
+            ejection.apply()
+            self._used[name] = _origins_of(ejection)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no control process decides."""
+        return self._loop.time() - self._heard_at >= ALONE_AFTER_S
+
+    # -- control -------------------------------------------------------------------------------------------------
+
+    def control_began(self) -> None:
+        """There is a new control process: tell it what is known."""
+        self._heard_at, self._heard = self._loop.time(), -1
+        for name, ejection in self._ejections.items():
+            learned = [known for _, known in ejection.endpoints.items()]
+            if any(known != Endpoint(place=known.place) for known in learned):
+                self._tell(Known(name, learned))
+
+    def receive(self, data: bytes) -> None:
+        """A message of the control process; raises msgspec.DecodeError where it is none of ours."""
+        message = messages.decode(data)
+        self._heard_at = self._loop.time()
+        match message:
+            case Known():
+                self._heard = message.version
+                ejection = self._ejections.get(message.upstream)
+                if ejection is not None:
+                    ejection.endpoints.adopt(message.endpoints)
+                    ejection.apply()
+                    self._follow(message.upstream)
+            case Beat():
+                if message.version != self._heard:
+                    self._heard = message.version
+                    self._tell(Missed())
+            case Failed() | Passed() | Missed():
+                pass  # what workers say
+
+    def _tell(self, message: Message) -> bool:
+        return self._send(messages.encode(message))
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def sweep(self, now: float) -> None:
+        """Do what is due: shares that grow, and, without control, ejections that end."""
+        if now < self._due:
+            return
+        self._due = now + 1.0
+        is_alone = self.is_alone
+        for name, ejection in self._ejections.items():
+            if is_alone:
+                if now - self._heard_at >= _LOST_AFTER_S and self._heard >= 0:
+                    ejection.endpoints.reset()
+                    self._apply(ejection)
+                self._returning.start(ejection.endpoints.to_connect(now))
+                self._report.use(name, ejection.endpoints, now)
+            if (growing_s := ejection.endpoints.next_share_s(now)) is not None or ejection.is_growing:
+                self._due = min(self._due, now + (growing_s or 0.0))
+                self._apply(ejection)
+        if is_alone and now - self._heard_at >= _LOST_AFTER_S:
+            self._heard = -1
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._due = float("inf")
+        self._returning.close()
+
+    def _tried(self, origin: Origin, cause: str | None) -> None:
+        now = self._loop.time()
+        for name, ejection in self._ejections.items():
+            endpoints = ejection.endpoints
+            changes = endpoints.tried(origin, cause, now)
+            if changes:
+                self._apply(ejection)
+                self._changed(name, changes, False)
+
+    # -- consequences --------------------------------------------------------------------------------------------
+
+    def _apply(self, ejection: Ejection) -> None:
+        ejection.apply()
+        self._follow(ejection.service.name)
+
+    def _changed(self, upstream: str, changes: list[Change], told: bool) -> None:
+        self._follow(upstream)
+        if not told:
+            now, endpoints = self._loop.time(), self._ejections[upstream].endpoints
+            self._report.changes(upstream, endpoints, changes, now)
+            self._report.use(upstream, endpoints, now)
+
+    def _follow(self, upstream: str) -> None:
+        """Let the pool know which addresses are used, and which are no more."""
+        before, after = self._used[upstream], _origins_of(self._ejections[upstream])
+        if before == after:
+            return
+        self._used[upstream] = after
+        for origin in after - before:
+            self._pool.restore(origin)
+        for origin in before - after - frozenset().union(*self._used.values()):
+            self._pool.retire(origin)
+
+
+def _origins_of(ejection: Ejection) -> frozenset[Origin]:
+    return frozenset(candidate.origin for candidate in ejection.usable.candidates)
