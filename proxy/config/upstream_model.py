@@ -12,19 +12,20 @@ from proxy.upstream.health.settings import EjectionSettings
 
 
 class UpstreamTlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How TLS is spoken to the https:// origins of an upstream: version 1.2 or later."""
+    """How TLS is spoken to the https:// origins of an upstream."""
 
     verify: Annotated[bool, Meta(description="Whether the certificate must be valid and name the service.")] = True
     ca: Annotated[str, Meta(description='A PEM file of those who may sign it; "": the system\'s.')] = ""
     server_name: Annotated[str, Meta(description='Asked for (SNI) and verified; "": the URL\'s host.')] = ""
     certificate: Annotated[str, Meta(description="A PEM file: onehop's own, for services that ask for one.")] = ""
     key: Annotated[str, Meta(description='A PEM file: the key of certificate; "" where both stand in one file.')] = ""
+    min_version: Annotated[Literal["1.2", "1.3"], Meta(description="The oldest version that is spoken.")] = "1.2"
 
 
 class OriginConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One origin of a service whose origins differ."""
 
-    url: Annotated[str, Meta(description="http(s)://HOST[:PORT].")]
+    url: Annotated[str, Meta(description="http(s)://HOST[:PORT] or unix:/PATH.")]
     weight: Annotated[int, Meta(ge=1, le=1000, description="Its share of the requests, relative to the others'.")] = 1
     backup: Annotated[bool, Meta(description="Used only while no other origin is usable.")] = False
 
@@ -34,7 +35,11 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     urls: Annotated[
         list[str],
-        Meta(min_length=1, description="http(s)://HOST[:PORT], one or more.", examples=[["http://app:8000"]]),
+        Meta(
+            min_length=1,
+            description="http(s)://HOST[:PORT] or unix:/PATH, one or more.",
+            examples=[["http://app:8000"]],
+        ),
     ] = []
     origins: Annotated[
         list[OriginConfig],

@@ -76,13 +76,10 @@ class Tunnel:
         except ConnectionEnded:
             self._note_reset(source)
         else:
-            if sink.transport.can_write_eof():
-                sink.end_writing()
-                self._idle_s = min(self._idle_s, self._half_closed_s)
-                sink.set_read_deadline(self._loop.time() + self._idle_s)
-                return _DirectionEnd.FINISHED
-            # TLS has no half-close that its readers honour: one side's end is the tunnel's.
-            self._end = self._end or TunnelEnd.CLOSED
+            sink.end_writing()
+            self._idle_s = min(self._idle_s, self._half_closed_s)
+            sink.set_read_deadline(self._loop.time() + self._idle_s)
+            return _DirectionEnd.FINISHED
         # What broke one direction ends the other: half a broken tunnel serves nobody. What was sent is flushed.
         self._upstream.close()
         return _DirectionEnd.BROKEN

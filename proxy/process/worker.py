@@ -36,7 +36,6 @@ from proxy.upstream.service import Service
 Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager[tuple[Config, Observe | None]]]
 
 _STDOUT = 1
-_TURNS_OF_TLS = 3  # of the loop, more than plain TCP needs, until an aborted connection's socket is closed
 
 
 class Worker:
@@ -171,9 +170,6 @@ class Worker:
         for stream in list(self.deadlines.streams):
             stream.reset()
         await asyncio.sleep(0)  # lets the loop carry out the aborts
-        for _ in range(_TURNS_OF_TLS):
-            if self.deadlines.streams:
-                await asyncio.sleep(0)
         if self._log is not None:
             self._log.close(patience_s=2.0)
 

@@ -108,3 +108,23 @@ async def yield_to_loop() -> None:
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+async def in_fiber(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Await, in a task, what has to run as a fiber: what reads from a stream."""
+    ended = asyncio.get_running_loop().create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if ended.done():
+            return  # this task was cancelled
+        if error is None:
+            ended.set_result(None)
+        else:
+            ended.set_exception(error)
+
+    fiber = Fiber(coroutine, settle)
+    fiber.resume()
+    try:
+        await ended
+    finally:
+        fiber.cancel()

@@ -21,7 +21,7 @@ __all__ = ["UNREAD_LIMIT", "ConnectionEnded", "Owner", "PeerEnd", "Reading", "St
 #: Reading pauses while this much is unread: one busy peer's burst, times thousands of connections, is what it costs.
 UNREAD_LIMIT: Final = 65_536
 
-_CLOSE_S: Final = 30.0  # without a byte taken of what is still queued when a connection is closed
+CLOSE_S: Final = 30.0  # without a byte taken of what is still queued when a connection is closed
 
 
 class Reading(Enum):
@@ -33,7 +33,7 @@ class Reading(Enum):
 
 
 _PAUSED: Final = Reading.PAUSED
-_FINISHED: Final = Reading.FINISHED
+FINISHED: Final = Reading.FINISHED
 
 
 class Owner(Protocol):
@@ -95,7 +95,7 @@ class Stream(WritingSide):
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        self._reading = _FINISHED
+        self._reading = FINISHED
         if self._reader is not None:
             self._reader.resume()
         elif self.watcher is not None:
@@ -132,7 +132,7 @@ class Stream(WritingSide):
         while not self._unread:
             if self._last_words is not None:
                 return self._read_last_words()
-            if self._reading is _FINISHED:
+            if self._reading is FINISHED:
                 return b""
             if self._ended is not None:
                 raise ConnectionEnded from self._ended
@@ -162,7 +162,7 @@ class Stream(WritingSide):
 
     def has_unread(self) -> bool:
         """Whether a read would return at once."""
-        return bool(self._unread) or self._reading is _FINISHED or self._ended is not None
+        return bool(self._unread) or self._reading is FINISHED or self._ended is not None
 
     @property
     def is_ended(self) -> bool:
@@ -170,39 +170,51 @@ class Stream(WritingSide):
         return self._ended is not None
 
     @property
+    def ended_by(self) -> BaseException | None:
+        """What ended the connection; None while it is open."""
+        return self._ended
+
+    @property
     def at_eof(self) -> bool:
         """Whether the peer has ended its side."""
-        return self._reading is _FINISHED or self._ended is not None
+        return self._reading is FINISHED or self._ended is not None
 
     def _break(self, error: OSError) -> None:
         """The connection broke. What its peer had sent before that is still to be read."""
         self._note_untaken()
         raw = self.transport.get_extra_info("socket")
-        if raw is None or self._reading is _FINISHED or self._close_deadline != NEVER:
-            return
-        if self.transport.get_extra_info("sslcontext") is not None:  # encrypted: not what our reader reads
+        if raw is None or self._reading is FINISHED or self._close_deadline != NEVER:
             return
         self._last_words = LastWords(raw, error)
-        if self._last_words.first:
-            self._unread.append(self._last_words.first)
-            self._unread_bytes += len(self._last_words.first)
+        if first := self._understood(self._last_words.first):
+            self._unread.append(first)
+            self._unread_bytes += len(first)
         if not self._last_words.has_more:
             self._drop_last_words()
 
     def _read_last_words(self) -> bytes:
         assert self._last_words is not None
-        data = self._last_words.next()
-        if not data:
-            self._drop_last_words()
-            if self._reading is not _FINISHED:
-                raise ConnectionEnded from self._ended
+        while data := self._last_words.next():
+            if understood := self._understood(data):
+                return understood
+        self._drop_last_words()
+        if self._reading is not FINISHED:
+            raise ConnectionEnded from self._ended
+        return b""
+
+    def _understood(self, data: bytes) -> bytes:
+        """What the peer has said by what the kernel held: over plain TCP, just that."""
         return data
+
+    def _ended_cleanly(self) -> bool:
+        """Whether the peer ended its side properly before the connection broke."""
+        return self._last_words is not None and self._last_words.ended_cleanly
 
     def _drop_last_words(self) -> None:
         if self._last_words is not None:
             self._last_words.drop()
-            if self._last_words.ended_cleanly:
-                self._reading = _FINISHED
+            if self._ended_cleanly():
+                self._reading = FINISHED
             self._last_words = None
             self._deadlines.streams.discard(self)
 
@@ -219,7 +231,7 @@ class Stream(WritingSide):
         lost: see `closing` for gentler ways."""
         self._drop_last_words()
         if self._ended is None and not self.transport.is_closing():
-            self._close_deadline = self.time() + _CLOSE_S
+            self._close_deadline = self.time() + CLOSE_S
             self.forget_taken()
             self.transport.close()
 
@@ -255,7 +267,7 @@ class Stream(WritingSide):
             self._writer.resume(error=TimeoutError())
         if self._close_deadline < now:
             if self.has_taken_more():
-                self._close_deadline = now + _CLOSE_S
+                self._close_deadline = now + CLOSE_S
             else:
                 self.reset()
         if self.owner is None:

@@ -1,28 +1,183 @@
-"""A stream over TLS, where the kernel holds other bytes than the peer has sent."""
+"""A stream over TLS, by OpenSSL's own state machine over plain bytes (`ssl.MemoryBIO`).
 
+Not by the event loops' TLS, which hides what we must know and do: whether an end came with close_notify, what the
+kernel still holds when a connection breaks, ending our side alone, resumption. It also keeps 256 KiB for each
+connection. Until `handshake`, the stream is as plain as its base.
+"""
+
+import contextlib
 import ssl
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final
 
-from proxy.transport.stream import Stream
+from proxy.transport.deadlines import Deadlines
+from proxy.transport.stream import CLOSE_S, FINISHED, Stream
+
+_RECORD_BYTES: Final = 16_384  # of plain text in a record, at most (RFC 8446 §5.1): one read takes one record
+
+
+class _Phase(Enum):
+    """What our side of the connection speaks."""
+
+    RAW = auto()  # bytes as they are: before the handshake, and within it
+    SECURED = auto()
+    ENDED = auto()  # our close_notify is sent, or nothing may be sent any more
+
+
+_RAW, _SECURED, _ENDED = _Phase
 
 
 class TlsStream(Stream):
     """A stream over TLS. The peer's end is clean only where its close_notify says so: a bare FIN is ConnectionEnded, so
     that nobody on the way can cut a body that ends with its connection."""
 
-    __slots__ = ()
+    __slots__ = ("_incoming", "_outgoing", "_peer_end", "_phase", "on_session", "tls")
+
+    def __init__(self, deadlines: Deadlines, on_connected: "Callable[[Stream], None] | None" = None) -> None:
+        super().__init__(deadlines, on_connected)
+        self.tls: ssl.SSLObject
+        #: Told of the first session that the server lets us resume.
+        self.on_session: Callable[[ssl.SSLSession], None] | None = None
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._phase = _RAW
+        self._peer_end: ssl.SSLError | None = None  # SSLZeroReturnError is its close_notify; any other, what broke TLS
+
+    async def handshake(
+        self,
+        context: ssl.SSLContext,
+        deadline: float,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
+        """Speak TLS from here on; to be awaited in a fiber.
+
+        Raises ssl.SSLError (the peer has been told), TimeoutError past `deadline` (loop time), ConnectionEnded, and
+        ConnectionAbortedError where the peer ended its side within the handshake.
+        """
+        tls = self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname, session)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self._flush()
+            except ssl.SSLError:
+                self._flush()  # the alert that says why
+                raise
+            data = await self.read(deadline)
+            if not data:
+                raise ConnectionAbortedError
+            self._incoming.write(data)
+        self._flush()
+        ended_already = self._reading is FINISHED
+        self._phase = _SECURED
+        if self._incoming.pending:
+            self.data_received(b"")
+        if ended_already and self._peer_end is None:
+            self._cut()
+
+    # -- what the loop calls -------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase is _RAW:
+            super().data_received(data)
+            return
+        if plain := self._understood(data):
+            super().data_received(plain)
+        if self._peer_end is None:
+            return
+        if not isinstance(self._peer_end, ssl.SSLZeroReturnError):
+            self._cut()
+        elif self._reading is not FINISHED:
+            super().eof_received()
 
     def eof_received(self) -> bool:
-        """The peer has ended its side, and with it the connection: both event loops close it then."""
-        if self._has_close_notify():
-            super().eof_received()
-        return False
+        """A FIN. After close_notify it says nothing new, and we may go on sending."""
+        if self._phase is _RAW:
+            return super().eof_received()
+        if self._reading is not FINISHED:
+            self._cut()
+        return True
 
-    def _has_close_notify(self) -> bool:
-        """Whether close_notify has come. asyncio's own loop does not tell it from a bare FIN; OpenSSL does."""
-        tls: ssl.SSLObject = self.transport.get_extra_info("ssl_object")
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(self._peer_end if exc is None and not self._ended_cleanly() else exc)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def _understood(self, data: bytes) -> bytes:
+        """The plain text of what arrived. What ended it is noted in `_peer_end`; all behind that is ignored."""
+        if self._phase is _RAW or self._peer_end is not None:
+            return data if self._phase is _RAW else b""
+        incoming, tls = self._incoming, self.tls
+        incoming.write(data)
+        pieces: list[bytes] = []
         try:
-            return not tls.read(1)
-        except ssl.SSLZeroReturnError:  # ours is sent, too
-            return True
-        except ssl.SSLError:  # it waits for more: SSLWantReadError
-            return False
+            while True:
+                if not (piece := tls.read(_RECORD_BYTES)):
+                    self._peer_end = ssl.SSLZeroReturnError()
+                    break
+                pieces.append(piece)
+                if not incoming.pending:
+                    break  # at a record's end, as nearly always: SSLWantReadError would cost more than the read
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as exc:
+            self._peer_end = exc
+        if self._outgoing.pending:
+            self._flush()
+        if self.on_session is not None and (session := tls.session) is not None and session.has_ticket:
+            self.on_session(session)
+            self.on_session = None
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _ended_cleanly(self) -> bool:
+        return isinstance(self._peer_end, ssl.SSLZeroReturnError)
+
+    def _cut(self) -> None:
+        """The peer has ended the connection, and not as TLS does: nothing more comes, and nobody takes what we say.
+        What is queued is sent, an alert perhaps; `connection_lost` follows."""
+        self._phase = _ENDED
+        if self._ended is None and not self.transport.is_closing():
+            self._close_deadline = self.time() + CLOSE_S
+            self.forget_taken()
+            self.transport.close()
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        if self._phase is _RAW:
+            super().write(data)
+        elif self._phase is _SECURED and self._ended is None and data:
+            self.tls.write(data)
+            self.transport.write(self._outgoing.read())
+
+    def writelines(self, buffers: list[bytes]) -> None:
+        """Joined: a record for each piece would cost more bytes and more work."""
+        self.write(b"".join(buffers))
+
+    def end_writing(self) -> None:
+        """Half-close, by close_notify and FIN: TLS 1.3 has it (RFC 8446 §6.1), and most who speak 1.2 take it so."""
+        self._say_goodbye()
+        super().end_writing()
+
+    def close(self) -> None:
+        self._say_goodbye()
+        super().close()
+
+    def _say_goodbye(self) -> None:
+        """Send close_notify: what was said before it is whole."""
+        if self._phase is not _SECURED or self._ended is not None or self.transport.is_closing():
+            return
+        self._phase = _ENDED
+        with contextlib.suppress(ssl.SSLError):  # it would wait for the peer's
+            self.tls.unwrap()
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what OpenSSL has to say."""
+        if (data := self._outgoing.read()) and self._ended is None and not self.transport.is_closing():
+            self.transport.write(data)

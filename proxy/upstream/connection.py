@@ -3,6 +3,7 @@
 Knows nothing of the client whose request it carries.
 """
 
+import ssl
 from collections.abc import Callable
 from enum import Enum
 from typing import Final
@@ -11,6 +12,7 @@ from proxy.errors import (
     BadResponse,
     ProtocolError,
     ResponseTimeout,
+    TlsFailed,
     UpstreamClosed,
 )
 from proxy.http1.framing import response_framing
@@ -23,6 +25,7 @@ from proxy.http1.persistence import KeepAlive, keep_alive, persists
 from proxy.transport.body_reader import BodyCutShort, BodyReader
 from proxy.transport.deadlines import NEVER
 from proxy.transport.stream import ConnectionEnded, Stream
+from proxy.transport.tls import tls_code, tls_reason
 from proxy.upstream.origin import Origin
 
 _NO_PROMISE: Final = KeepAlive()
@@ -129,6 +132,11 @@ class UpstreamConnection:
             except TimeoutError as exc:
                 raise ResponseTimeout(f"{self.origin} sent no response head in time") from exc
             except ConnectionEnded as exc:
+                if isinstance(exc.__cause__, ssl.SSLError):
+                    # With TLS 1.3, a service judges our certificate only once our handshake is over.
+                    raise TlsFailed(
+                        f"{self.origin} ended TLS: {tls_reason(exc.__cause__)}", code=tls_code(exc.__cause__)
+                    ) from exc
                 raise UpstreamClosed(f"{self.origin} broke the connection before a response") from exc
             if not data:
                 raise UpstreamClosed(f"{self.origin} closed the connection before a response")

@@ -11,14 +11,16 @@ import ssl
 from typing import Final
 
 from proxy.errors import ConnectFailed, ConnectTimeout, LimitReached, ProxyError, TlsFailed
-from proxy.transport.deadlines import Deadlines
-from proxy.transport.stream import Stream
-from proxy.transport.tls import client_context
+from proxy.transport.deadlines import NEVER, Deadlines
+from proxy.transport.fiber import in_fiber
+from proxy.transport.stream import ConnectionEnded, Stream
+from proxy.transport.tls import client_context, tls_code, tls_reason
 from proxy.transport.tls_stream import TlsStream
 from proxy.upstream.origin import Origin
 from proxy.upstream.resolver import Resolver, interleaved
 
 _OUR_SHORTAGE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+_MOST_SESSIONS: Final = 1024  # kept for resumption, one of each origin
 _MOST_ADDRESSES: Final = 16  # of one name: all silent, they cost a request 15 delays and one `connect_s`
 
 
@@ -37,6 +39,7 @@ class Connector:
         self._resolver = resolver
         self._connect_s = connect_s
         self._attempt_delay_s = attempt_delay_s
+        self._sessions: dict[Origin, tuple[ssl.SSLContext, ssl.SSLSession]] = {}
 
     async def connect(self, origin: Origin, connect_s: float | None = None) -> Stream:
         """Open a stream; to be awaited in a task, not in a bare fiber.
@@ -46,7 +49,8 @@ class Connector:
         ports or memory. Without a `connect_s` of its own, the connector's counts.
         """
         try:
-            addresses = [origin.address] if origin.address else await self._resolver.addresses(origin.host)
+            known = origin.path or origin.address
+            addresses = [known] if known else await self._resolver.addresses(origin.host)
         except OSError as exc:
             raise self._failure(origin, {origin.host: exc}) from exc
         if len(addresses) > 1:
@@ -63,22 +67,40 @@ class Connector:
         stream = Stream(self._deadlines) if origin.tls is None else TlsStream(self._deadlines)
         try:
             async with asyncio.timeout(patience_s):
-                if origin.tls is None:
-                    await loop.create_connection(lambda: stream, address, origin.port)
+                if origin.path:
+                    await loop.create_unix_connection(lambda: stream, origin.path)
                 else:
-                    await loop.create_connection(
-                        lambda: stream,
-                        address,
-                        origin.port,
-                        ssl=client_context(origin.tls),
-                        server_hostname=origin.tls.server_name or origin.host.removesuffix("."),
-                    )
+                    await loop.create_connection(lambda: stream, address, origin.port)
+                if isinstance(stream, TlsStream):
+                    await self._secure(stream, origin)
         except BaseException as exc:
             stream.give_up()
             if isinstance(exc, TimeoutError) and exc.errno is None:
                 raise TimeoutError(f"no answer in {patience_s:g} s") from exc
             raise
         return stream
+
+    async def _secure(self, stream: TlsStream, origin: Origin) -> None:
+        """Shake hands, resuming the last session where there is one. Raises OSError."""
+        assert origin.tls is not None
+        context = client_context(origin.tls)
+        kept = self._sessions.get(origin)
+        session = kept[1] if kept is not None and kept[0] is context else None
+        name = origin.tls.server_name or origin.host.removesuffix(".")
+        stream.on_session = lambda session: self._keep_session(origin, context, session)
+        try:
+            await in_fiber(stream.handshake(context, NEVER, server_hostname=name, session=session))
+        except BaseException as exc:
+            self._sessions.pop(origin, None)
+            stream.close()
+            if not isinstance(exc, ConnectionEnded):
+                raise
+            raise (exc.__cause__ if isinstance(exc.__cause__, OSError) else ConnectionAbortedError()) from exc
+
+    def _keep_session(self, origin: Origin, context: ssl.SSLContext, session: ssl.SSLSession) -> None:
+        self._sessions[origin] = context, session
+        if len(self._sessions) > _MOST_SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
 
     async def _first_to_accept(self, origin: Origin, addresses: list[str], connect_s: float | None) -> Stream:
         attempts: dict[asyncio.Task[Stream], str] = {}
@@ -112,7 +134,7 @@ class Connector:
     def _failure(self, origin: Origin, failures: dict[str, OSError]) -> ProxyError:
         """What the failures at all addresses of an origin amount to."""
         reasons = {address: self._reason(exc) for address, exc in failures.items()}
-        if list(reasons) in ([origin.host], [origin.address]):
+        if list(reasons) in ([origin.host], [origin.address], [origin.path]):
             [tried] = reasons.values()
         else:
             tried = "; ".join(f"{address}: {reason}" for address, reason in reasons.items())
@@ -122,27 +144,17 @@ class Connector:
             return ConnectTimeout(f"{origin} did not accept a connection: {tried}")
         for exc in failures.values():
             if isinstance(exc, ssl.SSLError):
-                return TlsFailed(f"no secured connection to {origin}: {tried}", code=_tls_code(exc))
+                return TlsFailed(f"no secured connection to {origin}: {tried}", code=tls_code(exc))
         return ConnectFailed(f"no connection to {origin}: {tried}")
 
     def _reason(self, exc: OSError) -> str:
-        if isinstance(exc, ssl.SSLCertVerificationError):
-            return exc.verify_message.rstrip(".")
         if isinstance(exc, ssl.SSLError):  # whose errno is OpenSSL's
-            reason = (exc.reason or "TLS failed").replace("_", " ").lower()
-            return f"{reason} (does it speak plain HTTP?)" if exc.reason == "WRONG_VERSION_NUMBER" else reason
+            return tls_reason(exc)
         if exc.errno is not None:
             return os.strerror(exc.errno)
         if isinstance(exc, TimeoutError):
             return str(exc) or "no answer in time"
-        return str(exc) or "the connection ended during the handshake"  # what event loops say of that
-
-
-def _tls_code(exc: ssl.SSLError) -> str:
-    """Which of RFC 9209's types a failure is."""
-    if isinstance(exc, ssl.SSLCertVerificationError):
-        return "tls_certificate_error"
-    return "tls_alert_received" if "ALERT" in (exc.reason or "") else "tls_protocol_error"
+        return str(exc) or "the connection ended during the handshake"
 
 
 def close_unused(attempt: asyncio.Task[Stream]) -> None:

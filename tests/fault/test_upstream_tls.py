@@ -1,6 +1,5 @@
 """https:// origins: whom the proxy believes, what it says of failures, and that nothing is cut unseen. On both loops."""
 
-import asyncio
 import contextlib
 import datetime
 import socket
@@ -10,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
 from proxy.transport.tls import client_context
+from tests.fault.test_last_words import service
 from tests.harness.addresses import run
-from tests.harness.running_proxy import RunningProxy, running_proxy
+from tests.harness.running_proxy import RunningProxy
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client, fields_of
 from tests.harness.tls import Authority, authority, in_front_of
 
@@ -172,26 +171,72 @@ def test_our_own_certificate_is_shown_to_a_service_that_asks(run: Run, authority
     run(scenario())
 
 
-def test_a_service_that_refuses_us_is_told_as_such(run: Run, authority: Authority) -> None:
+@pytest.mark.parametrize(
+    ("version", "said"),
+    # With TLS 1.3, the service judges us only after our handshake is over.
+    [(ssl.TLSVersion.TLSv1_2, b"handshake failure"), (ssl.TLSVersion.TLSv1_3, b"certificate required")],
+)
+def test_a_service_that_refuses_us_is_told_as_such(
+    run: Run, authority: Authority, version: ssl.TLSVersion, said: bytes
+) -> None:
     server = authority.server()
     authority.asks_for_a_certificate(server)
+    server.maximum_version = version
 
-    def refuse(listening: socket.socket) -> None:
-        with listening.accept()[0] as accepted, contextlib.suppress(ssl.SSLError):
-            server.wrap_socket(accepted, server_side=True)
+    def refuse(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(ssl.SSLError):
+            server.wrap_socket(connection, server_side=True)
 
     async def scenario() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            refusing = asyncio.get_running_loop().run_in_executor(None, refuse, listening)
-            service = UpstreamConfig(
-                urls=[f"https://service.example:{listening.getsockname()[1]}"], tls=UpstreamTlsConfig(ca=authority.pem)
-            )
-            async with running_proxy(upstreams={"default": service}, lookup=lambda _: ["127.0.0.1"]) as proxy:
+        upstream = ScriptedUpstream()
+        with service(refuse) as upstream.port:
+            async with in_front_of(upstream, ca=authority.pem) as proxy:
                 code, kind, detail = await failure(proxy)
-            await refusing
             assert (code, kind) == ("tls_alert_received",) * 2
-            assert b"handshake failure" in detail
+            assert said in detail
 
+    run(scenario())
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_sessions_are_resumed(run: Run, authority: Authority, version: ssl.TLSVersion) -> None:
+    resumed: list[bool] = []
+
+    def serve(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as tls:
+            resumed.append(bool(tls.session_reused))
+            tls.recv(8192)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+
+    async def scenario() -> None:
+        upstream = ScriptedUpstream()
+        with service(serve) as upstream.port:
+            async with in_front_of(upstream, ca=authority.pem) as proxy, client(proxy.port) as peer:
+                for _ in range(3):
+                    await peer.send(GET)
+                    assert (await peer.response())[1] == b"ok"
+        assert resumed == [False, True, True]
+
+    context = authority.server()
+    context.minimum_version = context.maximum_version = version
+    run(scenario())
+
+
+def test_no_older_version_is_spoken_than_the_least(run: Run, authority: Authority) -> None:
+    def refuse(connection: socket.socket) -> None:
+        with connection, contextlib.suppress(ssl.SSLError):
+            server.wrap_socket(connection, server_side=True)
+
+    async def scenario() -> None:
+        upstream = ScriptedUpstream()
+        with service(refuse) as upstream.port:
+            async with in_front_of(upstream, ca=authority.pem, min_version="1.3") as proxy:
+                code, kind, detail = await failure(proxy)
+        assert (code, kind) == ("tls_alert_received",) * 2
+        assert b"protocol version" in detail
+
+    server = authority.server()
+    server.maximum_version = ssl.TLSVersion.TLSv1_2
     run(scenario())
 
 

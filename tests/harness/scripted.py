@@ -200,10 +200,14 @@ class ScriptedUpstream:
             writer.close()
 
     @asynccontextmanager
-    async def serving(self, tls: ssl.SSLContext | None = None) -> "AsyncIterator[ScriptedUpstream]":
-        """Serve; leaving ends what still runs, and raises what failed in a script."""
-        server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=1024, ssl=tls)
-        self.port = server.sockets[0].getsockname()[1]
+    async def serving(self, tls: ssl.SSLContext | None = None, path: str = "") -> "AsyncIterator[ScriptedUpstream]":
+        """Serve, on a Unix socket at `path` if one is given; leaving ends what still runs, and raises what failed in a
+        script."""
+        if path:
+            server = await asyncio.start_unix_server(self._connected, path, backlog=1024)
+        else:
+            server = await asyncio.start_server(self._connected, "127.0.0.1", 0, backlog=1024, ssl=tls)
+            self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
         finally:

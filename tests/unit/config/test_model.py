@@ -85,7 +85,7 @@ RULES = [  # a line of the file, what is said of it
     ("[limits]\nrequest_head_bytes = 10", "limits.request_head_bytes = 10: expected 1024 or more"),
     (
         '[routes.r]\nupstream = "app"\n[upstreams.b]\nurls = ["ftp://h"]',
-        "expected http://HOST[:PORT] or https://HOST[:PORT]",
+        "expected http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH",
     ),
     ('[routes.r]\nupstream = "app"\n[upstreams.b]\nurls = ["http://h/path"]', "the client's target goes on untouched"),
     ('[routes.r]\nupstream = "app"\n[upstreams.b]\nurls = ["http://u:p@h"]', "the client's target goes on untouched"),

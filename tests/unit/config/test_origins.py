@@ -14,7 +14,7 @@ REFUSED = [
     # lines of the table                          said
     ("origins = []",                              "a.origins = []: expected `array` of length >= 1"),
     ('origins = [{ weight = 2 }]',                "a.origins = [{ weight = 2 }]: object missing required field `url`"),
-    ('origins = [{ url = "ftp://a" }]',           'a.origins = "ftp://a": expected http://HOST[:PORT] or https://'),
+    ('origins = [{ url = "ftp://a" }]',           'a.origins = "ftp://a": expected http://HOST[:PORT], https://'),
     ('origins = [{ url = "http://a", weight = 0 }]', "expected `int` >= 1"),
     ('origins = [{ url = "http://a", weight = 1001 }]', "expected `int` <= 1000"),
     ('origins = [{ url = "http://a", backup = 1 }]', "expected `bool`, got `int`"),

@@ -14,17 +14,13 @@ LONG_S = 1000.0
 
 
 class Sent(NotingTransport):
-    """Also notes what is written to it. `half_closes` is what TLS cannot."""
-
-    def __init__(self, *, half_closes: bool = True) -> None:
-        super().__init__()
-        self.half_closes = half_closes
+    """Also notes what is written to it."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.told.append(bytes(data).decode())
 
     def can_write_eof(self) -> bool:
-        return self.half_closes
+        return True
 
     def write_eof(self) -> None:
         self.told.append("end")
@@ -33,9 +29,9 @@ class Sent(NotingTransport):
 class Ends:
     """Both ends of a tunnel, and how it ended."""
 
-    def __init__(self, *, idle_s: float = LONG_S, half_closed_s: float = LONG_S, half_closes: bool = True) -> None:
+    def __init__(self, *, idle_s: float = LONG_S, half_closed_s: float = LONG_S) -> None:
         loop = asyncio.get_running_loop()
-        self.to_client, self.to_upstream = Sent(), Sent(half_closes=half_closes)
+        self.to_client, self.to_upstream = Sent(), Sent()
         self.client, self.upstream = Stream(Deadlines(loop)), Stream(Deadlines(loop))
         self.client.connection_made(self.to_client)
         self.upstream.connection_made(self.to_upstream)
@@ -119,15 +115,6 @@ async def test_a_half_closed_tunnel_has_a_limit_of_its_own() -> None:
     assert ends.end is None
     ends.pass_deadline(ends.upstream)
     assert ends.end is TunnelEnd.IDLE
-
-
-async def test_where_a_side_cannot_be_half_closed_the_end_of_the_other_is_the_tunnels() -> None:
-    ends = Ends(half_closes=False)
-    ends.begin()
-    ends.client.eof_received()
-    assert ends.to_upstream.told == ["close"]
-    ends.upstream.connection_lost(None)
-    assert ends.end is TunnelEnd.CLOSED
 
 
 def test_a_tunnel_that_is_cancelled_leaves_no_fiber_behind(ends: Ends) -> None:

@@ -21,6 +21,8 @@ ORIGINS = [
     ("https://a:443",          Origin("a", 443, TLS),          b"a",             "a:443"),
     ("https://a:80",           Origin("a", 80, TLS),           b"a:80",          "a:80"),
     ("https://[::1]:9443",     Origin("::1", 9443, TLS),       b"[::1]:9443",    "[::1]:9443"),
+    ("unix:/run/app.sock",     Origin("", 0, path="/run/app.sock"), b"localhost", "unix:/run/app.sock"),
+    ("unix:///run/app.sock",   Origin("", 0, path="/run/app.sock"), b"localhost", "unix:/run/app.sock"),
 ]  # fmt: skip
 
 
@@ -32,7 +34,7 @@ def test_a_url_names_an_origin(url: str, origin: Origin, authority: bytes, label
 
 
 NO_ORIGINS = [
-    "http://[::1", "http://a..b", "http://a<b", "http://", "h:80", "ftp://h", "unix:/run/app.sock", "h", "//h", "",
+    "http://[::1", "http://a..b", "http://a<b", "http://", "h:80", "ftp://h", "h", "//h", "",
     "http://h/p", "http://h?q", "http://h#f", "http://u@h", "http://u:p@h", "http://h\n", "http://h\t", "http://h o",
     "http://" + "a" * 64,
 ]  # fmt: skip
@@ -41,7 +43,27 @@ NO_PORTS = ["http://h:x", "http://h:99999", "http://h:0", "http://127.0.0.1:0/",
 
 @pytest.mark.parametrize("url", [*NO_ORIGINS, *NO_PORTS])
 def test_a_url_that_is_no_origin_is_refused_with_what_was_expected(url: str) -> None:
-    expected = "a port from 1 to 65535" if url in NO_PORTS else r"http://HOST\[:PORT\] or https://HOST\[:PORT\]"
+    expected = (
+        "a port from 1 to 65535" if url in NO_PORTS else r"http://HOST\[:PORT\], https://HOST\[:PORT\] or unix:/PATH"
+    )
+    with pytest.raises(ValueError, match=expected):
+        origin_of(url)
+
+
+NO_SOCKETS = [
+    # URL                       expected
+    ("unix:",                   "the absolute path of a socket"),
+    ("unix:app.sock",           "the absolute path of a socket"),
+    ("unix:/",                  "the absolute path of a socket"),
+    ("unix:/run/app\n.sock",    "the absolute path of a socket"),
+    ("unix:/run/app.sock/",     "the absolute path of a socket"),
+    ("unix:/" + "a" * 107,      "at most 107 bytes"),
+    ("unix:/" + "ä" * 54,       "at most 107 bytes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("url", "expected"), NO_SOCKETS)
+def test_a_path_that_names_no_socket_is_refused(url: str, expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
         origin_of(url)
 
