@@ -9,7 +9,7 @@ from proxy.config.model import Config
 from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
 from proxy.http1.fields import is_token
 from proxy.http1.masking import text_without_userinfo
-from proxy.http1.target import is_authority
+from proxy.http1.target import has_authority_form
 from proxy.transport.tls import ClientTls, client_context
 from proxy.upstream.balancing.hash import hash_key
 from proxy.upstream.health.state import LONGEST_EJECTION_S
@@ -35,7 +35,7 @@ def upstream_problems(config: Config) -> Iterator[Finding]:
         if upstream.tls != UpstreamTlsConfig():
             yield from _upstream_tls(("upstreams", name, "tls"), upstream)
         yield from _health(("upstreams", name), upstream)
-        if upstream.host is not None and not is_authority(upstream.host.encode("latin-1", "replace")):
+        if upstream.host is not None and not has_authority_form(upstream.host.encode("latin-1", "replace")):
             yield ("upstreams", name, "host"), f'"{upstream.host}"', "expected HOST or HOST:PORT"
 
 

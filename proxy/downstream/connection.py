@@ -177,7 +177,7 @@ class ClientConnection:
         head_deadline = 0.0
         while True:
             try:
-                head = reader.request_head()
+                head = reader.request_head() if reader.unread else None
             except ProtocolError as exc:
                 raise BadRequest.of(exc) from exc
             if head is not None:

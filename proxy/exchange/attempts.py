@@ -4,7 +4,6 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Final
 
-from proxy.downstream.connection import ClientConnection
 from proxy.errors import (
     ProxyError,
     RequestOverdue,
@@ -14,45 +13,30 @@ from proxy.errors import (
     UpstreamError,
 )
 from proxy.exchange import states
-from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import BodySink
 from proxy.exchange.interim import InterimRate
 from proxy.exchange.leasing import Leasing
 from proxy.exchange.states import AWAITING_HEAD, RESPONDING, SENDING, AttemptState, Continue, UploadState
 from proxy.exchange.upload import RequestBody, Upload
 from proxy.http1 import writer
-from proxy.http1.message import CHUNKED, RequestHead, ResponseHead
+from proxy.http1.message import CHUNKED, ResponseHead
 from proxy.policy.connection_auth import request_authenticates_connection, response_authenticates_connection
 from proxy.policy.request_plan import Forward
 from proxy.policy.response_fields import interim_response_fields, is_switch_to
 from proxy.policy.retry import may_retry
 from proxy.policy.trailers import forwarded_trailers
-from proxy.telemetry.record import ExchangeRecord
 from proxy.upstream.pool import Lease
-from proxy.upstream.service import Service
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Attempts(Leasing):
+class Attempts(Leasing, eq=False):
     """One request's attempts: connections are leased, head and body sent, interim responses passed on."""
 
-    __slots__ = ("_request_body", "_state", "_upload", "ended_by")
-
-    def __init__(
-        self,
-        context: WorkerContext,
-        service: Service,
-        client: ClientConnection,
-        head: RequestHead,
-        request_body: RequestBody | None,
-        record: ExchangeRecord,
-    ) -> None:
-        super().__init__(context, service, client, head, record)
-        self._request_body = request_body
-        self._state: AttemptState = states.CONNECTING
-        self._upload: Upload | None = None
-        self.ended_by: ProxyError | None = None  # why it was abandoned: what breaks then is only what comes of it
+    request_body: RequestBody | None = None
+    _state: AttemptState = states.CONNECTING
+    _upload: Upload | None = None
+    ended_by: ProxyError | None = None  # why it was abandoned: what breaks then is only what comes of it
 
     @property
     def request_sent(self) -> bool:
@@ -87,9 +71,9 @@ class Attempts(Leasing):
         Where `upload_error` is set, that is why.
         """
         arrived: list[bytes] = []
-        if self._request_body is not None:
-            arrived = self._request_body.arrived()
-            body = self._request_body.body
+        if self.request_body is not None:
+            arrived = self.request_body.arrived()
+            body = self.request_body.body
             self._replayable = body.complete and body.received_bytes <= self._context.replay_bytes
         fresh = False
         while True:
@@ -97,7 +81,7 @@ class Attempts(Leasing):
             lease = None if fresh else self._lease_open()
             if lease is None:
                 lease = await self._lease_new(fresh=fresh)
-            if b"authorization" in self._head.known and request_authenticates_connection(self._head):
+            if b"authorization" in self.head.known and request_authenticates_connection(self.head):
                 self.keep_for_client()
             try:
                 self._send(lease, request, arrived, forward)
@@ -110,7 +94,7 @@ class Attempts(Leasing):
                     or self.ended_by is not None
                     or self._client.is_gone
                     or not may_retry(
-                        self._head.method,
+                        self.head.method,
                         reused=lease.reused,
                         response_began=lease.connection.response_began,
                         body_replayable=self._replayable,
@@ -159,7 +143,7 @@ class Attempts(Leasing):
         upstream = lease.connection
         if upstream.limits is not self._client.limits:
             upstream.use(self._client.limits)
-        source = self._request_body
+        source = self.request_body
         if source is None:
             self._state = AWAITING_HEAD
             upstream.stream.write(request)
@@ -172,7 +156,7 @@ class Attempts(Leasing):
             chunked=forward.framing is CHUNKED,
             trailers=partial(
                 forwarded_trailers,
-                connection_options=self._head.options,
+                connection_options=self.head.options,
                 rules=rules,
                 drop_underscores=self._context.settings.drop_underscores,
             ),
@@ -213,7 +197,7 @@ class Attempts(Leasing):
         if self._state is AWAITING_HEAD:
             lease.connection.head_deadline = self._context.loop.time() + self._client.timeouts.response_head_s
         # Else the body is on its way, and its own deadlines watch it: the upload starts this one at its end.
-        return lease.connection.read_head(self._head.method)
+        return lease.connection.read_head(self.head.method)
 
     async def _pass_interim(self, head: ResponseHead, lease: Lease, forward: Forward) -> ResponseHead:
         """Pass on a 1xx and those that follow; return the final response head, or the 101 that was asked for."""
@@ -225,7 +209,7 @@ class Attempts(Leasing):
                 return head
             rate.add(head, loop.time())
             is_second = head.status == 100 and self._upload is not None and not self._upload.first_100()
-            if self._head.http_version >= b"1.1" and not is_second:
+            if self.head.http_version >= b"1.1" and not is_second:
                 fields = interim_response_fields(head)
                 client.stream.write(writer.response_head(head.status, head.reason, fields))
                 await client.wait_for_client()

@@ -100,7 +100,7 @@ class Exchange(Answering):
         service = context.services[route.upstream]
         record.service = service.name
         # 2. Send it, as often as is harmless, until there is a response.
-        attempts = self._attempts = Attempts(context, service, client, head, self._request_body, record)
+        attempts = self._attempts = Attempts(context, service, client, head, record, request_body=self._request_body)
         client.exchange = attempts
         response = record.response = await attempts.respond(request, decided)
         lease = attempts.lease
@@ -153,7 +153,8 @@ class Exchange(Answering):
         if not request_sent:
             client.stream.end_writing()  # it was told close: only the rest of its upload is still waited for
             await attempts.end_upload()
-        lease.give_back(request_complete=attempts.request_sent)
+            request_sent = attempts.request_sent
+        lease.give_back(request_complete=request_sent)
         if client.stream.must_drain():
             client.phase = Phase.DELIVERING
             await client.wait_for_client()

@@ -1,5 +1,7 @@
 """Which upstream connection a request goes on: one of this client's own, an idle one, or a new one."""
 
+import msgspec
+
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import ClientGone, ConnectFailed, ConnectTimeout, ProxyError
 from proxy.exchange.context import WorkerContext
@@ -15,39 +17,23 @@ from proxy.upstream.pool import Lease
 from proxy.upstream.service import Service
 
 
-class Leasing:
+class Leasing(msgspec.Struct, eq=False):
     """The connections of one request, one after the other. `lease` is that of the attempt under way.
 
-    The service is told of the end of every attempt at an origin that it chose.
+    The service is told of the end of every attempt at an origin that it chose. A Struct, because one is made per
+    request, and `__init__` would cost four times as much.
     """
 
-    __slots__ = (
-        "_client", "_context", "_head", "_opening", "_origin", "_record", "_replayable", "_status", "lease", "service",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        context: WorkerContext,
-        service: Service,
-        client: ClientConnection,
-        head: RequestHead,
-        record: ExchangeRecord,
-    ) -> None:
-        self._context = context
-        self.service = service
-        self._client = client
-        self._head = head
-        self._record = record
-        self._origin: Origin | None = None  # of the attempt under way, whose end the service has not been told
-        self._status = 0  # of the final response
-        self._opening: Fiber | None = None  # who waits for a connection to be opened
-        self._replayable = True  # whether the body, if any, is still in our hands
-        self.lease: Lease | None = None
-
-    @property
-    def head(self) -> RequestHead:
-        """The request as it was received, for balancing policies."""
-        return self._head
+    _context: WorkerContext
+    service: Service
+    _client: ClientConnection
+    head: RequestHead  # as it was received: balancing policies look at it
+    _record: ExchangeRecord
+    _origin: Origin | None = None  # of the attempt under way, whose end the service has not been told
+    _status: int = 0  # of the final response
+    _opening: Fiber | None = None  # who waits for a connection to be opened
+    _replayable: bool = True  # whether the body, if any, is still in our hands
+    lease: Lease | None = None
 
     @property
     def client_address(self) -> str:
@@ -57,8 +43,8 @@ class Leasing:
     def cookies(self) -> Fields:
         """What the response tells the client to keep, so that its next request comes to the same origin."""
         assert self.lease is not None
-        identity, known = self._client.identity, self._head.known
-        scheme = (trusted_scheme(known, self._head.options) if identity.trusted else b"") or identity.scheme
+        identity, known = self._client.identity, self.head.known
+        scheme = (trusted_scheme(known, self.head.options) if identity.trusted else b"") or identity.scheme
         line = self.service.cookie(self, self.lease.connection.origin, secured=scheme.lower() in (b"https", b"wss"))
         return [line] if line is not None else []
 
@@ -96,7 +82,7 @@ class Leasing:
 
     def _lease_idle(self, origin: Origin) -> Lease | None:
         """A connection that is open already, if the pool has one that this request may use."""
-        replayable = may_replay(self._head.method, body_replayable=self._replayable)
+        replayable = may_replay(self.head.method, body_replayable=self._replayable)
         lease = self._context.pool.lease_idle(origin, replayable=replayable)
         if lease is not None:
             self._use_open(lease)

@@ -6,10 +6,10 @@ proxy itself understands is looked up in an index made once per head, so nobody 
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final, TypeAlias
 
 from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, names, spellings
+from proxy.http1.remembered import Remembered
 
 FieldLine: TypeAlias = tuple[bytes, bytes]
 Fields: TypeAlias = list[FieldLine]
@@ -24,12 +24,9 @@ UNDERSTOOD: Final = names(Trait.UNDERSTOOD)
 #: Not for `Connection`: what it nominates has to go, however much that is (`limits.nominations`).
 MOST_LIST_BYTES: Final = 1024
 
-#: Of a key that a client chooses, in a cache: with hundreds of longer ones, a cache would be megabytes.
-MOST_KEY_BYTES: Final = 256
-
 _X_FORWARDED: Final = spellings([CLIENT_IDENTITY_PREFIX])
 _X_FORWARDED_LENGTH: Final = len(CLIENT_IDENTITY_PREFIX)
-_X: Final = CLIENT_IDENTITY_PREFIX[0]
+_X: Final = CLIENT_IDENTITY_PREFIX[:1]
 
 #: The key under which an index keeps the lower-case names that begin with X-Forwarded. No field has an empty name.
 X_FORWARDED_NAMES: Final = b""
@@ -39,8 +36,7 @@ PROTOCOL: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-
 
 
 def index(lines: Iterable[FieldLine]) -> Index:
-    """Collect the values of every field this proxy understands, by lower-case name; and, under `X_FORWARDED_NAMES`,
-    the names that begin with X-Forwarded."""
+    """Collect the values of every field this proxy understands, by lower-case name."""
     found: Index = {}
     for name, value in lines:
         key = name.lower()
@@ -49,7 +45,23 @@ def index(lines: Iterable[FieldLine]) -> Index:
                 found[key].append(value)
             else:
                 found[key] = [value]
-        if key[0] == _X and key[:_X_FORWARDED_LENGTH] in _X_FORWARDED:
+    return found
+
+
+def request_index(lines: Iterable[FieldLine]) -> Index:
+    """The same of a request; and, under `X_FORWARDED_NAMES`, the names that begin with X-Forwarded.
+
+    A loop of its own: that a response does not pay for this is a hundredth of a request.
+    """
+    found: Index = {}
+    for name, value in lines:
+        key = name.lower()
+        if key in UNDERSTOOD:
+            if key in found:
+                found[key].append(value)
+            else:
+                found[key] = [value]
+        if key >= _X and is_x_forwarded(key):
             found.setdefault(X_FORWARDED_NAMES, []).append(key)
     return found
 
@@ -97,7 +109,7 @@ def connection_options(known: Index) -> frozenset[bytes]:
     if values is None:
         return _NONE
     value = values[0] if len(values) == 1 else b",".join(values)
-    return _options(value) if len(value) <= MOST_KEY_BYTES else frozenset(tokens((value,)))
+    return _OPTIONS[value]
 
 
 def has_many_options(values: list[bytes], most: int) -> bool:
@@ -107,6 +119,9 @@ def has_many_options(values: list[bytes], most: int) -> bool:
     return sum(value.count(b",") + 1 for value in values) > most
 
 
-@lru_cache(maxsize=512)  # by the value of Connection: real traffic has a handful
 def _options(value: bytes) -> frozenset[bytes]:
     return frozenset(tokens((value,)))
+
+
+#: By the value of `Connection`: real traffic has a handful.
+_OPTIONS: Final = Remembered(_options, 512)

@@ -29,7 +29,6 @@ from proxy.policy.stripping import (
     STATED_ANEW,
     VARIABLE,
     Removals,
-    removals,
     strip,
     without_underscores,
 )
@@ -51,7 +50,7 @@ def _removed(*, trusted: bool, counted: bool) -> Removals:
     rules[b"expect"] = STATED_ANEW
     if counted:
         rules[b"max-forwards"] = STATED_ANEW
-    return removals(rules)
+    return Removals(rules)
 
 
 _REMOVED: Final = {

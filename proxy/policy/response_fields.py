@@ -14,10 +14,10 @@ from proxy.policy.decisions import Decisions
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.loops import via
 from proxy.policy.settings import PlanSettings
-from proxy.policy.stripping import MADE_ANEW, STATED, removals, strip
+from proxy.policy.stripping import MADE_ANEW, STATED, Removals, strip
 from proxy.policy.trailers import announcement
 
-_REMOVED: Final = removals(dict.fromkeys(names(Trait.FRAMING), MADE_ANEW))
+_REMOVED: Final = Removals(dict.fromkeys(names(Trait.FRAMING), MADE_ANEW))
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
 
 

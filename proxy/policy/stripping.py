@@ -7,14 +7,12 @@ responses and trailers, in both directions.
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
 from proxy.http1.field_names import Trait, names
-from proxy.http1.fields import MOST_KEY_BYTES, Fields
+from proxy.http1.fields import Fields
+from proxy.http1.remembered import MOST_KEY_BYTES
 from proxy.policy.decisions import Decisions, Outcome, Rule
-
-#: Names that this hop removes besides, each with its rule. Hashable, because it is part of a cache's key.
-Removals: TypeAlias = frozenset[tuple[bytes, Rule]]
 
 HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)
 
@@ -33,15 +31,36 @@ VARIABLE: Final = Rule(
 )
 UNDERSCORE: Final = Rule(Outcome.UNDERSCORE, "its name has an underscore, and underscore_names is drop")
 
-_NOTHING: Final[Removals] = frozenset()
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
-#: What nearly every message says in `Connection`: for these the rules are looked up, without asking how long they are.
-_USUAL_OPTIONS: Final = frozenset({_NO_NAMES, frozenset({b"keep-alive"}), frozenset({b"close"})})
+#: What nearly every message says in `Connection`.
+_USUAL_OPTIONS: Final = (_NO_NAMES, frozenset({b"keep-alive"}), frozenset({b"close"}))
 
 
-def removals(rules: Mapping[bytes, Rule]) -> Removals:
-    """Lower-case names with their rules, as `strip` takes them."""
-    return frozenset(rules.items())
+class Removals:
+    """What this hop removes besides, for one kind of message: lower-case names, each with its rule."""
+
+    __slots__ = ("names", "usual")
+
+    def __init__(self, names: Mapping[bytes, Rule]) -> None:
+        self.names = names
+        #: All names that end here, by what `Connection` usually says.
+        self.usual = {options: _rules_by_name.__wrapped__(options, self, _NO_NAMES) for options in _USUAL_OPTIONS}
+
+
+@lru_cache(maxsize=512)  # by the words of Connection, of which real traffic uses a handful
+def _rules_by_name(
+    connection_options: frozenset[bytes], also: Removals, forged: frozenset[bytes]
+) -> Mapping[bytes, Rule]:
+    rules = dict.fromkeys(forged, FORGED)
+    rules.update(also.names)
+    rules.update(dict.fromkeys(HOP_BY_HOP, BY_DEFINITION))
+    rules.update(dict.fromkeys(connection_options, NOMINATED))
+    rules.update(entry for entry in also.names.items() if entry[1] is MADE_ANEW)
+    rules[b"connection"] = CONNECTION_ITSELF
+    return rules
+
+
+_NOTHING: Final = Removals({})
 
 
 def strip(
@@ -55,9 +74,8 @@ def strip(
 
     `also` is what this hop removes besides, `forged` the lower-case names that only a trusted peer may use.
     """
-    if connection_options in _USUAL_OPTIONS and not forged:
-        rules = _rules_by_name(connection_options, also, forged)
-    else:
+    rules = also.usual.get(connection_options)
+    if rules is None or forged:
         rules = rules_by_name(connection_options, also, forged)
     if decisions is None:
         return [line for line in lines if line[0].lower() not in rules]
@@ -68,14 +86,6 @@ def strip(
         if rule is END_TO_END:
             kept.append(line)
     return kept
-
-
-def without_underscores(lines: Fields, decisions: Decisions | None = None) -> Fields:
-    """Return the lines whose names have no `_`: services that read names as CGI does take it for `-`."""
-    if decisions is not None:
-        for line in lines:
-            decisions.decide(line, UNDERSCORE if b"_" in line[0] else END_TO_END)
-    return [line for line in lines if b"_" not in line[0]]
 
 
 def rules_by_name(
@@ -92,14 +102,9 @@ def rules_by_name(
     return _rules_by_name(connection_options, also, forged)
 
 
-@lru_cache(maxsize=512)  # by the words of Connection, of which real traffic uses a handful
-def _rules_by_name(
-    connection_options: frozenset[bytes], also: Removals, forged: frozenset[bytes]
-) -> Mapping[bytes, Rule]:
-    rules = dict.fromkeys(forged, FORGED)
-    rules.update(also)
-    rules.update(dict.fromkeys(HOP_BY_HOP, BY_DEFINITION))
-    rules.update(dict.fromkeys(connection_options, NOMINATED))
-    rules.update(entry for entry in also if entry[1] is MADE_ANEW)
-    rules[b"connection"] = CONNECTION_ITSELF
-    return rules
+def without_underscores(lines: Fields, decisions: Decisions | None = None) -> Fields:
+    """Return the lines whose names have no `_`: services that read names as CGI does take it for `-`."""
+    if decisions is not None:
+        for line in lines:
+            decisions.decide(line, UNDERSCORE if b"_" in line[0] else END_TO_END)
+    return [line for line in lines if b"_" not in line[0]]

@@ -8,13 +8,13 @@ from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES, STATED_ABOUT_CLIENT
-from proxy.policy.stripping import removals, strip, without_underscores
+from proxy.policy.stripping import Removals, strip, without_underscores
 
 #: What no trailer may say (RFC 9110 §6.5.1): framing, routing, authentication, cookies, and who the client is.
 FORBIDDEN_TRAILERS: Final = CLIENT_IDENTITY | STATED_ABOUT_CLIENT | SERVICE_VARIABLES | names(Trait.NOT_IN_TRAILERS)
 
 _FORBIDDEN: Final = Rule(Outcome.FORBIDDEN_TRAILER, "not allowed in a trailer section (RFC 9110 §6.5.1)")
-_REMOVED: Final = removals(dict.fromkeys(FORBIDDEN_TRAILERS, _FORBIDDEN))
+_REMOVED: Final = Removals(dict.fromkeys(FORBIDDEN_TRAILERS, _FORBIDDEN))
 
 
 def forwarded_trailers(

@@ -6,13 +6,17 @@ from email.utils import formatdate
 
 
 class HttpDate:
-    """The time as `Date` says it, made once a second (RFC 9110 §5.6.7)."""
+    """The time as `Date` says it, made once a second (RFC 9110 §5.6.7): `now`.
+
+    Not by a call of the object: on CPython 3.11 that costs twice as much as a method.
+    """
 
     def __init__(self) -> None:
         self._second = 0
         self._text = b""
 
-    def __call__(self) -> bytes:
+    def now(self) -> bytes:
+        """The value of `Date`."""
         second = int(time.time())
         if second != self._second:
             self._second = second
@@ -21,12 +25,13 @@ class HttpDate:
 
 
 class RequestIds:
-    """Ids unique to this worker: a random prefix and a count. To find a request by, not to keep secret."""
+    """Ids unique to this worker, from `next`: a random prefix and a count. To find a request by, not to keep secret."""
 
     def __init__(self) -> None:
         self._prefix = secrets.token_hex(6)
         self._count = 0
 
-    def __call__(self) -> str:
+    def next(self) -> str:
+        """Another id."""
         self._count += 1
         return f"{self._prefix}-{self._count:x}"

@@ -153,7 +153,7 @@ class UpstreamConnection:
     def arrived(self) -> list[bytes]:
         """What of the body came with the head. Raises BadResponse."""
         try:
-            return self._body_reader.arrived()
+            return self._parser.body_bytes(self._body_reader.body)
         except ProtocolError as exc:
             raise BadResponse.of(exc) from exc
 

@@ -1,5 +1,7 @@
 """Lease a connection to an origin, and take it back. The rules of reuse are RFC 9112 §9.3 and the pool's settings."""
 
+import msgspec
+
 from proxy.http1.limits import MessageLimits
 from proxy.policy.settings import PoolSettings
 from proxy.transport.deadlines import NEVER, Deadlines
@@ -12,18 +14,15 @@ from proxy.upstream.origin import Origin
 _MARGIN_S = 1.0  # a promise of N seconds is used for N-1: our request must arrive before the end
 
 
-class Lease:
+class Lease(msgspec.Struct, eq=False):
     """A connection in the hands of one exchange, until one of `give_back`, `close` and `end` ends the lease. All three
     do nothing after that: the connection may be somebody else's by then."""
 
-    __slots__ = ("_bound_to", "_pool", "connection", "ended", "reused")
-
-    def __init__(self, pool: "Pool", connection: UpstreamConnection, reused: bool) -> None:
-        self._pool = pool
-        self.ended = False
-        self._bound_to: tuple[object, str] | None = None
-        self.connection = connection
-        self.reused = reused  # whether it has carried an exchange before
+    _pool: "Pool"
+    connection: UpstreamConnection
+    reused: bool  # whether it has carried an exchange before
+    ended: bool = False
+    _bound_to: tuple[object, str] | None = None
 
     def bind(self, owner: object, service: str) -> None:
         """The connection carries a login (NTLM, Negotiate): from now on it serves this owner alone."""

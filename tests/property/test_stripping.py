@@ -12,7 +12,7 @@ from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
 from proxy.policy.response_fields import final_response_fields, interim_response_fields, switching_response_fields
 from proxy.policy.settings import PlanSettings
-from proxy.policy.stripping import HOP_BY_HOP, STATED_ANEW, removals, strip
+from proxy.policy.stripping import HOP_BY_HOP, STATED_ANEW, Removals, strip
 from proxy.policy.trailers import FORBIDDEN_TRAILERS, forwarded_trailers
 from tests.property.strategies import TOKENS, VALUES
 
@@ -66,7 +66,7 @@ def test_stripping_twice_is_stripping_once(fields: Fields) -> None:
 @given(FIELDS)
 def test_the_decisions_are_what_was_done(fields: Fields) -> None:
     decisions = Decisions()
-    options, also = request(fields).options, removals({b"x-foo": STATED_ANEW})
+    options, also = request(fields).options, Removals({b"x-foo": STATED_ANEW})
     kept = strip(fields, options, also, decisions=decisions)
     assert kept == strip(fields, options, also), "recording changes nothing"
     assert [decision.line for decision in decisions] == fields

@@ -1,6 +1,8 @@
 """Message bodies as they arrive, one class per framing: bytes in, body bytes out."""
 
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
+
+import msgspec
 
 from proxy.http1.fields import Fields
 from proxy.http1.parsing.chunked import ChunkedBody
@@ -21,18 +23,15 @@ class EmptyBody:
         raise AssertionError("bytes for a body that has none")
 
 
-class CountedBody:
-    """A body of a known length."""
+class CountedBody(msgspec.Struct, eq=False):
+    """A body of a known length, which is not 0: that is an `EmptyBody`."""
 
-    __slots__ = ("_length", "complete", "left_over", "received_bytes")
+    trailers: ClassVar[Fields] = []
 
-    trailers: Final[Fields] = []
-
-    def __init__(self, length: int) -> None:
-        self._length = length
-        self.received_bytes = 0
-        self.complete = length == 0
-        self.left_over = b""
+    _length: int
+    received_bytes: int = 0
+    complete: bool = False
+    left_over: bytes = b""
 
     def receive(self, data: bytes) -> list[bytes]:
         """Take what arrived, and return the body bytes in it: the same object where all of it is body."""

@@ -14,7 +14,7 @@ line, and nothing in a line can be read in a second way.
 import re
 from typing import Final
 
-from proxy.http1.fields import Fields, Index, connection_options, has_many_options, index
+from proxy.http1.fields import Index, connection_options, has_many_options, index, request_index
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.strictness import LENGTH_DIGITS
@@ -39,8 +39,8 @@ def parse_plain_request(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple
         return None
     method, target, version, section = found.groups()
     lines = _LINE.findall(section)
-    known = _plain_index(lines, most_options)
-    if known is None or (b"host" not in known and version == b"1.1"):
+    known = request_index(lines)
+    if not _is_plain(known, most_options) or (b"host" not in known and version == b"1.1"):
         return None
     return RequestHead(method, target, version, lines, known, connection_options(known)), found.end()
 
@@ -53,24 +53,24 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
         return None
     version, status, reason, section = found.groups()
     lines = _LINE.findall(section)
-    known = _plain_index(lines, most_options)
-    if known is None or (status[:1] == b"1" and (status == b"101" or not known.keys().isdisjoint(_FRAMING))):
+    known = index(lines)
+    if not _is_plain(known, most_options) or (
+        status[:1] == b"1" and (status == b"101" or not known.keys().isdisjoint(_FRAMING))
+    ):
         return None
     return ResponseHead(int(status), reason, version, lines, known, connection_options(known)), found.end()
 
 
-def _plain_index(lines: Fields, most_options: int) -> Index | None:
-    """The index of the lines, or None where framing or host is anything but plain, or `Connection` is too long."""
-    known = index(lines)
-    options = known.get(b"connection")
-    if options is not None and has_many_options(options, most_options):
-        return None
+def _is_plain(known: Index, most_options: int) -> bool:
+    """Whether nothing in an index is out of the ordinary: framing, host, or the length of `Connection`."""
+    if b"connection" in known and has_many_options(known[b"connection"], most_options):
+        return False
     if b"content-length" in known:
         lengths = known[b"content-length"]
         if len(lengths) > 1 or b"transfer-encoding" in known:
-            return None
+            return False
         if not lengths[0].isdigit() or len(lengths[0]) > LENGTH_DIGITS:
-            return None
+            return False
     elif b"transfer-encoding" in known and known[b"transfer-encoding"] != _CHUNKED:
-        return None
-    return None if b"host" in known and len(known[b"host"]) > 1 else known
+        return False
+    return b"host" not in known or len(known[b"host"]) == 1

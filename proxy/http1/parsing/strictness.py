@@ -8,10 +8,10 @@ import re
 from typing import Final
 
 from proxy.errors import ProtocolError
-from proxy.http1.fields import MOST_LIST_BYTES, Index, has_many_options, members, short_list, tokens
+from proxy.http1.fields import MOST_LIST_BYTES, Index, members, short_list, tokens
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
-from proxy.http1.target import is_authority
+from proxy.http1.target import IS_AUTHORITY
 
 _CONTROL: Final = bytes(i for i in range(32) if i not in b"\t\r\n") + b"\x7f"
 _LENGTH_LINE: Final = re.compile(rb"\r\ncontent-length:([^\r]*)", re.IGNORECASE)
@@ -64,19 +64,18 @@ def check_lists(raw_head: bytes, most_options: int) -> None:
 
 
 def check_request(head: RequestHead, limits: MessageLimits) -> None:
-    """Refuse a request that two parsers could delimit or address differently, or that is over a limit."""
+    """Refuse a request that two parsers could delimit or address differently, or that is over a limit. The options of
+    `Connection` were counted before: by the fast path, or by `check_lists`."""
     index = head.known
     if len(head.target) > limits.target_bytes:
         raise ProtocolError("request target too long", status=414, code="target_too_long")
     if len(head.fields) > limits.field_count:
         raise too_large("too many field lines")
-    if b"connection" in index and has_many_options(index[b"connection"], limits.nominations):
-        raise too_large("too many connection options")
     hosts = index.get(b"host")
     if hosts is None:
         if head.http_version >= b"1.1":
             raise ProtocolError("no Host field")
-    elif len(hosts) > 1 or not (is_authority(hosts[0]) or _may_be_empty(hosts[0], head.target)):
+    elif len(hosts) > 1 or not (IS_AUTHORITY[hosts[0]] or _may_be_empty(hosts[0], head.target)):
         raise ProtocolError("not one valid Host field")
     if b"transfer-encoding" in index:
         if b"content-length" in index:
@@ -88,12 +87,10 @@ def check_request(head: RequestHead, limits: MessageLimits) -> None:
 
 
 def check_response(head: ResponseHead, limits: MessageLimits) -> None:
-    """Refuse a response whose framing contradicts itself, or that is over a limit."""
+    """Refuse a response whose framing contradicts itself, or that is over a limit: as `check_request`."""
     index = head.known
     if len(head.fields) > limits.field_count:
         raise too_large("too many field lines")
-    if b"connection" in index and has_many_options(index[b"connection"], limits.nominations):
-        raise too_large("too many connection options")
     lengths = index.get(b"content-length")
     if lengths and len(lengths[0]) > LENGTH_DIGITS:
         # h11 takes 20 digits: over 64 bits, the client would read another length out of them than we do.

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.errors import ProtocolError
-from proxy.http1.target import RequestTarget, is_authority, request_target
+from proxy.http1.target import RequestTarget, has_authority_form, request_target
 from tests.harness.notation import request
 
 TARGETS = [
@@ -118,4 +118,4 @@ AUTHORITIES = [
 
 @pytest.mark.parametrize(("authority", "valid"), AUTHORITIES)
 def test_an_authority_is_host_and_port_and_nothing_else(authority: str, valid: bool) -> None:
-    assert is_authority(authority.encode("latin-1")) is valid
+    assert has_authority_form(authority.encode("latin-1")) is valid

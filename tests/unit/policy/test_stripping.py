@@ -8,7 +8,7 @@ import pytest
 from proxy.http1.fields import connection_options, index
 from proxy.policy import stripping
 from proxy.policy.decisions import Decisions, Outcome, Rule
-from proxy.policy.stripping import FORGED, HOP_BY_HOP, MADE_ANEW, STATED_ANEW, Removals, removals, rules_by_name, strip
+from proxy.policy.stripping import FORGED, HOP_BY_HOP, MADE_ANEW, STATED_ANEW, Removals, rules_by_name, strip
 from tests.harness.notation import lines, shown
 
 #: Written out again, so that a name cannot vanish from the code unseen.
@@ -77,7 +77,7 @@ def test_hundreds_of_nominations_all_count() -> None:
 
 
 def also(*names: str, rule: Rule = STATED_ANEW) -> Removals:
-    return removals({name.encode(): rule for name in names})
+    return Removals({name.encode(): rule for name in names})
 
 
 def test_what_the_caller_removes_besides_is_removed_whoever_sent_it() -> None:

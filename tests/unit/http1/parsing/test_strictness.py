@@ -4,6 +4,7 @@ import pytest
 
 from proxy.errors import ProtocolError
 from proxy.http1.limits import MessageLimits
+from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.parsing.strictness import (
     check_bytes,
     check_lengths,
@@ -197,20 +198,30 @@ AT_THE_LIMITS = [
 ]  # fmt: skip
 
 
+def _parser(limits: dict[str, int], notation: str, *, fast_path: bool) -> HeadParser:
+    parser = HeadParser(MessageLimits(**limits), fast_path=fast_path)
+    parser.receive(wire(notation + "||"))
+    return parser
+
+
+@pytest.mark.parametrize("fast_path", [True, False], ids=["auto", "h11"])
 @pytest.mark.parametrize(("notation", "limits", "status"), AT_THE_LIMITS)
-def test_a_limit_is_the_last_value_that_passes(notation: str, limits: dict[str, int], status: int | None) -> None:
-    bounds = MessageLimits(**limits)
+def test_a_limit_is_the_last_value_that_passes(
+    notation: str, limits: dict[str, int], status: int | None, fast_path: bool
+) -> None:
+    parser = _parser(limits, notation, fast_path=fast_path)
     if status is None:
-        check_request(request(notation), bounds)
+        assert parser.request_head() == request(notation)
         return
     with pytest.raises(ProtocolError) as refused:
-        check_request(request(notation), bounds)
+        parser.request_head()
     assert refused.value.status == status
     assert refused.value.code == {414: "target_too_long", 431: "head_too_large"}[status]
 
 
+@pytest.mark.parametrize("fast_path", [True, False], ids=["auto", "h11"])
 @pytest.mark.parametrize("limits", [{"field_count": 1}, {"nominations": 1}])
-def test_a_response_over_a_limit_is_refused(limits: dict[str, int]) -> None:
+def test_a_response_over_a_limit_is_refused(limits: dict[str, int], fast_path: bool) -> None:
     with pytest.raises(ProtocolError) as refused:
-        check_response(response("HTTP/1.1 200 OK|Connection: a, b|B: 1"), MessageLimits(**limits))
+        _parser(limits, "HTTP/1.1 200 OK|Connection: a, b|B: 1", fast_path=fast_path).response_head()
     assert refused.value.code == "head_too_large"
