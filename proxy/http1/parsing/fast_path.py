@@ -2,7 +2,8 @@
 
 What it does not match, the h11 parser reads. It is correct exactly if every head that it accepts
 ends at the first empty line, the h11 parser accepts the same bytes and yields the same method, target, version, fields
-and index, and `strictness` has nothing to refuse in its bytes and lengths. That sentence is tested as a property.
+and index, and `strictness` has nothing to refuse in its bytes and lengths. Of the patterns, tests/proof shows it by
+automata; of the engine that runs them, property tests do.
 
 Which constructs are safe: a possessive repeat of one character class (`[...]*+`) is right on every engine, and makes a
 near miss fail in linear time. A possessive or atomic group is not: CPython 3.11.0 to 3.11.4, and distributions' 3.11.2,

@@ -1,0 +1,1 @@
+"""Claims about patterns, shown for every input there is: by automata, not by examples."""
