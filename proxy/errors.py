@@ -6,7 +6,7 @@ ProxyError
     RequestTimeout            408
     ClientGone                nobody is left to tell
   RoutingError
-    NoRoute                   404
+    NoRoute                   404  (and 405)
     LoopDetected              508
   AccessError                 the client may not, or not now
     Forbidden                 403
@@ -128,11 +128,12 @@ class RoutingError(ProxyError):
 
 
 class NoRoute(RoutingError):
-    """No route matches host and path."""
+    """No route matches. With one of the methods that are `allowed`, one would: 405."""
 
     status = 404
     code = "no_route"
     proxy_status = "destination_not_found"  # RFC 9209 §2.3.3
+    allowed: tuple[bytes, ...] = ()
 
 
 class LoopDetected(RoutingError):

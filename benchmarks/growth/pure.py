@@ -129,6 +129,16 @@ def _routes() -> Iterator[Curve]:
             asked = (host % (count - 1)).replace(b"*", b"a") if host else b"h"
             points.append((count, cost_us(_match_100_times, table, asked, b"/service-0000/x") / 100))
         yield Curve("match a route", grows_by, points, bound)
+    head = read_by_fast_path(request_of(8)[:-2] + b"X-Tenant: t0000\r\n\r\n")
+    points = []
+    for count in counts:
+        table = RoutingTable(Route(str(n), "u", headers=((b"x-tenant", b"t%04d" % n),)) for n in range(count))
+        points.append((count, cost_us(_match_head_100_times, table, head) / 100))
+    yield Curve("match a route", "routes of one path, by a field's value", points)
+    yield Curve(
+        "match a route", "kinds of conditions of one path",
+        [(n, cost_us(_kinds(n).match, b"h", b"/", head)) for n in (1, 10, 100, 1000)], "the configuration",
+    )  # fmt: skip
     table = RoutingTable(Route(str(n), "u", b"*.h%04d.example" % n) for n in range(100))
     points = [(n, cost_us(table.match, b"a." * n + b"example", b"/")) for n in (4, 64, 1024, 4096, 16_000)]
     yield Curve("match a route, 100 wildcards", "labels in the client's Host", points, "`request_head_bytes` 32 KiB")
@@ -138,6 +148,16 @@ def _path(pattern: bytes, number: int, count: int) -> bytes:
     if b"*" in pattern:
         return pattern % (number + 1, count)
     return pattern % number if b"%" in pattern else pattern
+
+
+def _kinds(count: int) -> RoutingTable:
+    """Routes of one path that ask for fields of different names each."""
+    return RoutingTable(Route(str(n), "u", headers=((b"x-%d" % n, b"1"),)) for n in range(count))
+
+
+def _match_head_100_times(table: RoutingTable, head: RequestHead) -> None:
+    for _ in range(100):
+        table.match(b"h", b"/x", head)
 
 
 def _match_100_times(table: RoutingTable, authority: bytes, path: bytes) -> None:

@@ -79,6 +79,8 @@ def routing_table(config: Config) -> RoutingTable:
             upstream=route.upstream,
             host=route.host.encode("ascii"),
             path=route.path.encode("ascii"),
+            methods=frozenset(method.encode("ascii") for method in route.methods),
+            headers=conditions(route.headers),
             request_fields=field_rules(route.request_fields, consumed_fields(route)),
             response_fields=field_rules(route.response_fields),
             host_override=(config.upstreams[route.upstream].host or "").encode("ascii"),
@@ -90,6 +92,11 @@ def routing_table(config: Config) -> RoutingTable:
         )
         for name, route in config.routes.items()
     )
+
+
+def conditions(headers: dict[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    """Fields that a request must have: names in lower case, and values."""
+    return tuple((name.lower().encode("ascii"), value.encode("latin-1")) for name, value in headers.items())
 
 
 def protocols(names: list[str]) -> dict[bytes, bytes]:

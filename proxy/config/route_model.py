@@ -26,7 +26,8 @@ class FieldRulesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of the routing table. An exact host goes before a wildcard; then the longest path wins."""
+    """One row of the routing table. Of those whose conditions a request meets, an exact host goes before a wildcard;
+    then the longest path wins, then the most conditions."""
 
     upstream: Annotated[str, Meta(description="Name of the upstream that serves it.", examples=["app"])]
     host: Annotated[
@@ -46,6 +47,20 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             examples=["/v1"],
         ),
     ] = "/"
+    methods: Annotated[
+        list[str],
+        Meta(
+            description="Of requests that it serves; without, any. Where only the method fails, the answer is 405.",
+            examples=[["GET", "HEAD"]],
+        ),
+    ] = []
+    headers: Annotated[
+        dict[str, str],
+        Meta(
+            description='Fields that a request must have, all of them, with these values; "": any value.',
+            examples=[{"X-Env": "canary"}],
+        ),
+    ] = {}
     upgrades: Annotated[
         list[str] | UnsetType,
         Meta(description="Protocols that a client may switch to here, instead of those of all.", examples=[[]]),

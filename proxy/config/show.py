@@ -8,6 +8,7 @@ import msgspec
 
 from proxy.config.model import Config
 from proxy.config.problem import KeyPath
+from proxy.http1.field_names import is_secret
 from proxy.http1.masking import MASK, text_without_userinfo
 
 
@@ -35,6 +36,8 @@ def shown(key: KeyPath, value: object, *, secret: bool = False) -> str:
     if secret:
         return MASK
     if value and key[0] == "routes" and len(key) > 2 and key[2].endswith("_fields") and key[3:4] != ("remove",):
+        return MASK
+    if value and key[0] == "routes" and key[2:3] == ("headers",) and is_secret(key[-1].encode("latin-1", "replace")):
         return MASK
     return text_without_userinfo(as_toml(value))
 

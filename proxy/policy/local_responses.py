@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from proxy.errors import ProxyError
+from proxy.errors import NoRoute, ProxyError
 from proxy.http1.field_names import Trait, is_secret, names
 from proxy.http1.fields import Fields, members, short_list
 from proxy.http1.message import RequestHead
@@ -61,7 +61,8 @@ def error_response(
         (b"X-Request-Id", request_id.encode("ascii", "replace")),
     ]
     if error.status == 405:
-        lines.append((b"Allow", ALLOW))
+        allowed = b", ".join(error.allowed) if isinstance(error, NoRoute) else ALLOW
+        lines.append((b"Allow", allowed))
     if error.status == 503:
         lines.append((b"Retry-After", b"1"))
     lines += error.fields

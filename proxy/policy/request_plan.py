@@ -79,8 +79,12 @@ def plan(
         hops_left = max_forwards(head) if b"max-forwards" in known else None
         if hops_left == 0:
             return options_response() if head.method == b"OPTIONS" else trace_response(head)
-        route = routes.match(target.authority, target.origin_form)
+        route = routes.match(target.authority, target.origin_form, head)
         if route is None:
+            if allowed := routes.methods(target.authority, target.origin_form, head):
+                error = NoRoute("this route does not take this method", status=405, code="method_not_allowed")
+                error.allowed = tuple(allowed)
+                raise error
             raise NoRoute("no route for this host and path")
         if isinstance(framing, FixedLength):
             check_body_size(framing.length, route.limits.request_body_bytes)

@@ -10,7 +10,9 @@ from proxy.policy.settings import Limits, Timeouts
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One row of the routing table. `host` is `b""` for any, `b"*.example.com"` for its subdomains.
+    """One row of the routing table. `host` is `b""` for any, `b"*.example.com"` for its subdomains. `methods` and
+    `listeners` are those that it serves, all where there are none; `headers` are names in lower case with the values
+    that they must have, `b""` for any.
 
     `host_override` is what `Host` says to the upstream instead of the client's; empty keeps the client's.
     `default_host` is what it says where a 1.0 client named nobody. `access` is asked before anything else happens.
@@ -21,6 +23,9 @@ class Route(msgspec.Struct, frozen=True):
     upstream: str
     host: bytes = b""
     path: bytes = b"/"
+    methods: frozenset[bytes] = frozenset()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    listeners: frozenset[str] = frozenset()
     request_fields: FieldRules | None = None
     response_fields: FieldRules | None = None
     host_override: bytes = b""

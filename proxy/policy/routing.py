@@ -1,11 +1,14 @@
-"""Which route serves a request: by host, exact or wildcard, and by path prefix. The longest match wins.
+"""Which route serves a request: by host, exact or wildcard, by path prefix, and by what else it asks for.
 
-Paths are compared in one spelling (`normalised_path`), because services normalise before they act: else `/x/../api`
-would reach what a route guards at `/api`, past that route. The upstream is sent the client's bytes.
+Of the routes whose conditions a request meets, that of the best host serves it, then that of the longest path, then
+that with the most conditions. Paths are compared in one spelling (`normalised_path`), because services normalise before
+they act: else `/x/../api` would reach what a route guards at `/api`, past that route.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from proxy.http1.message import RequestHead
+from proxy.policy.conditions import Asked, Place, condition_count, kind_of
 from proxy.policy.paths import normalised_path
 from proxy.policy.route import Route
 
@@ -14,21 +17,41 @@ class _Paths:
     """The routes of one host pattern, by path prefix."""
 
     def __init__(self) -> None:
-        self._by_prefix: dict[bytes, Route] = {}
+        self._by_prefix: dict[bytes, Route | Place] = {}
         self._lengths: list[int] = []
 
     def add(self, route: Route) -> None:
-        self._by_prefix[normalised_path(route.path)] = route
+        prefix = normalised_path(route.path)
+        there = self._by_prefix.get(prefix)
+        if there is None and not condition_count(kind_of(route)):
+            self._by_prefix[prefix] = route  # asks for nothing more: no object stands between
+        else:
+            place = there if isinstance(there, Place) else Place()
+            if isinstance(there, Route):
+                place.add(there)
+            place.add(route)
+            self._by_prefix[prefix] = place
         self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
 
-    def match(self, path: bytes) -> Route | None:
+    def match(self, path: bytes, asked: Asked | None) -> Route | None:
         # Tries each distinct prefix length once, so the cost does not grow with the number of routes.
         for length in self._lengths:
             prefix = path[:length]
-            route = self._by_prefix.get(prefix)
-            if route is not None and (prefix[-1:] == b"/" or path[length : length + 1] in (b"", b"/")):
-                return route
+            found = self._by_prefix.get(prefix)
+            if found is not None and (prefix[-1:] == b"/" or path[length : length + 1] in (b"", b"/")):
+                if isinstance(found, Route):
+                    return found
+                if asked is not None and (route := found.find(asked)) is not None:
+                    return route
         return None
+
+    def methods(self, path: bytes, asked: Asked) -> Iterator[bytes]:
+        """The methods with which a request would have found a route."""
+        for length in self._lengths:
+            prefix = path[:length]
+            found = self._by_prefix.get(prefix)
+            if isinstance(found, Place) and (prefix[-1:] == b"/" or path[length : length + 1] in (b"", b"/")):
+                yield from found.methods(asked)
 
 
 class RoutingTable:
@@ -41,7 +64,10 @@ class RoutingTable:
         rows = list(routes)
         for route in rows:
             self._paths_of(route.host.lower()).add(route)
-        takes_all = len(rows) == 1 and rows[0].host in (b"", b"*") and rows[0].path == b"/"
+        #: Fields, in lower case, for which any route asks.
+        self._names = frozenset(name for route in rows for name, _ in route.headers)
+        self._asks = any(condition_count(kind_of(route)) for route in rows)
+        takes_all = len(rows) == 1 and rows[0].host in (b"", b"*") and rows[0].path == b"/" and not self._asks
         self._catch_all = rows[0] if takes_all else None
         self._only_any = not self._hosts and not self._wildcards
         self._wildcard_lengths = sorted({len(suffix) for suffix in self._wildcards}, reverse=True)
@@ -53,29 +79,46 @@ class RoutingTable:
             return self._wildcards.setdefault(host[1:], _Paths())
         return self._hosts.setdefault(host, _Paths())
 
-    def match(self, authority: bytes, target: bytes) -> Route | None:
+    def match(
+        self, authority: bytes, target: bytes, head: RequestHead | None = None, listener: str = ""
+    ) -> Route | None:
         """The route for a request's authority (port ignored) and its target in origin-form, or None.
 
-        An exact host goes before a wildcard, a longer wildcard before a shorter, and any host comes last.
+        An exact host goes before a wildcard, a longer wildcard before a shorter, and any host comes last. Without a
+        `head`, only routes that ask for nothing more are found.
         """
         if self._catch_all is not None:
             return self._catch_all
-        path = target.partition(b"?")[0]
-        if path == b"*":
-            path = b"/"  # OPTIONS * asks about the server: served by the route for its root
-        path = normalised_path(path)
+        asked = Asked(head, listener, self._names) if self._asks and head is not None else None
+        path = _path_of(target)
         if self._only_any:
-            return self._any.match(path)
+            return self._any.match(path, asked)
         host = _host(authority)
         paths = self._hosts.get(host)
-        if paths is not None and (route := paths.match(path)) is not None:
+        if paths is not None and (route := paths.match(path, asked)) is not None:
             return route
         # Each distinct length once, so that the cost does not grow with the labels of what a client calls a host.
         for length in self._wildcard_lengths:
             paths = self._wildcards.get(host[-length:])
-            if paths is not None and (route := paths.match(path)) is not None:
+            if paths is not None and (route := paths.match(path, asked)) is not None:
                 return route
-        return self._any.match(path)
+        return self._any.match(path, asked)
+
+    def methods(self, authority: bytes, target: bytes, head: RequestHead, listener: str = "") -> list[bytes]:
+        """Of a request that matches no route: the methods with which it would, in order of the alphabet."""
+        if not self._asks:
+            return []
+        asked, path, host = Asked(head, listener, self._names), _path_of(target), _host(authority)
+        candidates = [self._hosts.get(host), *(self._wildcards.get(host[-n:]) for n in self._wildcard_lengths)]
+        return sorted({
+            method for paths in (*candidates, self._any) if paths is not None for method in paths.methods(path, asked)
+        })  # fmt: skip
+
+
+def _path_of(target: bytes) -> bytes:
+    path = target.partition(b"?")[0]
+    # OPTIONS * asks about the server: served by the route for its root.
+    return b"/" if path == b"*" else normalised_path(path)
 
 
 def _host(authority: bytes) -> bytes:

@@ -2,9 +2,12 @@
 
 import re
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.http1.message import RequestHead
+from proxy.policy.conditions import keys_of
 from proxy.policy.paths import normalised_path
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
@@ -77,3 +80,57 @@ def test_a_path_has_one_spelling_and_keeps_it(path: bytes) -> None:
     once = normalised_path(path)
     assert once == naively_normalised(path)
     assert not {b"", b".", b".."} & set(once.split(b"/")[1:-1])
+
+
+METHODS = st.sampled_from([b"GET", b"PUT", b"HEAD"])
+VALUES = st.sampled_from([b"1", b"2"])
+CONDITIONED = st.lists(
+    st.builds(
+        lambda path, methods, headers, listeners: Route(
+            "", "u", b"", path, frozenset(methods), tuple(sorted(headers.items())), frozenset(listeners)
+        ),
+        st.sampled_from([b"/", b"/a", b"/a/b"]),
+        st.sets(METHODS, max_size=2),
+        st.dictionaries(st.sampled_from([b"x-a", b"x-b"]), VALUES | st.just(b""), max_size=2),
+        st.sets(st.sampled_from(["in", "out"]), max_size=1),
+    ),
+    max_size=10,
+)
+
+
+@times(5)
+@given(CONDITIONED, METHODS, st.dictionaries(st.sampled_from([b"X-A", b"x-B"]), VALUES), st.sampled_from(["in", ""]))
+def test_conditions_are_met_as_looking_at_every_route_finds(
+    rows: list[Route], method: bytes, fields: dict[bytes, bytes], listener: str
+) -> None:
+    distinct: list[Route] = []
+    taken: set[object] = set()
+    for number, route in enumerate(rows):
+        keys = {(route.path, key) for key in keys_of(route)}
+        if not keys & taken:
+            taken |= keys
+            distinct.append(msgspec.structs.replace(route, name=str(number)))
+    lower = {name.lower(): value for name, value in fields.items()}
+
+    def meets(route: Route, *, any_method: bool = False) -> bool:
+        return (
+            (any_method or not route.methods or method in route.methods)
+            and (not route.listeners or listener in route.listeners)
+            and all(name in lower and value in (b"", lower[name]) for name, value in route.headers)
+        )
+
+    def rank(route: Route) -> tuple[int, int, int]:
+        compared = sum(value != b"" for _, value in route.headers)
+        return len(route.path), len(route.headers) + bool(route.methods) + bool(route.listeners), compared
+
+    head = RequestHead(method, b"/a/b", b"1.1", list(fields.items()), {}, frozenset())
+    table = RoutingTable(distinct)
+    meeting = [route for route in distinct if meets(route)]
+    found = table.match(b"h", b"/a/b", head, listener)
+    assert (found is None) == (not meeting)
+    if found is not None:
+        assert found in meeting
+        assert rank(found) == max(map(rank, meeting))
+    elsewise = {name for route in distinct if meets(route, any_method=True) for name in route.methods}
+    if found is None:
+        assert table.methods(b"h", b"/a/b", head, listener) == sorted(elsewise)

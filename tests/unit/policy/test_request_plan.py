@@ -22,8 +22,10 @@ SETTINGS = PlanSettings(
 )
 ROUTES = RoutingTable([
     Route("site", "web", b"h", default_host=b"web:8000", limits=Limits(request_body_bytes=100)),
-    Route("api", "api", b"h", b"/api", FieldRules(put=((b"X-Env", b"prod"),)), host_override=b"api.internal"),
+    Route("api", "api", b"h", b"/api", request_fields=FieldRules(put=((b"X-Env", b"prod"),)), host_override=b"api.internal"),
     Route("old", "web", b"", b"/old", default_host=b"web:8000"),
+    Route("read", "web", b"h", b"/read", methods=frozenset({b"GET", b"HEAD"}), headers=((b"x-env", b"a"),)),
+    Route("r", "web", b"m", methods=frozenset({b"GET"})),
 ])  # fmt: skip
 
 
@@ -44,6 +46,9 @@ FORWARDED = [
     ("GET http://h:80/a HTTP/1.1|Host: other",             "site", b"/a",       b"h:80"),
     ("GET http://h HTTP/1.1|Host: other",                  "site", b"/",        b"h"),
     ("OPTIONS * HTTP/1.1|Host: h",                         "site", b"*",        b"h"),
+    ("GET /read/x HTTP/1.1|Host: h|X-Env: a",              "read", b"/read/x",  b"h"),
+    ("PUT /read/x HTTP/1.1|Host: h|X-Env: a",              "site", b"/read/x",  b"h"),
+    ("GET /read/x HTTP/1.1|Host: h|Connection: X-Env|X-Env: a", "read", b"/read/x",  b"h"),
     ("GET /old HTTP/1.0",                                  "old",  b"/old",     b"web:8000"),
 ]  # fmt: skip
 
@@ -62,6 +67,7 @@ ERRORS = [
     ("GET / HTTP/1.1|Host: h|Via: 1.1 me, 1.1 a, 1.1 me|Via: 1.1 me",     508,    "loop_detected"),
     ("GET / HTTP/1.1|Host: h|Via: 1.1 me|CDN-Loop: me, b, me;x=1",        508,    "loop_detected"),
     ("GET / HTTP/1.1|Host: other",                                        404,    "no_route"),
+    ("POST /x HTTP/1.1|Host: m",                                          405,    "method_not_allowed"),
     ("GET / HTTP/1.1|Host: h|Expect: miracles",                           417,    "expectation_failed"),
     ("OPTIONS / HTTP/1.1|Host: h|Max-Forwards: x",                        400,    "bad_request"),
     ("CONNECT h:1 HTTP/1.1|Host: h",                                      405,    "method_not_allowed"),
