@@ -15,6 +15,7 @@ from proxy.policy.field_rules import FieldRules
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings, Timeouts
+from proxy.telemetry.series import Names
 from proxy.transport.tls import ClientTls
 from proxy.upstream.balancing.base import Balancing
 from proxy.upstream.balancing.hash import Hash, hash_key
@@ -42,6 +43,14 @@ def candidates(upstream: UpstreamConfig) -> list[Candidate]:
     """The origins of an upstream, in order. Raises ValueError where a URL names none."""
     tls = client_tls(upstream)
     return [Candidate(origin_of(each.url, tls), each.weight, each.backup) for each in upstream.listed()]
+
+
+def counted_names(config: Config) -> Names:
+    """What is counted by name."""
+    return Names(
+        list(config.routes),
+        [(name, each.origin.label) for name, upstream in config.upstreams.items() for each in candidates(upstream)],
+    )
 
 
 def balancing(name: str, upstream: UpstreamConfig) -> Balancing:

@@ -73,6 +73,7 @@ class Listener:
         self._on_ended = on_ended
         self._report_defect = report_defect
         self.clients: dict[ClientConnection, Fiber] = {}  # everybody connected, and who serves them
+        self.on_clients: Callable[[int], None] | None = None  # told how many there are, whenever that changes
         self._warn_crowded = warn_crowded
         self._places = Places(room, timeouts.client_queue_s, self.clients, make_room, self._crowded)
         self._acceptor = Acceptor(
@@ -200,6 +201,8 @@ class Listener:
         client.shutting_down = self._shutting_down or self._places.is_crowded
         fiber = Fiber(serve, lambda exc: self._ended(client, exc))
         self.clients[client] = fiber
+        if self.on_clients is not None:
+            self.on_clients(len(self.clients))
         fiber.resume()
 
     async def _turn_away(self, client: ClientConnection) -> None:
@@ -208,6 +211,8 @@ class Listener:
 
     def _ended(self, client: ClientConnection, exc: BaseException | None) -> None:
         del self.clients[client]
+        if self.on_clients is not None:
+            self.on_clients(len(self.clients))
         self._places.left(client)
         self._acceptor.resume()
         self._on_ended(client)

@@ -75,6 +75,7 @@ class Exchange(Answering):
             if self._request_body is not None:
                 record.request_bytes = self._request_body.body.received_bytes
             if self._context.events.ended is not None:
+                record.ended = monotonic()
                 self._context.events.ended(record)
 
     # -- the straight line ---------------------------------------------------------------------------------------
@@ -210,6 +211,7 @@ class Exchange(Answering):
     def _apply_trusted_headers(self, head: RequestHead) -> None:
         """Take a trusted peer's word for who the client is, and for the request's id."""
         known, record = head.known, self._record
+        record.trusted = True
         if b"x-forwarded-for" in known:
             record.client = client_address(self._client.peer, known[b"x-forwarded-for"], self._context.trusted)
         if given := trusted_request_id(known, head.options):

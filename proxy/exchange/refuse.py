@@ -1,5 +1,7 @@
 """The answer to a request that could not be read."""
 
+from time import monotonic
+
 from proxy.downstream.connection import ClientConnection, Ending
 from proxy.downstream.respond import write_answer
 from proxy.errors import BadRequest, ProxyError
@@ -41,4 +43,5 @@ async def refuse_unread(context: WorkerContext, client: ClientConnection, error:
         client.stream.abort()  # the client is gone: its request was refused all the same
     finally:
         if context.events.ended is not None:
+            record.ended = monotonic()
             context.events.ended(record)

@@ -124,3 +124,11 @@ def is_secret(name: bytes) -> bool:
     if traits & Trait.NOT_SECRET:
         return False
     return bool(traits & Trait.SECRET) or _SECRET_WORDS.search(canonical) is not None
+
+
+def variables() -> frozenset[bytes]:
+    """The spellings that a service may take for variables of its own, and that no honest client sends. With hyphens
+    only they are ordinary fields: they arrive as HTTP_*."""
+    return frozenset(
+        name for name in spellings(names(Trait.SERVICE_VARIABLE)) if b"_" in name or b"." in name or b"-" not in name
+    )

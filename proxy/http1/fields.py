@@ -8,17 +8,22 @@ import re
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, names, spellings
+from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, names, spellings, variables
 from proxy.http1.remembered import Remembered
 
 FieldLine: TypeAlias = tuple[bytes, bytes]
 Fields: TypeAlias = list[FieldLine]
 
-#: Lower-case name -> its values in wire order; only names in `UNDERSTOOD` are in it.
+#: Lower-case name -> its values in wire order; only names in `INDEXED` are in it.
 Index: TypeAlias = dict[bytes, list[bytes]]
 
 #: The fields whose meaning this proxy acts on. All others pass without being looked at.
 UNDERSTOOD: Final = names(Trait.UNDERSTOOD)
+
+#: Those, and every name that is stripped without being nominated: so nobody walks the lines to count them.
+INDEXED: Final = (
+    UNDERSTOOD | names(Trait.HOP_BY_HOP) | spellings(names(Trait.CLIENT_IDENTITY)) | variables()
+)  # fmt: skip
 
 #: Bytes of a list in which this proxy looks for a word or two: nobody sends more, and a longer one would only be work.
 #: Not for `Connection`: what it nominates has to go, however much that is (`limits.nominations`).
@@ -36,11 +41,11 @@ PROTOCOL: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-
 
 
 def index(lines: Iterable[FieldLine]) -> Index:
-    """Collect the values of every field this proxy understands, by lower-case name."""
+    """Collect the values of every field this proxy understands or strips, by lower-case name."""
     found: Index = {}
     for name, value in lines:
         key = name.lower()
-        if key in UNDERSTOOD:
+        if key in INDEXED:
             if key in found:
                 found[key].append(value)
             else:
@@ -56,7 +61,7 @@ def request_index(lines: Iterable[FieldLine]) -> Index:
     found: Index = {}
     for name, value in lines:
         key = name.lower()
-        if key in UNDERSTOOD:
+        if key in INDEXED:
             if key in found:
                 found[key].append(value)
             else:

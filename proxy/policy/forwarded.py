@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from proxy.http1.field_names import Trait, names, spellings
+from proxy.http1.field_names import Trait, names, spellings, variables
 from proxy.http1.fields import X_FORWARDED_NAMES, Index
 
 Network = IPv4Network | IPv6Network
@@ -23,13 +23,8 @@ _SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}")  # RFC 3986 §3.1
 CLIENT_IDENTITY: Final = spellings(names(Trait.CLIENT_IDENTITY))
 #: What this proxy states about the client itself, and so takes over from nobody.
 STATED_ABOUT_CLIENT: Final = spellings(names(Trait.STATED_ABOUT_CLIENT))
-
-
-#: Fields that a service may take for variables of its own, and that no honest client sends. With hyphens only they are
-#: ordinary fields: they arrive as HTTP_*.
-SERVICE_VARIABLES: Final = frozenset(
-    name for name in spellings(names(Trait.SERVICE_VARIABLE)) if b"_" in name or b"." in name or b"-" not in name
-)
+#: Fields that a service may take for variables of its own.
+SERVICE_VARIABLES: Final = variables()
 
 
 class ClientIdentity(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 Whatever this hop states is added after stripping, so no client can nominate it away.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -29,6 +30,7 @@ from proxy.policy.stripping import (
     STATED_ANEW,
     VARIABLE,
     Removals,
+    rules_by_name,
     strip,
     without_underscores,
 )
@@ -84,7 +86,7 @@ def upstream_request_fields(
     """The field lines of the request as it goes upstream."""
     # 1. Strip, before anything is added: else `Connection: Via, X-Forwarded-For` would strip what follows.
     trusted, known = client.trusted, head.known
-    forged = frozenset(known[X_FORWARDED_NAMES]) if X_FORWARDED_NAMES in known and not trusted else _NO_NAMES
+    forged = _NO_NAMES if trusted or X_FORWARDED_NAMES not in known else frozenset(known[X_FORWARDED_NAMES])
     hops_left = semantics.max_forwards
     counted = hops_left is not None
     received = without_underscores(head.fields, decisions) if settings.drop_underscores else head.fields
@@ -126,6 +128,12 @@ def upstream_request_fields(
     if decisions is not None:
         decisions.decide_all((lines[0], *lines[1 + len(kept) :]), STATED)
     return lines
+
+
+def request_rules(head: RequestHead, *, trusted: bool) -> Mapping[bytes, Rule]:
+    """The lower-case names of the lines that a request loses, each with its rule."""
+    forged = _NO_NAMES if trusted else frozenset(head.known.get(X_FORWARDED_NAMES, ()))
+    return rules_by_name(head.options, _REMOVED[trusted, False], forged)
 
 
 def _extended(head: RequestHead, client: ClientIdentity, semantics: RequestSemantics) -> tuple[bytes, bytes, bytes]:

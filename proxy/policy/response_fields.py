@@ -10,11 +10,11 @@ from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import Fields, protocols
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, BodyFraming, ResponseHead
-from proxy.policy.decisions import Decisions
+from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.loops import via
 from proxy.policy.settings import PlanSettings
-from proxy.policy.stripping import MADE_ANEW, STATED, Removals, strip
+from proxy.policy.stripping import MADE_ANEW, STATED, Removals, rules_by_name, strip
 from proxy.policy.trailers import announcement
 
 _REMOVED: Final = Removals(dict.fromkeys(names(Trait.FRAMING), MADE_ANEW))
@@ -56,6 +56,11 @@ def final_response_fields(
     if decisions is not None:
         decisions.decide_all(lines[stated_from:], STATED)
     return lines
+
+
+def response_rules(head: ResponseHead) -> Mapping[bytes, Rule]:
+    """The lower-case names of the lines that a response loses, each with its rule."""
+    return rules_by_name(head.options, _REMOVED)
 
 
 def interim_response_fields(head: ResponseHead, decisions: Decisions | None = None) -> Fields:

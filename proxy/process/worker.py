@@ -2,9 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import socket
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from functools import partial
+from time import monotonic
 from typing import Any, TypeAlias
 
 from proxy.config.build import balancing, candidates, endpoints, plan_settings, routing_table
@@ -20,12 +22,17 @@ from proxy.http1.message import RequestHead
 from proxy.http1.parsing.self_test import disagreements, summary
 from proxy.policy.forwarded import networks
 from proxy.process import descriptors
+from proxy.process.gauges import Gauges
 from proxy.process.link import Link
 from proxy.telemetry.access_log import AccessLog
+from proxy.telemetry.counters import Seat
+from proxy.telemetry.counting import Counting
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink, join
 from proxy.telemetry.ids import HttpDate, RequestIds
 from proxy.transport.deadlines import Deadlines
+from proxy.upstream.census import Census
+from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.connector import Connector
 from proxy.upstream.health.in_worker import WorkerHealth, no_control
 from proxy.upstream.pool import Pool
@@ -39,7 +46,8 @@ _STDOUT = 1
 
 
 class Worker:
-    """Serves clients on listening sockets until it is told to shut down. Without `link` there is no control process."""
+    """Serves clients on listening sockets until it is told to shut down. Without `link` there is no control process,
+    and without `counts` nothing is counted."""
 
     def __init__(
         self,
@@ -53,6 +61,7 @@ class Worker:
         buckets: Buckets | None = None,
         observe: Observe | None = None,
         sinks: Sequence[Sink] = (),
+        counts: Seat | None = None,
         lookup: Lookup = system_lookup,
     ) -> None:
         self._config = config
@@ -69,6 +78,9 @@ class Worker:
         self._log: AccessLog | None = None
         if config.access_log != "off":
             self._log = AccessLog(config.access_log, _STDOUT, self._loop, self.errors.warning)
+        self._counting: Counting | None = None
+        if counts is not None:
+            self._counting = Counting(counts, drop_underscores=config.underscore_names == "drop")
         if self.self_test_failures:
             self.errors.warning(summary(self.self_test_failures))
         self.deadlines = Deadlines(self._loop)
@@ -117,12 +129,12 @@ class Worker:
             replay_bytes=config.pool.replay_bytes,
             settings=plan_settings(config, self._pseudonym),
             trusted=trusted,
-            next_request_id=RequestIds().next,
+            next_request_id=RequestIds(None if counts is None else counts.started()).next,
             http_date=HttpDate().now,
             passwords=self._passwords,
             report_defect=self._report_defect,
             warn_x_forwarded_dropped=self._warn_x_forwarded_dropped,
-            events=join([*([self._log.sink] if self._log is not None else []), *sinks], self._report_defect),
+            events=join([*self._own_sinks(), *sinks], self._report_defect),
             buckets=buckets,
             observe=observe,
         )
@@ -141,6 +153,30 @@ class Worker:
             report_defect=self.errors.defect,
             warn_crowded=lambda text: self.errors.warn_once_a_minute("crowded", lambda: text),
         )
+
+        if counts is not None:
+            self._write_gauges(counts)
+
+    def _own_sinks(self) -> Iterator[Sink]:
+        if self._counting is not None:
+            yield self._counting.sink
+        if self._log is not None:
+            yield self._log.sink
+
+    def _write_gauges(self, counts: Seat) -> None:
+        census = Census()
+        origins = [(name, each.origin.label) for name, of in self._config.upstreams.items() for each in candidates(of)]
+        gauges = Gauges(counts, os.getpid(), self.deadlines.interval_s, origins, census.counts)
+        self.deadlines.on_sweep.append(lambda _: gauges.update(monotonic()))
+        self._listener.on_clients = gauges.clients
+
+        def opened(connection: UpstreamConnection) -> None:
+            census.opened(connection)
+            gauges.count_connections()
+            if self._counting is not None:
+                self._counting.opened()
+
+        self.pool.on_opened = opened
 
     @property
     def clients(self) -> Collection[ClientConnection]:

@@ -48,8 +48,8 @@ class Line(msgspec.Struct, omit_defaults=True):
 _encode_json = msgspec.json.Encoder().encode
 
 
-def json_line(record: ExchangeRecord, at: str, now: float) -> bytes:
-    """One JSON object on a line. `at` is the time of day, `now` monotonic."""
+def json_line(record: ExchangeRecord, at: str) -> bytes:
+    """One JSON object on a line. `at` is the time of day."""
     host = user_agent = b""
     for name, value in record.fields:
         # By length first: most names need no second look.
@@ -66,7 +66,7 @@ def json_line(record: ExchangeRecord, at: str, now: float) -> bytes:
         record.status,
         record.request_bytes,
         record.response_bytes,
-        _to_microseconds(now - record.started),
+        _to_microseconds(record.ended - record.started),
         record.request_id,
         _to_microseconds(record.responded - record.started) if record.responded else None,
         target_without_userinfo(host).decode("latin-1"),
@@ -91,7 +91,7 @@ def _escaped_control(found: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % ord(found[0].decode("utf-8"))
 
 
-def text_line(record: ExchangeRecord, at: str, now: float) -> bytes:
+def text_line(record: ExchangeRecord, at: str) -> bytes:
     """Time, client, request, status, bytes, duration, and what served it: in one line to read."""
     client, request_id = record.client, record.request_id
     method = record.method[:_METHOD_SHOWN].decode("latin-1") or "-"
@@ -104,9 +104,10 @@ def text_line(record: ExchangeRecord, at: str, now: float) -> bytes:
     tunnel = f" tunnel={record.tunnel_end}" if record.tunnel_end else ""
     dry_run = f" would_refuse={record.would_refuse}" if record.would_refuse else ""
     failed = f" error={record.error} ({escape_text(record.detail[:_DETAIL_SHOWN])})" if record.error else ""
+    duration_ms = (record.ended - record.started) * 1000
     text = (
         f'{at} {client} "{method} {target} HTTP/{version}" '
-        f"{record.status} {record.request_bytes}>{record.response_bytes} {(now - record.started) * 1000:.1f}ms "
+        f"{record.status} {record.request_bytes}>{record.response_bytes} {duration_ms:.1f}ms "
         f"{record.origin or '-'}{reused}{attempts} id={request_id}{tunnel}{dry_run}{failed}\n"
     )
     return text.encode("utf-8", "replace")

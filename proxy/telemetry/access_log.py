@@ -5,7 +5,6 @@ Lines are gathered for a moment, and written by a thread. What it cannot take in
 
 import asyncio
 from collections.abc import Callable
-from time import monotonic
 from typing import Final
 
 from proxy.telemetry.access_lines import TimeOfDay, json_line, text_line
@@ -39,7 +38,7 @@ class AccessLog:
         """Take one record; it is written a moment later."""
         if record.is_health_check:
             return
-        self._lines.append(self._render(record, self._time_of_day(), monotonic()))
+        self._lines.append(self._render(record, self._time_of_day()))
         if len(self._lines) >= _FLUSH_LINES:
             self._flush()
         elif self._timer is None:

@@ -3,6 +3,7 @@
 import secrets
 import time
 from email.utils import formatdate
+from typing import Protocol
 
 
 class HttpDate:
@@ -24,14 +25,25 @@ class HttpDate:
         return self._text
 
 
+class Given(Protocol):
+    """Holds a number, as its first item: a list, or shared memory."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+
+    def __setitem__(self, index: int, value: int, /) -> None: ...
+
+
 class RequestIds:
     """Ids unique to this worker, from `next`: a random prefix and a count. To find a request by, not to keep secret."""
 
-    def __init__(self) -> None:
+    def __init__(self, given: Given | None = None) -> None:
+        """How many were given stands in the first item of `given`: whoever counts exchanges can read there how many
+        have begun."""
         self._prefix = secrets.token_hex(6)
-        self._count = 0
+        self._given: Given = [0] if given is None else given
+        self._count = self._given[0]
 
     def next(self) -> str:
         """Another id."""
-        self._count += 1
+        self._given[0] = self._count = self._count + 1
         return f"{self._prefix}-{self._count:x}"

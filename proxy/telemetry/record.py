@@ -20,8 +20,8 @@ class EarlierAttempt(msgspec.Struct, frozen=True):
 
 
 class ExchangeRecord(msgspec.Struct):
-    """One exchange, from head to end. Sizes are body bytes; `started` and `responded` are monotonic time in seconds,
-    because the loop's own clock has only milliseconds.
+    """One exchange, from head to end. Sizes are body bytes; `started`, `responded` and `ended` are monotonic time in
+    seconds, because the loop's own clock has only milliseconds.
 
     Of a request that was refused, method, target, version and fields are what arrived of them, unchecked. `error` is a
     code from `errors`.
@@ -43,6 +43,7 @@ class ExchangeRecord(msgspec.Struct):
     reused: bool = False
     attempts: int = 0
     status: int = 0
+    ended: float = 0.0
     responded: float = 0.0  # when the head of the final response was written; 0.0: there was none
     request_bytes: int = 0
     response_bytes: int = 0
@@ -50,6 +51,7 @@ class ExchangeRecord(msgspec.Struct):
     error: str = ""
     detail: str = ""
     would_refuse: str = ""  # the error of a limit that only counts (`dry_run`)
+    trusted: bool = False  # the peer: it was believed who the client is
     is_health_check: bool = False  # `onehop health`, asking from this machine
 
     def note_retry(self, result: str, reason: str) -> None:

@@ -31,12 +31,12 @@ class Deadlines:
         self.loop = loop
         self.streams: set[Expiring] = set()
         self.on_sweep: list[Callable[[float], None]] = []
-        self._interval_s = interval_s
+        self.interval_s = interval_s
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin sweeping."""
-        self._timer = self.loop.call_later(self._interval_s, self._sweep)
+        self._timer = self.loop.call_later(self.interval_s, self._sweep)
 
     def stop(self) -> None:
         """End sweeping."""
@@ -45,7 +45,7 @@ class Deadlines:
             self._timer = None
 
     def _sweep(self) -> None:
-        self._timer = self.loop.call_later(self._interval_s, self._sweep)
+        self._timer = self.loop.call_later(self.interval_s, self._sweep)
         now = self.loop.time()
         for stream in [stream for stream in self.streams if stream.next_deadline < now]:
             stream.expire(now)

@@ -1,5 +1,7 @@
 """Lease a connection to an origin, and take it back. The rules of reuse are RFC 9112 §9.3 and the pool's settings."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from proxy.http1.limits import MessageLimits
@@ -81,6 +83,7 @@ class Pool:
         self._shutting_down = False
         self._retired: dict[Origin, float] = {}  # with the loop time until which connections may come back
         self.opened = 0
+        self.on_opened: Callable[[UpstreamConnection], None] | None = None  # told of every new connection
         deadlines.on_sweep.append(self._expire)
 
     def __repr__(self) -> str:
@@ -129,6 +132,8 @@ class Pool:
         self.opened += 1
         connection.on_idle_event = lambda: self._forget(connection)
         connection.begin()
+        if self.on_opened is not None:
+            self.on_opened(connection)
         return Lease(self, connection, False)
 
     def make_room(self, count: int) -> bool:

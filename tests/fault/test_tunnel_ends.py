@@ -40,8 +40,8 @@ async def logged(proxy: RunningProxy) -> str:
     await proxy.records.wait_for(1)
     record = proxy.records[0]
     assert (record.status, record.error) == (101, "")
-    assert f'"tunnel_end":"{record.tunnel_end}"'.encode() in json_line(record, "", 0.0)
-    assert f" tunnel={record.tunnel_end}".encode() in text_line(record, "", 0.0)
+    assert f'"tunnel_end":"{record.tunnel_end}"'.encode() in json_line(record, "")
+    assert f" tunnel={record.tunnel_end}".encode() in text_line(record, "")
     return record.tunnel_end
 
 

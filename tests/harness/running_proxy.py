@@ -12,6 +12,7 @@ from proxy.exchange.buckets import Buckets
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
 from proxy.process.listeners import bind
 from proxy.process.worker import Worker
+from proxy.telemetry.counters import Seat
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
 from proxy.upstream.resolver import Lookup, system_lookup
@@ -62,6 +63,7 @@ async def running_proxy(
     pool: dict[str, Any] | None = None,
     upstream: dict[str, Any] | None = None,
     sinks: Sequence[Sink] = (),
+    counts: Seat | None = None,
     lookup: Lookup = system_lookup,
     buckets: Buckets | None = None,
     **settings: Any,
@@ -91,6 +93,7 @@ async def running_proxy(
         "onehop-test",
         buckets=buckets,
         sinks=[*sinks, Sink(ended=records.report)],
+        counts=counts,
         lookup=lookup,
     )
     await worker.start()

@@ -103,6 +103,11 @@ def test_the_index_holds_the_names_that_begin_with_x_forwarded(notation: str, cl
     assert X_FORWARDED_NAMES not in index(lines(notation))
 
 
-@pytest.mark.parametrize("name", [b"hos", b"hostt", b"x-host", b"content_length", b"transfer-encoding2"])
+@pytest.mark.parametrize("name", [b"content_length", b"x-real-ip", b"proxy", b"proxy-connection"])
+def test_a_name_that_is_stripped_is_indexed_under_its_own_spelling(name: bytes) -> None:
+    assert index([(name, b"v")]) == {name: [b"v"]}
+
+
+@pytest.mark.parametrize("name", [b"hos", b"hostt", b"x-host", b"content-lengths", b"transfer-encoding2"])
 def test_a_name_that_only_resembles_is_not_indexed(name: bytes) -> None:
     assert index([(name, b"v")]) == request_index([(name, b"v")]) == {}

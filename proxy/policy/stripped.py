@@ -1,0 +1,62 @@
+"""How many field lines a head lost at this hop, by reason: derived from the head as it was received.
+
+Stripping itself counts nothing, so that it costs nobody anything. Both go by the same rules.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from proxy.http1.field_names import Trait, names
+from proxy.http1.fields import X_FORWARDED_NAMES, Fields
+from proxy.http1.message import RequestHead, ResponseHead
+from proxy.policy.decisions import Outcome, Rule
+from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES
+from proxy.policy.request_fields import request_rules
+from proxy.policy.response_fields import response_rules
+from proxy.policy.stripping import HOP_BY_HOP, without_underscores
+
+#: A head whose index has none of these loses no line that is counted. `Connection` is one, so nothing is nominated.
+#: What delimits a body is made anew, which is not counted.
+STRIPPABLE: Final = (HOP_BY_HOP | CLIENT_IDENTITY | SERVICE_VARIABLES | {X_FORWARDED_NAMES}) - names(Trait.FRAMING)
+_BESIDE_CONNECTION: Final = STRIPPABLE - {b"connection"}
+_KEEP_ALIVE: Final = frozenset({b"keep-alive"})
+
+
+class Stripped(NamedTuple):
+    """Lines, by the reasons that end them."""
+
+    nominated: int = 0
+    hop_by_hop: int = 0
+    untrusted: int = 0
+
+
+#: What most heads lose, if they lose anything.
+ONLY_CONNECTION: Final = Stripped(hop_by_hop=1)
+
+
+def stripped_from_request(head: RequestHead, trusted: bool, drop_underscores: bool) -> Stripped:
+    """What a forwarded request lost. `trusted` is its peer; `drop_underscores` is the setting."""
+    if (
+        head.options == _KEEP_ALIVE
+        and len(head.known[b"connection"]) == 1
+        and _BESIDE_CONNECTION.isdisjoint(head.known)
+    ):
+        return ONLY_CONNECTION
+    lines = without_underscores(head.fields) if drop_underscores else head.fields
+    return _count(lines, request_rules(head, trusted=trusted))
+
+
+def stripped_from_response(head: ResponseHead) -> Stripped:
+    """What a forwarded response lost."""
+    if (
+        head.options == _KEEP_ALIVE
+        and len(head.known[b"connection"]) == 1
+        and _BESIDE_CONNECTION.isdisjoint(head.known)
+    ):
+        return ONLY_CONNECTION
+    return _count(head.fields, response_rules(head))
+
+
+def _count(lines: Fields, rules: Mapping[bytes, Rule]) -> Stripped:
+    removed = [rule.outcome for name, _ in lines if (rule := rules.get(name.lower())) is not None]
+    return Stripped(*(removed.count(outcome) for outcome in (Outcome.NOMINATED, Outcome.HOP_BY_HOP, Outcome.UNTRUSTED)))

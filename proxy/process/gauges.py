@@ -1,0 +1,61 @@
+"""What a worker writes into its gauges four times a second, and when it opens a connection."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from proxy.telemetry import series
+from proxy.telemetry.counters import Seat
+from proxy.telemetry.series import Kind
+from proxy.upstream.census import Count
+
+_LAG_KEPT_S = 15.0  # as long as Prometheus usually waits between two scrapes
+
+
+class Gauges:
+    """The gauges of one worker."""
+
+    def __init__(
+        self,
+        seat: Seat,
+        pid: int,
+        interval_s: float,
+        origins: Iterable[tuple[str, str]],
+        counts: Callable[[], Mapping[str, Count]],
+    ) -> None:
+        """`update` is called every `interval_s`. `origins` are pairs of an upstream's name and an origin's label;
+        `counts` says how many connections there are to each."""
+        gauges = seat.gauges()
+        assert gauges is not None
+        self._gauges = gauges
+        self._interval_s = interval_s
+        self._counts = counts
+        # The pool is shared: connections to an origin of two upstreams are counted once, for the first of them.
+        self._cells: dict[str, memoryview[float]] = {}
+        for upstream, label in origins:
+            other = (upstream, series.OTHER)  # an origin that the parent's configuration has not
+            cells = seat.gauges(Kind.ORIGIN, (upstream, label)) or seat.gauges(Kind.ORIGIN, other)
+            if cells is not None:
+                self._cells.setdefault(label, cells)
+        self._updated_at = 0.0
+        self._worst: tuple[float, float] = (0.0, 0.0)  # lag, and until when it is shown
+        gauges[series.PID] = float(pid)
+
+    def update(self, now: float) -> None:
+        """Write everything. `now` is monotonic time."""
+        if self._updated_at:
+            lag = max(now - self._updated_at - self._interval_s, 0.0)
+            worst, until = self._worst
+            if lag >= worst or now >= until:
+                self._worst = lag, now + _LAG_KEPT_S
+            self._gauges[series.LAG] = self._worst[0]
+        self._gauges[series.BEAT] = self._updated_at = now
+        self.count_connections()
+
+    def clients(self, number: int) -> None:
+        """So many clients are connected."""
+        self._gauges[series.CLIENTS] = float(number)
+
+    def count_connections(self) -> None:
+        """Connections were opened, or have changed hands."""
+        counts = self._counts()
+        for label, cells in self._cells.items():
+            cells[series.IDLE], cells[series.ACTIVE] = map(float, counts.get(label, (0, 0)))

@@ -1,0 +1,156 @@
+"""Counts in shared memory: made by the parent before it forks, written by one process each, and read by another.
+
+A seat is the place of one process that may live at once. Its counters only grow, so whoever takes the seat next counts
+on, and a crash or a reload loses nothing. Its gauges are cleared when its process has ended.
+"""
+
+import mmap
+from collections.abc import Iterator
+from typing import Final
+
+from proxy.telemetry.series import BUCKETS_START, COUNTERS, GAUGES, SECONDS, STARTED, Kind, Name, Names, Places
+
+_CELL_BYTES: Final = 8
+
+
+class Counter:
+    """A count that only this process writes. `value` repeats the memory: a store costs a quarter of reading, too.
+
+    The hot path does what `add` does without calling it.
+    """
+
+    __slots__ = ("cell", "value")
+
+    def __init__(self, cell: "memoryview[int]") -> None:
+        self.cell = cell
+        self.value = cell[0]
+
+    def add(self, number: int) -> None:
+        """Count so many more."""
+        self.value = self.cell[0] = self.value + number
+
+
+class Seconds:
+    """A sum of seconds that only this process writes."""
+
+    __slots__ = ("cell", "value")
+
+    def __init__(self, cell: "memoryview[float]") -> None:
+        self.cell = cell
+        self.value = cell[0]
+
+
+class _Cells:
+    """The memory of one seat for all blocks of some places: one piece for those that were named together."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self.whole: list[memoryview[int]] = []
+        self.real: list[memoryview[float]] = []  # the same cells, for sums and gauges
+
+    def make(self) -> None:
+        """Make what is missing. Raises OSError."""
+        for size in self._places.sizes[len(self.whole) :]:
+            memory = memoryview(mmap.mmap(-1, max(size, 1) * _CELL_BYTES))
+            self.whole.append(memory.cast("Q"))
+            self.real.append(memory.cast("d"))
+
+
+class Seat:
+    """The counters and gauges of one process."""
+
+    def __init__(self, counters: Places, gauges: Places) -> None:
+        self._counter_places, self._gauge_places = counters, gauges
+        self._counters, self._gauges = _Cells(counters), _Cells(gauges)
+
+    def make(self) -> None:
+        """In the parent: make the memory for all names. Raises OSError."""
+        self._counters.make()
+        self._gauges.make()
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces of memory its counters are in."""
+        return len(self._counters.whole)
+
+    def vacate(self) -> None:
+        """In the parent: its process has ended. What it had begun, it will not end."""
+        for memory in self._gauges.whole:
+            for cell in range(len(memory)):
+                memory[cell] = 0
+        self.started()[0] = self.ended()
+
+    def started(self) -> "memoryview[int]":
+        """How many exchanges have begun in this seat: one cell."""
+        instance = self.counters(Kind.INSTANCE)
+        assert instance is not None  # always has a place
+        return instance[STARTED : STARTED + 1]
+
+    def ended(self) -> int:
+        """How many exchanges have ended in this seat."""
+        routes = [name for kind, name in self._counter_places.by_key if kind is Kind.ROUTE]
+        blocks = [block[:BUCKETS_START] for name in routes if (block := self.counters(Kind.ROUTE, name)) is not None]
+        return sum(sum(block) for block in blocks if block.tobytes().strip(b"\0"))
+
+    def in_flight(self) -> int:
+        """How many exchanges are under way. Asked from another process, one too many now and then, never too few."""
+        ended = self.ended()
+        return self.started()[0] - ended
+
+    def counters(self, kind: Kind, name: Name = ()) -> "memoryview[int] | None":
+        """The counters of a block; None where it has no place here."""
+        place = self._counter_places.by_key.get((kind, name))
+        if place is None or place.memory >= len(self._counters.whole):
+            return None
+        return self._counters.whole[place.memory][place.cell : place.cell + COUNTERS[kind]]
+
+    def seconds(self, route: str) -> "memoryview[float] | None":
+        """The sum of a route's durations: one cell."""
+        place = self._counter_places.by_key.get((Kind.ROUTE, (route,)))
+        if place is None or place.memory >= len(self._counters.real):
+            return None
+        return self._counters.real[place.memory][place.cell + SECONDS : place.cell + SECONDS + 1]
+
+    def gauges(self, kind: Kind = Kind.INSTANCE, name: Name = ()) -> "memoryview[float] | None":
+        """The gauges of a block; None where it has no place here."""
+        place = self._gauge_places.by_key.get((kind, name))
+        if place is None or place.memory >= len(self._gauges.real):
+            return None
+        return self._gauges.real[place.memory][place.cell : place.cell + GAUGES[kind]]
+
+
+class Ledger:
+    """All counts of an instance. Made by the parent, inherited by everybody."""
+
+    def __init__(self) -> None:
+        self._counters, self._gauges = Places(COUNTERS), Places(GAUGES)
+        self.seats: dict[int, Seat] = {}
+
+    def extend(self, names: Names) -> None:
+        """Give places to the names of a configuration, before any of its processes is forked."""
+        keys = names.keys()
+        self._counters.extend(keys)
+        self._gauges.extend(keys)
+
+    def seat(self, number: int) -> Seat:
+        """In the parent: the seat of a process that is about to be forked. Raises OSError where there is no memory."""
+        seat = self.seats.setdefault(number, Seat(self._counters, self._gauges))
+        seat.make()
+        return seat
+
+    def names(self, kind: Kind) -> Iterator[Name]:
+        """The names of all blocks of a kind, in the order in which they were first named."""
+        return (name for of, name in self._counters.by_key if of is kind)
+
+    def totals(self, kind: Kind, name: Name = ()) -> list[int]:
+        """The counters of a block over all seats. The last one of a route's is a float, and no sum: see `seconds`."""
+        total = [0] * COUNTERS[kind]
+        for seat in self.seats.values():
+            block = seat.counters(kind, name)
+            if block is not None and block.tobytes().strip(b"\0"):  # most never count
+                total = [one + other for one, other in zip(total, block, strict=True)]
+        return total
+
+    def seconds(self, route: str) -> float:
+        """The sum of a route's durations over all seats."""
+        return sum(cell[0] for seat in self.seats.values() if (cell := seat.seconds(route)) is not None)

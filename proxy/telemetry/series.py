@@ -1,0 +1,212 @@
+"""What is counted, and under which labels: fixed sets, and names of the configuration. Never what a client says.
+
+A block is the cells of one configured name: a route's, an origin's. Blocks get their places here, and never move.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Final, NamedTuple, TypeAlias
+
+OTHER: Final = "other"  # what is in none of the fixed sets
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", OTHER)
+NO_STATUS: Final = "none"  # no final response: of an attempt that failed, or an exchange that nobody was answered
+STATUSES: Final = (
+    "101",
+    *map(str, (*range(200, 209), 226, *range(300, 309), *range(400, 419), *range(421, 427), 428, 429, 431, 451, 499)),
+    *map(str, (*range(500, 509), 510, 511)),
+    "2xx", "3xx", "4xx", "5xx",  # others of these classes
+    NO_STATUS, OTHER,
+)  # fmt: skip
+#: Upper bounds in seconds, each included. Above the last: +Inf.
+BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+DIRECTIONS: Final = ("request", "response")
+STRIPPED: Final = ("nominated", "hop_by_hop", "untrusted")  # values of `policy.decisions.Outcome`
+#: Why a request was sent again: what `retry.on` may name, and an idle connection that closed as it was taken.
+RETRY_REASONS: Final = (
+    "connect_failure", "reset", "response_timeout", "502", "503", "504", "closed_idle", OTHER,
+)  # fmt: skip
+RELOADS: Final = ("accepted", "refused")
+#: The codes of `errors`; a test sees that none is missing.
+ERRORS: Final = (
+    "bad_request",
+    "bad_response",
+    "body_too_large",
+    "cancelled",
+    "chunk_extension_too_long",
+    "client_gone",
+    "client_write_timeout",
+    "connect_failed",
+    "connect_timeout",
+    "dns_error",
+    "dns_timeout",
+    "expectation_failed",
+    "forbidden",
+    "head_too_large",
+    "inal",
+    "internal",
+    "limit_reached",
+    "loop_detected",
+    "method_not_allowed",
+    "method_too_long",
+    "misdirected",
+    "no_route",
+    "out_of_resources",
+    "rate_limited",
+    "request_body_cut",
+    "request_cut",
+    "request_timeout",
+    "request_too_slow",
+    "request_total_timeout",
+    "response_body_cut",
+    "response_body_timeout",
+    "response_timeout",
+    "target_too_long",
+    "tls_alert_received",
+    "tls_certificate_error",
+    "tls_on_plain_listener",
+    "tls_protocol_error",
+    "too_many_logins",
+    "trailers_too_large",
+    "unauthorized",
+    "unexpected_proxy_header",
+    "unexpected_upgrade",
+    "upload_given_up",
+    "upstream_closed",
+    "upstream_error",
+    "upstream_write_timeout",
+    "version_not_supported",
+    OTHER,
+)
+
+
+class Kind(Enum):
+    """What a block of cells is about; its name has as many parts as the value says."""
+
+    INSTANCE = 0
+    ROUTE = 1
+    UPSTREAM = 2
+    ORIGIN = 3
+
+
+Name: TypeAlias = tuple[str, ...]  # of a block: (), (route,), (upstream,), (upstream, origin)
+Key: TypeAlias = tuple[Kind, Name]
+
+#: In the instance's block.
+STARTED, REQUEST_BYTES, RESPONSE_BYTES, OPENED, WORKER_RESTARTS, WOULD_REFUSE, _STRIPPED = range(
+    7
+)  # STARTED: exchanges
+_RELOADS: Final = _STRIPPED + len(DIRECTIONS) * len(STRIPPED)
+_ERRORS: Final = _RELOADS + len(RELOADS)
+#: In a route's block: requests by method and status, then the histogram's buckets, then its sum, which is a float.
+BUCKETS_START: Final = len(METHODS) * len(STATUSES)
+SECONDS: Final = BUCKETS_START + len(BUCKETS) + 1
+
+#: How many counters a block has. In an origin's: attempts on new connections by status, then those on open ones.
+COUNTERS: Final[Mapping[Kind, int]] = {
+    Kind.INSTANCE: _ERRORS + len(ERRORS),
+    Kind.ROUTE: SECONDS + 1,
+    Kind.UPSTREAM: len(RETRY_REASONS),
+    Kind.ORIGIN: 2 * len(STATUSES),
+}
+
+#: Gauges of a process, in the instance's block, and of its connections, in an origin's.
+PID, GENERATION, BEAT, LAG, CLIENTS = range(5)  # BEAT: monotonic time
+IDLE, ACTIVE = range(2)
+CONNECTION_STATES: Final = ("idle", "active")
+GAUGES: Final[Mapping[Kind, int]] = {Kind.INSTANCE: 5, Kind.ROUTE: 0, Kind.UPSTREAM: 0, Kind.ORIGIN: 2}
+
+_METHOD: Final = {name.encode(): place for place, name in enumerate(METHODS)}
+_STATUS: Final = {name: place for place, name in enumerate(STATUSES)}
+_REASON: Final = {name: place for place, name in enumerate(RETRY_REASONS)}
+_ERROR: Final = {name: place for place, name in enumerate(ERRORS)}
+
+
+def method_label(method: bytes) -> str:
+    """The method, where it is one of the fixed set."""
+    return METHODS[_METHOD.get(method, len(METHODS) - 1)]
+
+
+def status_label(status: int) -> str:
+    """The status, or its class where it is none of the fixed set; `none` for 0."""
+    exact = str(status)
+    if exact in _STATUS:
+        return exact
+    return NO_STATUS if status == 0 else f"{exact[0]}xx" if 200 <= status < 600 else OTHER
+
+
+def request_place(method: bytes, status: int) -> int:
+    """Where in a route's block requests are counted."""
+    return _METHOD.get(method, len(METHODS) - 1) * len(STATUSES) + _STATUS[status_label(status)]
+
+
+def attempt_place(status: int, *, reused: bool) -> int:
+    """Where in an origin's block attempts are counted."""
+    return (len(STATUSES) if reused else 0) + _STATUS[status_label(status)]
+
+
+def stripped_place(direction: int, reason: int) -> int:
+    """Where in the instance's block stripped lines are counted, by the places in `DIRECTIONS` and `STRIPPED`."""
+    return _STRIPPED + direction * len(STRIPPED) + reason
+
+
+def retry_place(reason: str) -> int:
+    """Where in an upstream's block retries are counted."""
+    return _REASON.get(reason, len(RETRY_REASONS) - 1)
+
+
+def reload_place(result: str) -> int:
+    """Where in the instance's block reloads are counted."""
+    return _RELOADS + RELOADS.index(result)
+
+
+def error_place(code: str) -> int:
+    """Where in the instance's block failed exchanges are counted."""
+    return _ERRORS + _ERROR.get(code, len(ERRORS) - 1)
+
+
+class Names(NamedTuple):
+    """The names of a configuration. Origins are pairs of an upstream's name and `host:port`."""
+
+    routes: Iterable[str] = ()
+    origins: Iterable[tuple[str, str]] = ()
+
+    def keys(self) -> list[Key]:
+        """The blocks that they need. What matched no route is counted under a route without a name; an origin that is
+        not in the configuration, which the demo has, under `other`."""
+        keys: list[Key] = [(Kind.INSTANCE, ()), (Kind.ROUTE, ("",))]
+        keys += [(Kind.ROUTE, (route,)) for route in self.routes]
+        origins = list(self.origins)
+        for upstream in dict.fromkeys(upstream for upstream, _ in origins):
+            keys += (Kind.UPSTREAM, (upstream,)), (Kind.ORIGIN, (upstream, OTHER))
+        keys += [(Kind.ORIGIN, pair) for pair in origins]
+        return list(dict.fromkeys(keys))
+
+
+class Place(NamedTuple):
+    """Where a block is: which memory of a seat, and from which cell on."""
+
+    memory: int
+    cell: int
+
+
+class Places:
+    """The places of all blocks that have ever been named. They only become more.
+
+    `cells` says how many of them the block of each kind has.
+    """
+
+    def __init__(self, cells: Mapping[Kind, int]) -> None:
+        self._cells = cells
+        self.by_key: dict[Key, Place] = {}
+        self.sizes: list[int] = []  # cells of each memory
+
+    def extend(self, keys: Iterable[Key]) -> bool:
+        """Give places to what has none, in a memory of their own; whether there was any."""
+        new = [key for key in keys if key not in self.by_key]
+        cell = 0
+        for key in new:
+            self.by_key[key] = Place(len(self.sizes), cell)
+            cell += self._cells[key[0]]
+        if new:
+            self.sizes.append(cell)
+        return bool(new)

@@ -1,0 +1,54 @@
+"""How many lines a head lost, by reason: the same as the rules say that strip them."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.http1.fields import Fields
+from proxy.http1.message import NO_BODY
+from proxy.policy.decisions import Decisions, Outcome
+from proxy.policy.forwarded import ClientIdentity
+from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
+from proxy.policy.response_fields import final_response_fields
+from proxy.policy.settings import PlanSettings
+from proxy.policy.stripped import STRIPPABLE, Stripped, stripped_from_request, stripped_from_response
+from tests.property.strategies import TOKENS, VALUES
+from tests.property.test_stripping import request, response
+
+#: As of most traffic, and the names that end at a hop or say who the client is.
+LINES = st.lists(
+    st.tuples(
+        TOKENS | st.sampled_from([
+            b"Proxy", b"X-Real-IP", b"Forwarded", b"X-Forwarded-Port", b"X_Forwarded_For", b"SCRIPT_NAME", b"Path-Info",
+            b"Proxy-Authorization", b"Close", b"Keep-Alive", b"Max-Forwards", b"X-Request-Id",
+        ]),
+        VALUES,
+    )
+    | st.tuples(st.just(b"Connection"), st.sampled_from([b"", b"keep-alive", b"close", b"X-Foo, Via", b"keep-alive, te"])),
+    max_size=8,
+)  # fmt: skip
+COUNTED = (Outcome.NOMINATED, Outcome.HOP_BY_HOP, Outcome.UNTRUSTED)
+
+
+def counted(decisions: Decisions) -> Stripped:
+    outcomes = [decision.outcome for decision in decisions]
+    return Stripped(*(outcomes.count(outcome) for outcome in COUNTED))
+
+
+@given(LINES, st.booleans(), st.booleans())
+def test_a_request_loses_what_the_rules_say(fields: Fields, trusted: bool, drop: bool) -> None:
+    head, decisions = request([(name, value) for name, value in fields]), Decisions()
+    settings = PlanSettings(pseudonym=b"onehop", drop_underscores=drop)
+    semantics = RequestSemantics(b"h", b"h", NO_BODY, b"id")
+    upstream_request_fields(head, ClientIdentity(b"192.0.2.1", trusted), semantics, settings, None, decisions)
+    found = stripped_from_request(head, trusted, drop)
+    assert found == counted(decisions)
+    assert found == (0, 0, 0) or not STRIPPABLE.isdisjoint(head.known), "who looks at the index first misses none"
+
+
+@given(LINES)
+def test_a_response_loses_what_the_rules_say(fields: Fields) -> None:
+    head, decisions = response([(name, value) for name, value in fields]), Decisions()
+    final_response_fields(head, PlanSettings(pseudonym=b"onehop"), NO_BODY, b"today", None, None, decisions)
+    found = stripped_from_response(head)
+    assert found == counted(decisions)
+    assert found == (0, 0, 0) or not STRIPPABLE.isdisjoint(head.known)
