@@ -9,6 +9,18 @@ import msgspec
 from msgspec import Meta
 
 
+class ForwardAuthConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A service that is asked, with the head of each request, whether it may go on: by a 2xx. Its other answers are the
+    client's; where it is down or too slow, nothing goes on."""
+
+    upstream: Annotated[str, Meta(description='Name of the upstream that is asked, by GET; "": nobody is.')] = ""
+    path: Annotated[str, Meta(description="Path, perhaps with a query, at which it is asked.")] = "/"
+    copy: Annotated[
+        list[str],
+        Meta(description="Names of fields of its answer that the request takes along, and that no client can say."),
+    ] = []
+
+
 class AccessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may use a route. All that is set here is asked, in this order; the address is the client's as
     trusted_networks state it."""
@@ -26,6 +38,7 @@ class AccessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             '401. Authorization goes no further. Needs the extra "auth".'
         ),
     ] = ""
+    forward_auth: ForwardAuthConfig = ForwardAuthConfig()
 
 
 class RateLimitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

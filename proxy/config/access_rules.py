@@ -1,23 +1,28 @@
 """What types cannot say about who may use a route, and what `policy` makes of it."""
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import Final
 
-from proxy.config.access_model import AccessConfig, RateLimitConfig
+from proxy.config.access_model import AccessConfig, ForwardAuthConfig, RateLimitConfig
 from proxy.config.findings import Finding, fault
 from proxy.config.model import Config
+from proxy.config.problem import suggestion
 from proxy.config.route_model import RouteConfig
 from proxy.exchange.users_file import read_users
 from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, canonical_name, names
 from proxy.http1.fields import TOKEN
-from proxy.policy.access import Access, NetworkSet
+from proxy.policy.access import Access, AuthService, NetworkSet
+from proxy.policy.auth_request import rules_of
 from proxy.policy.forwarded import networks
 from proxy.policy.rate_limit import SECOND, RateLimit
 
 _MOST_PER_S: Final = 1_000_000
 _LONGEST_S: Final = 30 * 86_400  # for a bucket to fill: longer, and a limit would outlive what it was made for
+_TARGET: Final = re.compile(r"/[!-\"$-~]*")
+_NEVER_COPIED: Final = names(Trait.HOP_BY_HOP | Trait.FRAMING | Trait.AUTHORITY | Trait.STATED_IN_REQUEST)
 _ADDRESSES: Final = names(Trait.CLIENT_IDENTITY)
 
 
@@ -27,6 +32,8 @@ def access_problems(config: Config) -> Iterator[Finding]:
         yield from _networks(("routes", name, "access"), route.access)
         if route.access.basic_auth:
             yield from _basic_auth(("routes", name, "access", "basic_auth"), route.access.basic_auth)
+        if route.access.forward_auth != ForwardAuthConfig():
+            yield from _forward_auth(("routes", name, "access", "forward_auth"), route, config)
         if route.rate_limit != RateLimitConfig():
             yield from _rate_limit(("routes", name, "rate_limit"), route.rate_limit)
 
@@ -48,6 +55,29 @@ def _basic_auth(key: tuple[str, ...], path: str) -> Iterator[Finding]:
         yield key, f'"{path}"', f"cannot be read: {exc.strerror}"
     except ValueError as exc:
         yield key, f'"{path}"', f"{path}:{exc}"
+
+
+def _forward_auth(key: tuple[str, ...], route: RouteConfig, config: Config) -> Iterator[Finding]:
+    auth = route.access.forward_auth
+    if not auth.upstream:
+        yield (*key, "upstream"), "", "forward_auth needs an upstream to ask"
+    elif auth.upstream not in config.upstreams:
+        meant = suggestion(auth.upstream, config.upstreams)
+        yield (*key, "upstream"), f'"{auth.upstream}"', f"no such upstream{meant}"
+    if not _TARGET.fullmatch(auth.path):
+        yield (*key, "path"), f'"{auth.path}"', 'expected a path that begins with "/", in visible ASCII, without "#"'
+    put = {canonical_name(name.encode("latin-1", "replace")) for name in route.request_fields.put}
+    for name in auth.copy:
+        encoded = name.encode("latin-1", "replace")
+        canonical = canonical_name(encoded)
+        if "*" in name:
+            yield (*key, "copy"), f'"{name}"', "names have no wildcards: write each name by itself"
+        elif not TOKEN.fullmatch(encoded):
+            yield (*key, "copy"), f'"{name}"', "expected a field name"
+        elif canonical in _NEVER_COPIED:
+            yield (*key, "copy"), f'"{name}"', "is stated by this proxy itself, or belongs to one hop"
+        elif canonical in put:
+            yield (*key, "copy"), f'"{name}"', "is put by the route already"
 
 
 def _rate_limit(key: tuple[str, ...], limit: RateLimitConfig) -> Iterator[Finding]:
@@ -74,16 +104,30 @@ def _burst(limit: RateLimitConfig) -> int:
 
 def consumed_fields(route: RouteConfig) -> list[bytes]:
     """Names of fields that no client's request takes beyond this proxy, in any spelling."""
-    return [b"authorization"] if route.access.basic_auth else []
+    copied = [name.lower().encode("ascii") for name in route.access.forward_auth.copy]
+    return [*copied, b"authorization"] if route.access.basic_auth else copied
 
 
-def access_of(name: str, route: RouteConfig) -> Access | None:
-    """What is asked before a request of this route goes on; None where nothing is."""
+def access_of(name: str, config: Config, default_host: Callable[[str], bytes]) -> Access | None:
+    """What is asked before a request of the route called `name` goes on; None where nothing is. `default_host` is what
+    `Host` says to an upstream where nobody said anything."""
+    route = config.routes[name]
     access, limit = route.access, route.rate_limit
+    auth = access.forward_auth
     if access == AccessConfig() and not limit.requests_per_s:
         return None
     return Access(
         basic_auth=access.basic_auth,
+        auth_service=AuthService(
+            auth.upstream,
+            auth.path.encode("ascii"),
+            {name.lower().encode("ascii"): name.encode("ascii") for name in auth.copy},
+            rules_of(consumed_fields(route)),
+            (config.upstreams[auth.upstream].host or "").encode("ascii"),
+            default_host(auth.upstream),
+        )
+        if auth.upstream
+        else None,
         rate_limit=RateLimit(
             name.encode(),
             max(1, round(SECOND / limit.requests_per_s)),

@@ -82,6 +82,10 @@ def client_tls(upstream: UpstreamConfig) -> ClientTls:
 
 def routing_table(config: Config) -> RoutingTable:
     """The routes, compiled for lookup."""
+
+    def default_host(upstream: str) -> bytes:
+        return candidates(config.upstreams[upstream])[0].origin.authority
+
     return RoutingTable(
         Route(
             name=name,
@@ -93,8 +97,8 @@ def routing_table(config: Config) -> RoutingTable:
             request_fields=field_rules(route.request_fields, consumed_fields(route)),
             response_fields=field_rules(route.response_fields),
             host_override=(config.upstreams[route.upstream].host or "").encode("ascii"),
-            default_host=candidates(config.upstreams[route.upstream])[0].origin.authority,
-            access=access_of(name, route),
+            default_host=default_host(route.upstream),
+            access=access_of(name, config, default_host),
             timeouts=_with_own(config.timeouts, route.timeouts),
             limits=_with_own(config.limits, route.limits),
             upgrades=None if route.upgrades is msgspec.UNSET else protocols(route.upgrades),

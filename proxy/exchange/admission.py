@@ -9,25 +9,40 @@ from time import monotonic_ns
 
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import ProxyError, RateLimited, Unauthorized
+from proxy.exchange.auth_service import ask
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.passwords import Passwords
+from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead
-from proxy.policy.access import Access, check_network
+from proxy.policy.access import check_network
 from proxy.policy.basic_auth import credentials
+from proxy.policy.local_responses import LocalResponse
 from proxy.policy.rate_limit import SECOND, RateLimit
+from proxy.policy.route import Route
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport import fiber
 
 
 async def admit(
-    access: Access, context: WorkerContext, client: ClientConnection, head: RequestHead, record: ExchangeRecord
-) -> None:
-    """Return where the request may go on. Raises AccessError, LimitReached, ClientGone, RequestOverdue."""
+    route: Route, context: WorkerContext, client: ClientConnection, head: RequestHead, record: ExchangeRecord
+) -> Fields | LocalResponse:
+    """The field lines that the request takes along where it may go on, or what the client is answered instead.
+
+    Raises AccessError, UpstreamError, LimitReached, ClientGone, RequestOverdue.
+    """
+    access = route.access
+    assert access is not None
     check_network(access, record.client)
     if access.basic_auth:
         await _check_password(access.basic_auth, context.passwords, client, head)
+    admitted: Fields | LocalResponse = []
+    if access.auth_service is not None:
+        admitted = await ask(access.auth_service, context, client, head, route, record)
+        if isinstance(admitted, LocalResponse):
+            return admitted
     if access.rate_limit is not None:
         _check_rate(access.rate_limit, context, head, record)
+    return admitted
 
 
 async def _check_password(path: str, passwords: Passwords, client: ClientConnection, head: RequestHead) -> None:

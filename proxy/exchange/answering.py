@@ -52,7 +52,9 @@ class Answering:
         if route is not None:
             self._record.route = route.name
             if route.access is not None:
-                await admit(route.access, self._context, self._client, self._head, self._record)
+                admitted = await admit(route, self._context, self._client, self._head, self._record)
+                if isinstance(admitted, LocalResponse):
+                    return await self._answer(admitted, keep_open=True)
         if isinstance(decided, Refused):
             raise decided.error
         self._note_health_check()

@@ -23,6 +23,7 @@ from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, Requ
 from proxy.http1.persistence import persists
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import client_address, trusted_request_id
+from proxy.policy.local_responses import LocalResponse
 from proxy.policy.request_plan import Forward, plan
 from proxy.policy.response_fields import final_response_fields, switching_response_fields
 from proxy.policy.trailers import forwarded_trailers
@@ -94,7 +95,10 @@ class Exchange(Answering):
         if decided.framing is not NO_BODY:
             self._request_body = RequestBody(client, decided.framing, client.limits)
         if route.access is not None:
-            await admit(route.access, context, client, head, record)
+            admitted = await admit(route, context, client, head, record)
+            if isinstance(admitted, LocalResponse):
+                return await self._answer(admitted, keep_open=True)
+            decided.fields.extend(admitted)
         if context.observe is not None and decisions is not None:
             context.observe(head, decided, decisions)
         request = writer.request_head(head.method, decided.target, decided.fields)

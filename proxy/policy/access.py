@@ -5,12 +5,13 @@ an `allow`, everybody else is refused; with a `deny` alone, everybody else is le
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 import msgspec
 
 from proxy.errors import Forbidden
+from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import Network, networks, parse_address
 from proxy.policy.rate_limit import RateLimit
 
@@ -40,12 +41,26 @@ def _ranges(among: tuple[Network, ...], kind: type[IPv4Network] | type[IPv6Netwo
     return [first for first, _ in ranges], [last for _, last in ranges]
 
 
+class AuthService(msgspec.Struct, frozen=True):
+    """Who is asked whether a request may go on: an upstream, at a target. `copied` are the fields of its answer that
+    the request takes along, by lower-case name, as the configuration spells them; `rules` leave out what of the
+    client's fields it is not told."""
+
+    upstream: str
+    target: bytes
+    copied: Mapping[bytes, bytes]
+    rules: FieldRules
+    host_override: bytes = b""
+    default_host: bytes = b""
+
+
 class Access(msgspec.Struct, frozen=True):
     """What is asked before a request that matches a route is answered or goes on. None asks nothing."""
 
     allow: NetworkSet | None = None
     deny: NetworkSet | None = None
     basic_auth: str = ""  # the file of users and passwords; "": nobody is asked for one
+    auth_service: AuthService | None = None
     rate_limit: RateLimit | None = None
 
 

@@ -75,3 +75,47 @@ def test_passwords_need_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(access_rules, "find_spec", lambda _name: None)
     [found] = map(str, load(None, {}, ONE, ["routes.r.access.basic_auth=users"]).problems)
     assert """needs the extra "auth": pip install 'onehop[auth]'""" in found
+
+
+AUTH = [
+    # settings of forward_auth                                 what is said
+    (["path=/verify"],                                         "forward_auth.upstream: forward_auth needs an upstream to ask"),
+    (["upstream=defualt"],                                     'forward_auth.upstream = "defualt": no such upstream, did you mean "default"?'),
+    (["upstream=default", "path=verify"],                      'forward_auth.path = "verify": expected a path that begins with "/"'),
+    (["upstream=default", "path=/a#b"],                        'forward_auth.path = "/a#b": expected a path'),
+    (["upstream=default", "path=/a b"],                        'forward_auth.path = "/a b": expected a path'),
+    (["upstream=default", "copy=X-*"],                         'forward_auth.copy = "X-*": names have no wildcards'),
+    (["upstream=default", "copy=X User"],                      'forward_auth.copy = "X User": expected a field name'),
+    (["upstream=default", "copy=Connection"],                  "is stated by this proxy itself, or belongs to one hop"),
+    (["upstream=default", "copy=X_Forwarded_For"],             "is stated by this proxy itself, or belongs to one hop"),
+    (["upstream=default", "copy=content-length"],              "is stated by this proxy itself, or belongs to one hop"),
+    (["upstream=default", "copy=X-Env"],                       'forward_auth.copy = "X-Env": is put by the route already'),
+    (["upstream=default", "timeout_s=3"],                      "forward_auth.timeout_s: unknown key"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("settings", "said"), AUTH)
+def test_a_service_to_ask_that_cannot_work_is_refused(settings: list[str], said: str) -> None:
+    given = [f"routes.r.access.forward_auth.{setting}" for setting in settings]
+    given.append("routes.r.request_fields.put.x_env=1")
+    [found] = [str(problem) for problem in load(None, {}, ONE, given).problems]
+    assert said in found
+
+
+def test_a_service_to_ask_may_be_written_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(
+        """[upstreams.auth]
+urls = ["http://auth"]
+[routes.r]
+upstream = "auth"
+[routes.r.access]
+forward_auth = { upstream = "auth", path = "/verify?x=1", copy = ["X-User", "Remote-User", "X-Forwarded-User"] }
+"""
+    )
+    asked = load(file, {}).valid().routes["r"].access.forward_auth
+    assert (asked.upstream, asked.path, asked.copy) == (
+        "auth",
+        "/verify?x=1",
+        ["X-User", "Remote-User", "X-Forwarded-User"],
+    )

@@ -1,0 +1,112 @@
+"""Asks a service whether a request may go on. It is an upstream like any other: its connections come from the pool, its
+origins are balanced and judged, and the route's times hold.
+
+Where it is down, too slow, or says what nobody understands, the request goes no further.
+"""
+
+from typing import Final
+
+from proxy.downstream.connection import ClientConnection
+from proxy.errors import BadRequest, BadResponse, LimitReached, ProtocolError, ProxyError, UpstreamError
+from proxy.exchange.attempts import Attempts
+from proxy.exchange.context import WorkerContext
+from proxy.http1 import writer
+from proxy.http1.fields import Fields
+from proxy.http1.message import NO_BODY, RequestHead, ResponseHead
+from proxy.policy.access import AuthService
+from proxy.policy.auth_request import answer_of, auth_request_fields, copied_fields
+from proxy.policy.local_responses import LocalResponse
+from proxy.policy.request_plan import Forward
+from proxy.policy.route import Route
+from proxy.telemetry.record import ExchangeRecord
+from proxy.upstream.connection import UpstreamConnection
+
+_MOST_BODY_BYTES: Final = 1 << 20  # of an answer for the client: it is held in memory
+_MOST_UNUSED_BYTES: Final = 65_536  # of an answer that nobody reads: beyond it, a new connection costs less
+_UNUSED_S: Final = 1.0  # for the rest of such an answer
+
+
+async def ask(
+    service: AuthService,
+    context: WorkerContext,
+    client: ClientConnection,
+    head: RequestHead,
+    route: Route,
+    record: ExchangeRecord,
+) -> Fields | LocalResponse:
+    """The fields that the request takes along, or what the client is answered instead.
+
+    Raises UpstreamError, LimitReached, ClientGone, RequestOverdue.
+    """
+    request_id = record.request_id.encode()
+    try:
+        fields = auth_request_fields(service, head, client.identity, context.settings, request_id)
+    except ProtocolError as exc:
+        raise BadRequest.of(exc) from exc
+    forward = Forward(route, service.target, fields, NO_BODY, request_id, False, None, False)
+    asking = RequestHead(
+        b"GET",
+        service.target,
+        b"1.0",  # none of its interim responses is passed on
+        head.fields,
+        head.known,
+        head.options,
+    )
+    # A record of its own: that of the exchange tells of the service behind the route.
+    own_record = ExchangeRecord(record.client, record.started, record.request_id, b"GET", service.target)
+    attempts = Attempts(context, context.services[service.upstream], client, asking, own_record)
+    client.exchange = attempts
+    error: ProxyError | None = None
+    try:
+        return await _answer(service, context, client, attempts, forward)
+    except (UpstreamError, LimitReached) as exc:
+        error = attempts.ended_by or exc
+        if error is exc:
+            exc.detail = f"asking upstream {service.upstream!r} who may come in: {exc.detail}"
+        raise error from exc
+    except ProxyError as exc:
+        error = exc
+        raise
+    finally:
+        attempts.end(error)
+        client.exchange = None
+
+
+async def _answer(
+    service: AuthService, context: WorkerContext, client: ClientConnection, attempts: Attempts, forward: Forward
+) -> Fields | LocalResponse:
+    head = await attempts.respond(writer.request_head(b"GET", service.target, forward.fields), forward)
+    lease = attempts.lease
+    assert lease is not None
+    upstream = lease.connection
+    if 200 <= head.status < 300:
+        if await _has_ended(upstream, context.loop.time() + _UNUSED_S):
+            lease.give_back(request_complete=True)
+        return copied_fields(service, head)
+    answer = answer_of(head, await _body(upstream, head, context, client), context.settings, forward.route)
+    lease.give_back(request_complete=True)
+    return answer
+
+
+async def _has_ended(upstream: UpstreamConnection, deadline: float) -> bool:
+    """Read the rest of an answer whose body nobody needs, so that its connection can be used again; whether it came."""
+    upstream.arrived()
+    try:
+        while not upstream.body.complete and upstream.body.received_bytes <= _MOST_UNUSED_BYTES:
+            await upstream.read_body(deadline)
+    except UpstreamError:
+        return False  # the answer stands: its head was whole
+    return upstream.body.complete
+
+
+async def _body(
+    upstream: UpstreamConnection, head: ResponseHead, context: WorkerContext, client: ClientConnection
+) -> bytes:
+    if head.status == 304:
+        raise BadResponse(f"{upstream.origin} answered 304 to a request without a condition")
+    pieces = upstream.arrived()
+    while not upstream.body.complete:
+        if upstream.body.received_bytes > _MOST_BODY_BYTES:
+            raise BadResponse(f"{upstream.origin} answered with more than {_MOST_BODY_BYTES} bytes")
+        pieces += await upstream.read_body(context.loop.time() + client.timeouts.response_body_idle_s)
+    return b"".join(pieces)
