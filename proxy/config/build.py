@@ -12,6 +12,7 @@ from proxy.config.route_model import FieldRulesConfig
 from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.field_rules import FieldRules
+from proxy.policy.retry import IDEMPOTENT, RetrySettings
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings, Timeouts
@@ -73,6 +74,17 @@ def balancing(name: str, upstream: UpstreamConfig) -> Balancing:
 def endpoints(upstream: UpstreamConfig) -> Endpoints:
     """What is known of the addresses of an upstream before anything has happened."""
     return Endpoints(candidates(upstream), upstream.ejection, slow_start_s=upstream.slow_start_s)
+
+
+def retry_settings(upstream: UpstreamConfig) -> RetrySettings:
+    """When a request to an upstream is sent again."""
+    retry = upstream.retry
+    return RetrySettings(
+        attempts=retry.attempts,
+        on=frozenset(retry.on),
+        repeatable=IDEMPOTENT.union(method.encode("ascii") for method in retry.methods),
+        budget_percent=retry.budget_percent,
+    )
 
 
 def client_tls(upstream: UpstreamConfig) -> ClientTls:

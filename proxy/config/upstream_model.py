@@ -22,6 +22,34 @@ class UpstreamTlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     min_version: Annotated[Literal["1.2", "1.3"], Meta(description="The oldest version that is spoken.")] = "1.2"
 
 
+class UpstreamRetryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which failed attempts of a request are followed by another: at other origins, where there are any."""
+
+    attempts: Annotated[int, Meta(ge=1, le=100, description="Of one request in all; 1: none is sent again.")] = 2
+    on: Annotated[
+        list[Literal["connect_failure", "reset", "response_timeout", "502", "503", "504"]],
+        Meta(
+            description="What another attempt is made for. After a connect_failure nothing was sent, and every request "
+            "goes elsewhere; for the others, only what may be sent twice, and has no body over pool.replay_bytes."
+        ),
+    ] = msgspec.field(default_factory=lambda: ["connect_failure"])
+    methods: Annotated[
+        list[str],
+        Meta(
+            description="That may reach the service twice, beyond the idempotent ones (RFC 9110).", examples=[["POST"]]
+        ),
+    ] = []
+    budget_percent: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            description="Retries within 10 s, of the requests in that time, and 20 more: so that they never multiply "
+            "an outage.",
+        ),
+    ] = 20.0
+
+
 class OriginConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One origin of a service whose origins differ."""
 
@@ -82,6 +110,7 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ] = 0.0
     tls: UpstreamTlsConfig = UpstreamTlsConfig()
     ejection: EjectionSettings = EjectionSettings()
+    retry: UpstreamRetryConfig = UpstreamRetryConfig()
 
     def listed(self) -> list[OriginConfig]:
         """The origins, whichever way they are written."""

@@ -32,6 +32,9 @@ def upstream_problems(config: Config) -> Iterator[Finding]:
         if upstream.origins and all(origin.backup for origin in upstream.origins):
             yield key, "", "expected one that is no backup"
         yield from _balancing(("upstreams", name), upstream)
+        for method in upstream.retry.methods:
+            if not is_token(method) or method != method.upper():
+                yield ("upstreams", name, "retry", "methods"), f'"{method}"', 'expected a method, such as "POST"'
         if upstream.tls != UpstreamTlsConfig():
             yield from _upstream_tls(("upstreams", name, "tls"), upstream)
         yield from _health(("upstreams", name), upstream)

@@ -96,6 +96,7 @@ class Answering:
             [value for name, value in self._head.fields if name.lower() == b"accept"],
             pseudonym=self._context.settings.pseudonym,
             request_id=record.request_id,
+            attempts=() if self._attempts is None else self._attempts.told(error.code),
         )
         try:
             return await self._answer(answer, keep_open=not isinstance(error, BadRequest | InternalError))

@@ -8,6 +8,7 @@ from proxy.errors import (
     ProxyError,
     RequestOverdue,
     RequestTimeout,
+    ResponseTimeout,
     UpgradeRefused,
     UpstreamClosed,
     UpstreamError,
@@ -23,7 +24,7 @@ from proxy.http1.message import CHUNKED, ResponseHead
 from proxy.policy.connection_auth import request_authenticates_connection, response_authenticates_connection
 from proxy.policy.request_plan import Forward
 from proxy.policy.response_fields import interim_response_fields, is_switch_to
-from proxy.policy.retry import may_retry
+from proxy.policy.retry import CLOSED_IDLE, RESET, RESPONSE_TIMEOUT, is_stale_reuse
 from proxy.policy.trailers import forwarded_trailers
 from proxy.upstream.pool import Lease
 
@@ -88,32 +89,43 @@ class Attempts(Leasing, eq=False):
                 head = await self._read_head(lease)
                 if head.status < 200:
                     head = await self._pass_interim(head, lease, forward)
-            except UpstreamClosed:
-                if (
-                    self.upload_error is not None
-                    or self.ended_by is not None
-                    or self._client.is_gone
-                    or not may_retry(
-                        self.head.method,
-                        reused=lease.reused,
-                        response_began=lease.connection.response_began,
-                        body_replayable=self._replayable,
-                    )
+            except (UpstreamClosed, ResponseTimeout) as error:
+                if self.upload_error is not None or self.ended_by is not None or self._client.is_gone:
+                    raise
+                if isinstance(error, UpstreamClosed) and is_stale_reuse(
+                    reused=lease.reused,
+                    response_began=lease.connection.response_began,
+                    repeatable=self._replayable and self.head.method in self.service.repeatable,
+                ):
+                    # The upstream closed an idle connection just as it was taken: nothing was acted on, so this is the
+                    # same attempt, on a new one.
+                    self._record.note_retry(error.code, CLOSED_IDLE)
+                    fresh = True
+                elif not self._retry(
+                    RESET if isinstance(error, UpstreamClosed) else RESPONSE_TIMEOUT, error.code, error
                 ):
                     raise
-                # The upstream closed an idle connection just as it was taken: nothing was acted on, so try a new one.
                 lease.end()
-                self._tell_service()
-                self._record.note_retry("upstream_closed", "closed_idle")
-                fresh = True
             else:
-                self._state = RESPONDING
-                self._status = head.status
                 if self.service.trying and self._origin is not None:
                     self.service.responded(self._origin, head.status)
+                if head.status in self.service.retried_statuses and self._retry_status(head.status, lease):
+                    continue
+                self._state = RESPONDING
+                self._status = head.status
                 if head.status == 401 and response_authenticates_connection(head):
                     self.keep_for_client()
                 return head
+
+    def _retry_status(self, status: int, lease: Lease) -> bool:
+        """Whether another attempt is made in place of this response, of which nothing goes on then."""
+        if not self.request_sent or self._client.is_gone:
+            return False
+        self._status = status
+        if not self._retry(str(status), str(status)):
+            return False
+        lease.discard_response()
+        return True
 
     def abandon(self, error: ProxyError) -> None:
         """End the upstream's work for this reason, which wakes whoever waits for it, some of them before this

@@ -137,8 +137,8 @@ class Exchange(Answering):
             with_trailers=forward.wants_trailers, upgrades=forward.route.upgrades,
         )  # fmt: skip
         record.status = head.status
-        if attempts.service.is_sticky:
-            lines += attempts.cookies()
+        if attempts.service.is_sticky or record.earlier is not None:
+            lines += attempts.stated()
         trailers: Trailers | None = None
         if forward.wants_trailers:
             rules = forward.route.response_fields
@@ -190,8 +190,8 @@ class Exchange(Answering):
         client, record, upstream = self._client, self._record, lease.connection
         assert forward.upgrade is not None
         fields = switching_response_fields(head, self._context.settings, forward.upgrade)
-        if attempts.service.is_sticky:
-            fields += attempts.cookies()
+        if attempts.service.is_sticky or record.earlier is not None:
+            fields += attempts.stated()
         record.status = 101
         self._response_begins(UNTIL_CLOSE)
         client.stream.write(writer.response_head(101, head.reason, fields))

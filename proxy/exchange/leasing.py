@@ -8,7 +8,8 @@ from proxy.exchange.context import WorkerContext
 from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead
 from proxy.policy.forwarded import trusted_scheme
-from proxy.policy.retry import may_replay
+from proxy.policy.proxy_status import Told, proxy_status
+from proxy.policy.retry import CLOSED_IDLE, CONNECT_FAILURE
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport import fiber
 from proxy.transport.fiber import Fiber
@@ -31,6 +32,7 @@ class Leasing(msgspec.Struct, eq=False):
     _record: ExchangeRecord
     _origin: Origin | None = None  # of the attempt under way, whose end the service has not been told
     _status: int = 0  # of the final response
+    _tried: tuple[Origin, ...] = ()  # where attempts have failed, the last one last
     _opening: Fiber | None = None  # who waits for a connection to be opened
     _replayable: bool = True  # whether the body, if any, is still in our hands
     lease: Lease | None = None
@@ -40,12 +42,27 @@ class Leasing(msgspec.Struct, eq=False):
         """Who sent the request, for balancing policies."""
         return self._record.client
 
-    def cookies(self) -> Fields:
-        """What the response tells the client to keep, so that its next request comes to the same origin."""
+    def stated(self) -> Fields:
+        """What this proxy states in a response about how it came about: a cookie by which the client's next request
+        comes to the same origin, and earlier attempts."""
         assert self.lease is not None
+        lines = self._cookie(self.lease.connection.origin) if self.service.is_sticky else []
+        if told := self.told(str(self._status)):
+            lines.append(proxy_status(self._context.settings.pseudonym, None, told))
+        return lines
+
+    def told(self, result: str) -> list[Told]:
+        """The attempts as clients may read of them, if there were several; the last one had this result."""
+        record, alias = self._record, self.service.alias
+        earlier = [each for each in record.earlier or () if each.reason != CLOSED_IDLE]
+        if not earlier:
+            return []
+        return [*((alias(each.origin), each.result) for each in earlier), (alias(record.origin), result)]
+
+    def _cookie(self, origin: Origin) -> Fields:
         identity, known = self._client.identity, self.head.known
         scheme = (trusted_scheme(known, self.head.options) if identity.trusted else b"") or identity.scheme
-        line = self.service.cookie(self, self.lease.connection.origin, secured=scheme.lower() in (b"https", b"wss"))
+        line = self.service.cookie(self, origin, secured=scheme.lower() in (b"https", b"wss"))
         return [line] if line is not None else []
 
     def keep_for_client(self) -> None:
@@ -54,35 +71,40 @@ class Leasing(msgspec.Struct, eq=False):
             self.lease.bind(self._client, self.service.name)
 
     def _lease_open(self) -> Lease | None:
-        """A connection that is open already, for a first attempt: one on which this client has logged in,
-        or an idle one of the pool."""
+        """A connection that is open already: one on which this client has logged in, or an idle one of the pool."""
         pool = self._context.pool
-        lease = pool.lease_bound(self._client, self.service.name) if pool.bound.by_owner else None
-        if lease is None:
-            origin = self._origin = self.service.choose(self)
-            assert origin is not None  # nothing has been tried
-            return self._lease_idle(origin)
-        self._use_open(lease)
-        return lease
+        if self._origin is None:
+            lease = pool.lease_bound(self._client, self.service.name) if pool.bound.by_owner else None
+            if lease is not None:
+                self._use_open(lease)
+                return lease
+            self._origin = self.service.choose(self)
+        return self._lease_idle(self._origin)
 
-    async def _lease_new(self, *, fresh: bool) -> Lease:
-        """A connection that is opened for this request; without `fresh`, or an idle one where none can be.
-
-        Raises ConnectFailed, ConnectTimeout, LimitReached, ClientGone.
-        """
-        origin = self._origin or self.service.choose(self)
-        assert origin is not None
-        self._origin = origin
-        return await self._lease_at(origin, fresh=fresh)
+    def _retry(self, reason: str, result: str, error: ProxyError | None = None) -> bool:
+        """The attempt under way has failed. Choose where another one goes, if one may be made; return whether."""
+        failed = self._origin
+        if failed is None:  # on a connection of this client's own, for which there is no other
+            return False
+        tried = (*self._tried, failed)
+        now = self._context.loop.time()
+        another = self.service.retry(self, tried, reason, now, replayable=self._replayable)
+        if another is None:
+            return False
+        self._tell_service(error)
+        self._record.note_retry(result, reason)
+        self._tried, self._origin = tried, another
+        return True
 
     def _tell_service(self, error: ProxyError | None = None) -> None:
-        origin, self._origin = self._origin, None
+        origin, status = self._origin, self._status
+        self._origin, self._status = None, 0
         if origin is not None:
-            self.service.finished(origin, self._status, error)
+            self.service.finished(origin, status, error)
 
     def _lease_idle(self, origin: Origin) -> Lease | None:
         """A connection that is open already, if the pool has one that this request may use."""
-        replayable = may_replay(self.head.method, body_replayable=self._replayable)
+        replayable = self._replayable and self.head.method in self.service.repeatable
         lease = self._context.pool.lease_idle(origin, replayable=replayable)
         if lease is not None:
             self._use_open(lease)
@@ -96,13 +118,13 @@ class Leasing(msgspec.Struct, eq=False):
         record.reused = True
         record.attempts += 1
 
-    async def _lease_at(self, origin: Origin, *, fresh: bool) -> Lease:
-        """A connection to this origin, or else to the next one: an idle one, or the first that can be opened."""
-        tried: tuple[Origin, ...] = ()
+    async def _lease_new(self, *, fresh: bool) -> Lease:
+        """A connection that is opened for this request; without `fresh`, or an idle one where none can be.
+
+        Raises ConnectFailed, ConnectTimeout, LimitReached, ClientGone.
+        """
         while True:
-            lease = self._lease_idle(origin) if tried and not fresh else None
-            if lease is not None:
-                return lease
+            origin = self._origin = self._origin or self.service.choose(self)
             self._record.origin = origin.label
             self._record.reused = False
             self._record.attempts += 1
@@ -111,13 +133,11 @@ class Leasing(msgspec.Struct, eq=False):
                 lease = self.lease = await self._context.pool.lease_fresh(origin, self._client.timeouts.connect_s)
             except (ConnectFailed, ConnectTimeout) as error:
                 # Nothing was sent, so any request may go to the next one.
-                self._tell_service(error)
-                tried = (*tried, origin)
-                another = self._origin = self.service.choose(self, tried)
-                if another is None:
+                if not self._retry(CONNECT_FAILURE, error.code, error):
                     raise
-                self._record.note_retry(error.code, "connect_failure")
-                origin = another
+                idle = None if fresh else self._lease_idle(self._origin)
+                if idle is not None:
+                    return idle
                 continue
             finally:
                 self._opening = None

@@ -1,6 +1,7 @@
 """Responses that the proxy makes itself: errors, and OPTIONS or TRACE whose `Max-Forwards` is used up."""
 
 import html
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
@@ -10,6 +11,7 @@ from proxy.errors import NoRoute, ProxyError
 from proxy.http1.field_names import Trait, is_secret, names
 from proxy.http1.fields import Fields, members, short_list
 from proxy.http1.message import RequestHead
+from proxy.policy.proxy_status import Told, proxy_status
 from proxy.policy.route import Route
 
 _HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)
@@ -39,25 +41,19 @@ def reason(status: int) -> bytes:
 
 
 def error_response(
-    error: ProxyError, accept: list[bytes] | None, *, pseudonym: bytes, request_id: str
+    error: ProxyError, accept: list[bytes] | None, *, pseudonym: bytes, request_id: str, attempts: Iterable[Told] = ()
 ) -> LocalResponse:
     """The answer for a request that failed here: what, why, and the id to find it in the log by.
 
     The body is text, JSON or HTML, whichever `Accept` names first, and text where that is longer than a kilobyte.
-    `Proxy-Status` is RFC 9209's.
+    `Proxy-Status` is RFC 9209's, with the `attempts` that were made, where there were several.
     """
     phrase = reason(error.status)
     content_type, body = _body(error, phrase.decode(), _preferred(accept), request_id)
-    proxy_status = b'%b; error=%b; details="%b: %b"' % (
-        pseudonym,
-        error.proxy_status.encode("ascii"),
-        error.code.encode("ascii"),
-        _quotable(error.public_detail),
-    )
     lines: Fields = [
         (b"Content-Type", content_type),
         (b"Cache-Control", b"no-store"),
-        (b"Proxy-Status", proxy_status),
+        proxy_status(pseudonym, error, attempts),
         (b"X-Request-Id", request_id.encode("ascii", "replace")),
     ]
     if error.status == 405:
@@ -111,12 +107,6 @@ def _body(error: ProxyError, phrase: str, form: bytes, request_id: str) -> tuple
         )
         return b"text/html; charset=utf-8", page.encode()
     return b"text/plain; charset=utf-8", f"{status} {phrase}\n{code}: {detail}\nrequest {request_id}\n".encode()
-
-
-def _quotable(text: str) -> bytes:
-    """Text as the inside of an RFC 8941 string: printable ASCII, quotes escaped."""
-    printable = "".join(char if " " <= char <= "~" else "?" for char in text)
-    return printable.replace("\\", "\\\\").replace('"', '\\"').encode("ascii")
 
 
 _PAGE: Final = """<!doctype html>

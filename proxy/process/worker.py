@@ -9,7 +9,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeAlias
 
-from proxy.config.build import balancing, candidates, endpoints, plan_settings, routing_table
+from proxy.config.build import balancing, candidates, endpoints, plan_settings, retry_settings, routing_table
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection
 from proxy.downstream.listener import Listener, by_address
@@ -101,6 +101,8 @@ class Worker:
                 name,
                 candidates(upstream),
                 balancing(name, upstream),
+                retry_settings(upstream),
+                workers=workers,
             )
             for name, upstream in config.upstreams.items()
         }
@@ -119,6 +121,8 @@ class Worker:
         if link is not None:
             link.on_joined = self.health.control_began
             link.on_message = self.health.receive
+        for service in self.services.values():
+            self.deadlines.on_sweep.append(service.budget.sample)
         self._context = WorkerContext(
             loop=self._loop,
             pool=self.pool,

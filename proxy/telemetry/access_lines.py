@@ -8,7 +8,7 @@ import msgspec
 
 from proxy.http1.masking import target_without_userinfo
 from proxy.telemetry.escaping import escape_text, escape_word, needs_escaping
-from proxy.telemetry.record import ExchangeRecord
+from proxy.telemetry.record import EarlierAttempt, ExchangeRecord
 
 _METHOD_SHOWN: Final = 64
 _TARGET_SHOWN: Final = 1024
@@ -17,6 +17,15 @@ _HOST_SHOWN: Final = 256
 _USER_AGENT_SHOWN: Final = 512
 _DETAIL_SHOWN: Final = 512
 _CONTROLS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")  # DEL and C1, in UTF-8
+
+
+class EarlierAttemptShown(msgspec.Struct):
+    """An attempt before the last: where, what came of it, and how long it took."""
+
+    upstream: str
+    result: str
+    reused: bool
+    duration_s: float
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -43,6 +52,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     error: str = ""
     detail: str = ""
     would_refuse: str = ""
+    earlier: list[EarlierAttemptShown] = []
 
 
 _encode_json = msgspec.json.Encoder().encode
@@ -80,6 +90,8 @@ def json_line(record: ExchangeRecord, at: str) -> bytes:
         record.detail[:_DETAIL_SHOWN],
         record.would_refuse,
     )
+    if record.earlier is not None:
+        line.earlier = _earlier(record, record.earlier)
     encoded = _encode_json(line) + b"\n"
     if 0xC2 in encoded or 0x7F in encoded:  # numbers: for CPython, a look at bytes is seven times as long
         # JSON lets DEL and the C1 controls stand; a terminal that shows the log acts on them (U+009B begins a command).
@@ -101,6 +113,8 @@ def text_line(record: ExchangeRecord, at: str) -> bytes:
         client, method, target, version, request_id = map(escape_word, (client, method, target, version, request_id))
     reused = " reused" if record.reused else ""
     attempts = f" attempts={record.attempts}" if record.attempts > 1 else ""
+    if record.earlier is not None:
+        attempts += f" earlier={','.join(f'{each.origin}:{each.result}' for each in record.earlier)}"
     tunnel = f" tunnel={record.tunnel_end}" if record.tunnel_end else ""
     dry_run = f" would_refuse={record.would_refuse}" if record.would_refuse else ""
     failed = f" error={record.error} ({escape_text(record.detail[:_DETAIL_SHOWN])})" if record.error else ""
@@ -111,6 +125,14 @@ def text_line(record: ExchangeRecord, at: str) -> bytes:
         f"{record.origin or '-'}{reused}{attempts} id={request_id}{tunnel}{dry_run}{failed}\n"
     )
     return text.encode("utf-8", "replace")
+
+
+def _earlier(record: ExchangeRecord, attempts: list[EarlierAttempt]) -> list[EarlierAttemptShown]:
+    began = [record.started, *(attempt.ended for attempt in attempts)]
+    return [
+        EarlierAttemptShown(each.origin, each.result, each.reused, _to_microseconds(each.ended - since))
+        for each, since in zip(attempts, began, strict=False)
+    ]
 
 
 def _to_microseconds(seconds: float) -> float:

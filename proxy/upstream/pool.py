@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from proxy.errors import BadResponse
 from proxy.http1.limits import MessageLimits
 from proxy.policy.settings import PoolSettings
 from proxy.transport.deadlines import NEVER, Deadlines
@@ -38,6 +39,19 @@ class Lease(msgspec.Struct, eq=False):
         if not self.ended:
             self.ended = True
             self._pool.take_back(self.connection, self._bound_to, request_complete=request_complete)
+
+    def discard_response(self) -> None:
+        """Nobody wants the response whose head was read: keep the connection where all of it has arrived, and close it
+        otherwise, rather than wait for a body of any length."""
+        connection = self.connection
+        try:
+            connection.arrived()
+        except BadResponse:
+            pass
+        else:
+            if connection.body.complete:
+                self.give_back(request_complete=True)
+        self.end()
 
     def close(self) -> None:
         """Close the connection once everything written has been sent: after a tunnel."""

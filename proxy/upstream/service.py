@@ -5,25 +5,46 @@ which origins are healthy.
 """
 
 from collections.abc import Collection, Container, Iterable, Sequence
+from typing import Final
 
 from proxy.errors import ProxyError
 from proxy.http1.fields import FieldLine
+from proxy.policy.retry import CONNECT_FAILURE, RetrySettings
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
 from proxy.upstream.balancing.sticky import Sticky
 from proxy.upstream.health.base import Health
 from proxy.upstream.origin import Candidate, Origin
+from proxy.upstream.retry_budget import FLOOR, RetryBudget
+
+_NO_SETTINGS: Final = RetrySettings()
 
 
 class Service:
     """The origins of one upstream, in one worker."""
 
     __slots__ = (
-        "_backups", "_balancing", "_follows_attempts", "_in_use", "_on_trial", "_only", "_primaries", "_trials",
-        "health", "hears", "is_sticky", "name", "trying",
+        "_backups", "_balancing", "_configured", "_follows_attempts", "_in_use", "_on_trial", "_only", "_primaries",
+        "_trials", "budget", "health", "hears", "is_sticky", "name", "repeatable", "retried_statuses", "retries",
+        "trying",
     )  # fmt: skip
 
-    def __init__(self, name: str, candidates: Iterable[Candidate], balancing: Balancing) -> None:
+    def __init__(
+        self,
+        name: str,
+        candidates: Iterable[Candidate],
+        balancing: Balancing,
+        retries: RetrySettings = _NO_SETTINGS,
+        *,
+        workers: int = 1,
+    ) -> None:
+        """`workers` are those of the instance, over which what concerns all of it is divided."""
+        candidates = tuple(candidates)
         self.name = name
+        self._configured = [candidate.origin.label for candidate in candidates]
+        self.retries = retries
+        self.retried_statuses = retries.statuses
+        self.repeatable = retries.repeatable
+        self.budget = RetryBudget(retries.budget_percent, FLOOR / workers)
         self._balancing = balancing
         self.is_sticky = isinstance(balancing, Sticky)
         self._follows_attempts = balancing.follows_attempts
@@ -69,19 +90,37 @@ class Service:
         alone = len(self._in_use) == 1 and not self._follows_attempts
         self._only = self._in_use[0].origin if alone else None
 
-    def choose(self, request: BalancedRequest, tried: Sequence[Origin] = ()) -> Origin | None:
-        """The origin for the next attempt, whose end `finished` must be told; None where all have been `tried`.
+    def choose(self, request: BalancedRequest) -> Origin:
+        """The origin for the first attempt of a request, whose end `finished` must be told."""
+        self.budget.requests += 1
+        return self._only or self._choose(self._in_use, request)
 
-        `tried` are the origins at which this request has failed, the last one last.
+    def retry(
+        self, request: BalancedRequest, tried: Sequence[Origin], reason: str, now: float, *, replayable: bool
+    ) -> Origin | None:
+        """The origin for another attempt, whose end `finished` must be told; None where none is to be made.
+
+        `tried` are the origins at which attempts of this request have failed, the last one last, for this `reason` of
+        `policy.retry`. `replayable`: the whole body, if any, is still at hand.
         """
-        candidates: Sequence[Candidate] = self._in_use
-        if tried:
-            candidates = _without(tried, self._primaries) or _without(tried, self._backups) or self._trials_left(tried)
-            if not candidates:
-                return None
-        elif self._only is not None:
-            return self._only
-        origin = self._balancing.choose(candidates, request, again=bool(tried))
+        settings = self.retries
+        if reason not in settings.on or len(tried) >= settings.attempts:
+            return None
+        if reason != CONNECT_FAILURE and not (replayable and request.head.method in settings.repeatable):
+            return None
+        candidates: Sequence[Candidate] = self._left(tried)
+        if not candidates:
+            if reason == CONNECT_FAILURE:
+                return None  # it would be refused again at once, or cost `connect_s` once more
+            candidates = self._left(tried[-1:]) or self._in_use
+        return self._choose(candidates, request, again=True) if self.budget.take(now) else None
+
+    def _left(self, tried: Sequence[Origin]) -> Sequence[Candidate]:
+        """Where else a request may go."""
+        return _without(tried, self._primaries) or _without(tried, self._backups) or self._trials_left(tried)
+
+    def _choose(self, candidates: Sequence[Candidate], request: BalancedRequest, *, again: bool = False) -> Origin:
+        origin = self._balancing.choose(candidates, request, again=again)
         if self._follows_attempts:
             self._balancing.started(origin)
         if self._trials and origin in self._trials:
@@ -102,6 +141,10 @@ class Service:
             self.trying.discard(origin)
             if self.health is not None:
                 self.health.attempt_ended(origin, status, None)
+
+    def alias(self, label: str) -> str:
+        """An origin as clients may read of it: by its place in the configuration, not by its address."""
+        return f"{self.name}.{self._configured.index(label) + 1}" if label in self._configured else self.name
 
     def finished(self, origin: Origin, status: int, error: ProxyError | None = None) -> None:
         """An attempt at a chosen origin has ended. `status` is its response's, 0 where no final head came; `error` is

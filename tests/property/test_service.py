@@ -16,6 +16,7 @@ from hypothesis.stateful import (
 )
 
 from proxy.errors import ClientGone, ConnectFailed, ProxyError
+from proxy.policy.retry import CONNECT_FAILURE, RetrySettings
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.health.base import EVERY_STATUS
@@ -69,7 +70,8 @@ class Services(RuleBasedStateMachine):
     @initialize(origins=SOME)
     def begin(self, origins: list[Candidate]) -> None:
         self.policy = Counting()
-        self.service = Service("s", origins, self.policy)
+        self.service = Service("s", origins, self.policy, RetrySettings(attempts=99, budget_percent=100.0))
+        self.service.budget.requests = 1_000_000
         self.health = self.service.health = Told()
         self.service.hears = EVERY_STATUS
         self._offered(origins)
@@ -106,7 +108,7 @@ class Services(RuleBasedStateMachine):
         error = ConnectFailed()
         self._end(origin, 0, error)
         tried = (*tried, origin)
-        another = self.service.choose(REQUEST, tried)
+        another = self.service.retry(REQUEST, tried, CONNECT_FAILURE, 0.0, replayable=False)
         left = self.candidates - set(tried)
         assert (another is None) == (not left)
         if another is None:

@@ -29,5 +29,5 @@ FAULTS: Final[dict[str, Callable[[], AbstractContextManager[object]]]] = {
     "surplus bytes go to the next request": lambda: mock.patch.object(
         UpstreamConnection, "may_be_reused", return_value=True
     ),
-    "everything is sent again": lambda: mock.patch.object(attempts, "may_retry", return_value=True),
+    "everything is sent again": lambda: mock.patch.object(attempts, "is_stale_reuse", return_value=True),
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.policy.retry import may_replay, may_retry
+from proxy.policy.retry import IDEMPOTENT, RetrySettings, is_stale_reuse
 
 METHODS = [
     # method        idempotent
@@ -22,34 +22,31 @@ METHODS = [
 
 
 @pytest.mark.parametrize(("method", "idempotent"), METHODS)
-def test_only_an_idempotent_method_with_a_replayable_body_may_go_twice(method: bytes, idempotent: bool) -> None:
-    assert may_replay(method, body_replayable=True) is idempotent
-    assert may_replay(method, body_replayable=False) is False
+def test_only_an_idempotent_method_may_go_twice(method: bytes, idempotent: bool) -> None:
+    assert (method in IDEMPOTENT) is idempotent
+    assert (method in RetrySettings().repeatable) is idempotent
 
 
 RETRIES = [
-    # method   reused  response began  body replayable   retry
-    (b"GET",   True,   False,          True,             True),
-    (b"GET",   True,   False,          False,            False),
-    (b"GET",   True,   True,           True,             False),
-    (b"GET",   True,   True,           False,            False),
-    (b"GET",   False,  False,          True,             False),
-    (b"GET",   False,  False,          False,            False),
-    (b"GET",   False,  True,           True,             False),
-    (b"GET",   False,  True,           False,            False),
-    (b"POST",  True,   False,          True,             False),
-    (b"POST",  True,   False,          False,            False),
-    (b"POST",  True,   True,           True,             False),
-    (b"POST",  True,   True,           False,            False),
-    (b"POST",  False,  False,          True,             False),
-    (b"POST",  False,  False,          False,            False),
-    (b"POST",  False,  True,           True,             False),
-    (b"POST",  False,  True,           False,            False),
+    # reused  response began  repeatable   again
+    (True,    False,          True,        True),
+    (True,    False,          False,       False),
+    (True,    True,           True,        False),
+    (True,    True,           False,       False),
+    (False,   False,          True,        False),
+    (False,   False,          False,       False),
+    (False,   True,           True,        False),
+    (False,   True,           False,       False),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("method", "reused", "began", "replayable", "expected"), RETRIES)
-def test_a_retry_answers_only_the_race_with_an_idle_close(
-    method: bytes, reused: bool, began: bool, replayable: bool, expected: bool
+@pytest.mark.parametrize(("reused", "began", "repeatable", "expected"), RETRIES)
+def test_only_the_race_with_an_idle_close_is_no_attempt_of_its_own(
+    reused: bool, began: bool, repeatable: bool, expected: bool
 ) -> None:
-    assert may_retry(method, reused=reused, response_began=began, body_replayable=replayable) is expected
+    assert is_stale_reuse(reused=reused, response_began=began, repeatable=repeatable) is expected
+
+
+def test_statuses_are_those_among_the_conditions() -> None:
+    assert RetrySettings().statuses == frozenset()
+    assert RetrySettings(on=frozenset({"reset", "502", "504"})).statuses == {502, 504}

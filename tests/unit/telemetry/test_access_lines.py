@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from proxy.telemetry.access_lines import TimeOfDay, json_line, text_line
-from proxy.telemetry.record import ExchangeRecord
+from proxy.telemetry.record import EarlierAttempt, ExchangeRecord
 
 AT = "2026-11-23T20:00:00.000Z"
 NOW = 1000.0123
@@ -27,10 +27,25 @@ def decoded(**changes: Any) -> dict[str, Any]:
     return dict(msgspec.json.decode(json_line(changed(**changes), AT)))
 
 
+EARLIER = [
+    EarlierAttempt("a:80", "connect_failed", "connect_failure", False, 1000.001),
+    EarlierAttempt("b:81", "503", "503", True, 1000.0035),
+]
+
+
+def test_earlier_attempts_stand_in_the_line() -> None:
+    assert decoded(earlier=EARLIER)["earlier"] == [
+        {"upstream": "a:80", "result": "connect_failed", "reused": False, "duration_s": 0.001},
+        {"upstream": "b:81", "result": "503", "reused": True, "duration_s": 0.0025},
+    ]
+    assert "earlier" not in decoded()
+
+
 TEXT = [
     # what differs                                        the line, without time and client
     ({},                                                  '"GET /a?b HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused id=id-1'),
     ({"reused": False, "attempts": 2},                    '"GET /a?b HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 attempts=2 id=id-1'),
+    ({"attempts": 3, "earlier": EARLIER},                 '"GET /a?b HTTP/1.1" 200 0>128 12.3ms 127.0.0.1:9000 reused attempts=3 earlier=a:80:connect_failed,b:81:503 id=id-1'),
     ({"origin": "", "reused": False, "error": "no_route", "detail": "no route"},
                                                           '"GET /a?b HTTP/1.1" 200 0>128 12.3ms - id=id-1 error=no_route (no route)'),
     # a request of which nothing could be read

@@ -1,17 +1,20 @@
 """One upstream as an exchange sees it: what it is offered, and who is told how an attempt ended."""
 
 from collections.abc import Container, Sequence
+from typing import Any
 
+import msgspec
 import pytest
 
 from proxy.errors import ConnectFailed, ProxyError
+from proxy.policy.retry import CONNECT_FAILURE, IDEMPOTENT, RetrySettings
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.health.base import EVERY_STATUS
 from proxy.upstream.origin import Candidate, Origin
 from proxy.upstream.service import Service
 from tests.unit.upstream.balancing.offers import A, B, C, offer
-from tests.unit.upstream.requests import REQUEST
+from tests.unit.upstream.requests import REQUEST, Request
 
 
 class Recording(Balancing):
@@ -23,7 +26,7 @@ class Recording(Balancing):
         self.told: list[tuple[object, ...]] = []
 
     def choose(self, candidates: Sequence[Candidate], request: BalancedRequest, *, again: bool = False) -> Origin:
-        self.told.append(("choose", tuple(candidates), request, again))
+        self.told.append(("choose", tuple(candidates), again))
         return candidates[-1].origin
 
     def started(self, origin: Origin) -> None:
@@ -41,18 +44,35 @@ class RecordingHealth:
         self.told.append((origin, status, error))
 
 
+def service_of(candidates: Sequence[Candidate], policy: Balancing | None = None, **retries: Any) -> Service:
+    return Service("s", candidates, policy or RoundRobin(), RetrySettings(**{"attempts": 9, **retries}))
+
+
+def retried(
+    service: Service,
+    tried: tuple[Origin, ...],
+    reason: str = CONNECT_FAILURE,
+    method: bytes = b"GET",
+    *,
+    replayable: bool = True,
+) -> Origin | None:
+    request = Request()
+    request.head = msgspec.structs.replace(request.head, method=method)
+    return service.retry(request, tried, reason, 0.0, replayable=replayable)
+
+
 def test_the_policy_chooses_and_is_told_of_each_attempts_start_and_end() -> None:
     policy = Recording()
     service = Service("s", offer(A, B), policy)
     assert service.choose(REQUEST) == B
     service.finished(B, 0, ConnectFailed())
-    assert service.choose(REQUEST, (B,)) == A
+    assert retried(service, (B,)) == A
     service.finished(A, 200)
     assert policy.told == [
-        ("choose", offer(A, B), REQUEST, False),
+        ("choose", offer(A, B), False),
         ("started", B),
         ("ended", B),
-        ("choose", offer(A), REQUEST, True),
+        ("choose", offer(A), True),
         ("started", A),
         ("ended", A),
     ]
@@ -72,7 +92,7 @@ def test_where_all_have_been_tried_there_is_none_and_no_attempt_starts(
     candidates: list[Origin], tried: tuple[Origin, ...]
 ) -> None:
     policy = Recording()
-    assert Service("s", offer(*candidates), policy).choose(REQUEST, tried) is None
+    assert retried(service_of(offer(*candidates), policy), tried) is None
     assert policy.told == []
 
 
@@ -98,7 +118,7 @@ def test_health_is_told_of_every_error_and_of_the_statuses_that_it_hears(
     assert health.told == [(A, 0, failure), *((B, status, None) for status in told)]
 
 
-def chosen(service: Service, times: int) -> list[Origin | None]:
+def chosen(service: Service, times: int) -> list[Origin]:
     return [service.choose(REQUEST) for _ in range(times)]
 
 
@@ -118,11 +138,11 @@ def test_an_origin_on_trial_gets_one_request_at_a_time() -> None:
 
 
 def test_a_request_that_has_failed_is_no_trial() -> None:
-    service = Service("s", offer(A, C), RoundRobin())
+    service = service_of(offer(A, C))
     service.use(offer(A, B, C), trials={B})
-    assert [service.choose(REQUEST, (A,)) for _ in range(4)] == [C] * 4
-    assert service.choose(REQUEST, (A, C)) == B, "nothing better is left"
-    assert service.choose(REQUEST, (A, B, C)) is None
+    assert [retried(service, (A,)) for _ in range(4)] == [C] * 4
+    assert retried(service, (A, C)) == B, "nothing better is left"
+    assert retried(service, (A, B, C)) is None
 
 
 def test_a_trial_is_over_when_its_response_begins() -> None:
@@ -164,7 +184,7 @@ def test_a_service_without_origins_is_refused() -> None:
 def test_an_origin_that_is_listed_twice_gets_twice_as_many() -> None:
     policy = Recording()
     Service("s", offer(A, B, A), policy).choose(REQUEST)
-    assert policy.told[0] == ("choose", (Candidate(A, 2.0), Candidate(B)), REQUEST, False)
+    assert policy.told[0] == ("choose", (Candidate(A, 2.0), Candidate(B)), False)
 
 
 BACKUPS = [
@@ -183,11 +203,78 @@ def test_backups_are_used_only_while_no_other_is_usable(
 ) -> None:
     policy = Recording()
     candidates = [*offer(*primaries), *(Candidate(origin, backup=True) for origin in backups)]
-    Service("s", candidates, policy).choose(REQUEST, tried)
+    service = service_of(candidates, policy)
+    if tried:
+        retried(service, tried)
+    else:
+        service.choose(REQUEST)
     assert policy.told[0][1] == offered
 
 
 def test_one_primary_costs_no_choice_though_there_are_backups() -> None:
     service = Service("s", [Candidate(A), Candidate(B, backup=True)], RoundRobin())
     assert [service.choose(REQUEST) for _ in range(3)] == [A, A, A]
-    assert service.choose(REQUEST, (A,)) == B
+    assert retried(service, (A,)) == B
+
+
+RESETS = frozenset({"reset", "503"})
+
+RETRIED = [
+    # on              reason             method    body at hand   again
+    (RESETS,          "reset",           b"GET",   True,          True),
+    (RESETS,          "503",             b"PUT",   True,          True),
+    (RESETS,          "502",             b"GET",   True,          False),
+    (RESETS,          CONNECT_FAILURE,   b"GET",   True,          False),
+    (RESETS,          "reset",           b"GET",   False,         False),
+    (RESETS,          "reset",           b"POST",  True,          False),
+    (RESETS,          "503",             b"PATCH", True,          True),  # which this service declares safe
+    ({CONNECT_FAILURE}, CONNECT_FAILURE, b"POST",  False,         True),  # nothing was sent
+    ({CONNECT_FAILURE}, "reset",         b"GET",   True,          False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("on", "reason", "method", "replayable", "again"), RETRIED)
+def test_only_what_may_be_sent_twice_is_sent_again_and_only_for_what_is_configured(
+    on: frozenset[str], reason: str, method: bytes, replayable: bool, again: bool
+) -> None:
+    service = service_of(offer(A, B), on=frozenset(on), repeatable=IDEMPOTENT | {b"PATCH"})
+    assert (retried(service, (A,), reason, method, replayable=replayable) is not None) is again
+
+
+ELSEWHERE = [
+    # candidates   tried        reason            next
+    ([A, B, C],    (A,),        "503",            (B, C)),
+    ([A, B],       (A,),        "503",            (B,)),
+    ([A, B],       (A, B),      "503",            (A,)),    # not the one just tried
+    ([A],          (A,),        "503",            (A,)),    # there is no other
+    ([A],          (A,),        CONNECT_FAILURE,  (None,)),
+    ([A, B],       (A, B),      CONNECT_FAILURE,  (None,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("candidates", "tried", "reason", "among"), ELSEWHERE)
+def test_a_retry_goes_elsewhere_first(
+    candidates: list[Origin], tried: tuple[Origin, ...], reason: str, among: tuple[Origin | None, ...]
+) -> None:
+    service = service_of(offer(*candidates), on=frozenset({CONNECT_FAILURE, "503"}))
+    assert {retried(service, tried, reason) for _ in range(4)} <= set(among)
+
+
+def test_attempts_are_counted_in_all() -> None:
+    service = service_of(offer(A, B, C), attempts=3)
+    assert retried(service, (A, B)) == C
+    assert retried(service, (A, B, C)) is None
+    assert retried(service_of(offer(A, B), attempts=1), (A,)) is None
+
+
+def test_retries_have_a_budget() -> None:
+    service = service_of(offer(A, B), budget_percent=10.0)
+    for _ in range(300):
+        service.choose(REQUEST)
+    assert [retried(service, (A,)) for _ in range(60)] == [B] * 50 + [None] * 10  # 10 % of 300, and 20
+
+
+def test_clients_read_of_an_origin_by_its_number() -> None:
+    service = service_of((Candidate(A), Candidate(B, backup=True)))
+    service.use(offer(B))
+    assert [service.alias(label) for label in ("a:80", "b:81", "x:1")] == ["s.1", "s.2", "s"]
