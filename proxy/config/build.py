@@ -73,7 +73,7 @@ def balancing(name: str, upstream: UpstreamConfig) -> Balancing:
 
 def endpoints(upstream: UpstreamConfig) -> Endpoints:
     """What is known of the addresses of an upstream before anything has happened."""
-    return Endpoints(candidates(upstream), upstream.ejection, slow_start_s=upstream.slow_start_s)
+    return Endpoints(candidates(upstream), upstream.ejection, upstream.health_check, upstream.slow_start_s)
 
 
 def retry_settings(upstream: UpstreamConfig) -> RetrySettings:

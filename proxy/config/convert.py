@@ -168,4 +168,6 @@ def _below(schema: msgspec.inspect.Type | None, name: str) -> msgspec.inspect.Ty
         found = schema.value_type
     while isinstance(found, msgspec.inspect.Metadata):  # what Annotated says beside the type
         found = found.type
+    if isinstance(found, msgspec.inspect.UnionType):  # a table that may be left out
+        found = next((kind for kind in found.types if isinstance(kind, msgspec.inspect.StructType)), found)
     return found

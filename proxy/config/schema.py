@@ -5,7 +5,8 @@ Both files are generated: `onehop check --schema` and `onehop check --reference`
 
 import textwrap
 from collections.abc import Iterator
-from typing import Any, Final
+from types import UnionType
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 
@@ -66,12 +67,21 @@ def _example(name: str, kind: type[msgspec.Struct], more: str = "") -> str:
     """A named table and those in it, commented out: its keys' examples stand for their values."""
     inner: dict[type[msgspec.Struct], list[str]] = {}  # two tables of one kind are described once
     for field in msgspec.structs.fields(kind):
-        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
-            inner.setdefault(field.type, []).append(field.encode_name)
+        if (below := _table(field.type)) is not None:
+            inner.setdefault(below, []).append(field.encode_name)
     text = f"{_meaning(kind, more)}# [{name}]\n{_rows(_keys(kind))}"
     for table, (first, *others) in inner.items():
         text += _example(f"{name}.{first}", table, f"Likewise {', '.join(others)}." if others else "")
     return text
+
+
+def _table(kind: Any) -> type[msgspec.Struct] | None:
+    """The struct of a key that is a table, also of one that may be left out."""
+    if isinstance(kind, type):
+        return kind if issubclass(kind, msgspec.Struct) else None
+    if get_origin(kind) not in (Annotated, Union, UnionType):
+        return None
+    return next(filter(None, map(_table, get_args(kind))), None)
 
 
 def _meaning(kind: type[msgspec.Struct], more: str = "") -> str:
@@ -87,7 +97,7 @@ def _keys(kind: type[msgspec.Struct]) -> Iterator[tuple[str, object, str, bool]]
     for field in msgspec.structs.fields(kind):
         said: msgspec.inspect.Type = described[field.name]
         extra: dict[str, Any] = said.extra_json_schema or {} if isinstance(said, msgspec.inspect.Metadata) else {}
-        if "description" not in extra:
+        if "description" not in extra or _table(field.type) is not None:
             continue
         default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
         value = extra["examples"][0] if extra.get("examples") else default

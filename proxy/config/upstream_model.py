@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from proxy.upstream.health.settings import EjectionSettings
+from proxy.upstream.health.settings import EjectionSettings, HealthCheckSettings
 
 
 class UpstreamTlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,11 +104,16 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             examples=["origin"],
         ),
     ] = ""
+    resolve_s: Annotated[
+        float,
+        Meta(description="Names are looked up again this often; all their addresses are used, as origins alike."),
+    ] = 30.0  # about the records' time to live where services move
     slow_start_s: Annotated[
         float,
         Meta(description="An address that returns, or is new, gets its share gradually; 0: at once."),
     ] = 0.0
     tls: UpstreamTlsConfig = UpstreamTlsConfig()
+    health_check: Annotated[HealthCheckSettings | None, Meta(description="Without this table: none.")] = None
     ejection: EjectionSettings = EjectionSettings()
     retry: UpstreamRetryConfig = UpstreamRetryConfig()
 

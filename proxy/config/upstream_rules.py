@@ -1,5 +1,6 @@
 """What types cannot say about an upstream."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,9 +13,11 @@ from proxy.http1.masking import text_without_userinfo
 from proxy.http1.target import has_authority_form
 from proxy.transport.tls import ClientTls, client_context
 from proxy.upstream.balancing.hash import hash_key
+from proxy.upstream.health.settings import HealthCheckSettings, status_ranges
 from proxy.upstream.health.state import LONGEST_EJECTION_S
 from proxy.upstream.origin import is_encodable, origin_of
 
+_PATH: Final = re.compile(r"/[!-\"$-~]*", re.ASCII)  # a fragment goes to no server
 _DAY_S: Final = 86_400.0
 
 
@@ -55,12 +58,32 @@ def _health(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Finding]
     ejection = upstream.ejection
     if not 0 <= upstream.slow_start_s <= _DAY_S:
         yield (*key, "slow_start_s"), f"{upstream.slow_start_s:g}", "expected 0 to a day of seconds"
+    if not 0 < upstream.resolve_s <= _DAY_S:
+        yield (*key, "resolve_s"), f"{upstream.resolve_s:g}", "expected more than 0 and up to a day of seconds"
+    if upstream.health_check is not None:
+        yield from _health_check((*key, "health_check"), upstream.health_check)
     if not 0 < ejection.eject_s <= LONGEST_EJECTION_S:
         expected = f"expected more than 0 and up to {LONGEST_EJECTION_S:g} seconds"
         yield (*key, "ejection", "eject_s"), f"{ejection.eject_s:g}", expected
     for status in ejection.statuses:
         if not 200 <= status <= 599:
             yield (*key, "ejection", "statuses"), str(status), "expected statuses from 200 to 599, such as [502, 503]"
+
+
+def _health_check(key: tuple[str, ...], check: HealthCheckSettings) -> Iterator[Finding]:
+    if check.path and not _PATH.fullmatch(check.path):
+        yield (*key, "path"), f'"{check.path}"', "expected a path such as /healthz, in ASCII, perhaps with a ?query"
+    if check.host and not has_authority_form(check.host.encode("latin-1", "replace")):
+        yield (*key, "host"), f'"{check.host}"', "expected HOST or HOST:PORT"
+    for name in ("interval_s", "timeout_s"):
+        if not 0 < getattr(check, name) <= _DAY_S:
+            yield (*key, name), f"{getattr(check, name):g}", "expected more than 0 and up to a day of seconds"
+    if (expected := fault(status_ranges, check.status)) is not None:
+        yield (*key, "status"), f'"{check.status}"', f"expected {expected}"
+    if not check.path:
+        for name in ("host", "status"):
+            if getattr(check, name) != getattr(HealthCheckSettings(), name):
+                yield (*key, name), f'"{getattr(check, name)}"', "does nothing without a path"
 
 
 def _upstream_tls(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Finding]:

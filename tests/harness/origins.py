@@ -15,6 +15,7 @@ class Mood(Enum):
     ANSWERS = "answers"
     BREAKS = "breaks the connection"
     SILENT = "says nothing"
+    WAITS = "answers once it may go on"
 
 
 class LiveOrigin:
@@ -29,6 +30,7 @@ class LiveOrigin:
         self.requests: Counter[str] = Counter()  # by path
         self.heads: list[str] = []
         self.connections = 0
+        self.go_on = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,6 +79,8 @@ class LiveOrigin:
                 if self.mood is Mood.SILENT:
                     await reader.read()
                     return
+                if self.mood is Mood.WAITS:
+                    await self.go_on.wait()
                 body = b"" if method == "HEAD" else self.address.encode()
                 status = self.status_of.get(path, self.status)
                 writer.write(b"HTTP/1.1 %d OK\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body))

@@ -59,10 +59,7 @@ class Health(RuleBasedStateMachine):
 
     @rule(origin=st.sampled_from(EVERY), passes=st.booleans())
     def a_check_ends(self, origin: Origin, passes: bool) -> None:
-        if passes:
-            self.known.check_passed(origin, self.now)
-        else:
-            self.known.check_failed(origin, "x", self.now)
+        self.known.checked(origin, None if passes else "x", self.now)
 
     @rule(accepts=st.booleans())
     def those_that_were_ejected_are_connected_to(self, accepts: bool) -> None:

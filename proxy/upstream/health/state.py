@@ -56,6 +56,18 @@ class Endpoints:
         """All addresses, in the order of the configuration."""
         return list(self._known.items())
 
+    def find(self, place: int, address: str) -> Origin | None:
+        """The origin of an address. Who has not heard yet that a name has one address means that one."""
+        origin = self._origin(place, address) if place < len(self.configured) else None
+        if origin is None or origin in self._known:
+            return origin
+        others = [origin for origin, known in self._known.items() if known.place == place]
+        return others[0] if len(others) == 1 and not address else None
+
+    def addresses(self, place: int) -> list[str]:
+        """Those of the name in this place."""
+        return [known.address for known in self._known.values() if known.place == place and known.address]
+
     def reset(self) -> None:
         """Know nothing: the origins are used as configured."""
         self.adopt(Endpoint(place=place) for place in range(len(self.configured)))
@@ -75,12 +87,14 @@ class Endpoints:
 
     # -- evidence ------------------------------------------------------------------------------------------------
 
-    def request_failed(self, origin: Origin, cause: str, now: float, *, unreachable: bool = False) -> list[Change]:
-        """A request met a failure there."""
+    def request_failed(
+        self, origin: Origin, cause: str, now: float, *, unreachable: bool = False, ejected: bool = False
+    ) -> list[Change]:
+        """A request met a failure there; `ejected` says that another process has ejected it for that."""
         known, limit = self._known.get(origin), self._ejection.failures
         if known is None or not limit or known.state not in (State.UP, State.TRIAL):
             return []
-        known.failures += 1
+        known.failures = max(known.failures + 1, limit if ejected else 0)
         if known.state is State.UP and known.failures < limit:
             return []
         if not self._may_eject(known, unreachable=unreachable):
@@ -100,34 +114,29 @@ class Endpoints:
             return self._return(origin, known, "a request was served", now) + self._eject_those_that_fail(now)
         return []
 
-    def check_passed(self, origin: Origin, now: float) -> list[Change]:
-        """A health check passed."""
+    def checked(self, origin: Origin, cause: str | None, now: float) -> list[Change]:
+        """A health check passed, or failed for a cause."""
         known = self._known.get(origin)
         if known is None or self._check is None:
             return []
-        known.checks_failed = 0
-        known.checks_passed += 1
-        if known.checks_passed < self._check.rise:
-            return []
-        if known.state is State.DOWN:
-            changes = self._return(origin, known, f"health checks passed: {known.checks_passed}", now)
-            return changes + self._eject_those_that_fail(now)
-        if known.state is State.EJECTED and now >= known.until:
-            return self._change(origin, known, State.TRIAL, "its time is over, and health checks pass", now)
-        return []
-
-    def check_failed(self, origin: Origin, cause: str, now: float) -> list[Change]:
-        """A health check failed."""
-        known = self._known.get(origin)
-        if known is None or self._check is None:
-            return []
-        known.checks_passed = 0
-        known.checks_failed += 1
+        if cause is None:
+            known.checks_passed, known.checks_failed = known.checks_passed + 1, 0
+            return self._after_pass(origin, known, now) if known.checks_passed >= self._check.rise else []
+        known.checks_passed, known.checks_failed = 0, known.checks_failed + 1
         if known.checks_failed < self._check.fall or known.state in (State.DOWN, State.UNRESOLVED):
             return []
         known.failures = 0
-        failed = f"{known.checks_failed} health checks failed, the last: {cause}" if known.checks_failed > 1 else cause
-        return self._change(origin, known, State.DOWN, failed, now)
+        if known.checks_failed > 1:
+            cause = f"{known.checks_failed} health checks failed, the last: {cause}"
+        return self._change(origin, known, State.DOWN, cause, now)
+
+    def _after_pass(self, origin: Origin, known: Endpoint, now: float) -> list[Change]:
+        if known.state is State.DOWN:
+            cause = f"health checks passed: {known.checks_passed}"
+            return self._return(origin, known, cause, now) + self._eject_those_that_fail(now)
+        if known.state is State.EJECTED and now >= known.until:
+            return self._change(origin, known, State.TRIAL, "its time is over, and health checks pass", now)
+        return []
 
     def to_connect(self, now: float) -> list[Origin]:
         """Whom to connect to, as its ejection is over; then call `tried`."""
@@ -183,7 +192,7 @@ class Endpoints:
         use, excluded = Use.NORMAL, {State.EJECTED, State.DOWN, State.UNRESOLVED}
         if all(self._is_out(known) for known in self._known.values()):
             use, excluded = Use.ALL_OUT, set()
-        elif any(map(self._is_failing, self._known.values())) and any(
+        elif any(map(self.is_failing, self._known.values())) and any(
             known.state is State.EJECTED and not known.unreachable for known in self._known.values()
         ):
             use = Use.MOST_FAIL
@@ -218,13 +227,13 @@ class Endpoints:
             return 1.0
         return min(1.0, max(_FIRST_SHARE, (now - known.returned_at) / self._slow_start_s))
 
-    def _is_failing(self, known: Endpoint) -> bool:
+    def is_failing(self, known: Endpoint) -> bool:
         """Whether it would be ejected if that were allowed."""
         limit = 1 if known.state is State.TRIAL else self._ejection.failures
         return known.state in (State.UP, State.TRIAL) and 0 < limit <= known.failures
 
     def _is_out(self, known: Endpoint) -> bool:
-        return known.state in (State.EJECTED, State.DOWN, State.UNRESOLVED) or self._is_failing(known)
+        return known.state in (State.EJECTED, State.DOWN, State.UNRESOLVED) or self.is_failing(known)
 
     def _may_eject(self, candidate: Endpoint, *, unreachable: bool) -> bool:
         others = [known for known in self._known.values() if known is not candidate]
@@ -240,7 +249,7 @@ class Endpoints:
         """Others are well now: those that could not be ejected are."""
         changes = []
         for origin, known in self._known.items():
-            if self._is_failing(known) and self._may_eject(known, unreachable=known.unreachable):
+            if self.is_failing(known) and self._may_eject(known, unreachable=known.unreachable):
                 changes += self._eject(origin, known, known.cause, now, unreachable=known.unreachable)
         return changes
 

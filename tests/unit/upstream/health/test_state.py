@@ -178,24 +178,24 @@ CHECK = HealthCheckSettings(rise=2, fall=3)
 def test_checks_decide_by_rise_and_fall() -> None:
     known = endpoints(A, B, check=CHECK)
     for _ in range(2):
-        assert known.check_failed(A, "status 503", 0.0) == []
-    assert known.check_passed(A, 0.0) == []
+        assert known.checked(A, "status 503", 0.0) == []
+    assert known.checked(A, None, 0.0) == []
     for _ in range(2):
-        assert known.check_failed(A, "status 503", 1.0) == []
-    assert known.check_failed(A, "status 503", 1.0) == [Change(A, DOWN, "3 health checks failed, the last: status 503")]
-    assert known.check_failed(A, "status 503", 1.0) == []
+        assert known.checked(A, "status 503", 1.0) == []
+    assert known.checked(A, "status 503", 1.0) == [Change(A, DOWN, "3 health checks failed, the last: status 503")]
+    assert known.checked(A, "status 503", 1.0) == []
     assert used(known) == [B]
-    assert known.check_passed(A, 2.0) == []
-    assert known.check_failed(A, "status 503", 2.0) == []
-    assert known.check_passed(A, 3.0) == []
-    assert known.check_passed(A, 3.0) == [Change(A, UP, "health checks passed: 2")]
+    assert known.checked(A, None, 2.0) == []
+    assert known.checked(A, "status 503", 2.0) == []
+    assert known.checked(A, None, 3.0) == []
+    assert known.checked(A, None, 3.0) == [Change(A, UP, "health checks passed: 2")]
     assert used(known) == [A, B]
 
 
 def test_those_that_are_down_are_used_only_where_all_are_out() -> None:
     known = endpoints(A, B, C, check=HealthCheckSettings(fall=1))
-    known.check_failed(A, "x", 0.0)
-    known.check_failed(B, "x", 0.0)
+    known.checked(A, "x", 0.0)
+    known.checked(B, "x", 0.0)
     assert used(known) == [C]
     fail(known, C, 3)
     assert known.usable(0.0).use is Use.ALL_OUT
@@ -206,22 +206,22 @@ def test_those_that_are_down_are_used_only_where_all_are_out() -> None:
 
 def test_an_ejected_address_that_is_checked_waits_for_its_time_and_for_rise() -> None:
     known = endpoints(A, B, check=CHECK)
-    known.check_passed(A, 0.0)
+    known.checked(A, None, 0.0)
     fail(known, A, 3, now=0.0)
     assert known.to_connect(20.0) == []
     for _ in range(3):
-        assert known.check_passed(A, 9.0) == []
-    assert known.check_passed(A, 10.0) == [Change(A, TRIAL, "its time is over, and health checks pass")]
+        assert known.checked(A, None, 9.0) == []
+    assert known.checked(A, None, 10.0) == [Change(A, TRIAL, "its time is over, and health checks pass")]
     fail(known, A, 1, now=10.0)
-    assert known.check_passed(A, 30.0) == [], "passes of before the ejection do not count"
-    assert known.check_passed(A, 30.0) != []
+    assert known.checked(A, None, 30.0) == [], "passes of before the ejection do not count"
+    assert known.checked(A, None, 30.0) != []
 
 
 def test_slow_start_gives_a_share_that_grows() -> None:
     known = endpoints(A, B, check=HealthCheckSettings(rise=1, fall=1), slow_start_s=10.0)
     assert known.next_share_s(0.0) is None
-    known.check_failed(A, "x", 0.0)
-    known.check_passed(A, 100.0)
+    known.checked(A, "x", 0.0)
+    known.checked(A, None, 100.0)
     shares = [known.usable(now).candidates[0].weight for now in (100.0, 103.0, 105.0, 110.0, 200.0)]
     assert shares == [0.1, 0.3, 0.5, 1.0, 1.0]
     assert known.next_share_s(105.0) == 0.5

@@ -1,0 +1,237 @@
+"""Health in the control process: names are followed, health checks asked, and what workers have met is put together;
+what comes of it is told to all workers at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+
+from proxy.telemetry.error_log import ErrorLog
+from proxy.upstream.health import messages
+from proxy.upstream.health.active import AT_ONCE, Checks, Connect, ask
+from proxy.upstream.health.endpoint import Change, Endpoint
+from proxy.upstream.health.messages import BEAT_S, Beat, Failed, Known, Missed, Passed
+from proxy.upstream.health.report import Report
+from proxy.upstream.health.returning import Returning
+from proxy.upstream.health.settings import HealthCheckSettings
+from proxy.upstream.health.state import Endpoints
+from proxy.upstream.names import Names, is_name
+from proxy.upstream.origin import Origin
+
+_LOOK_S: Final = 0.1  # how often it is looked for what is due
+_LEARN_S: Final = 0.5  # in which workers tell what the control process before this one had decided
+
+
+class Watched(NamedTuple):
+    """One upstream."""
+
+    endpoints: Endpoints
+    check: HealthCheckSettings | None = None
+    host: str = ""  # what Host says to it, if not the origin's own
+    resolve_s: float = 30.0
+
+
+class Workers(Protocol):
+    """How workers are reached. What one cannot take is lost: it asks for it when it hears the next `Beat`."""
+
+    def broadcast(self, message: bytes) -> None:
+        """Tell all of them."""
+
+    def send(self, seat: int, message: bytes) -> bool:
+        """Tell one of them."""
+
+
+class ControlHealth:
+    """The health of all upstreams of an instance."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        upstreams: Mapping[str, Watched],
+        workers: Workers,
+        errors: ErrorLog,
+        *,
+        connect: Connect,
+        lookup: Callable[[str], Awaitable[list[str]]],
+    ) -> None:
+        self.upstreams = upstreams
+        self._loop = loop
+        self._workers = workers
+        self._errors = errors
+        self._report = Report(errors)
+        self._returning = Returning(loop, connect, self._tried)
+        self._names = Names(loop, lookup, on_found=self._resolved, on_failed=self._not_found)
+        at_once = asyncio.Semaphore(AT_ONCE)
+        self._checks = {
+            name: Checks(
+                loop,
+                partial(ask, connect, settings=watched.check, host=watched.host),
+                interval_s=watched.check.interval_s,
+                on_result=partial(self._checked, name),
+                at_once=at_once,
+            )
+            for name, watched in upstreams.items()
+            if watched.check is not None
+        }
+        self._told = dict.fromkeys(upstreams, b"")  # by upstream: what workers were told last, but its version
+        self._version = 0
+        self._learned: set[str] = set()  # upstreams of which a worker has told what was known before
+        self._learns_until = self._beat_at = loop.time() + _LEARN_S
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to look names up, to check, and to tell workers."""
+        self._learns_until = self._beat_at = self._loop.time() + _LEARN_S
+        self._names.follow(
+            (candidate.origin.host, watched.resolve_s)
+            for watched in self.upstreams.values()
+            for candidate in watched.endpoints.configured
+            if is_name(candidate.origin.host)
+        )
+        self._look()
+        for name, checks in self._checks.items():
+            checks.watch(self._checkable(name))
+
+    async def close(self) -> None:
+        """End all work."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._returning.close()
+        await self._names.close()
+        for checks in self._checks.values():
+            await checks.close()
+
+    # -- workers -------------------------------------------------------------------------------------------------
+
+    def joined(self, seat: int) -> None:
+        """A worker knows nothing yet, or has missed something."""
+        if self._loop.time() >= self._learns_until:
+            for name in self.upstreams:
+                self._workers.send(seat, self._known(name))
+
+    def receive(self, seat: int, data: bytes) -> None:
+        """A message of a worker; raises msgspec.DecodeError where it is none of ours."""
+        message = messages.decode(data)
+        match message:
+            case Missed():
+                self.joined(seat)
+            case Known():
+                self._learn(message)
+            case Failed() | Passed():
+                self._met(message)
+            case Beat():
+                pass  # what control says
+
+    def _learn(self, message: Known) -> None:
+        watched = self.upstreams.get(message.upstream)
+        if watched is None or message.upstream in self._learned or self._loop.time() >= self._learns_until:
+            return
+        self._learned.add(message.upstream)
+        watched.endpoints.adopt(message.endpoints)
+        self._changed(message.upstream, [])
+
+    def _met(self, message: Failed | Passed) -> None:
+        watched, now = self.upstreams.get(message.upstream), self._loop.time()
+        origin = watched.endpoints.find(message.place, message.address) if watched is not None else None
+        if watched is None or origin is None:
+            return  # gone meanwhile
+        if isinstance(message, Passed):
+            changes = watched.endpoints.request_passed(origin, now)
+        else:
+            changes = watched.endpoints.request_failed(
+                origin, message.cause, now, unreachable=message.unreachable, ejected=message.ejected
+            )
+        self._changed(message.upstream, changes)
+
+    def _known(self, name: str) -> bytes:
+        endpoints = [known for _, known in self.upstreams[name].endpoints.items()]
+        return messages.encode(Known(name, endpoints, self._version))
+
+    # -- evidence ------------------------------------------------------------------------------------------------
+
+    def _checked(self, name: str, origin: Origin, cause: str | None) -> None:
+        endpoints, now = self.upstreams[name].endpoints, self._loop.time()
+        if changes := endpoints.checked(origin, cause, now):
+            self._changed(name, changes)
+
+    def _tried(self, origin: Origin, cause: str | None) -> None:
+        for name, watched in self.upstreams.items():
+            if origin in watched.endpoints:
+                self._changed(name, watched.endpoints.tried(origin, cause, self._loop.time()))
+
+    def _not_found(self, host: str, why: str) -> None:
+        known = any(
+            origin.host == host and origin.address
+            for watched in self.upstreams.values()
+            for origin, _ in watched.endpoints.items()
+        )
+        kept = "the addresses that it had are used on" if known else "until it has one, requests get a 503"
+        self._errors.warning(f"name {host}: {why}; {kept}")
+        if not known:
+            self._resolved(host, [])
+
+    def _resolved(self, host: str, addresses: list[str]) -> None:
+        now = self._loop.time()
+        for name, watched in self.upstreams.items():
+            for place, candidate in enumerate(watched.endpoints.configured):
+                if candidate.origin.host != host:
+                    continue
+                before = watched.endpoints.addresses(place)
+                changes = watched.endpoints.resolved(place, addresses, now)
+                after = watched.endpoints.addresses(place)
+                if set(before) != set(after):
+                    if before and after:
+                        what = f"{', '.join(after)} now (it had {', '.join(before)})"
+                        self._errors.info(f"upstream {name}: {candidate.origin} has {what}")
+                    if name in self._checks:
+                        self._checks[name].watch(self._checkable(name))
+                self._changed(name, changes)
+
+    def _checkable(self, name: str) -> list[Origin]:
+        """Whom to ask: a name is asked at its addresses, once it has any."""
+        known = self.upstreams[name].endpoints.items()
+        return [origin for origin, _ in known if origin.address or not is_name(origin.host)]
+
+    # -- consequences --------------------------------------------------------------------------------------------
+
+    def _changed(self, name: str, changes: list[Change]) -> None:
+        """Say what has changed, and tell workers where it matters to them."""
+        now, endpoints = self._loop.time(), self.upstreams[name].endpoints
+        self._report.changes(name, endpoints, changes, now)
+        self._report.use(name, endpoints, now)
+        if now < self._learns_until:
+            return
+        decided = _decided(endpoints)
+        if decided != self._told[name]:
+            self._told[name] = decided
+            self._version += 1
+            self._workers.broadcast(self._known(name))
+
+    def _look(self) -> None:
+        """Do what is due."""
+        now = self._loop.time()
+        self._timer = self._loop.call_later(_LOOK_S, self._look)
+        for watched in self.upstreams.values():
+            self._returning.start(watched.endpoints.to_connect(now))
+        if now >= self._beat_at:
+            for name in self.upstreams:
+                self._changed(name, [])  # what was learned
+            self._beat_at = now + BEAT_S
+            self._workers.broadcast(messages.encode(Beat(self._version)))
+
+
+def _decided(endpoints: Endpoints) -> bytes:
+    """What workers go by: not every failure, of which most are followed by a success."""
+    parts = [
+        Endpoint(
+            place=known.place,
+            address=known.address,
+            state=known.state,
+            until=known.until,
+            returned_at=known.returned_at,
+            unreachable=known.unreachable,
+            failures=known.failures if endpoints.is_failing(known) else 0,
+        )
+        for _, known in endpoints.items()
+    ]
+    return messages.encode(Known("", parts))

@@ -1,0 +1,84 @@
+"""The addresses of names, looked up again and again, so that a service that moves is followed.
+
+An answer that does not come, or says that there is none, changes nothing: the last addresses are used on.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from proxy.errors import ProxyError
+
+_AGAIN_S: Final = 1.0  # while a name has never had an address; doubles up to `_AGAIN_MOST_S`
+_AGAIN_MOST_S: Final = 5.0
+_JITTER: Final = 0.1  # of the time: else all instances that were started together would ask together
+_MOST_ADDRESSES: Final = 256  # of one name
+
+
+def is_name(host: str) -> bool:
+    """Whether the addresses of a host are to be looked up and used one by one. `localhost` is this machine, at any of
+    its addresses (RFC 6761 §6.3): the connector tries them all."""
+    if not host or host.removesuffix(".").rpartition(".")[2].lower() == "localhost":
+        return False
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return True
+    return False
+
+
+class Names:
+    """Follows names, each by a task of its own: one whose servers are silent delays no other."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        lookup: Callable[[str], Awaitable[list[str]]],
+        *,
+        on_found: Callable[[str, list[str]], None],
+        on_failed: Callable[[str, str], None],
+    ) -> None:
+        """`lookup` may raise ProxyError and OSError. `on_found` gets what was found, each time; `on_failed` why not,
+        the first time in a row."""
+        self._loop = loop
+        self._lookup = lookup
+        self._on_found = on_found
+        self._on_failed = on_failed
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failing: set[str] = set()
+        self._found: set[str] = set()
+
+    def follow(self, hosts: Iterable[tuple[str, float]]) -> None:
+        """Look these up now, and again every so many seconds: the shorter time where a name is there twice."""
+        every: dict[str, float] = {}
+        for host, seconds in hosts:
+            every[host] = min(seconds, every.get(host, seconds))
+        self._tasks += [self._loop.create_task(self._follow(host, seconds)) for host, seconds in every.items()]
+
+    async def close(self) -> None:
+        """Look up no more."""
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _follow(self, host: str, every_s: float) -> None:
+        again_s = min(_AGAIN_S, every_s)
+        while True:
+            try:
+                addresses = await self._lookup(host)
+            except (ProxyError, OSError) as error:
+                if host not in self._failing:
+                    self._failing.add(host)
+                    self._on_failed(host, getattr(error, "detail", "") or str(error))
+                pause_s = every_s if host in self._found else again_s
+                again_s = min(2 * again_s, _AGAIN_MOST_S, every_s)
+            else:
+                self._failing.discard(host)
+                self._found.add(host)
+                self._on_found(host, addresses[:_MOST_ADDRESSES])
+                pause_s = every_s
+            await asyncio.sleep(pause_s * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311  # no secret
