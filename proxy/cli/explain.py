@@ -123,6 +123,8 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
         return Explanation([], remarks, "")
     remarks.append(f"the body: {_named(decided.framing)}, forwarded as such")
     remarks.append(f"the route: {decided.route.name}, to upstream {decided.route.upstream}")
+    if decided.target != head.target and decided.route.rewriting is not None:
+        remarks.append(f"the target: {_shown(head.target)} goes on as {_shown(decided.target)}")
     if decided.upgrade is not None:
         remarks.append(f"if the service answers 101, the connection becomes a tunnel: {decided.upgrade.decode()}")
     sent = writer.request_head(head.method, decided.target, _safe(decided.fields))

@@ -8,6 +8,7 @@ import msgspec
 
 from proxy.config.access_rules import access_of, consumed_fields
 from proxy.config.model import Config
+from proxy.config.rewriting import rewriting_of
 from proxy.config.route_model import FieldRulesConfig
 from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 from proxy.config.upstream_model import UpstreamConfig
@@ -111,6 +112,7 @@ def routing_table(config: Config) -> RoutingTable:
             host_override=(config.upstreams[route.upstream].host or "").encode("ascii"),
             default_host=default_host(route.upstream),
             access=access_of(name, config, default_host),
+            rewriting=rewriting_of(route),
             timeouts=_with_own(config.timeouts, route.timeouts),
             limits=_with_own(config.limits, route.limits),
             upgrades=None if route.upgrades is msgspec.UNSET else protocols(route.upgrades),
@@ -150,9 +152,10 @@ def plan_settings(config: Config, pseudonym: bytes) -> PlanSettings:
 def field_rules(rules: FieldRulesConfig, consumed: Iterable[bytes] = ()) -> FieldRules | None:
     """A route's rules as `policy` applies them; None where there are none. Fields that are `consumed` go no further."""
     remove = {name.lower().encode("ascii") for name in rules.remove} | set(consumed)
-    if not rules.put and not remove:
+    if not rules.put and not rules.add and not remove:
         return None
     return FieldRules(
         remove=frozenset(remove),
         put=tuple((name.encode("ascii"), value.encode("latin-1")) for name, value in rules.put.items()),
+        add=tuple((name.encode("ascii"), value.encode("latin-1")) for name, value in rules.add.items()),
     )

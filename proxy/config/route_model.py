@@ -13,7 +13,8 @@ from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 
 
 class FieldRulesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a route changes in a message's fields, after hop-by-hop fields were stripped."""
+    """What a route changes in a message's fields, after hop-by-hop fields were stripped; in responses, in onehop's own
+    answers for this route, too."""
 
     put: Annotated[
         dict[str, str],
@@ -22,7 +23,24 @@ class FieldRulesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             examples=[{"X-Env": "prod"}],
         ),
     ] = {}
+    add: Annotated[
+        dict[str, str],
+        Meta(description="Fields to state beside those of the same name: one line more.", examples=[{"X-Tag": "edge"}]),
+    ] = {}
     remove: Annotated[list[str], Meta(description="Names of fields to remove.", examples=[["X-Debug"]])] = []
+
+
+class RewritePathConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A path for every path that a pattern matches; others stay. The pattern sees the path in the spelling in which
+    routes are compared, without strip_prefix."""
+
+    pattern: Annotated[
+        str, Meta(description="In RE2's syntax, whose cost no path makes grow.", examples=["^/u/([0-9]+)$"])
+    ] = ""
+    to: Annotated[
+        str,
+        Meta(description="The whole new path; $1 is what the first group has captured.", examples=["/users/$1"]),
+    ] = ""
 
 
 class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +79,20 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             examples=[{"X-Env": "canary"}],
         ),
     ] = {}
+    strip_prefix: Annotated[
+        str,
+        Meta(
+            description="Taken off the path before the service sees it. The query, and the bytes behind the prefix, go "
+            "on as they are, unless dot segments in them would lead out of it.",
+            examples=["/v1"],
+        ),
+    ] = ""
+    rewrite_path: RewritePathConfig = RewritePathConfig()
+    add_prefix: Annotated[str, Meta(description="Put before the path, after all else.", examples=["/internal"])] = ""
+    rewrite_location: Annotated[
+        bool,
+        Meta(description="Undo the change of prefix in Location, Content-Location and the paths of cookies."),
+    ] = True
     upgrades: Annotated[
         list[str] | UnsetType,
         Meta(description="Protocols that a client may switch to here, instead of those of all.", examples=[[]]),

@@ -10,6 +10,7 @@ from proxy.config.findings import Finding
 from proxy.config.match_rules import match_problems
 from proxy.config.model import Config
 from proxy.config.problem import suggestion
+from proxy.config.rewriting import rewriting_problems
 from proxy.config.setting_rules import number_problems, upgrade_problems
 from proxy.http1.field_names import Trait, names
 
@@ -33,6 +34,7 @@ def route_problems(config: Config) -> Iterator[Finding]:
             yield from number_problems((*key, table), settings)
         if route.upgrades is not msgspec.UNSET:
             yield from upgrade_problems((*key, "upgrades"), route.upgrades)
+        yield from rewriting_problems(key, route)
         anyway = _STATED_ANYWAY | {b"forwarded"} if config.forwarded else _STATED_ANYWAY
         yield from field_problems((*key, "request_fields"), route.request_fields, _STATED, anyway)
         yield from field_problems((*key, "response_fields"), route.response_fields, _STATED_IN_RESPONSE, frozenset())

@@ -1,5 +1,7 @@
 """Answers of our own to one request: what the plan answers here, and what went wrong."""
 
+import msgspec
+
 from proxy.downstream.connection import CLIENT_CLOSED, ClientConnection, Ending
 from proxy.downstream.respond import write_answer
 from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, RequestOverdue, UpstreamError
@@ -114,6 +116,9 @@ class Answering:
         connection = b"close"
         if stays_open:
             connection = b"keep-alive" if head.http_version < b"1.1" else b""
+        if self._route is not None and self._route.response_fields is not None:
+            fields = self._route.response_fields.apply(answer.fields)
+            answer = msgspec.structs.replace(answer, fields=fields)
         await write_answer(
             client,
             answer,

@@ -134,7 +134,7 @@ class Exchange(Answering):
             connection = b"keep-alive"
         lines = final_response_fields(
             head, context.settings, framing, context.http_date(), connection, forward.route.response_fields,
-            with_trailers=forward.wants_trailers, upgrades=forward.route.upgrades,
+            with_trailers=forward.wants_trailers, upgrades=forward.route.upgrades, way_back=forward.way_back,
         )  # fmt: skip
         record.status = head.status
         if attempts.service.is_sticky or record.earlier is not None:

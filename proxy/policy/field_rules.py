@@ -14,13 +14,15 @@ _REMOVED = Rule(Outcome.REMOVED_BY_ROUTE, "removed by the route's rules")
 
 
 class FieldRules(msgspec.Struct, frozen=True, dict=True):
-    """What a route changes in a message's fields, after stripping: `remove` (lower-case names), then `put`.
+    """What a route changes in a message's fields, after stripping: `remove` (lower-case names), then `put`,
+    then `add`: one line more, whatever others there are.
 
     A name is meant in all its spellings, and `_` for `-` is one: CGI, WSGI and PHP services read both as one name.
     """
 
     remove: frozenset[bytes] = frozenset()
     put: tuple[tuple[bytes, bytes], ...] = ()
+    add: tuple[tuple[bytes, bytes], ...] = ()
 
     @cached_property
     def _owned(self) -> dict[bytes, Rule]:
@@ -41,8 +43,19 @@ class FieldRules(msgspec.Struct, frozen=True, dict=True):
                     decisions.decide(line, rule)
         return [line for line in lines if canonical_name(line[0]) not in owned]
 
+    def trailers(self, lines: Fields, decisions: Decisions | None = None) -> Fields:
+        """Return the lines of a trailer section that may go on: none brings in again what the route puts, adds or
+        removes in the head."""
+        kept = self.without_owned(lines, decisions)
+        if not self.add:
+            return kept
+        added = {canonical_name(name) for name, _ in self.add}
+        if decisions is not None:
+            decisions.decide_all([line for line in kept if canonical_name(line[0]) in added], _PUT_ANEW)
+        return [line for line in kept if canonical_name(line[0]) not in added]
+
     def apply(self, lines: Fields, decisions: Decisions | None = None) -> Fields:
         """Return the changed lines. A field that is put replaces every line of its name."""
         if decisions is not None:
-            decisions.decide_all(self.put, _PUT)
-        return [*self.without_owned(lines, decisions), *self.put]
+            decisions.decide_all((*self.put, *self.add), _PUT)
+        return [*self.without_owned(lines, decisions), *self.put, *self.add]

@@ -13,12 +13,13 @@ from proxy.http1.fields import Fields, protocols
 from proxy.http1.framing import request_framing
 from proxy.http1.message import NO_BODY, BodyFraming, FixedLength, RequestHead
 from proxy.http1.parsing.strictness import asks_for_trailers, expects_continue, max_forwards
-from proxy.http1.target import request_target
+from proxy.http1.target import RequestTarget, request_target
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse, options_response, trace_response
 from proxy.policy.loops import is_loop
 from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
+from proxy.policy.rewriting import Rewriting, WayBack
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import PlanSettings
@@ -31,7 +32,7 @@ class Forward(msgspec.Struct, frozen=True):
     """The request goes to an upstream."""
 
     route: Route
-    target: bytes  # in origin-form, the client's bytes
+    target: bytes  # in origin-form: the client's bytes, but for what the route rewrites
     fields: Fields  # of the request as the upstream is sent it
     framing: BodyFraming  # of the body that the client sends
     request_id: bytes
@@ -40,6 +41,7 @@ class Forward(msgspec.Struct, frozen=True):
     #: included: what the client sends before that belongs to the request (RFC 9110 §7.8).
     upgrade: bytes | None
     wants_trailers: bool  # the client takes trailer fields
+    way_back: WayBack | None = None  # how paths in the response become the client's again
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -86,6 +88,9 @@ def plan(
                 error.allowed = tuple(allowed)
                 raise error
             raise NoRoute("no route for this host and path")
+        origin_form, way_back = target.origin_form, None
+        if route.rewriting is not None:
+            origin_form, way_back = _rewritten(target, route, route.rewriting)
         if isinstance(framing, FixedLength):
             check_body_size(framing.length, route.limits.request_body_bytes)
         has_body = framing is not NO_BODY and framing != _EMPTY
@@ -107,18 +112,29 @@ def plan(
         fields = upstream_request_fields(head, client, semantics, settings, route.request_fields, decisions)
         return Forward(
             route,
-            target.origin_form,
+            origin_form,
             fields,
             framing,
             request_id,
             semantics.expects_continue,
             semantics.upgrade,
             semantics.wants_trailers,
+            way_back,
         )
     except ProtocolError as error:
         return Refused(BadRequest.of(error), route)
     except ProxyError as error:
         return Refused(error, route)
+
+
+def _rewritten(target: RequestTarget, route: Route, rewriting: Rewriting) -> tuple[bytes, WayBack | None]:
+    """The target that the service is sent, and the way back. Raises ProtocolError."""
+    origin_form, stripped = rewriting.target(target.origin_form)
+    outside = rewriting.strip if stripped else b""
+    if not rewriting.turn_back or outside == rewriting.add:
+        return origin_form, None
+    hosts = (route.host_override or target.authority or route.default_host, route.default_host)
+    return origin_form, WayBack(outside, rewriting.add, tuple(host.lower() for host in hosts), target.authority)
 
 
 def check_body_size(size: int, limit: int) -> None:

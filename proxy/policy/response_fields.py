@@ -13,6 +13,7 @@ from proxy.http1.message import CHUNKED, BodyFraming, ResponseHead
 from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.loops import via
+from proxy.policy.rewriting import WayBack
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import MADE_ANEW, STATED, Removals, rules_by_name, strip
 from proxy.policy.trailers import announcement
@@ -32,13 +33,16 @@ def final_response_fields(
     *,
     with_trailers: bool = False,
     upgrades: Mapping[bytes, bytes] | None = None,
+    way_back: WayBack | None = None,
 ) -> Fields:
     """The field lines of the final response as it goes to the client.
 
     `connection` is what we say of our own connection to it, `date` what time it is (RFC 9110 §6.6.1), `upgrades` what
-    the route lets a client switch to, where it has its own.
+    the route lets a client switch to, where it has its own, `way_back` how it turns paths back.
     """
     kept = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
+    if way_back is not None:
+        kept = way_back.fields(kept, decisions)
     if rules is not None:
         kept = rules.apply(kept, decisions)
     stated_from = len(kept)

@@ -6,6 +6,7 @@ import msgspec
 
 from proxy.policy.access import Access
 from proxy.policy.field_rules import FieldRules
+from proxy.policy.rewriting import Rewriting
 from proxy.policy.settings import Limits, Timeouts
 
 
@@ -33,4 +34,5 @@ class Route(msgspec.Struct, frozen=True):
     access: Access | None = None
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
+    rewriting: Rewriting | None = None
     upgrades: Mapping[bytes, bytes] | None = None  # protocols that a client may switch to here; None: as everywhere

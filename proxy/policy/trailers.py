@@ -31,7 +31,7 @@ def forwarded_trailers(
         lines = without_underscores(lines, decisions)
     forged = frozenset(filter(is_x_forwarded, map(_lower_name, lines)))
     kept = strip(lines, connection_options, _REMOVED, forged, decisions)
-    return kept if rules is None else rules.without_owned(kept, decisions)
+    return kept if rules is None else rules.trailers(kept, decisions)
 
 
 def announcement(
