@@ -2,12 +2,13 @@
 what comes of it is told to all workers at once."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from proxy.telemetry.error_log import ErrorLog
-from proxy.upstream.health import messages
+from proxy.upstream.health import messages, shown
 from proxy.upstream.health.active import AT_ONCE, Checks, Connect, ask
 from proxy.upstream.health.endpoint import Change, Endpoint
 from proxy.upstream.health.messages import BEAT_S, Beat, Failed, Known, Missed, Passed
@@ -100,6 +101,17 @@ class ControlHealth:
         await self._names.close()
         for checks in self._checks.values():
             await checks.close()
+
+    def healthy(self) -> dict[tuple[str, str], bool]:
+        """By upstream and origin, as the configuration names it: whether one of its addresses is well."""
+        return shown.healthy(self._endpoints())
+
+    def status(self) -> dict[str, list[dict[str, Any]]]:
+        """By upstream, what is known of each address."""
+        return shown.addresses(self._endpoints(), self._loop.time(), time.time())
+
+    def _endpoints(self) -> dict[str, Endpoints]:
+        return {name: watched.endpoints for name, watched in self.upstreams.items()}
 
     # -- workers -------------------------------------------------------------------------------------------------
 

@@ -39,15 +39,15 @@ class EjectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         list[int], Meta(description="Of responses that count as failures, too.", examples=[[502, 503]])
     ] = []
     eject_s: Annotated[
-        float, Meta(description="For the first time; doubles each time up to 300. A connection that succeeds ends it.")
+        float, Meta(description="For the first time; doubles each time, up to 300. Then one request tries.")
     ] = 10.0
     max_ejected_percent: Annotated[
         int,
         Meta(
             ge=0,
             le=100,
-            description="Of all addresses; 1 is always allowed, except by 0, but never all: where more fail, those "
-            "that accept connections are all used, and where none does, simply all.",
+            description="Of all addresses, but 1 may be (unless 0), and never all. Where more fail, those that accept "
+            "connections are all used; where all fail, simply all.",
         ),
     ] = 50
 

@@ -190,7 +190,7 @@ class Endpoints:
     def usable(self, now: float) -> Usable:
         """Which addresses requests may choose, with their weights: at least one."""
         use, excluded = Use.NORMAL, {State.EJECTED, State.DOWN, State.UNRESOLVED}
-        if all(self._is_out(known) for known in self._known.values()):
+        if all(self.is_out(known) for known in self._known.values()):
             use, excluded = Use.ALL_OUT, set()
         elif any(map(self.is_failing, self._known.values())) and any(
             known.state is State.EJECTED and not known.unreachable for known in self._known.values()
@@ -232,12 +232,13 @@ class Endpoints:
         limit = 1 if known.state is State.TRIAL else self._ejection.failures
         return known.state in (State.UP, State.TRIAL) and 0 < limit <= known.failures
 
-    def _is_out(self, known: Endpoint) -> bool:
+    def is_out(self, known: Endpoint) -> bool:
+        """Whether it is used only where nothing better is."""
         return known.state in (State.EJECTED, State.DOWN, State.UNRESOLVED) or self.is_failing(known)
 
     def _may_eject(self, candidate: Endpoint, *, unreachable: bool) -> bool:
         others = [known for known in self._known.values() if known is not candidate]
-        if all(self._is_out(known) for known in others):
+        if all(self.is_out(known) for known in others):
             return False  # never all
         if unreachable:
             return True  # using it would only cost time
