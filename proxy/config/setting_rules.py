@@ -22,7 +22,7 @@ _LEAST: Final = {
 #: Above this, a number is a slip of the hand: a process cannot have as many descriptors, or memory would have no bound.
 _MOST: Final = {
     "connections": 1_000_000, "request_body_bytes": 1 << 50, "replay_bytes": 1 << 30, "max_requests": 1_000_000_000,
-    "request_minimum_bytes_per_s": 1 << 30,
+    "connections_per_client": 1_000_000, "request_minimum_bytes_per_s": 1 << 30,
 }  # fmt: skip
 _MOST_BYTES: Final = 16 << 20  # of what each connection may hold
 _MOST_COUNT: Final = 100_000

@@ -14,14 +14,16 @@ from typing import Final, TypeAlias
 
 from proxy.downstream.acceptor import Acceptor, has_waiting
 from proxy.downstream.connection import ClientConnection, ReportUnread, RunExchange
+from proxy.downstream.per_client import Entry, PerClient
 from proxy.downstream.places import Places, Room
-from proxy.errors import LimitReached
+from proxy.errors import LimitReached, ProxyError
 from proxy.policy.forwarded import ClientIdentity, Network, is_trusted, plain_address
 from proxy.policy.settings import Limits, Timeouts
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.fiber import Fiber
 from proxy.transport.stream import Stream
 
+_TOO_MANY: Final = "this client has as many connections as one may have"
 _FAREWELL_S: Final = 0.2  # between the last accept and closing idle connections
 
 #: Says who is at the other end of a connection; None where it has ended already.
@@ -76,6 +78,8 @@ class Listener:
         self.on_clients: Callable[[int], None] | None = None  # told how many there are, whenever that changes
         self._warn_crowded = warn_crowded
         self._places = Places(room, timeouts.client_queue_s, self.clients, make_room, self._crowded)
+        most = limits.connections_per_client
+        self._per_client = PerClient(most) if most else None
         self._acceptor = Acceptor(
             self._loop, take=self._take, may_accept=self._may_accept, on_shortage=self._out_of_descriptors
         )
@@ -192,8 +196,14 @@ class Listener:
             stream, identity, identity.address.decode("ascii"), self._timeouts, self._limits, self._deadlines,
             fast_path=self._fast_path, half_close=self._half_close,
         )  # fmt: skip
-        if self._places.is_full():
-            serve = self._turn_away(client)
+        entry = Entry.SERVED if self._per_client is None else self._per_client.enter(client)
+        if entry is Entry.CUT:
+            stream.abort()
+            return
+        if entry is Entry.TOLD:
+            serve = self._turn_away(client, LimitReached(_TOO_MANY, status=429, code="too_many_connections"))
+        elif self._places.is_full():
+            serve = self._turn_away(client, LimitReached("too many connections"))
         else:
             serve = client.serve(self._run_exchange, self._refuse)
             if self._places.is_crowded:
@@ -205,8 +215,8 @@ class Listener:
             self.on_clients(len(self.clients))
         fiber.resume()
 
-    async def _turn_away(self, client: ClientConnection) -> None:
-        await self._refuse(client, LimitReached("too many connections"), time.monotonic())
+    async def _turn_away(self, client: ClientConnection, refusal: ProxyError) -> None:
+        await self._refuse(client, refusal, time.monotonic())
         await client.end()
 
     def _ended(self, client: ClientConnection, exc: BaseException | None) -> None:
@@ -214,6 +224,8 @@ class Listener:
         if self.on_clients is not None:
             self.on_clients(len(self.clients))
         self._places.left(client)
+        if self._per_client is not None:
+            self._per_client.leave(client)
         self._acceptor.resume()
         self._on_ended(client)
         if self._shutting_down and not self.clients:

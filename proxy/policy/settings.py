@@ -86,6 +86,12 @@ class Limits(MessageLimits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "ones are closed, and the others wait (timeouts.client_queue_s)."
         ),
     ] = 16_384
+    connections_per_client: Annotated[
+        int,
+        Meta(
+            description="Of one address outside trusted_networks (IPv6: one /64), per worker; more: 429; 0: no limit."
+        ),
+    ] = 0  # an office or a mobile network may stand behind one address
 
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

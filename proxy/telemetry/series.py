@@ -65,6 +65,7 @@ ERRORS: Final = (
     "tls_certificate_error",
     "tls_on_plain_listener",
     "tls_protocol_error",
+    "too_many_connections",
     "too_many_logins",
     "trailers_too_large",
     "unauthorized",

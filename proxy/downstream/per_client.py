@@ -1,0 +1,65 @@
+"""How many connections each client has, where the configuration bounds that.
+
+A client is an address; of IPv6, its first 64 bits. Trusted peers are not counted: they speak for many. Neither is who
+has no address, behind a Unix socket.
+"""
+
+from enum import Enum, auto
+
+from proxy.downstream.connection import ClientConnection
+from proxy.policy.forwarded import ClientIdentity, parse_address
+from proxy.policy.rate_limit import client_key
+
+
+class Entry(Enum):
+    """What becomes of a connection."""
+
+    SERVED = auto()
+    TOLD = auto()  # that it is one too many
+    CUT = auto()  # without a word: being told would be a way to hold any number of connections for a while
+
+
+class PerClient:
+    """Counts the connections of clients. Each may have `most`, and as many again that are being told."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._served: dict[bytes, int] = {}  # of those who have any
+        self._told: dict[bytes, int] = {}
+        self._being_told: set[ClientConnection] = set()
+
+    def enter(self, client: ClientConnection) -> Entry:
+        """A connection begins. Unless it is cut, `leave` is told of its end."""
+        key = _key(client.identity)
+        if key is None or _add(self._served, key, self._most):
+            return Entry.SERVED
+        if _add(self._told, key, self._most):
+            self._being_told.add(client)
+            return Entry.TOLD
+        return Entry.CUT
+
+    def leave(self, client: ClientConnection) -> None:
+        """A connection has ended."""
+        key = _key(client.identity)
+        if key is None:
+            return
+        counts = self._served
+        if client in self._being_told:
+            self._being_told.remove(client)
+            counts = self._told
+        counts[key] -= 1
+        if not counts[key]:
+            del counts[key]
+
+
+def _add(counts: dict[bytes, int], key: bytes, most: int) -> bool:
+    count = counts.get(key, 0)
+    if count >= most:
+        return False
+    counts[key] = count + 1
+    return True
+
+
+def _key(identity: ClientIdentity) -> bytes | None:
+    address = identity.address.decode("ascii")
+    return None if identity.trusted or parse_address(address) is None else client_key(address)
