@@ -106,7 +106,7 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     config = _valid(loaded)
     from proxy.http1.parsing.self_test import disagreements, summary
     from proxy.process import descriptors
-    from proxy.process.cpus import granted_cpus
+    from proxy.process.cpus import worker_count
 
     if found := disagreements():
         click.echo(f"onehop: {summary(found)}", err=True)
@@ -119,7 +119,7 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     for other in loaded.files[1:]:
         click.echo(f"  reads {other}")
     click.echo(f"  listens on {', '.join(config.listen)}")
-    workers = config.workers or granted_cpus()
+    workers = worker_count(config)
     click.echo(f"  {descriptors.describe(descriptors.room(config, workers), config.limits.connections)}")
     for name, route in config.routes.items():
         urls = ", ".join(each.url for each in config.upstreams[route.upstream].listed())

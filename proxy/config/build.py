@@ -77,6 +77,11 @@ def endpoints(upstream: UpstreamConfig) -> Endpoints:
     return Endpoints(candidates(upstream), upstream.ejection, upstream.health_check, upstream.slow_start_s)
 
 
+def share(total: int, workers: int, number: int) -> int:
+    """The part of one of the workers, which are numbered from 0, of what the instance has."""
+    return total // workers + (number < total % workers)
+
+
 def retry_settings(upstream: UpstreamConfig) -> RetrySettings:
     """When a request to an upstream is sent again."""
     retry = upstream.retry

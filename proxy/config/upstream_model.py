@@ -108,6 +108,25 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         float,
         Meta(description="Names are looked up again this often; all their addresses are used, as origins alike."),
     ] = 30.0  # about the records' time to live where services move
+    max_connections: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="To each origin, idle ones included, of the whole instance; 0: no limit. Divided over the "
+            "workers, of which there are no more than connections.",
+        ),
+    ] = 0
+    queue: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Requests of the whole instance that wait for a connection, first come, first served; more: "
+            "503. Each worker has its part.",
+        ),
+    ] = 0
+    queue_s: Annotated[float, Meta(description="How long each of them waits; then 503.")] = 5.0
     slow_start_s: Annotated[
         float,
         Meta(description="An address that returns, or is new, gets its share gradually; 0: at once."),

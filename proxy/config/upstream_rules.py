@@ -35,6 +35,7 @@ def upstream_problems(config: Config) -> Iterator[Finding]:
         if upstream.origins and all(origin.backup for origin in upstream.origins):
             yield key, "", "expected one that is no backup"
         yield from _balancing(("upstreams", name), upstream)
+        yield from _limits(("upstreams", name), upstream, config.workers)
         for method in upstream.retry.methods:
             if not is_token(method) or method != method.upper():
                 yield ("upstreams", name, "retry", "methods"), f'"{method}"', 'expected a method, such as "POST"'
@@ -43,6 +44,16 @@ def upstream_problems(config: Config) -> Iterator[Finding]:
         yield from _health(("upstreams", name), upstream)
         if upstream.host is not None and not has_authority_form(upstream.host.encode("latin-1", "replace")):
             yield ("upstreams", name, "host"), f'"{upstream.host}"', "expected HOST or HOST:PORT"
+
+
+def _limits(key: tuple[str, ...], upstream: UpstreamConfig, workers: int) -> Iterator[Finding]:
+    if 0 < upstream.max_connections < workers:
+        expected = f"expected {workers} or more: each of the workers opens connections of its own"
+        yield (*key, "max_connections"), str(upstream.max_connections), expected
+    if upstream.queue and not upstream.max_connections:
+        yield (*key, "queue"), str(upstream.queue), "does nothing without max_connections"
+    if not 0 < upstream.queue_s <= 3600:
+        yield (*key, "queue_s"), f"{upstream.queue_s:g}", "expected more than 0 seconds, and an hour at most"
 
 
 def _balancing(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Finding]:

@@ -13,6 +13,8 @@ from proxy.policy.retry import CLOSED_IDLE, CONNECT_FAILURE
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport import fiber
 from proxy.transport.fiber import Fiber
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connection_limit import ConnectionLimit
 from proxy.upstream.origin import Origin
 from proxy.upstream.pool import Lease
 from proxy.upstream.service import Service
@@ -125,12 +127,20 @@ class Leasing(msgspec.Struct, eq=False):
         """
         while True:
             origin = self._origin = self._origin or self.service.choose(self)
+            limit = self.service.limit
+            if limit is not None and not limit.take(origin):
+                lease = await self._wait_for_place(limit, origin, fresh=fresh)
+                if lease is not None:
+                    return lease
+                origin = self._origin
             self._record.origin = origin.label
             self._record.reused = False
             self._record.attempts += 1
             self._opening = fiber.running
             try:
-                lease = self.lease = await self._context.pool.lease_fresh(origin, self._client.timeouts.connect_s)
+                lease = self.lease = await self._context.pool.lease_fresh(
+                    origin, self._client.timeouts.connect_s, limit
+                )
             except (ConnectFailed, ConnectTimeout) as error:
                 # Nothing was sent, so any request may go to the next one.
                 if not self._retry(CONNECT_FAILURE, error.code, error):
@@ -144,3 +154,39 @@ class Leasing(msgspec.Struct, eq=False):
             if self._client.is_gone:
                 raise ClientGone("the client closed the connection before the request was sent")
             return lease
+
+    async def _wait_for_place(
+        self, limit: ConnectionLimit[UpstreamConnection], origin: Origin, *, fresh: bool
+    ) -> Lease | None:
+        """Wait for a connection that another request gives back, which is returned, or for a place to open one, which
+        is taken then: at `_origin`, which may be another one now. Raises LimitReached: `queue_full`, or
+        `queue_timeout`."""
+        pool = self._context.pool
+        # One that this request has just closed, or one that it may not use: its place is free in a moment.
+        soon = fresh or bool(self._tried) or pool.close_one_idle(origin)
+        while True:
+            waiter = limit.enter(self.service.waits_for(self, origin, self._tried), soon=soon)
+            self._opening = fiber.running
+            try:
+                granted = await waiter.future
+            except BaseException:  # the client has left, or it took too long
+                unused = limit.leave(waiter)
+                if isinstance(unused, Origin):
+                    limit.release(unused)
+                elif unused is not None:
+                    pool.put_back(unused)
+                raise
+            finally:
+                self._opening = None
+            reached = granted if isinstance(granted, Origin) else granted.origin
+            if reached != origin:
+                self.service.moved(origin, reached)
+                origin = self._origin = reached
+            if isinstance(granted, Origin):
+                return None
+            if fresh:
+                granted.discard()  # another idle one might be closed, too
+            elif (lease := pool.lease_granted(granted)) is not None:
+                self._use_open(lease)
+                return lease
+            soon = True

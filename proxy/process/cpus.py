@@ -3,11 +3,20 @@
 import contextlib
 import os
 
+from proxy.config.model import Config
+
 
 def granted_cpus() -> int:
     """How many CPUs this process may use: its affinity, and the cgroup's quota (v2, then v1) rounded up."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cpus, _cgroup_quota() or cpus))
+
+
+def worker_count(config: Config) -> int:
+    """How many workers an instance has: as configured, or one per CPU, but no more than there may be connections to an
+    origin, because each worker opens its own."""
+    limits = [upstream.max_connections for upstream in config.upstreams.values() if upstream.max_connections]
+    return config.workers or min([granted_cpus(), *limits])
 
 
 def _cgroup_quota() -> int | None:

@@ -233,7 +233,8 @@ class Generation:
         instance = self._instance
         if slot.role is Role.WORKER:
             setup = WorkerSetup(
-                self.config, slot.sockets, instance.pseudonym, channel, slot.heartbeat, slot.seat, len(self.workers),
+                self.config, slot.sockets, instance.pseudonym, channel, slot.heartbeat, slot.seat,
+                self.workers.index(slot), len(self.workers),
                 instance.companion, instance.buckets,
             )  # fmt: skip
             be_worker(setup, slot.stack, lambda: instance.close_in_child(slot))

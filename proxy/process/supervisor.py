@@ -22,7 +22,7 @@ from proxy.config.sources import Loader
 from proxy.exchange.buckets import Buckets
 from proxy.process import descriptors
 from proxy.process.banner import banner
-from proxy.process.cpus import granted_cpus
+from proxy.process.cpus import worker_count
 from proxy.process.generation import Generation, Instance
 from proxy.process.listeners import bind, shown_address
 from proxy.process.slot import Seats, Slot
@@ -46,7 +46,7 @@ def serve(
     `companion` runs beside each worker, as the demo service does. `banner_lines` says more about the first address.
     """
     config = loader().valid()
-    count = config.workers or granted_cpus()
+    count = worker_count(config)
     descriptors.raise_limit()
     descriptors.require(config, count)
     sockets = bind(config, count)

@@ -9,7 +9,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, TypeAlias
 
-from proxy.config.build import balancing, candidates, endpoints, plan_settings, retry_settings, routing_table
+from proxy.config.build import balancing, candidates, endpoints, plan_settings, retry_settings, routing_table, share
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection
 from proxy.downstream.listener import Listener, by_address
@@ -33,6 +33,7 @@ from proxy.telemetry.ids import HttpDate, RequestIds
 from proxy.transport.deadlines import Deadlines
 from proxy.upstream.census import Census
 from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connection_limit import ConnectionLimit
 from proxy.upstream.connector import Connector
 from proxy.upstream.health.in_worker import WorkerHealth, no_control
 from proxy.upstream.pool import Pool
@@ -56,6 +57,7 @@ class Worker:
         pseudonym: str,
         *,
         workers: int = 1,
+        number: int = 0,
         seat: int = 0,
         link: Link | None = None,
         buckets: Buckets | None = None,
@@ -121,8 +123,19 @@ class Worker:
         if link is not None:
             link.on_joined = self.health.control_began
             link.on_message = self.health.receive
-        for service in self.services.values():
+        for name, service in self.services.items():
             self.deadlines.on_sweep.append(service.budget.sample)
+            upstream = config.upstreams[name]
+            if upstream.max_connections:
+                service.limit_connections(
+                    ConnectionLimit(
+                        share(upstream.max_connections, workers, number),
+                        self._loop,
+                        queue=-(-upstream.queue // workers),  # rounded up: with none at all, a worker could not queue
+                        queue_s=upstream.queue_s,
+                        idle=self.pool.idle_at,
+                    )
+                )
         self._context = WorkerContext(
             loop=self._loop,
             pool=self.pool,

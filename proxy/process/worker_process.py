@@ -26,7 +26,8 @@ class WorkerSetup(NamedTuple):
     channel: Channel
     heartbeat: Heartbeat
     seat: int
-    workers: int  # of the instance
+    number: int  # among the workers of the instance, from 0
+    workers: int
     companion: Companion | None
     buckets: Buckets
 
@@ -46,8 +47,8 @@ async def _serve(setup: WorkerSetup) -> None:
         link = Link(loop)
         stack.callback(link.close)
         worker = Worker(
-            config, setup.sockets, setup.pseudonym, workers=setup.workers, seat=setup.seat, link=link,
-            buckets=setup.buckets, observe=observe,
+            config, setup.sockets, setup.pseudonym, workers=setup.workers, number=setup.number, seat=setup.seat,
+            link=link, buckets=setup.buckets, observe=observe,
         )  # fmt: skip
         loop.set_exception_handler(worker.report_loop_defect)
         link.report_defect = worker.errors.defect

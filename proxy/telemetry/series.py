@@ -51,6 +51,8 @@ ERRORS: Final = (
     "misdirected",
     "no_route",
     "out_of_resources",
+    "queue_full",
+    "queue_timeout",
     "rate_limited",
     "request_body_cut",
     "request_cut",

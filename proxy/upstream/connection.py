@@ -26,6 +26,7 @@ from proxy.transport.body_reader import BodyCutShort, BodyReader
 from proxy.transport.deadlines import NEVER
 from proxy.transport.stream import ConnectionEnded, Stream
 from proxy.transport.tls import tls_code, tls_reason
+from proxy.upstream.connection_limit import ConnectionLimit
 from proxy.upstream.origin import Origin
 
 _NO_PROMISE: Final = KeepAlive()
@@ -54,6 +55,7 @@ class UpstreamConnection:
         "framing",
         "head_deadline",
         "label",
+        "limit",
         "limits",
         "on_idle_event",
         "open_since",
@@ -78,6 +80,7 @@ class UpstreamConnection:
         self.framing: BodyFraming = UNTIL_CLOSE
         self.on_idle_event: Callable[[], None] | None = None  # called when bytes or an end arrive while it is idle
         self.head_deadline = NEVER  # loop time by which a response head is due, for a read that begins
+        self.limit: ConnectionLimit[UpstreamConnection] | None = None  # that it counts for
         self.limits = limits
         self._parser = HeadParser(limits, fast_path=fast_path)
         self._body_reader = BodyReader(stream, self._parser)

@@ -59,6 +59,19 @@ class IdleConnections(Generic[C]):
             return None
         return connection
 
+    def count(self, origin: Origin) -> int:
+        """How many there are of an origin."""
+        return len(self._entries.get(origin, ()))
+
+    def take_oldest_of(self, origin: Origin) -> C | None:
+        """Drop and return the one of this origin that has been idle longest."""
+        entries = self._entries.get(origin)
+        if not entries:
+            return None
+        oldest = next(iter(entries))
+        del entries[oldest]
+        return oldest
+
     def take_oldest(self) -> C | None:
         """Drop and return the one that has been idle longest, of any origin."""
         oldest = [(next(iter(entries.items())), entries) for entries in self._entries.values() if entries]

@@ -1,6 +1,8 @@
 """Lease a connection to an origin, and take it back. The rules of reuse are RFC 9112 §9.3 and the pool's settings."""
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -8,8 +10,10 @@ from proxy.errors import BadResponse
 from proxy.http1.limits import MessageLimits
 from proxy.policy.settings import PoolSettings
 from proxy.transport.deadlines import NEVER, Deadlines
+from proxy.transport.stream import Stream
 from proxy.upstream.bound import BoundConnections
 from proxy.upstream.connection import CLOSED, IDLE, UpstreamConnection
+from proxy.upstream.connection_limit import ConnectionLimit, Place
 from proxy.upstream.connector import Connector, close_unused
 from proxy.upstream.idle import IdleConnections
 from proxy.upstream.origin import Origin
@@ -126,9 +130,11 @@ class Pool:
         # uvloop's clock ticks in milliseconds: without this, 0 would still take what went idle within the same one.
         return now - self._settings.just_used_s if self._settings.just_used_s > 0 else NEVER
 
-    async def lease_fresh(self, origin: Origin, connect_s: float | None = None) -> Lease:
-        """A new connection, opened within this time or the connector's. Raises ConnectFailed, ConnectTimeout,
-        LimitReached."""
+    async def lease_fresh(
+        self, origin: Origin, connect_s: float | None = None, limit: ConnectionLimit[UpstreamConnection] | None = None
+    ) -> Lease:
+        """A new connection, opened within this time or the connector's, at the place that was taken for it where there
+        is a limit. Raises ConnectFailed, ConnectTimeout, LimitReached."""
         loop = self._deadlines.loop
         self.make_room(1)
         self._connecting += 1
@@ -138,6 +144,8 @@ class Pool:
         try:
             stream = await opening
         except BaseException:
+            if limit is not None:
+                _when_done(opening, partial(_release_place, limit, origin))
             opening.add_done_callback(close_unused)  # given up: it may have succeeded before it heard of that
             raise
         finally:
@@ -145,6 +153,9 @@ class Pool:
         connection = UpstreamConnection(origin, stream, self._limits, loop.time(), fast_path=self._fast_path)
         self.opened += 1
         connection.on_idle_event = lambda: self._forget(connection)
+        if limit is not None:
+            connection.limit = limit
+            _hold(stream, Place(limit, origin))
         connection.begin()
         if self.on_opened is not None:
             self.on_opened(connection)
@@ -199,10 +210,39 @@ class Pool:
         if idle_s <= 0:
             connection.discard()
             return
+        if connection.limit is not None and connection.limit.offer(connection):
+            return
         connection.state = IDLE
         connection.stream.watcher = connection.on_idle_event
         for surplus in self._idle.put(connection.origin, connection, now, now + idle_s):
             surplus.discard()
+
+    def lease_granted(self, connection: UpstreamConnection) -> Lease | None:
+        """A connection that was handed over to a request that waited for it; None where something has arrived on it
+        since, which belongs to no request."""
+        if connection.stream.has_unread():
+            connection.discard()
+            return None
+        connection.begin()
+        return Lease(self, connection, True)
+
+    def put_back(self, connection: UpstreamConnection) -> None:
+        """A connection that was handed over, and that nobody has used."""
+        if connection.stream.has_unread():
+            connection.discard()
+        else:
+            self.take_back(connection, None, request_complete=True)
+
+    def idle_at(self, origin: Origin) -> int:
+        """How many connections to an origin stand idle."""
+        return self._idle.count(origin)
+
+    def close_one_idle(self, origin: Origin) -> bool:
+        """Close the connection to an origin that has been idle longest; whether there was one."""
+        oldest = self._idle.take_oldest_of(origin)
+        if oldest is not None:
+            oldest.discard()
+        return oldest is not None
 
     def retire(self, origin: Origin) -> None:
         """The origin is used no more: close what is idle, and what comes back."""
@@ -230,3 +270,27 @@ class Pool:
         """Bytes or an end arrived on an idle connection: whatever it says, it belongs to no request."""
         self._idle.forget(connection.origin, connection)
         connection.discard()
+
+
+def _hold(stream: Stream, place: Place) -> None:
+    """Give the place up once the connection is gone, which it may be already."""
+    stream.owner = place
+    if stream.is_ended:
+        stream.owner = None
+        place.connection_lost()
+
+
+def _release_place(limit: ConnectionLimit[UpstreamConnection], origin: Origin, opening: asyncio.Task[Stream]) -> None:
+    """An opening was given up: its place is free where nothing came about, or else once that is gone."""
+    if opening.cancelled() or opening.exception() is not None:
+        limit.release(origin)
+    else:
+        _hold(opening.result(), Place(limit, origin))
+
+
+def _when_done(opening: asyncio.Task[Stream], tell: Callable[[asyncio.Task[Stream]], None]) -> None:
+    """Tell at once where it has ended: a retry at the same origin comes next."""
+    if opening.done():
+        tell(opening)
+    else:
+        opening.add_done_callback(tell)

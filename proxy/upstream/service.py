@@ -12,6 +12,8 @@ from proxy.http1.fields import FieldLine
 from proxy.policy.retry import CONNECT_FAILURE, RetrySettings
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
 from proxy.upstream.balancing.sticky import Sticky
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.connection_limit import ConnectionLimit
 from proxy.upstream.health.base import Health
 from proxy.upstream.origin import Candidate, Origin
 from proxy.upstream.retry_budget import FLOOR, RetryBudget
@@ -24,8 +26,8 @@ class Service:
 
     __slots__ = (
         "_backups", "_balancing", "_configured", "_follows_attempts", "_in_use", "_on_trial", "_only", "_primaries",
-        "_trials", "budget", "health", "hears", "is_sticky", "name", "repeatable", "retried_statuses", "retries",
-        "trying",
+        "_trials", "budget", "health", "hears", "is_sticky", "limit", "name", "repeatable", "retried_statuses",
+        "retries", "trying",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +57,7 @@ class Service:
         self._trials: frozenset[Origin] = frozenset()
         self._on_trial: list[Candidate] = []
         self.trying: set[Origin] = set()  # those on trial whose request waits for its response
+        self.limit: ConnectionLimit[UpstreamConnection] | None = None  # of connections to each origin
         self.use(candidates)
         self.health: Health | None = None
         self.hears: Container[int] = ()  # the statuses of which `health` is told, beside every error
@@ -87,6 +90,8 @@ class Service:
                 for candidate in merged.values()
                 if candidate.backup == backup and candidate.origin not in self.trying.intersection(trials)
             )
+        if self.limit is not None:
+            self.limit.use([candidate.origin for candidate in self._in_use])
         alone = len(self._in_use) == 1 and not self._follows_attempts
         self._only = self._in_use[0].origin if alone else None
 
@@ -121,6 +126,10 @@ class Service:
 
     def _choose(self, candidates: Sequence[Candidate], request: BalancedRequest, *, again: bool = False) -> Origin:
         origin = self._balancing.choose(candidates, request, again=again)
+        if self.limit is not None and self.limit.is_full(origin) and not self._balancing.keeps(request):
+            free = [candidate for candidate in candidates if not self.limit.is_full(candidate.origin)]
+            if free:
+                origin = self._balancing.choose(free, request, again=again)
         if self._follows_attempts:
             self._balancing.started(origin)
         if self._trials and origin in self._trials:
@@ -141,6 +150,22 @@ class Service:
             self.trying.discard(origin)
             if self.health is not None:
                 self.health.attempt_ended(origin, status, None)
+
+    def limit_connections(self, limit: ConnectionLimit[UpstreamConnection]) -> None:
+        """From now on, there are so many connections to each origin."""
+        self.limit = limit
+        limit.use([candidate.origin for candidate in self._in_use])
+
+    def waits_for(self, request: BalancedRequest, origin: Origin, tried: Sequence[Origin]) -> Origin | None:
+        """Whose connection a request waits for, where this origin was chosen for it; None: any that becomes free."""
+        return origin if tried or self._balancing.keeps(request) else None
+
+    def moved(self, origin: Origin, to: Origin) -> None:
+        """A request that waited for a connection to one origin has got one to another."""
+        self.trying.discard(origin)
+        if self._follows_attempts:
+            self._balancing.ended(origin)
+            self._balancing.started(to)
 
     def alias(self, label: str) -> str:
         """An origin as clients may read of it: by its place in the configuration, not by its address."""
