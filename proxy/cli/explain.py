@@ -119,16 +119,26 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
         raise decided.error
     remarks = [_persistence(head.http_version, head.options, "client")]
     if isinstance(decided, LocalResponse):
-        remarks.append("nothing goes on: Max-Forwards is 0, so this hop answers (RFC 9110 §7.6.2)")
-        return Explanation([], remarks, "")
+        return Explanation([], [*remarks, *_answered_here(decided)], "")
     remarks.append(f"the body: {_named(decided.framing)}, forwarded as such")
-    remarks.append(f"the route: {decided.route.name}, to upstream {decided.route.upstream}")
+    share = ", by its share" if decided.route.split is not None else ""
+    remarks.append(f"the route: {decided.route.name}, to upstream {decided.upstream}{share}")
     if decided.target != head.target and decided.route.rewriting is not None:
         remarks.append(f"the target: {_shown(head.target)} goes on as {_shown(decided.target)}")
     if decided.upgrade is not None:
         remarks.append(f"if the service answers 101, the connection becomes a tunnel: {decided.upgrade.decode()}")
     sent = writer.request_head(head.method, decided.target, _safe(decided.fields))
     return Explanation(notes(decisions), remarks, _shown(sent))
+
+
+def _answered_here(answer: LocalResponse) -> list[str]:
+    """An answer of our own, and why it is given."""
+    if answer.route is None:
+        return ["nothing goes on: Max-Forwards is 0, so this hop answers (RFC 9110 §7.6.2)"]
+    rules = answer.route.response_fields
+    fields = answer.fields if rules is None else rules.apply(answer.fields)
+    head = writer.response_head(answer.status, answer.reason, _safe(fields))
+    return [f"the route: {answer.route.name}, answered here:", *(f"  {line}" for line in _shown(head).splitlines())]
 
 
 def explain_response(raw_head: bytes, setup: Setup, rules: FieldRules | None = None) -> Explanation:

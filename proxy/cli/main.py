@@ -13,6 +13,7 @@ import msgspec
 
 from proxy import __version__
 from proxy.cli.health import health
+from proxy.config.destinations import where
 from proxy.config.model import Config
 from proxy.config.problem import InvalidConfiguration, Problem
 from proxy.config.route_model import RouteConfig
@@ -122,8 +123,7 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     workers = worker_count(config)
     click.echo(f"  {descriptors.describe(descriptors.room(config, workers), config.limits.connections)}")
     for name, route in config.routes.items():
-        urls = ", ".join(each.url for each in config.upstreams[route.upstream].listed())
-        click.echo(f"  route {name}: {route.host or 'any host'}{route.path} -> {urls}")
+        click.echo(f"  route {name}: {route.host or 'any host'}{route.path} -> {where(config, route)}")
 
 
 @main.command()

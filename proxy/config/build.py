@@ -7,9 +7,10 @@ from typing import Final, TypeVar, assert_never
 import msgspec
 
 from proxy.config.access_rules import access_of, consumed_fields
+from proxy.config.destinations import answer_of
 from proxy.config.model import Config
 from proxy.config.rewriting import rewriting_of
-from proxy.config.route_model import FieldRulesConfig
+from proxy.config.route_model import FieldRulesConfig, RouteConfig
 from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.field_rules import FieldRules
@@ -17,6 +18,7 @@ from proxy.policy.retry import IDEMPOTENT, RetrySettings
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings, Timeouts
+from proxy.policy.split import Destination, Split
 from proxy.telemetry.series import Names
 from proxy.transport.tls import ClientTls
 from proxy.upstream.balancing.base import Balancing
@@ -104,6 +106,13 @@ def routing_table(config: Config) -> RoutingTable:
     def default_host(upstream: str) -> bytes:
         return candidates(config.upstreams[upstream])[0].origin.authority
 
+    def destination(upstream: str) -> Destination:
+        host = (config.upstreams[upstream].host or "").encode("ascii")
+        return Destination(upstream, host, default_host(upstream))
+
+    def split(route: RouteConfig) -> Split | None:
+        return Split((destination(share.upstream), share.weight) for share in route.split) if route.split else None
+
     return RoutingTable(
         Route(
             name=name,
@@ -114,8 +123,10 @@ def routing_table(config: Config) -> RoutingTable:
             headers=conditions(route.headers),
             request_fields=field_rules(route.request_fields, consumed_fields(route)),
             response_fields=field_rules(route.response_fields),
-            host_override=(config.upstreams[route.upstream].host or "").encode("ascii"),
-            default_host=default_host(route.upstream),
+            host_override=destination(route.upstream).host_override if route.upstream else b"",
+            default_host=default_host(route.upstream) if route.upstream else b"",
+            split=split(route),
+            answer=answer_of(config, route),
             access=access_of(name, config, default_host),
             rewriting=rewriting_of(route),
             timeouts=_with_own(config.timeouts, route.timeouts),

@@ -31,17 +31,19 @@ def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Co
             for name in key[:-1]:
                 node = node.setdefault(name, {})
             node[key[-1]] = value.value
-    for name, kind, needed, instead in (
+    for name, kind, needed, *instead in (
         ("upstreams", UpstreamConfig, "urls", "origins"),
-        ("routes", RouteConfig, "upstream", "upstream"),
+        ("routes", RouteConfig, "upstream", "split", "redirect", "respond"),
     ):
-        for entry in [entry for entry, fields in tree.get(name, {}).items() if not {needed, instead} & fields.keys()]:
+        for entry in [entry for entry, fields in tree.get(name, {}).items() if not {needed, *instead} & fields.keys()]:
             del tree[name][entry]
             key = (name, entry, needed)
             misspelt = suggestion(needed, [".".join(key)])  # as the unknown key was told
-            written = {key, (name, entry, instead)} & values.keys()
+            written = any(given[:2] == key[:2] and given[2:3] and given[2] in (needed, *instead) for given in values)
             if not written and not any(problem.expected.endswith(misspelt) for problem in problems):
                 expected = f"{kind.__name__.removesuffix('Config').lower()} needs {needed!r}"
+                if len(instead) > 1:
+                    expected += f", or one of {', '.join(instead)}"
                 problems.append(problem_at(nearest(values, key[:2]), ".".join(key[:2]), "", expected))
     return msgspec.convert(tree, Config)
 

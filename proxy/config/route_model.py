@@ -43,11 +43,50 @@ class RewritePathConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     ] = ""
 
 
+class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An upstream's share of a route."""
+
+    upstream: Annotated[str, Meta(description="Its name.")]
+    weight: Annotated[
+        int, Meta(ge=0, le=10_000, description="Its share of the requests, relative to the others'; 0: none.")
+    ] = 1
+
+
+class RedirectConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Instead of upstream: where clients are sent. {host} is without port, {authority} with it; {path}, {target} (with
+    the query) and {query} are as rewritten."""
+
+    to: Annotated[
+        str, Meta(description="What Location says, with placeholders.", examples=["https://{host}{target}"])
+    ] = ""
+    status: Annotated[int, Meta(description="301, 302, 303, 307, or 308: permanent, and the method stays.")] = 308
+
+
+class RespondConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Instead of upstream: a fixed answer."""
+
+    status: Annotated[int, Meta(description="From 200 to 599.", examples=[503])] = 200
+    body: Annotated[str, Meta(description="In UTF-8.", examples=["Back at noon."])] = ""
+    file: Annotated[str, Meta(description="Instead of body: what it holds, read at start and at reload.")] = ""
+    content_type: Annotated[
+        str, Meta(description='"": by the suffix of file, else text/plain.', examples=["text/plain"])
+    ] = ""
+
+
 class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of the routing table. Of those whose conditions a request meets, an exact host goes before a wildcard;
     then the longest path wins, then the most conditions."""
 
-    upstream: Annotated[str, Meta(description="Name of the upstream that serves it.", examples=["app"])]
+    upstream: Annotated[str, Meta(description="Name of the upstream that serves it.", examples=["app"])] = ""
+    split: Annotated[
+        list[SplitConfig],
+        Meta(
+            description="Instead of upstream: several, each with its share of the requests.",
+            examples=[[{"upstream": "app", "weight": 90}, {"upstream": "app", "weight": 10}]],
+        ),
+    ] = []
+    redirect: Annotated[RedirectConfig | UnsetType, Meta(description="A redirect instead of upstream.")] = UNSET
+    respond: Annotated[RespondConfig | UnsetType, Meta(description="A fixed answer instead of upstream.")] = UNSET
     host: Annotated[
         str,
         Meta(

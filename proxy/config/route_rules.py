@@ -5,11 +5,11 @@ from typing import Final
 
 import msgspec
 
+from proxy.config.destinations import destination_problems
 from proxy.config.field_rules import field_problems
 from proxy.config.findings import Finding
 from proxy.config.match_rules import match_problems
 from proxy.config.model import Config
-from proxy.config.problem import suggestion
 from proxy.config.rewriting import rewriting_problems
 from proxy.config.setting_rules import number_problems, upgrade_problems
 from proxy.http1.field_names import Trait, names
@@ -27,9 +27,7 @@ def route_problems(config: Config) -> Iterator[Finding]:
         yield ("routes",), "", "several upstreams need routes: a [routes.NAME] table for each"
     for name, route in config.routes.items():
         key = ("routes", name)
-        if route.upstream not in config.upstreams:
-            meant = suggestion(route.upstream, config.upstreams)
-            yield (*key, "upstream"), f'"{route.upstream}"', f"no such upstream{meant}"
+        yield from destination_problems(key, config, route)
         for table, settings in (("timeouts", route.timeouts), ("limits", route.limits)):
             yield from number_problems((*key, table), settings)
         if route.upgrades is not msgspec.UNSET:

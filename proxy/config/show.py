@@ -15,7 +15,9 @@ from proxy.http1.masking import MASK, text_without_userinfo
 def effective(config: Config, sources: Mapping[str, str], secrets: Collection[str] = ()) -> list[tuple[str, str, str]]:
     """Every key that has a value: name, value, and where it comes from. Values of `secrets` are not shown."""
     rows = []
-    for key, value in leaves(msgspec.to_builtins(config)):
+    tree = msgspec.to_builtins(config)
+    tree.pop("contents", None)  # of files: their names are shown
+    for key, value in leaves(tree):
         if value is not None:
             name = ".".join(key)
             rows.append((name, shown(key, value, secret=name in secrets), sources.get(name, "default")))

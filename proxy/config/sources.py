@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from proxy.config.convert import build_config, from_text, listed, scalar_keys
 from proxy.config.expand import Expansion, without_secrets
+from proxy.config.files import with_files
 from proxy.config.include import INCLUDE, Files
 from proxy.config.model import Config
 from proxy.config.problem import InvalidConfiguration, KeyPath, Problem, Value, nearest, problem_at, suggestion
@@ -81,8 +82,11 @@ def load(
             place = nearest(values, key)
             shown = MASK if value and place is not None and place.secret else value
             problems.append(problem_at(place, ".".join(key), shown, without_secrets(expected, place)))
+    config, unread = with_files(config)
+    for key, value, expected in unread:
+        problems.append(problem_at(nearest(values, key), ".".join(key), value, expected))
     secrets = frozenset(".".join(key) for key, value in values.items() if value.secret)
-    read = (*files.read, *expansion.files)
+    read = (*files.read, *expansion.files, *map(Path, config.contents))
     return Loaded(None if problems else config, problems, sources, secrets, read)
 
 
@@ -138,6 +142,15 @@ def _from_settings(settings: Sequence[str], problems: list[Problem]) -> dict[Key
     return values
 
 
+def _led_to(values: Mapping[KeyPath, Value]) -> Iterator[str]:
+    """The upstreams to which routes lead, as far as their types are right."""
+    for key, value in values.items():
+        if key[0] == "routes" and key[2:] == ("upstream",):
+            yield value.value
+        elif key[0] == "routes" and key[2:] == ("split",) and isinstance(value.value, list):
+            yield from (share["upstream"] for share in value.value if isinstance(share, dict) and "upstream" in share)
+
+
 def _imply(values: dict[KeyPath, Value], problems: list[Problem]) -> None:
     """One address may be given without brackets; one upstream needs no route."""
     listen = values.get(("listen",))
@@ -147,7 +160,7 @@ def _imply(values: dict[KeyPath, Value], problems: list[Problem]) -> None:
     given = values.get(("upstreams", _IMPLIED, "urls"))
     by_flag = given is not None and given.source in _ONE_SERVICE
     if any(key[0] == "routes" for key in values):
-        leads_to = [value.value for key, value in values.items() if key[0] == "routes" and key[2:] == ("upstream",)]
+        leads_to = list(_led_to(values))
         if given is not None and by_flag and _IMPLIED not in leads_to and set(leads_to) <= set(upstreams):
             expected = (
                 "no route leads to it: the configured routes name upstreams of their own. Leave it out, or give a "

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from proxy.config.build import client_tls
+from proxy.config.destinations import answers_itself
 from proxy.config.findings import Finding, fault
 from proxy.config.model import Config
 from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
@@ -23,7 +24,7 @@ _DAY_S: Final = 86_400.0
 
 def upstream_problems(config: Config) -> Iterator[Finding]:
     """Everything wrong with the upstreams of a configuration whose types are right."""
-    if not config.upstreams:
+    if not config.upstreams and not any(map(answers_itself, config.routes.values())):
         yield ("upstreams",), "", "no upstream: give --upstream URL, ONEHOP_UPSTREAM, or an [upstreams.NAME] table"
     for name, upstream in config.upstreams.items():
         if upstream.urls and upstream.origins:

@@ -1,11 +1,14 @@
 """Answers of our own to a client."""
 
 from time import monotonic
+from typing import Final
 
 from proxy.downstream.connection import ClientConnection
 from proxy.http1 import writer
 from proxy.policy.local_responses import LocalResponse
 from proxy.telemetry.record import ExchangeRecord
+
+_BODILESS: Final = frozenset({204, 304})  # RFC 9110 §8.6: nor do they declare a length
 
 
 async def write_answer(
@@ -21,7 +24,7 @@ async def write_answer(
     lines = [
         (b"Date", date),
         *answer.fields,
-        (b"Content-Length", b"%d" % len(answer.body)),
+        *([(b"Content-Length", b"%d" % len(answer.body))] if answer.status not in _BODILESS else []),
         *([(b"Connection", connection)] if connection is not None else []),
     ]
     body = b"" if method == b"HEAD" else answer.body

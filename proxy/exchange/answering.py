@@ -59,7 +59,10 @@ class Answering:
                     return await self._answer(admitted, keep_open=True)
         if isinstance(decided, Refused):
             raise decided.error
-        self._note_health_check()
+        if route is None:
+            self._note_health_check()
+        elif self._request_body is not None:
+            self._request_body.arrived()  # nobody needs it; but if it is whole, the connection can go on
         return await self._answer(decided, keep_open=True)
 
     def _note_health_check(self) -> None:

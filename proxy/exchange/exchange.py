@@ -102,7 +102,7 @@ class Exchange(Answering):
         if context.observe is not None and decisions is not None:
             context.observe(head, decided, decisions)
         request = writer.request_head(head.method, decided.target, decided.fields)
-        service = context.services[route.upstream]
+        service = context.services[decided.upstream]
         record.service = service.name
         # 2. Send it, as often as is harmless, until there is a response.
         attempts = self._attempts = Attempts(context, service, client, head, record, request_body=self._request_body)

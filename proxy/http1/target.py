@@ -78,3 +78,13 @@ def request_target(head: RequestHead) -> RequestTarget:
         # RFC 9112 §3.2.4: OPTIONS without a path asks about the server as a whole.
         path = b"*" if method == b"OPTIONS" and not query else b"/"
     return RequestTarget(path + query, absolute[2], absolute[1].lower() == b"https")
+
+
+def host_of(authority: bytes) -> bytes:
+    """The host of host[:port], lower-case, without the root's dot."""
+    host = authority.lower()
+    if host[-1:] != b"]":
+        name, colon, port = host.rpartition(b":")
+        if colon and (port.isdigit() or not port):
+            host = name
+    return host.removesuffix(b".")

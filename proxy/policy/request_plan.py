@@ -14,9 +14,10 @@ from proxy.http1.framing import request_framing
 from proxy.http1.message import NO_BODY, BodyFraming, FixedLength, RequestHead
 from proxy.http1.parsing.strictness import asks_for_trailers, expects_continue, max_forwards
 from proxy.http1.target import RequestTarget, request_target
+from proxy.policy.answers import FixedAnswer, Redirect
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import ClientIdentity
-from proxy.policy.local_responses import LocalResponse, options_response, trace_response
+from proxy.policy.local_responses import LocalResponse, options_response, reason, trace_response
 from proxy.policy.loops import is_loop
 from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
 from proxy.policy.rewriting import Rewriting, WayBack
@@ -41,6 +42,7 @@ class Forward(msgspec.Struct, frozen=True):
     #: included: what the client sends before that belongs to the request (RFC 9110 §7.8).
     upgrade: bytes | None
     wants_trailers: bool  # the client takes trailer fields
+    upstream: str = ""  # its name
     way_back: WayBack | None = None  # how paths in the response become the client's again
 
 
@@ -90,13 +92,19 @@ def plan(
             raise NoRoute("no route for this host and path")
         origin_form, way_back = target.origin_form, None
         if route.rewriting is not None:
-            origin_form, way_back = _rewritten(target, route, route.rewriting)
+            origin_form, way_back = _rewritten(target, route.rewriting)
+        if route.answer is not None:
+            return _answer(route, route.answer, target.authority, origin_form)
+        upstream, host_override, default_host = route.upstream, route.host_override, route.default_host
+        if route.split is not None:
+            chosen = route.split.choose(request_id)
+            upstream, host_override, default_host = chosen.upstream, chosen.host_override, chosen.default_host
         if isinstance(framing, FixedLength):
             check_body_size(framing.length, route.limits.request_body_bytes)
         has_body = framing is not NO_BODY and framing != _EMPTY
         semantics = RequestSemantics(
             target.authority,
-            route.host_override or target.authority or route.default_host,
+            host_override or target.authority or default_host,
             # RFC 9110 §8.6: these methods anticipate content, so say that there is none.
             _EMPTY if framing is NO_BODY and head.method in _METHODS_WITH_LENGTH else framing,
             request_id,
@@ -110,6 +118,8 @@ def plan(
         )
         # 2. Strip, then state.
         fields = upstream_request_fields(head, client, semantics, settings, route.request_fields, decisions)
+        if way_back is not None:
+            way_back = way_back.of_host(semantics.host, default_host)
         return Forward(
             route,
             origin_form,
@@ -119,6 +129,7 @@ def plan(
             semantics.expects_continue,
             semantics.upgrade,
             semantics.wants_trailers,
+            upstream,
             way_back,
         )
     except ProtocolError as error:
@@ -127,14 +138,19 @@ def plan(
         return Refused(error, route)
 
 
-def _rewritten(target: RequestTarget, route: Route, rewriting: Rewriting) -> tuple[bytes, WayBack | None]:
+def _rewritten(target: RequestTarget, rewriting: Rewriting) -> tuple[bytes, WayBack | None]:
     """The target that the service is sent, and the way back. Raises ProtocolError."""
     origin_form, stripped = rewriting.target(target.origin_form)
     outside = rewriting.strip if stripped else b""
     if not rewriting.turn_back or outside == rewriting.add:
         return origin_form, None
-    hosts = (route.host_override or target.authority or route.default_host, route.default_host)
-    return origin_form, WayBack(outside, rewriting.add, tuple(host.lower() for host in hosts), target.authority)
+    return origin_form, WayBack(outside, rewriting.add, (), target.authority)
+
+
+def _answer(route: Route, answer: Redirect | FixedAnswer, authority: bytes, target: bytes) -> LocalResponse:
+    """What a route answers itself. Raises ProtocolError."""
+    fields, body = answer.answer(authority, target)
+    return LocalResponse(answer.status, reason(answer.status), fields, body, route)
 
 
 def check_body_size(size: int, limit: int) -> None:

@@ -123,6 +123,10 @@ class WayBack(msgspec.Struct, frozen=True):
     hosts: tuple[bytes, ...]
     authority: bytes
 
+    def of_host(self, *hosts: bytes) -> "WayBack":
+        """The same, for a service that goes by these names."""
+        return WayBack(self.outside, self.inside, tuple(host.lower() for host in hosts), self.authority)
+
     def fields(self, lines: Fields, decisions: Decisions | None = None) -> Fields:
         """The lines of a response with `Location`, `Content-Location` and the paths of cookies turned back."""
         turned = []

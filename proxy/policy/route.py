@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import msgspec
 
 from proxy.policy.access import Access
+from proxy.policy.answers import FixedAnswer, Redirect
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.rewriting import Rewriting
 from proxy.policy.settings import Limits, Timeouts
+from proxy.policy.split import Split
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -21,7 +23,7 @@ class Route(msgspec.Struct, frozen=True):
     """
 
     name: str
-    upstream: str
+    upstream: str = ""
     host: bytes = b""
     path: bytes = b"/"
     methods: frozenset[bytes] = frozenset()
@@ -35,4 +37,6 @@ class Route(msgspec.Struct, frozen=True):
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     rewriting: Rewriting | None = None
+    split: Split | None = None  # instead of `upstream`
+    answer: Redirect | FixedAnswer | None = None  # instead of any upstream
     upgrades: Mapping[bytes, bytes] | None = None  # protocols that a client may switch to here; None: as everywhere

@@ -8,6 +8,7 @@ they act: else `/x/../api` would reach what a route guards at `/api`, past that 
 from collections.abc import Iterable, Iterator
 
 from proxy.http1.message import RequestHead
+from proxy.http1.target import host_of
 from proxy.policy.conditions import Asked, Place, condition_count, kind_of
 from proxy.policy.paths import normalised_path
 from proxy.policy.route import Route
@@ -93,7 +94,7 @@ class RoutingTable:
         path = _path_of(target)
         if self._only_any:
             return self._any.match(path, asked)
-        host = _host(authority)
+        host = host_of(authority)
         paths = self._hosts.get(host)
         if paths is not None and (route := paths.match(path, asked)) is not None:
             return route
@@ -108,7 +109,7 @@ class RoutingTable:
         """Of a request that matches no route: the methods with which it would, in order of the alphabet."""
         if not self._asks:
             return []
-        asked, path, host = Asked(head, listener, self._names), _path_of(target), _host(authority)
+        asked, path, host = Asked(head, listener, self._names), _path_of(target), host_of(authority)
         candidates = [self._hosts.get(host), *(self._wildcards.get(host[-n:]) for n in self._wildcard_lengths)]
         return sorted({
             method for paths in (*candidates, self._any) if paths is not None for method in paths.methods(path, asked)
@@ -119,13 +120,3 @@ def _path_of(target: bytes) -> bytes:
     path = target.partition(b"?")[0]
     # OPTIONS * asks about the server: served by the route for its root.
     return b"/" if path == b"*" else normalised_path(path)
-
-
-def _host(authority: bytes) -> bytes:
-    """The host of host[:port], lower-case, without the root's dot."""
-    host = authority.lower()
-    if host[-1:] != b"]":
-        name, colon, port = host.rpartition(b":")
-        if colon and (port.isdigit() or not port):
-            host = name
-    return host.removesuffix(b".")

@@ -1,5 +1,6 @@
 """What is said at start: where it listens, and where requests go."""
 
+from proxy.config.destinations import where
 from proxy.config.model import Config
 from proxy.downstream.places import Room
 from proxy.process.descriptors import describe
@@ -8,10 +9,11 @@ from proxy.process.descriptors import describe
 def banner(config: Config, urls: list[str], workers: int, room: Room, *, demo: bool) -> list[str]:
     lines = [f"onehop listens on {url}" for url in urls]
     for name, route in config.routes.items():
-        where = f"{route.host or 'any host'}{route.path}"
-        origins = config.upstreams[route.upstream].listed()
-        targets = "the demo service" if demo else ", ".join(origin.url for origin in origins)
-        lines.append(f"  {where} -> {targets}" + (f"  (route {name})" if len(config.routes) > 1 else ""))
+        targets = "the demo service" if demo else where(config, route)
+        lines.append(
+            f"  {route.host or 'any host'}{route.path} -> {targets}"
+            + (f"  (route {name})" if len(config.routes) > 1 else "")
+        )
     if room.clients < config.limits.connections and not demo:
         lines.append(f"  {describe(room, config.limits.connections)}")
     plural = "s" if workers > 1 else ""

@@ -68,7 +68,7 @@ def test_removing_forwarded_does_nothing_only_where_we_state_it(tmp_path: Path) 
 
 FAR = [
     # a file, what must not be suggested
-    (f'{ROUTE}redirect = "x"\n', "routes.r.path"),
+    (f'{ROUTE}colour = "x"\n', "routes.r.path"),
     (f"{ROUTE}colour = 3\n", "routes.r.host"),
     (f"prefix = 1\n{APP}", "pseudonym"),
 ]
