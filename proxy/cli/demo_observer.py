@@ -12,9 +12,7 @@ from proxy.config.model import Config
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.demo.service import FieldNote, Observation, start_demo_service
 from proxy.exchange.context import Observe
-from proxy.http1.message import RequestHead
-from proxy.policy.decisions import Decisions
-from proxy.policy.request_plan import Forward
+from proxy.telemetry.record import ExchangeRecord
 
 _REMEMBERED: Final = 256  # a page is asked for its own request, moments later
 
@@ -25,11 +23,12 @@ class Observations:
     def __init__(self) -> None:
         self._seen: OrderedDict[str, Observation] = OrderedDict()
 
-    def observe(self, head: RequestHead, forward: Forward, decisions: Decisions) -> None:
+    def observe(self, record: ExchangeRecord) -> None:
         """Note what this hop does with a request, and why: the decisions of the plan that is carried out."""
-        line = b"%b %b HTTP/%b" % (head.method, head.target, head.http_version)
-        notes = [FieldNote(*shown(decision)) for decision in decisions]
-        self._seen[forward.request_id.decode()] = Observation(line.decode("latin-1"), notes)
+        assert record.seen is not None
+        [request] = record.seen.messages
+        notes = [FieldNote(*shown(decision)) for decision in request.decisions]
+        self._seen[record.request_id] = Observation(request.received.decode("latin-1"), notes)
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
 

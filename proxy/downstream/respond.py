@@ -31,5 +31,7 @@ async def write_answer(
     record.status = answer.status
     record.responded = monotonic()
     record.response_bytes = len(body)
+    if record.seen is not None:
+        record.seen.answer(answer.status, answer.reason, lines)
     client.stream.write(writer.response_head(answer.status, answer.reason, lines) + body)
     await client.wait_for_client()

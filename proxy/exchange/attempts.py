@@ -14,7 +14,7 @@ from proxy.errors import (
     UpstreamError,
 )
 from proxy.exchange import states
-from proxy.exchange.copy_body import BodySink
+from proxy.exchange.copy_body import BodySink, Trailers
 from proxy.exchange.interim import InterimRate
 from proxy.exchange.leasing import Leasing
 from proxy.exchange.states import AWAITING_HEAD, RESPONDING, SENDING, AttemptState, Continue, UploadState
@@ -22,6 +22,7 @@ from proxy.exchange.upload import RequestBody, Upload
 from proxy.http1 import writer
 from proxy.http1.message import CHUNKED, ResponseHead
 from proxy.policy.connection_auth import request_authenticates_connection, response_authenticates_connection
+from proxy.policy.decisions import Decisions
 from proxy.policy.request_plan import Forward
 from proxy.policy.response_fields import interim_response_fields, is_switch_to
 from proxy.policy.retry import CLOSED_IDLE, RESET, RESPONSE_TIMEOUT, is_stale_reuse
@@ -163,15 +164,18 @@ class Attempts(Leasing, eq=False):
         self._state = SENDING
         idle_s = self._client.timeouts.request_body_idle_s
         rules = forward.route.request_fields
+        trailers: Trailers = partial(
+            forwarded_trailers,
+            connection_options=self.head.options,
+            rules=rules,
+            drop_underscores=self._context.settings.drop_underscores,
+        )
+        if self._record.seen is not None:
+            trailers = self._record.seen.watch_trailers("request", trailers)
         sink = BodySink(
             upstream.stream,
             chunked=forward.framing is CHUNKED,
-            trailers=partial(
-                forwarded_trailers,
-                connection_options=self.head.options,
-                rules=rules,
-                drop_underscores=self._context.settings.drop_underscores,
-            ),
+            trailers=trailers,
             wait=partial(upstream.wait_writable, idle_s),
         )
         self._upload = Upload(source, sink, self._request_body_deadline, self._upload_ended)
@@ -222,7 +226,11 @@ class Attempts(Leasing, eq=False):
             rate.add(head, loop.time())
             is_second = head.status == 100 and self._upload is not None and not self._upload.first_100()
             if self.head.http_version >= b"1.1" and not is_second:
-                fields = interim_response_fields(head)
+                seen = self._record.seen
+                decisions = None if seen is None else Decisions()
+                fields = interim_response_fields(head, decisions)
+                if decisions is not None and seen is not None:
+                    seen.response(head, fields, decisions)
                 client.stream.write(writer.response_head(head.status, head.reason, fields))
                 await client.wait_for_client()
             head = await self._read_head(lease)

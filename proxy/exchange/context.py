@@ -7,18 +7,16 @@ from typing import TypeAlias
 
 from proxy.exchange.buckets import Buckets
 from proxy.exchange.passwords import Passwords
-from proxy.http1.message import RequestHead
-from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import Network
-from proxy.policy.request_plan import Forward
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings, Timeouts
 from proxy.telemetry.events import Sink
+from proxy.telemetry.record import ExchangeRecord
 from proxy.upstream.pool import Pool
 from proxy.upstream.service import Service
 
-#: Told of a request that goes to an upstream: its head as it came, the plan, and what was decided about each field.
-Observe: TypeAlias = Callable[[RequestHead, Forward, Decisions], None]
+#: Told of a request that goes to an upstream now; `seen` of its record has what was decided about each field.
+Observe: TypeAlias = Callable[[ExchangeRecord], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,4 +39,4 @@ class WorkerContext:
     report_defect: Callable[[BaseException, str], None]  # with the id of the request that met it
     warn_x_forwarded_dropped: Callable[[str], None]  # with the address of a peer whose X-Forwarded-* was dropped
     buckets: Buckets | None = None  # of rate limits; None where no route has any
-    observe: Observe | None = None  # None costs nothing
+    observe: Observe | None = None  # None: nothing is recorded for anybody to look at, and nothing is paid for that

@@ -28,6 +28,7 @@ from proxy.policy.request_plan import Forward, plan
 from proxy.policy.response_fields import final_response_fields, switching_response_fields
 from proxy.policy.trailers import forwarded_trailers
 from proxy.telemetry.record import ExchangeRecord
+from proxy.telemetry.seen import Seen, state, state_for_auth_service
 from proxy.transport.deadlines import NEVER
 from proxy.upstream.pool import Lease
 
@@ -49,6 +50,8 @@ class Exchange(Answering):
             head,
         )
         super().__init__(context, client, head, record)
+        if context.observe is not None:
+            record.seen = Seen()
         if client.identity.trusted:
             self._apply_trusted_headers(head)
         elif X_FORWARDED_NAMES in head.known:
@@ -84,7 +87,7 @@ class Exchange(Answering):
     async def _forward(self) -> bool:
         head, client, context, record = self._head, self._client, self._context, self._record
         # 1. Decide what becomes of it.
-        decisions = None if context.observe is None else Decisions()
+        decisions = None if record.seen is None else Decisions()
         decided = plan(head, client.identity, context.routes, context.settings, record.request_id.encode(), decisions)
         if not isinstance(decided, Forward):
             return await self._end_here(decided)
@@ -99,8 +102,11 @@ class Exchange(Answering):
             if isinstance(admitted, LocalResponse):
                 return await self._answer(admitted, keep_open=True)
             decided.fields.extend(admitted)
-        if context.observe is not None and decisions is not None:
-            context.observe(head, decided, decisions)
+            if decisions is not None:
+                state_for_auth_service(admitted, decisions)
+        if context.observe is not None and decisions is not None and record.seen is not None:
+            record.seen.request(head, decided.target, decided.fields, decisions)
+            context.observe(record)
         request = writer.request_head(head.method, decided.target, decided.fields)
         service = context.services[decided.upstream]
         record.service = service.name
@@ -132,17 +138,25 @@ class Exchange(Answering):
             connection = b"close"
         elif request.http_version < b"1.1":
             connection = b"keep-alive"
+        decisions = None if record.seen is None else Decisions()
         lines = final_response_fields(
-            head, context.settings, framing, context.http_date(), connection, forward.route.response_fields,
+            head, context.settings, framing, context.http_date(), connection, forward.route.response_fields, decisions,
             with_trailers=forward.wants_trailers, upgrades=forward.route.upgrades, way_back=forward.way_back,
         )  # fmt: skip
         record.status = head.status
         if attempts.service.is_sticky or record.earlier is not None:
-            lines += attempts.stated()
+            stated = attempts.stated()
+            lines += stated
+            if decisions is not None:
+                state(stated, decisions)
+        if decisions is not None and record.seen is not None:
+            record.seen.response(head, lines, decisions)
         trailers: Trailers | None = None
         if forward.wants_trailers:
             rules = forward.route.response_fields
             trailers = partial(forwarded_trailers, connection_options=head.options, rules=rules)
+            if record.seen is not None:
+                trailers = record.seen.watch_trailers("response", trailers)
         chunked = framing is CHUNKED
         pieces, body = upstream.arrived(), upstream.body
         self._response_begins(framing)
@@ -189,9 +203,12 @@ class Exchange(Answering):
     async def _tunnel(self, head: ResponseHead, forward: Forward, attempts: Attempts, lease: Lease) -> None:
         client, record, upstream = self._client, self._record, lease.connection
         assert forward.upgrade is not None
-        fields = switching_response_fields(head, self._context.settings, forward.upgrade)
+        decisions = None if record.seen is None else Decisions()
+        fields = switching_response_fields(head, self._context.settings, forward.upgrade, decisions)
         if attempts.service.is_sticky or record.earlier is not None:
             fields += attempts.stated()
+        if decisions is not None and record.seen is not None:
+            record.seen.response(head, fields, decisions)
         record.status = 101
         self._response_begins(UNTIL_CLOSE)
         client.stream.write(writer.response_head(101, head.reason, fields))

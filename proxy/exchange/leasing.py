@@ -137,6 +137,8 @@ class Leasing(msgspec.Struct, eq=False):
             self._record.reused = False
             self._record.attempts += 1
             self._opening = fiber.running
+            if self._record.seen is not None:
+                self._record.seen.mark("connecting")
             try:
                 lease = self.lease = await self._context.pool.lease_fresh(
                     origin, self._client.timeouts.connect_s, limit
@@ -151,6 +153,8 @@ class Leasing(msgspec.Struct, eq=False):
                 continue
             finally:
                 self._opening = None
+            if self._record.seen is not None:
+                self._record.seen.mark("connected")
             if self._client.is_gone:
                 raise ClientGone("the client closed the connection before the request was sent")
             return lease

@@ -7,6 +7,7 @@ import msgspec
 
 from proxy.http1.fields import FieldLine
 from proxy.http1.message import RequestHead, ResponseHead
+from proxy.telemetry.seen import Seen
 
 
 class EarlierAttempt(msgspec.Struct, frozen=True):
@@ -52,6 +53,7 @@ class ExchangeRecord(msgspec.Struct):
     detail: str = ""
     would_refuse: str = ""  # the error of a limit that only counts (`dry_run`)
     trusted: bool = False  # the peer: it was believed who the client is
+    seen: Seen | None = None  # what it carried, where somebody looks
     is_health_check: bool = False  # `onehop health`, asking from this machine
 
     def note_retry(self, result: str, reason: str) -> None:

@@ -6,6 +6,7 @@ All cases of a reader run together, a few at a time, before the first is judged:
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,9 +16,12 @@ from proxy.cli.explain import setup_from
 from proxy.config.model import Config
 from proxy.config.route_model import FieldRulesConfig, RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
+from proxy.http1.fields import Fields
 from proxy.policy.settings import Timeouts
 from proxy.process.listeners import bind
 from proxy.process.worker import Worker
+from proxy.telemetry.events import Sink
+from proxy.telemetry.record import ExchangeRecord
 from tests.conformance.cases import CASES
 from tests.conformance.explained import differences
 from tests.conformance.lanes import Result, run_cases
@@ -56,9 +60,27 @@ def _config(reader: str, upstream_port: int, setting: str) -> Config:
     )
 
 
+@dataclass
+class Run:
+    """What became of the cases that were selected, by id; and every head that somebody who looks on was shown."""
+
+    results: dict[str, Result]
+    shown: set[tuple[str, ...]]
+
+    def __getitem__(self, case_id: str) -> Result:
+        return self.results[case_id]
+
+
 @pytest.fixture(scope="module", params=READERS)
-def results(request: pytest.FixtureRequest) -> dict[str, Result]:
-    """What became of the cases that were selected, by id."""
+def results(request: pytest.FixtureRequest) -> Run:
+    """Run the cases that were selected."""
+    shown: set[tuple[str, ...]] = set()
+
+    def look(record: ExchangeRecord) -> None:
+        assert record.seen is not None
+        for message in record.seen.messages:
+            shown.add(_head(message.sent.decode("latin-1"), message.lines))
+
     wanted = {
         item.callspec.params["case_id"]
         for item in request.session.items
@@ -70,7 +92,7 @@ def results(request: pytest.FixtureRequest) -> dict[str, Result]:
     async def launch(upstream_port: int, setting: str) -> AsyncIterator[int]:
         config = _config(reader, upstream_port, setting)
         sockets = bind(config, 1)[0]
-        worker = Worker(config, sockets, _PSEUDONYM)
+        worker = Worker(config, sockets, _PSEUDONYM, observe=lambda _: None, sinks=[Sink(ended=look)])
         await worker.start()
         try:
             yield sockets[0].getsockname()[1]
@@ -83,24 +105,37 @@ def results(request: pytest.FixtureRequest) -> dict[str, Result]:
 
     cases = [case for case in CASES if case.id in wanted]
     with asyncio.Runner(loop_factory=LOOPS[request.config.getoption("--loop") or "asyncio"]) as runner:
-        return runner.run(run_cases(cases, launch, promised=True, lanes=_LANES))
+        return Run(runner.run(run_cases(cases, launch, promised=True, lanes=_LANES)), shown)
+
+
+def _head(start: str, lines: Fields) -> tuple[str, ...]:
+    return (start, *(f"{name.decode('latin-1')}: {value.decode('latin-1')}" for name, value in lines))
 
 
 @pytest.mark.timeout(120)  # the first of a reader runs them all
 @pytest.mark.parametrize("case_id", [case.id for case in CASES])
-def test_conforms(results: dict[str, Result], case_id: str) -> None:
+def test_conforms(results: Run, case_id: str) -> None:
     result = results[case_id]
     assert not result.faults, f"{result.case.title} ({result.case.reference}): " + "; ".join(result.faults)
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("case_id", [case.id for case in CASES])
-def test_explain_says_what_the_upstream_was_sent(
-    results: dict[str, Result], case_id: str, request: pytest.FixtureRequest
-) -> None:
+def test_explain_says_what_the_upstream_was_sent(results: Run, case_id: str, request: pytest.FixtureRequest) -> None:
     result = results[case_id]
     assert result.record is not None
     config = _config(request.node.callspec.params["results"], 80, result.case.setting)
     setup = setup_from(config, "127.0.0.1")
     setup = setup._replace(settings=msgspec.structs.replace(setup.settings, pseudonym=_PSEUDONYM.encode()))
     assert differences(result.case, result.record, setup) == []
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("case_id", [case.id for case in CASES])
+def test_who_looks_on_is_shown_what_was_sent(results: Run, case_id: str) -> None:
+    record = results[case_id].record
+    assert record is not None
+    interims = [interim for message in record.responses for interim in message.interims]
+    for message in (*record.requests, *record.responses, *record.interims, *interims):
+        head = (message.start, *(f"{name}: {value}" for name, value in message.fields))
+        assert head in results.shown or head[0] == "HTTP/1.1 100 Continue", head

@@ -7,6 +7,8 @@ from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.decisions import Decisions
 from proxy.policy.request_plan import Forward, plan
+from proxy.telemetry.record import ExchangeRecord
+from proxy.telemetry.seen import Seen
 from tests.harness.notation import request
 
 
@@ -25,7 +27,10 @@ def test_the_page_is_shown_the_plan_that_was_carried_out() -> None:
     decided = plan(head, setup.client, setup.routes, setup.settings, b"id1", decisions)
     assert isinstance(decided, Forward)
     observations = Observations()
-    observations.observe(head, decided, decisions)
+    record = ExchangeRecord("192.0.2.1", 0.0, "id1", head=head, seen=Seen())
+    assert record.seen is not None
+    record.seen.request(head, decided.target, decided.fields, decisions)
+    observations.observe(record)
     seen = observations.lookup("id1")
     assert seen is not None
     assert (seen.request_line, [tuple(note)[:3] for note in seen.fields[:2]]) == (
