@@ -1,4 +1,4 @@
-"""The command `onehop`: run, check, demo, explain, health."""
+"""The command `onehop`: run, reload, check, demo, explain, health."""
 
 import os
 import shutil
@@ -13,6 +13,7 @@ import msgspec
 
 from proxy import __version__
 from proxy.cli.health import health
+from proxy.cli.reload import reload, written_pid
 from proxy.config.destinations import where
 from proxy.config.model import Config
 from proxy.config.problem import InvalidConfiguration, Problem
@@ -36,6 +37,7 @@ def main() -> None:
 
 
 main.add_command(health)
+main.add_command(reload)
 
 
 def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -85,9 +87,14 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @main.command()
 @_settings
-def run(**options: Any) -> NoReturn:
-    """Run the proxy. Without --listen or a file, it accepts on 127.0.0.1:8080 only."""
-    _serve(lambda: _load(options))
+@click.option("--pid-file", type=click.Path(path_type=Path), help="Write the process id there, for as long as it runs.")
+def run(pid_file: Path | None, **options: Any) -> NoReturn:
+    """Run the proxy. Without --listen or a file, it accepts on 127.0.0.1:8080 only.
+
+    "onehop reload", or SIGHUP, lets it read its configuration again, without losing a request."""
+    file = options["config"] or os.environ.get("ONEHOP_CONFIG")
+    with written_pid(pid_file):
+        _serve(lambda: _load(options), file=Path(file) if file else None)
 
 
 @main.command()

@@ -77,6 +77,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     upgrades: Annotated[list[str], Meta(description="Protocols that a client may switch to.")] = msgspec.field(
         default_factory=lambda: ["websocket"]
     )
+    shutdown_delay_s: Annotated[
+        float,
+        Meta(description="After SIGTERM, during which `/readyz` says no, and everything is still served; 0: none."),
+    ] = 0.0  # what stands in front needs it where it asks for readiness: a few of its intervals
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     pool: PoolSettings = PoolSettings()

@@ -8,7 +8,7 @@ from proxy.config.build import parse_listen
 from proxy.config.findings import Finding, fault
 from proxy.config.model import Config
 from proxy.config.route_rules import route_problems
-from proxy.config.setting_rules import LEAST_HEAD_BYTES, number_problems, upgrade_problems
+from proxy.config.setting_rules import LEAST_HEAD_BYTES, number_problems, time_problems, upgrade_problems
 from proxy.config.upstream_rules import upstream_problems
 from proxy.policy.forwarded import networks
 
@@ -22,6 +22,7 @@ def rule_problems(config: Config) -> Iterator[Finding]:
             yield ("listen",), f'"{listen}"', f"expected {expected}"
     if config.workers > _MOST_WORKERS:
         yield ("workers",), str(config.workers), f"expected {_MOST_WORKERS} or less"
+    yield from time_problems(("shutdown_delay_s",), config.shutdown_delay_s)
     for group in ("timeouts", "limits", "pool"):
         yield from number_problems((group,), getattr(config, group))
     limits = config.limits

@@ -27,7 +27,7 @@ _MOST: Final = {
 _MOST_BYTES: Final = 16 << 20  # of what each connection may hold
 _MOST_COUNT: Final = 100_000
 _MAY_BE_ZERO: Final = frozenset(
-    {"worker_stall_s", "client_queue_s", "request_total_s"}
+    {"worker_stall_s", "client_queue_s", "request_total_s", "tunnel_shutdown_s", "shutdown_delay_s"}
 )  # times of which 0 means: never, or at once
 _YEAR_S: Final = 365 * 86_400  # event loops refuse timers that they cannot count in milliseconds
 
@@ -42,6 +42,14 @@ def upgrade_problems(key: tuple[str, ...], protocols: Iterable[str]) -> Iterator
             yield key, f'"{protocol}"', f"{hidden} is not spoken here: behind {protocol}, nothing would be stripped"
 
 
+def time_problems(key: tuple[str, ...], value: float) -> Iterator[Finding]:
+    """What is wrong with a time."""
+    if not value > 0 and not (value == 0 and key[-1] in _MAY_BE_ZERO):
+        yield key, f"{value:g}", "expected more than 0 seconds"
+    elif value > _YEAR_S:
+        yield key, f"{value:g}", "expected a year of seconds at most"
+
+
 def number_problems(key: tuple[str, ...], settings: msgspec.Struct) -> Iterator[Finding]:
     """What is wrong with the numbers of a table, whose name is the last of `key`: those of a route are of one kind with
     those of all."""
@@ -50,12 +58,9 @@ def number_problems(key: tuple[str, ...], settings: msgspec.Struct) -> Iterator[
         if value is msgspec.UNSET:
             continue
         least = _LEAST.get((key[-1], name), 0)
-        is_time = unit_of(name) is Unit.SECONDS
-        if is_time and not value > 0 and not (value == 0 and name in _MAY_BE_ZERO):
-            yield (*key, name), f"{value:g}", "expected more than 0 seconds"
-        elif is_time and value > _YEAR_S:
-            yield (*key, name), f"{value:g}", "expected a year of seconds at most"
+        if unit_of(name) is Unit.SECONDS:
+            yield from time_problems((*key, name), value)
         elif value < least:
             yield (*key, name), str(value), f"expected {least} or more"
-        elif not is_time and value > (most := _MOST.get(name, _MOST_BYTES if name.endswith("_bytes") else _MOST_COUNT)):
+        elif value > (most := _MOST.get(name, _MOST_BYTES if name.endswith("_bytes") else _MOST_COUNT)):
             yield (*key, name), str(value), f"expected {most} or less"

@@ -24,7 +24,8 @@ from proxy.transport.fiber import Fiber
 from proxy.transport.stream import Stream
 
 _TOO_MANY: Final = "this client has as many connections as one may have"
-_FAREWELL_S: Final = 0.2  # between the last accept and closing idle connections
+#: Between the last accept and closing idle connections: whoever asks meanwhile reads `Connection: close` in an answer.
+FAREWELL_S: Final = 0.2
 
 #: Says who is at the other end of a connection; None where it has ended already.
 Identify: TypeAlias = Callable[[Stream], ClientIdentity | None]
@@ -88,7 +89,7 @@ class Listener:
         self._shutting_down = False
         self._stopping: asyncio.Task[None] | None = None
         self._stopped_accepting = asyncio.Event()
-        self._all_gone = asyncio.Event()  # once shutting down: no client is left
+        self._over = asyncio.Event()  # once shutting down: no client is left, or all were cut
 
     def listen(self, sockets: list[socket.socket]) -> None:
         """Begin to accept on sockets that listen. They are closed here."""
@@ -107,32 +108,42 @@ class Listener:
         """Accept no more on sockets that were adopted: their own worker is there again."""
         self._acceptor.close(self._adopted.pop(whose, ()))
 
-    def shut_down(self) -> None:
+    def shut_down(self, farewell_s: float = FAREWELL_S) -> None:
         """Stop accepting, finish what is under way, close what is idle. Twice does no harm."""
         if self._shutting_down:
             return
         self._shutting_down = True
         for client in self.clients:
             client.shutting_down = True  # from here on, every answer says close
-        self._stopping = self._loop.create_task(self._stop_accepting())
+        self._stopping = self._loop.create_task(self._stop_accepting(farewell_s))
 
-    async def served(self, patience_s: float) -> None:
-        """Wait until `shut_down` was called, and every client has ended or `patience_s` have passed; who is left is
-        cut."""
+    def cut(self, is_cut: Callable[[ClientConnection], bool]) -> None:
+        """Once shutting down: end these clients' connections, whatever is under way on them."""
+        for client, fiber in list(self.clients.items()):
+            if is_cut(client):
+                fiber.cancel()
+                client.stream.reset()
+
+    def cut_all(self) -> None:
+        """Once shutting down: end every connection, and wait for nobody."""
+        self._over.set()
+
+    async def served(self) -> None:
+        """Wait until `shut_down` was called, and every client has ended or was cut."""
         await self._stopped_accepting.wait()
-        if self.clients:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience_s):
-                    await self._all_gone.wait()
+        if self.clients or self._places.arriving:
+            await self._over.wait()
             for late in list(self.clients.values()):
                 late.cancel()
 
-    async def _stop_accepting(self) -> None:
+    async def _stop_accepting(self, farewell_s: float) -> None:
         """Close the listening sockets. What the kernel has accepted is served."""
         self._acceptor.shut_down()
         # Busy clients read `Connection: close` in an answer meanwhile; only idle connections are closed.
         if self.clients or self._places.arriving:
-            await asyncio.sleep(_FAREWELL_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(farewell_s):
+                    await self._over.wait()
         for client in list(self.clients):
             client.shut_down()
         self._stopped_accepting.set()
@@ -181,6 +192,7 @@ class Listener:
         accepted.close()  # gone again
         if stream.owner is None:
             self._places.arriving -= 1
+            self._look_whether_over()
         if not isinstance(exc, OSError | asyncio.CancelledError):
             self._report_defect(exc, "a connection that begins")
 
@@ -191,6 +203,7 @@ class Listener:
         identity = self._identify(stream)
         if identity is None:
             stream.abort()
+            self._look_whether_over()
             return
         client = ClientConnection(
             stream, identity, identity.address.decode("ascii"), self._timeouts, self._limits, self._deadlines,
@@ -214,6 +227,8 @@ class Listener:
         if self.on_clients is not None:
             self.on_clients(len(self.clients))
         fiber.resume()
+        if self._stopped_accepting.is_set() and client in self.clients:
+            client.shut_down()  # it arrived when the others had been told
 
     async def _turn_away(self, client: ClientConnection, refusal: ProxyError) -> None:
         await self._refuse(client, refusal, time.monotonic())
@@ -228,7 +243,10 @@ class Listener:
             self._per_client.leave(client)
         self._acceptor.resume()
         self._on_ended(client)
-        if self._shutting_down and not self.clients:
-            self._all_gone.set()
+        self._look_whether_over()
         if exc is not None and not isinstance(exc, asyncio.CancelledError):
             self._report_defect(exc, "a connection")
+
+    def _look_whether_over(self) -> None:
+        if self._shutting_down and not self.clients and not self._places.arriving:
+            self._over.set()

@@ -54,9 +54,16 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         float,
         Meta(description="For a tunnel without traffic of which one side has ended."),
     ] = 600.0  # a program whose input has ended may compute for minutes before it answers (docker exec)
-    drain_s: Annotated[float, Meta(description="After SIGTERM, for what is under way.")] = (
-        30.0  # below the 30 + grace of orchestrators
+    drain_s: Annotated[float, Meta(description="After SIGTERM or a reload, for what is under way; then it is cut.")] = (
+        8.0  # ends, with a second to spare, before Docker's SIGKILL (10 s), and Kubernetes' (30 s) with a delay before
     )
+    tunnel_shutdown_s: Annotated[
+        float,
+        Meta(
+            description="After a reload, for the tunnels (WebSockets) there are; after SIGTERM, too, within `drain_s`; "
+            "0: at once."
+        ),
+    ] = 600.0  # a reload is no reason to end them soon; four old generations are kept at most
     worker_stall_s: Annotated[
         float,
         Meta(description="Without a turn of a worker's event loop, after which it is killed and replaced; 0: never."),

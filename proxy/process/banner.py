@@ -2,11 +2,10 @@
 
 from proxy.config.destinations import where
 from proxy.config.model import Config
-from proxy.downstream.places import Room
-from proxy.process.descriptors import describe
+from proxy.process import descriptors
 
 
-def banner(config: Config, urls: list[str], workers: int, room: Room, *, demo: bool) -> list[str]:
+def banner(config: Config, urls: list[str], workers: int, *, demo: bool) -> list[str]:
     lines = [f"onehop listens on {url}" for url in urls]
     for name, route in config.routes.items():
         targets = "the demo service" if demo else where(config, route)
@@ -14,7 +13,8 @@ def banner(config: Config, urls: list[str], workers: int, room: Room, *, demo: b
             f"  {route.host or 'any host'}{route.path} -> {targets}"
             + (f"  (route {name})" if len(config.routes) > 1 else "")
         )
+    room = descriptors.room(config, workers)
     if room.clients < config.limits.connections and not demo:
-        lines.append(f"  {describe(room, config.limits.connections)}")
+        lines.append(f"  {descriptors.describe(room, config.limits.connections)}")
     plural = "s" if workers > 1 else ""
     return [*lines, f"  {workers} worker{plural}, reader {config.reader}; stop with Ctrl-C"]

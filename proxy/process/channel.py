@@ -18,6 +18,9 @@ class Kind(Enum):
     ADOPT = b"adopt"  # parent to worker: accept on these sockets of seat N, which has no worker
     GIVE_BACK = b"give back"  # parent to worker: seat N has a worker again
     LINK = b"link"  # parent to both: this socket joins the control process and the worker of seat N
+    SHUT_DOWN = b"shut down"  # parent to worker: the instance ends
+    RETIRE = b"retire"  # parent to worker: another generation serves from now on
+    CUT = b"cut"  # parent to worker: end at once, and write down what that cut
     STOPPING = b"stopping"  # parent to control: the instance is to stop, and takes no new work from balancers
 
 
@@ -63,6 +66,8 @@ class Channel:
                 packet, descriptors, _, _ = socket.recv_fds(self._end, _PACKET_BYTES, _SOCKETS)
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                continue  # it has ended without reading all; Linux says so once, and before what it had sent
             except OSError:
                 packet, descriptors = b"", []
             if not packet:

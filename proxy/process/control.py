@@ -31,8 +31,8 @@ def _hosts(upstream: UpstreamConfig) -> list[str]:
     return [candidate.origin.host for candidate in candidates(upstream)]
 
 
-def listening_sockets(config: Config) -> list[socket.socket]:
-    """What the control process listens on, bound by the parent. Raises CannotListen."""
+def addresses(config: Config) -> list[str]:
+    """Where the control process listens."""
     return []
 
 

@@ -5,58 +5,97 @@ No process ever changes its configuration: another one means another generation.
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from proxy.config.model import Config
 from proxy.exchange.buckets import Buckets
-from proxy.process import control
+from proxy.process import control, descriptors
 from proxy.process.channel import Channel, Kind
 from proxy.process.child_process import sigterm_blocked
 from proxy.process.control_process import ControlSetup, be_control
-from proxy.process.heartbeat import STACK_SIGNAL, beat_s
-from proxy.process.link import pair
+from proxy.process.cpus import worker_count
+from proxy.process.heartbeat import beat_s
+from proxy.process.listeners import Listeners
+from proxy.process.placing import join_links, place_sockets
 from proxy.process.slot import Role, Seats, Slot, State, cause
 from proxy.process.worker import Companion
 from proxy.process.worker_process import WorkerSetup, be_worker
 from proxy.telemetry.error_log import ErrorLog
 
-_STACK_S: Final = 0.5  # for a stalled process to write down where it hangs
+#: Beyond the time that it has: a worker that has not ended by then never will. Docker's SIGKILL comes after 10 s.
+_KILL_AFTER_S: Final = 1.5
+_CUT_S: Final = 2.0  # for a process to end that is to end at once: workers write down what they cut
+_NEVER: Final = float("inf")
 
 
 class Instance(NamedTuple):
     """What all generations of an instance share."""
 
-    pseudonym: str
+    #: Unique to the instance, shared by its workers: a request that comes back to any of them is a loop.
+    token: str
     companion: Companion | None
     errors: ErrorLog
     seats: Seats
     buckets: Buckets
+    listeners: Listeners  # of workers
+    control_listeners: Listeners
     #: Called in a process that was just forked for this slot: closes what is only the parent's.
     close_in_child: Callable[[Slot], None]
 
 
 class Generation:
-    """Keeps one process in every slot."""
+    """Keeps one process in every slot, until it is told to stop. Raises CannotStart."""
 
-    def __init__(self, config: Config, sockets: list[list[socket.socket]], instance: Instance) -> None:
+    def __init__(self, number: int, config: Config, instance: Instance) -> None:
+        self.number = number
         self.config = config
         self._instance = instance
         self._errors = instance.errors
-        self.workers = [Slot(Role.WORKER, of_worker, seat=instance.seats.take()) for of_worker in sockets]
+        count = worker_count(config)
+        descriptors.require(config, count)
+        of_workers = instance.listeners.bind(config.listen, count)
+        self.workers = [Slot(Role.WORKER, sockets) for sockets in of_workers]
         self.control: Slot | None = None
         if control.is_needed(config):
-            self.control = Slot(Role.CONTROL, control.listening_sockets(config))
+            of_control = instance.control_listeners.bind(control.addresses(config), 1)
+            self.control = Slot(Role.CONTROL, of_control[0])
+        for slot in self.workers:
+            slot.seat = instance.seats.take()
         self.slots = [*self.workers, *([self.control] if self.control is not None else [])]
-        self.is_stopping = False
+        self.stopped_at = _NEVER  # when it was told to stop
         self.has_served = False  # one of its workers, at least
-        self.never_could = False  # no worker could ever start, and none is being started
+        #: Why a process could not start, if the last attempt failed.
+        self.start_failure: list[str] = []
+        self.is_cut = False
+        self._instance_stops = False
+        self._kill_at = _NEVER
+        self._kill_control_at = _NEVER
         # What was reported of those that cannot start, until one can.
         self._start_failures: dict[Role, set[str]] = {role: set() for role in Role}
-        self.watch_s = beat_s(config.timeouts.worker_stall_s)
+        self._watch_s = beat_s(config.timeouts.worker_stall_s)
         self._watched_at = time.monotonic()
+
+    @property
+    def control_addresses(self) -> list[str]:
+        """Where its control process listens."""
+        return control.addresses(self.config) if self.control is not None else []
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self.stopped_at != _NEVER
+
+    @property
+    def serves(self) -> bool:
+        """Whether every process does its work."""
+        return all(slot.state is State.SERVING for slot in self.slots)
+
+    @property
+    def never_could(self) -> bool:
+        """Whether no worker could ever start, and none is being started."""
+        return not self.has_served and bool(self.start_failure) and all(s.state is State.NONE for s in self.workers)
 
     @property
     def is_starting(self) -> bool:
@@ -75,13 +114,17 @@ class Generation:
 
     def due(self, now: float) -> Iterator[float]:
         """The times at which it has something to do, whatever its processes do."""
+        if self.is_stopping:
+            yield self._kill_at
+            yield self._kill_control_at
+            return
         for slot in self.slots:
-            if slot.state is State.NONE and not self.is_stopping:
+            if slot.state is State.NONE:
                 yield slot.start_at
             elif slot.state is State.STALLED:
                 yield slot.kill_at
-        if self.watch_s and not self.is_stopping:
-            yield now + self.watch_s
+        if self._watch_s:
+            yield now + self._watch_s
 
     def listen(self) -> None:
         """Take what its processes say of their start and their end."""
@@ -89,13 +132,20 @@ class Generation:
             self._listen_to(slot)
 
     def maintain(self) -> None:
-        """Watch its processes, start those that are missing, and let others accept in their place meanwhile."""
-        self._watch()
+        """Watch its processes, start those that are missing, and let others accept in their place meanwhile; once it
+        stops, kill those that are late."""
+        now = time.monotonic()
+        if self.is_stopping:
+            self._kill_late(now)
+            return
+        self._watch(now)
         for slot in self.slots:
-            if slot.state is State.NONE and slot.start_at <= time.monotonic() and not self.is_stopping:
+            if slot.state is State.NONE and slot.start_at <= now:
                 self._start(slot)
-        self._place_sockets()
-        self._join_links()
+        if self.has_served:
+            place_sockets(self.workers)
+        if self.control is not None:
+            join_links(self.workers, self.control, self._errors)
 
     def ended(self, pid: int, status: int) -> bool:
         """A child of the parent has ended; returns whether it was one of this generation."""
@@ -122,18 +172,60 @@ class Generation:
             self._errors.warning(said, slot.reason or stack)
         return True
 
-    def stop_workers(self, number: signal.Signals) -> None:
-        """Start none any more, and send each worker a signal. The control process stays, for who asks it meanwhile."""
-        self.is_stopping = True
-        for slot in self.workers:
-            slot.kill(number)
+    def say_that_the_instance_stops(self) -> None:
+        """Tell who asks the control process, from now on. Nothing else changes yet."""
+        self._instance_stops = True
         if self.control is not None and self.control.channel is not None:
             self.control.channel.send(Kind.STOPPING)
 
-    def stop_control(self, number: signal.Signals) -> None:
-        """Send the control process a signal, if there is one."""
-        if self.control is not None:
-            self.control.kill(number)
+    def shut_down(self) -> None:
+        """The instance ends. The control process stays, for who asks it meanwhile."""
+        self.say_that_the_instance_stops()
+        self._stop(Kind.SHUT_DOWN, self.config.timeouts.drain_s + _KILL_AFTER_S)
+
+    def retire(self) -> None:
+        """Another generation serves from now on, with a control process of its own."""
+        timeouts = self.config.timeouts
+        self._stop(Kind.RETIRE, max(timeouts.drain_s, timeouts.tunnel_shutdown_s) + _KILL_AFTER_S)
+        self.end_control()
+
+    def cut(self) -> None:
+        """End at once, whatever is under way."""
+        self.is_cut = True
+        self._stop(Kind.CUT, _CUT_S)
+        self.end_control()
+
+    def end_control(self) -> None:
+        """End the control process, if there is one."""
+        if self.control is not None and self._kill_control_at == _NEVER:
+            self._kill_control_at = time.monotonic() + _CUT_S
+            self.control.kill(signal.SIGTERM)
+
+    def close(self) -> None:
+        """Give back what it has, once it is empty."""
+        for slot in self.slots:
+            slot.stack.close()
+        for slot in self.workers:
+            self._instance.seats.give_back(slot.seat)
+
+    def _stop(self, kind: Kind, within_s: float) -> None:
+        now = time.monotonic()
+        self.stopped_at = min(self.stopped_at, now)
+        self._kill_at = min(self._kill_at, now + within_s)
+        for slot in self.workers:
+            if slot.channel is not None:
+                slot.channel.send(kind)
+
+    def _kill_late(self, now: float) -> None:
+        if now >= self._kill_at:
+            self._kill_at = _NEVER
+            for slot in self.workers:
+                if slot.pid:
+                    self._errors.warning(f"worker {slot.pid} did not exit in time; sending SIGKILL")
+                    slot.kill(signal.SIGKILL)
+        if now >= self._kill_control_at and self.control is not None:
+            self._kill_control_at = _NEVER
+            self.control.kill(signal.SIGKILL)
 
     # -- what processes say ----------------------------------------------------------------------------------------
 
@@ -143,6 +235,7 @@ class Generation:
                 slot.reason = text.splitlines()
             elif kind is Kind.SERVING and slot.state is State.STARTING:
                 slot.state = State.SERVING
+                self.start_failure = []
                 if self._start_failures[slot.role]:
                     self._start_failures[slot.role].clear()
                     self._errors.info(f"a {slot.role.value} could start again")
@@ -154,56 +247,16 @@ class Generation:
         if reason[0] not in self._start_failures[slot.role]:
             self._start_failures[slot.role].add(reason[0])
             self._errors.error(f"{slot.role.value} cannot start: {reason[0]}", reason[1:])
-        self.never_could = not self.has_served and all(other.state is State.NONE for other in self.workers)
+        self.start_failure = [f"{slot.role.value} cannot start: {reason[0]}", *reason[1:]]
 
-    def _watch(self) -> None:
+    def _watch(self, now: float) -> None:
         """Find processes whose event loop does not turn; ask them where they hang, then kill them."""
-        stall_s, now = self.config.timeouts.worker_stall_s, time.monotonic()
         # Time in which this process did not run, either, says nothing: a stopped group, a suspended machine.
-        elapsed_s, self._watched_at = min(now - self._watched_at, 2 * self.watch_s), now
+        elapsed_s, self._watched_at = min(now - self._watched_at, 2 * self._watch_s), now
         for slot in self.slots:
-            slot.look(elapsed_s)
-            if slot.state is State.STALLED:
-                if now >= slot.kill_at:
-                    slot.kill(signal.SIGKILL)
-            elif slot.state is not State.NONE and stall_s and slot.silent_s > stall_s:
-                slot.state, slot.kill_at = State.STALLED, now + _STACK_S
-                slot.kill(STACK_SIGNAL)
-                slot.kill(signal.SIGCONT)  # one that was stopped takes no other signal
+            slot.watch(now, elapsed_s, self.config.timeouts.worker_stall_s)
 
-    # -- what they are given ---------------------------------------------------------------------------------------
-
-    def _place_sockets(self) -> None:
-        """Let a worker that serves accept in the place of one that does not, and only as long as it does not."""
-        for slot in self.workers:
-            if slot.state is State.SERVING:
-                if slot.adopter is not None and slot.adopter.channel is not None:
-                    slot.adopter.channel.send(Kind.GIVE_BACK, str(slot.seat))
-                slot.adopter = None
-            elif slot.adopter is None and self.has_served:
-                serving = [other for other in self.workers if other.state is State.SERVING]
-                serving.sort(key=lambda other: sum(one.adopter is other for one in self.workers))
-                for other in serving:
-                    if other.channel is not None and other.channel.send(Kind.ADOPT, str(slot.seat), slot.sockets):
-                        slot.adopter = other
-                        break
-
-    def _join_links(self) -> None:
-        """Give each worker and the control process a link, and another where one of them is another."""
-        if self.control is None or self.control.channel is None:
-            return
-        for slot in self.workers:
-            if slot.channel is not None and slot.linked_to != self.control.pid:
-                try:
-                    of_worker, of_control = pair()
-                except OSError as exc:  # no descriptor: at the next look there may be one
-                    self._errors.warning(f"no link between a worker and the control process: {exc.strerror}")
-                    return
-                with of_worker, of_control:
-                    if slot.channel.send(Kind.LINK, "", [of_worker]) and self.control.channel.send(
-                        Kind.LINK, str(slot.seat), [of_control]
-                    ):
-                        slot.linked_to = self.control.pid
+    # -- starting them -----------------------------------------------------------------------------------------------
 
     def _start(self, slot: Slot) -> None:
         try:
@@ -233,14 +286,12 @@ class Generation:
         instance = self._instance
         if slot.role is Role.WORKER:
             setup = WorkerSetup(
-                self.config, slot.sockets, instance.pseudonym, channel, slot.heartbeat, slot.seat,
-                self.workers.index(slot), len(self.workers),
-                instance.companion, instance.buckets,
+                self.config, slot.sockets, f"{self.config.pseudonym}-{instance.token}", channel, slot.heartbeat,
+                slot.seat, self.workers.index(slot), len(self.workers), instance.companion, instance.buckets,
             )  # fmt: skip
             be_worker(setup, slot.stack, lambda: instance.close_in_child(slot))
-        is_stopping = self.is_stopping
         be_control(
-            ControlSetup(self.config, slot.sockets, channel, slot.heartbeat, is_stopping),
+            ControlSetup(self.config, slot.sockets, channel, slot.heartbeat, self._instance_stops),
             slot.stack,
             lambda: instance.close_in_child(slot),
         )

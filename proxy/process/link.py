@@ -198,6 +198,8 @@ class _End:
                 message = self._end.recv(MOST_BYTES)
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                continue  # it has ended without reading all; Linux says so once, and before what it had sent
             except OSError:
                 message = b""
             if not message:

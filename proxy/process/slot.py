@@ -8,9 +8,10 @@ from enum import Enum, auto
 from typing import Final
 
 from proxy.process.channel import Channel
-from proxy.process.heartbeat import Heartbeat, StackFile
+from proxy.process.heartbeat import STACK_SIGNAL, Heartbeat, StackFile
 
 _RESTART_PAUSE_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row
+_STACK_S: Final = 0.5  # for a stalled process to write down where it hangs
 _STABLE_S: Final = 30.0  # a process that lived this long did not crash at start
 
 
@@ -33,10 +34,10 @@ class Role(Enum):
 class Slot:
     """One process's place. Only its generation changes it."""
 
-    def __init__(self, role: Role, sockets: list[socket.socket], *, seat: int = -1) -> None:
+    def __init__(self, role: Role, sockets: list[socket.socket]) -> None:
         self.role = role
         self.sockets = sockets
-        self.seat = seat  # of a worker: no other worker that lives at the same time has it
+        self.seat = -1  # of a worker: no other worker that lives at the same time has it
         self.state = State.NONE
         self.pid = 0
         self.channel: Channel | None = None
@@ -74,11 +75,19 @@ class Slot:
         if self.pid:
             os.kill(self.pid, number)
 
-    def look(self, elapsed_s: float) -> None:
-        """See whether its process has beaten in the time that has passed since the last look."""
+    def watch(self, now: float, elapsed_s: float, stall_s: float) -> None:
+        """See whether its process has beaten in the time that has passed since the last look. One that was silent for
+        `stall_s` is asked where it hangs, then killed."""
         count = self.heartbeat.count
         self.silent_s = 0.0 if count != self._beats else self.silent_s + elapsed_s
         self._beats = count
+        if self.state is State.STALLED:
+            if now >= self.kill_at:
+                self.kill(signal.SIGKILL)
+        elif self.state is not State.NONE and stall_s and self.silent_s > stall_s:
+            self.state, self.kill_at = State.STALLED, now + _STACK_S
+            self.kill(STACK_SIGNAL)
+            self.kill(signal.SIGCONT)  # one that was stopped takes no other signal
 
 
 class Seats:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from proxy.config.build import balancing, candidates, endpoints, plan_settings, retry_settings, routing_table, share
 from proxy.config.model import Config
-from proxy.downstream.connection import ClientConnection
+from proxy.downstream.connection import ClientConnection, Phase
 from proxy.downstream.listener import Listener, by_address
 from proxy.exchange.buckets import Buckets
 from proxy.exchange.context import Observe, WorkerContext
@@ -24,6 +24,7 @@ from proxy.policy.forwarded import networks
 from proxy.process import descriptors
 from proxy.process.gauges import Gauges
 from proxy.process.link import Link
+from proxy.process.listeners import BACKLOG
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import Seat
 from proxy.telemetry.counting import Counting
@@ -44,6 +45,13 @@ from proxy.upstream.service import Service
 Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager[tuple[Config, Observe | None]]]
 
 _STDOUT = 1
+_LOG_PATIENCE_S = 1.0  # for whoever reads the log, to take its last lines
+#: There is time at a reload: whoever asks within it learns from an answer that its connection ends.
+_RETIRE_FAREWELL_S = 1.0
+
+
+def _is_tunnel(client: ClientConnection) -> bool:
+    return client.phase is Phase.TUNNEL
 
 
 class Worker:
@@ -71,6 +79,7 @@ class Worker:
         self._seat = seat
         self._link = link
         self._loop = asyncio.get_running_loop()
+        self._timers: list[asyncio.TimerHandle] = []  # of the shutdown
         #: What this interpreter reads wrongly: the fast path is not used then.
         self.self_test_failures = disagreements()
         self._fast_path = config.reader == "auto" and not self.self_test_failures
@@ -203,6 +212,8 @@ class Worker:
     async def start(self) -> None:
         """Begin to serve."""
         self.deadlines.start()
+        for listening in self._sockets:
+            listening.listen(BACKLOG)  # the kernel gives it connections only now, where it was not listening already
         self._listener.listen(self._sockets)
 
     def adopt(self, whose: str, sockets: list[socket.socket]) -> None:
@@ -214,8 +225,10 @@ class Worker:
         self._listener.give_back(whose)
 
     async def run_until_shut_down(self) -> None:
-        """Serve until `shut_down` was called and every exchange under way has ended, or `drain_s` has passed."""
-        await self._listener.served(self._config.timeouts.drain_s)
+        """Serve until `shut_down`, `retire` or `cut` was called, and every exchange has ended or was cut."""
+        await self._listener.served()
+        for timer in self._timers:
+            timer.cancel()
         self._passwords.shut_down()
         self.health.close()
         self.pool.shut_down()
@@ -224,11 +237,30 @@ class Worker:
             stream.reset()
         await asyncio.sleep(0)  # lets the loop carry out the aborts
         if self._log is not None:
-            self._log.close(patience_s=2.0)
+            self._log.close(patience_s=_LOG_PATIENCE_S)
 
     def shut_down(self) -> None:
-        """Stop accepting, finish what is under way, close what is idle."""
+        """Stop accepting, finish what is under way within `drain_s`, close what is idle: the instance ends."""
+        timeouts = self._config.timeouts
         self._listener.shut_down()
+        self._later(timeouts.drain_s, self._listener.cut_all)
+        self._later(timeouts.tunnel_shutdown_s, lambda: self._listener.cut(_is_tunnel))
+
+    def retire(self) -> None:
+        """Stop accepting, because another generation does: only tunnels may outlast `drain_s`."""
+        timeouts = self._config.timeouts
+        self._listener.shut_down(_RETIRE_FAREWELL_S)
+        self._later(timeouts.drain_s, lambda: self._listener.cut(lambda client: not _is_tunnel(client)))
+        self._later(timeouts.tunnel_shutdown_s, lambda: self._listener.cut(_is_tunnel))
+        self._later(max(timeouts.drain_s, timeouts.tunnel_shutdown_s), self._listener.cut_all)
+
+    def cut(self) -> None:
+        """End at once, whatever is under way; the log says what it was."""
+        self._listener.shut_down()
+        self._listener.cut_all()
+
+    def _later(self, after_s: float, call: Callable[[], None]) -> None:
+        self._timers.append(self._loop.call_later(after_s, call))
 
     def _warn_x_forwarded_dropped(self, peer: str) -> None:
         """Tell an operator whose gateway is not in `trusted_networks` why its X-Forwarded-* does not arrive."""

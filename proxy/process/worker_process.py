@@ -78,12 +78,21 @@ class _Parent:
 
     def _receive(self) -> None:
         for kind, text, sockets in self._channel.receive():
-            if kind is Kind.ADOPT:
-                self._worker.adopt(text, sockets)
-            elif kind is Kind.GIVE_BACK:
-                self._worker.give_back(text)
-            elif kind is Kind.LINK:
-                self._link.connect(sockets[0])
+            match kind:
+                case Kind.ADOPT:
+                    self._worker.adopt(text, sockets)
+                case Kind.GIVE_BACK:
+                    self._worker.give_back(text)
+                case Kind.LINK:
+                    self._link.connect(sockets[0])
+                case Kind.SHUT_DOWN:
+                    self._worker.shut_down()
+                case Kind.RETIRE:
+                    self._worker.retire()
+                case Kind.CUT:
+                    self._worker.cut()
+                case _:
+                    pass
         if self._channel.is_closed:  # the parent has died, and may have had no time to say so
             self._loop.remove_reader(self._channel.fileno())
             self._worker.shut_down()

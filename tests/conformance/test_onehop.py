@@ -18,7 +18,7 @@ from proxy.config.route_model import FieldRulesConfig, RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.http1.fields import Fields
 from proxy.policy.settings import Timeouts
-from proxy.process.listeners import bind
+from proxy.process.listeners import Listeners
 from proxy.process.worker import Worker
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
@@ -91,7 +91,7 @@ def results(request: pytest.FixtureRequest) -> Run:
     @asynccontextmanager
     async def launch(upstream_port: int, setting: str) -> AsyncIterator[int]:
         config = _config(reader, upstream_port, setting)
-        sockets = bind(config, 1)[0]
+        sockets = Listeners().bind(config.listen, 1)[0]
         worker = Worker(config, sockets, _PSEUDONYM, observe=lambda _: None, sinks=[Sink(ended=look)])
         await worker.start()
         try:

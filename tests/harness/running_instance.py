@@ -11,7 +11,7 @@ from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.settings import Timeouts
 from proxy.process.control import Control
 from proxy.process.link import Hub, Link, pair
-from proxy.process.listeners import bind
+from proxy.process.listeners import Listeners
 from proxy.process.worker import Worker
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink
@@ -64,7 +64,7 @@ class Instance:
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Worker]:
         """One more worker, while the context lasts."""
-        [sockets] = bind(self.config, 1)
+        [sockets] = Listeners().bind(self.config.listen, 1)
         link = Link(asyncio.get_running_loop())
         worker = Worker(
             self.config, sockets, "onehop-test", link=link, sinks=[Sink(ended=self.records.report)],

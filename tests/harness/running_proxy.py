@@ -10,7 +10,7 @@ from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.exchange.buckets import Buckets
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
-from proxy.process.listeners import bind
+from proxy.process.listeners import Listeners
 from proxy.process.worker import Worker
 from proxy.telemetry.counters import Seat
 from proxy.telemetry.events import Sink
@@ -84,7 +84,7 @@ async def running_proxy(
         pool=PoolSettings(**(pool or {})),
         **settings,
     )
-    sockets = bind(config, 1)[0]
+    sockets = Listeners().bind(config.listen, 1)[0]
     records = Records()
     before = asyncio.all_tasks()
     worker = Worker(

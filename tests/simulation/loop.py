@@ -41,6 +41,9 @@ class ServerSocket:
     def __init__(self, listening: ListeningSocket) -> None:
         self.listening = listening
 
+    def listen(self, _: int) -> None:
+        pass  # it listens already
+
     def setblocking(self, _: bool) -> None:
         pass
 

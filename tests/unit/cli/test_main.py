@@ -56,7 +56,7 @@ def test_run_serves_what_flags_and_environment_say(served: list[tuple[Config, di
     )  # fmt: skip
     assert result.exit_code == 7, "the supervisor's status is the command's"
     [(config, how)] = served
-    assert how == {}
+    assert how == {"file": None}
     assert config.upstreams["default"].urls == ["http://a:1", "http://b"]
     assert config.listen == [":1", "[::1]:2"]
     assert (config.workers, config.access_log, config.reader) == (3, "json", "h11")
@@ -85,7 +85,7 @@ def test_run_with_problems_serves_nothing_and_says_each_on_a_line(served: list[t
 
 
 def test_an_address_that_cannot_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(loader: Loader) -> int:
+    def serve(loader: Loader, **_: Any) -> int:
         config = loader().valid()
         raise proxy.process.listeners.CannotListen(f"cannot listen on {config.listen[0]}: the address is in use")
 

@@ -1,0 +1,219 @@
+"""Reload: a generation of the configuration as it is now takes the place of the one that serves.
+
+The new one is started beside the old one, on the same sockets. Only when all of it serves is the old one told to stop;
+where it cannot start, it is given up, and the old one has never stopped serving.
+"""
+
+import gc
+import socket
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from proxy.config.model import Config
+from proxy.config.sources import Loader
+from proxy.process.commands import Reply
+from proxy.process.generation import Generation, Instance
+from proxy.process.listeners import CannotStart
+
+#: Generations that finish what they began: each has all its processes, and their memory.
+_MOST_OLD: Final = 4
+_START_S: Final = 60.0  # for all of a generation to serve
+_NEVER: Final = float("inf")
+
+
+class Generations:
+    """The generation that serves, the next one while it starts, and old ones that finish what is under way.
+
+    Raises CannotStart.
+    """
+
+    def __init__(self, loader: Loader, config: Config, instance: Instance) -> None:
+        self._loader = loader
+        self._instance = instance
+        self._errors = instance.errors
+        self.current = Generation(1, config, instance)
+        self._next: Generation | None = None
+        self._old: list[Generation] = []  # the oldest first
+        self._number = 1  # of the latest that served
+        self._give_up_at = _NEVER
+        self._is_asked = False
+        self._asking: list[Reply] = []  # for a reload that has not begun: all of them get the same one
+        self._answering: list[Reply] = []  # of the one that has
+        self._bound_before: set[socket.socket] = set()  # it began
+        self._instance_stops = False
+
+    def __iter__(self) -> Iterator[Generation]:
+        yield from self._old
+        yield self.current
+        if self._next is not None:
+            yield self._next
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no process any more."""
+        return all(generation.is_empty for generation in self)
+
+    @property
+    def worker_is_left(self) -> bool:
+        """Whether a worker lives."""
+        return any(generation.worker_is_left for generation in self)
+
+    def due(self, now: float) -> Iterator[float]:
+        """The times at which there is something to do, whatever processes do."""
+        for generation in self:
+            yield from generation.due(now)
+        if self._next is not None:
+            yield self._give_up_at
+        elif self._is_asked:
+            yield self._begin_at(now)
+
+    def freeze(self) -> None:
+        """Before processes are forked: what exists lives as long as they do, and shares its pages with them."""
+        gc.unfreeze()
+        gc.collect()  # what earlier generations have left behind
+        gc.freeze()
+
+    def reload(self, reply: Reply | None = None) -> None:
+        """Read the configuration again, and serve by it. Several who ask before it begins get the same one."""
+        if self._instance_stops:
+            if reply is not None:
+                reply(1, ["onehop is stopping"])
+            return
+        self._is_asked = True
+        if reply is not None:
+            self._asking.append(reply)
+
+    def maintain(self) -> None:
+        """Do what is due."""
+        for generation in self:
+            generation.maintain()
+        for old in [old for old in self._old if old.is_empty]:
+            self._old.remove(old)
+            old.close()
+        if self._instance_stops:
+            return
+        now = time.monotonic()
+        if self._next is not None:
+            self._look_at(self._next, now)
+        elif self._is_asked and self._begin_at(now) <= now:
+            if len(self._old) < _MOST_OLD:
+                self._begin(now)
+            else:
+                self._old[0].cut()
+
+    def say_that_the_instance_stops(self) -> None:
+        """Nothing is loaded again; who asks a control process is told. Everything is still served."""
+        self._instance_stops = True
+        self._is_asked = False
+        for reply in (*self._asking, *self._answering):
+            reply(1, ["onehop is stopping"])
+        self._asking, self._answering = [], []
+        for generation in self:
+            generation.say_that_the_instance_stops()
+
+    def shut_down(self) -> None:
+        """End them all."""
+        self.say_that_the_instance_stops()
+        self._instance.listeners.close()  # else the kernel goes on taking connections that nobody will serve
+        for generation in self:
+            generation.shut_down()
+
+    def cut(self) -> None:
+        """End them all at once."""
+        self.say_that_the_instance_stops()
+        self._instance.listeners.close()
+        for generation in self:
+            generation.cut()
+
+    def end_control(self) -> None:
+        """No worker is left: end what was there to be asked."""
+        self._instance.control_listeners.close()
+        for generation in self:
+            generation.end_control()
+
+    # -- one reload ------------------------------------------------------------------------------------------------
+
+    def _begin_at(self, now: float) -> float:
+        """When a reload may begin: before that, too many generations would be there at once."""
+        if not self.current.has_served:
+            return _NEVER  # the first one may yet give up
+        if len(self._old) < _MOST_OLD:
+            return now
+        oldest = self._old[0]
+        if oldest.is_cut:
+            return _NEVER  # until its end is seen
+        # Its exchanges have had their time by then: only tunnels are left, and those are ended for the new generation.
+        return oldest.stopped_at + oldest.config.timeouts.drain_s
+
+    def _begin(self, now: float) -> None:
+        self._is_asked = False
+        self._answering, self._asking = self._asking, []
+        config = self._load()
+        if config is None:
+            return
+        self.freeze()
+        self._bound_before = self._instance.listeners.bound() | self._instance.control_listeners.bound()
+        try:
+            self._next = Generation(self._number + 1, config, self._instance)
+        except CannotStart as exc:
+            self._close_new_sockets()
+            self._errors.error(str(exc))
+            self._refuse([str(exc)])
+            return
+        self._give_up_at = now + _START_S
+        self._next.maintain()
+
+    def _load(self) -> Config | None:
+        try:
+            loaded = self._loader()
+        except Exception as exc:  # a defect in reading must not end those who serve
+            self._errors.defect(exc, "reading the configuration")
+            self._refuse(["the configuration could not be read"])
+            return None
+        if loaded.config is None:
+            for problem in loaded.problems:
+                self._errors.error(str(problem))
+            self._refuse([str(problem) for problem in loaded.problems])
+        return loaded.config
+
+    def _look_at(self, generation: Generation, now: float) -> None:
+        if generation.serves:
+            self._switch_to(generation)
+        elif generation.start_failure:
+            self._give_up(generation, generation.start_failure)
+        elif now >= self._give_up_at:
+            self._give_up(generation, [f"it did not serve within {_START_S:g} s"])
+
+    def _switch_to(self, generation: Generation) -> None:
+        old, self.current, self._next = self.current, generation, None
+        self._number = generation.number
+        # First here: where an address is gone, the old workers take what is in its queue, then close it for good.
+        self._instance.listeners.keep_only(generation.config.listen)
+        self._instance.control_listeners.keep_only(generation.control_addresses)
+        old.retire()
+        self._old.append(old)
+        said = f"generation {generation.number} serves"
+        self._errors.info(f"reload: {said}")
+        self._answer(0, [said])
+
+    def _give_up(self, generation: Generation, reason: list[str]) -> None:
+        self._next = None
+        self._close_new_sockets()
+        generation.retire()  # some of its workers may serve, and have taken clients
+        self._old.append(generation)
+        self._refuse(reason)
+
+    def _close_new_sockets(self) -> None:
+        for listeners in (self._instance.listeners, self._instance.control_listeners):
+            listeners.close_all_but(self._bound_before)
+
+    def _refuse(self, reason: list[str]) -> None:
+        said = f"the new configuration was refused; generation {self._number} serves on"
+        self._errors.error(f"reload: {said}")
+        self._answer(1, [*reason, said])
+
+    def _answer(self, status: int, lines: list[str]) -> None:
+        answering, self._answering = self._answering, []
+        for reply in answering:
+            reply(status, lines)

@@ -1,0 +1,42 @@
+"""What the parent hands to processes that live: the sockets of those that do not, and links to each other."""
+
+from collections.abc import Sequence
+
+from proxy.process.channel import Kind
+from proxy.process.link import pair
+from proxy.process.slot import Slot, State
+from proxy.telemetry.error_log import ErrorLog
+
+
+def place_sockets(workers: Sequence[Slot]) -> None:
+    """Let a worker that serves accept in the place of one that does not, and only as long as it does not."""
+    for slot in workers:
+        if slot.state is State.SERVING:
+            if slot.adopter is not None and slot.adopter.channel is not None:
+                slot.adopter.channel.send(Kind.GIVE_BACK, str(slot.seat))
+            slot.adopter = None
+        elif slot.adopter is None:
+            serving = [other for other in workers if other.state is State.SERVING]
+            serving.sort(key=lambda other: sum(one.adopter is other for one in workers))
+            for other in serving:
+                if other.channel is not None and other.channel.send(Kind.ADOPT, str(slot.seat), slot.sockets):
+                    slot.adopter = other
+                    break
+
+
+def join_links(workers: Sequence[Slot], control: Slot, errors: ErrorLog) -> None:
+    """Give each worker and the control process a link, and another where one of them is another."""
+    if control.channel is None:
+        return
+    for slot in workers:
+        if slot.channel is not None and slot.linked_to != control.pid:
+            try:
+                of_worker, of_control = pair()
+            except OSError as exc:  # no descriptor: at the next look there may be one
+                errors.warning(f"no link between a worker and the control process: {exc.strerror}")
+                return
+            with of_worker, of_control:
+                if slot.channel.send(Kind.LINK, "", [of_worker]) and control.channel.send(
+                    Kind.LINK, str(slot.seat), [of_control]
+                ):
+                    slot.linked_to = control.pid
