@@ -125,6 +125,7 @@ class Worker:
             {name: upstream.ejection.statuses for name, upstream in config.upstreams.items()},
             self.pool,
             connector.connect,
+            connector.openings,
             self.errors,
             no_control if link is None else link.send,
         )

@@ -16,6 +16,7 @@ from proxy.transport.fiber import in_fiber
 from proxy.transport.stream import ConnectionEnded, Stream
 from proxy.transport.tls import client_context, tls_code, tls_reason
 from proxy.transport.tls_stream import TlsStream
+from proxy.upstream.openings import Openings
 from proxy.upstream.origin import Origin
 from proxy.upstream.resolver import Resolver, interleaved
 
@@ -39,15 +40,30 @@ class Connector:
         self._resolver = resolver
         self._connect_s = connect_s
         self._attempt_delay_s = attempt_delay_s
+        self.openings = Openings()
         self._sessions: dict[Origin, tuple[ssl.SSLContext, ssl.SSLSession]] = {}
 
     async def connect(self, origin: Origin, connect_s: float | None = None) -> Stream:
         """Open a stream; to be awaited in a task, not in a bare fiber.
 
         Raises ConnectFailed (refused, unroutable, no such name), ConnectTimeout (no address accepted within
-        `connect_s` of its attempt, or the lookup took too long), and LimitReached where it is we who lack descriptors,
-        ports or memory. Without a `connect_s` of its own, the connector's counts.
+        `connect_s` of its attempt, the lookup took too long, or it was given up by `openings`), and LimitReached where
+        it is we who lack descriptors, ports or memory. Without a `connect_s` of its own, the connector's counts.
         """
+        attempt, loop, stream = asyncio.current_task(), self._deadlines.loop, None
+        assert attempt is not None
+        self.openings.begin(origin, attempt, loop.time(), connect_s or self._connect_s)
+        try:
+            stream = await self._connect(origin, connect_s)
+        except asyncio.CancelledError as exc:
+            if self.openings.is_given_up(attempt):
+                raise ConnectTimeout(f"{origin} accepts no connection, as others that wait see, too") from exc
+            raise
+        finally:
+            self.openings.end(origin, attempt, loop.time(), opened=stream is not None)
+        return stream
+
+    async def _connect(self, origin: Origin, connect_s: float | None) -> Stream:
         try:
             known = origin.path or origin.address
             addresses = [known] if known else await self._resolver.addresses(origin.host)

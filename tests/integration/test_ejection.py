@@ -1,5 +1,6 @@
 """Addresses at which requests fail are left out, in a worker that has no control process."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -183,3 +184,31 @@ async def test_shares_grow_over_slow_start_s() -> None:
         before = bad.requests["/"]
         await ask(proxy.port, 110)
         assert 9 <= bad.requests["/"] - before <= 11
+
+
+async def test_a_black_hole_holds_up_many_at_once_for_a_fifth_of_the_time_but_three() -> None:
+    good = LiveOrigin()
+    with black_hole("127.0.0.2") as hole:
+        async with live_origins(good):
+            service = UpstreamConfig(urls=[f"http://127.0.0.2:{hole}", good.url])
+            async with running_proxy(upstreams={"default": service}, timeouts={"connect_s": 5.0}) as proxy:
+                loop = asyncio.get_running_loop()
+                began, took = loop.time(), []
+
+                async def one() -> None:
+                    assert await ask(proxy.port, 1) == [200]
+                    took.append(loop.time() - began)
+
+                await asyncio.gather(*(one() for _ in range(20)))
+                assert sum(seconds > 4.5 for seconds in took) == 3
+                assert sum(seconds > 0.9 for seconds in took) == 10
+                assert states(proxy) == [State.EJECTED, State.UP]
+
+
+async def test_an_origin_alone_keeps_those_that_wait_for_it() -> None:
+    with black_hole("127.0.0.2") as hole:
+        service = UpstreamConfig(urls=[f"http://127.0.0.2:{hole}"])
+        async with running_proxy(upstreams={"default": service}, timeouts={"connect_s": 1.0}) as proxy:
+            began = asyncio.get_running_loop().time()
+            assert await asyncio.gather(*(ask(proxy.port, 1) for _ in range(6))) == [[504]] * 6
+            assert asyncio.get_running_loop().time() - began >= 1.0

@@ -17,6 +17,7 @@ from proxy.upstream.health.messages import ALONE_AFTER_S, Beat, Failed, Known, M
 from proxy.upstream.health.report import Report
 from proxy.upstream.health.returning import Returning
 from proxy.upstream.health.state import Endpoints
+from proxy.upstream.openings import Openings
 from proxy.upstream.origin import Origin
 from proxy.upstream.pool import Pool
 from proxy.upstream.service import Service
@@ -40,12 +41,14 @@ class WorkerHealth:
         statuses: Mapping[str, Collection[int]],
         pool: Pool,
         connect: Callable[[Origin], Awaitable[Stream]],
+        openings: Openings,
         errors: ErrorLog,
         send: Callable[[bytes], bool] = no_control,
     ) -> None:
         self._loop = loop
         self.endpoints = endpoints
         self._pool = pool
+        self._openings = openings
         self._send = send
         self._report = Report(errors)
         self._returning = Returning(loop, connect, self._tried)
@@ -109,7 +112,9 @@ class WorkerHealth:
     # -- time ----------------------------------------------------------------------------------------------------
 
     def sweep(self, now: float) -> None:
-        """Do what is due: shares that grow, and, without control, ejections that end."""
+        """Do what is due: waits that are in vain end, shares grow, and, without control, ejections end."""
+        if self._openings:
+            self._end_vain_waits(now)
         if now < self._due:
             return
         self._due = now + 1.0
@@ -126,6 +131,16 @@ class WorkerHealth:
                 self._apply(ejection)
         if is_alone and now - self._heard_at >= _LOST_AFTER_S:
             self._heard = -1
+
+    def _end_vain_waits(self, now: float) -> None:
+        """Where several connections to an origin wait for long, let all but a few requests go elsewhere at once: if an
+        origin swallows connections, every client may wait for one of them. What was ended counts as failed."""
+        for origin, attempts in self._openings.waiting_in_vain(now).items():
+            ejections = [each for each in self._ejections.values() if origin in each.endpoints]
+            if all(each.endpoints.has_better_than(origin) for each in ejections):
+                kept = max((each.endpoints.limit for each in ejections), default=len(attempts))
+                for attempt in attempts[kept:]:
+                    self._openings.give_up(attempt)
 
     def close(self) -> None:
         """Begin nothing more."""

@@ -217,6 +217,11 @@ class Endpoints:
         """Whether a request that is served would change anything."""
         return any(known.failures or known.state in (State.TRIAL, State.EJECTED) for known in self._known.values())
 
+    def has_better_than(self, origin: Origin) -> bool:
+        """Whether another address is well, and failures would eject this one."""
+        others = [known for other, known in self._known.items() if other != origin]
+        return self.limit > 0 and not all(map(self.is_out, others))
+
     def next_share_s(self, now: float) -> float | None:
         """In how many seconds `usable` has other weights; None where they stay."""
         grows = any(self._share(known, now) < 1.0 for known in self._known.values())
