@@ -1,14 +1,16 @@
 """`onehop health`: what a container's health check runs."""
 
+import contextlib
 import os
 import socket
+import ssl
 import time
 from pathlib import Path
 from typing import Final
 
 import click
 
-from proxy.config.build import parse_listen
+from proxy.config.build import listen_addresses, parse_listen
 from proxy.config.sources import load
 
 _HEALTH_S: Final = 2.0
@@ -24,10 +26,10 @@ def health(config: Path | None, listen: str | None) -> None:
     if loaded.config is None:
         click.echo(f"onehop: {loaded.problems[0]}", err=True)
         raise SystemExit(1)
-    configured = loaded.config.listen[0]
-    host, port = parse_listen(configured)
+    configured = listen_addresses(loaded.config)[0]
+    listener = next(iter(loaded.config.listeners.values()), None) if not loaded.config.listen else None
     try:
-        answer = _own_answer((_loopback(host), port))
+        answer = _own_answer(*parse_listen(configured), tls=listener is not None and bool(listener.tls.certificates))
     except OSError as exc:
         click.echo(f"onehop: {configured} does not answer: {exc.strerror or exc}", err=True)
         raise SystemExit(1) from exc
@@ -37,10 +39,16 @@ def health(config: Path | None, listen: str | None) -> None:
         raise SystemExit(1)
 
 
-def _own_answer(address: tuple[str, int]) -> bytes:
+def _own_answer(host: str, port: int, *, tls: bool) -> bytes:
     """The head that answers `OPTIONS *` with `Max-Forwards: 0`: the proxy's own, whatever its services do."""
     ends_at = time.monotonic() + _HEALTH_S
-    with socket.create_connection(address, _HEALTH_S) as connection:
+    with contextlib.ExitStack() as stack:
+        connection = stack.enter_context(_connected(host, port))
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False  # its names are not those of the loopback address
+            context.verify_mode = ssl.CERT_NONE
+            connection = stack.enter_context(context.wrap_socket(connection))
         connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")
         answer = b""
         while b"\r\n\r\n" not in answer and len(answer) < 65_536:
@@ -49,6 +57,19 @@ def _own_answer(address: tuple[str, int]) -> bytes:
                 break
             answer += arrived
     return answer
+
+
+def _connected(host: str, port: int) -> socket.socket:
+    if not host.startswith("/"):
+        return socket.create_connection((_loopback(host), port), _HEALTH_S)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(_HEALTH_S)
+        connection.connect(host)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _loopback(host: str) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from proxy import __version__
 from proxy.cli.health import health
 from proxy.cli.reload import reload, written_pid
+from proxy.config.build import listen_addresses
 from proxy.config.destinations import where
 from proxy.config.model import Config
 from proxy.config.problem import InvalidConfiguration, Problem
@@ -126,7 +127,7 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     click.echo(f"{file}: valid")
     for other in loaded.files[1:]:
         click.echo(f"  reads {other}")
-    click.echo(f"  listens on {', '.join(config.listen)}")
+    click.echo(f"  listens on {', '.join(listen_addresses(config))}")
     workers = worker_count(config)
     click.echo(f"  {descriptors.describe(descriptors.room(config, workers), config.limits.connections)}")
     for name, route in config.routes.items():

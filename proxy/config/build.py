@@ -8,6 +8,7 @@ import msgspec
 
 from proxy.config.access_rules import access_of, consumed_fields
 from proxy.config.destinations import answer_of
+from proxy.config.listener_model import ListenerTlsConfig
 from proxy.config.model import Config
 from proxy.config.rewriting import rewriting_of
 from proxy.config.route_model import FieldRulesConfig, RouteConfig
@@ -20,6 +21,7 @@ from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings, Timeouts
 from proxy.policy.split import Destination, Split
 from proxy.telemetry.series import Names
+from proxy.transport.server_tls import ServerTls
 from proxy.transport.tls import ClientTls
 from proxy.upstream.balancing.base import Balancing
 from proxy.upstream.balancing.hash import Hash, hash_key
@@ -28,7 +30,7 @@ from proxy.upstream.balancing.random_two import RandomTwo
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.balancing.sticky import Sticky
 from proxy.upstream.health.state import Endpoints
-from proxy.upstream.origin import Candidate, is_encodable, origin_of
+from proxy.upstream.origin import Candidate, is_encodable, origin_of, socket_path
 
 AnySettings = TypeVar("AnySettings", Timeouts, Limits)
 
@@ -36,11 +38,31 @@ _LISTEN: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([\w.-]*)):([0-9]{1,5})")
 
 
 def parse_listen(text: str) -> tuple[str, int]:
-    """Split "HOST:PORT" into host ("" is every interface) and port. Raises ValueError."""
+    """Split "HOST:PORT" into host ("" is every interface) and port; of "unix:/PATH", the path stands for the host.
+    Raises ValueError."""
+    if text.startswith("unix:"):
+        return socket_path(text), 0
     found = _LISTEN.fullmatch(text)
     if found is None or int(found[3]) > 65_535 or not is_encodable(found[2] or ""):
-        raise ValueError('an address as "HOST:PORT"')
+        raise ValueError('an address as "HOST:PORT", or unix:/PATH')
     return found[1] or found[2] or "", int(found[3])
+
+
+def listen_addresses(config: Config) -> list[str]:
+    """Every address that is listened on, as configured, in order."""
+    return [*config.listen, *(listener.address for listener in config.listeners.values())]
+
+
+def server_tls(tls: ListenerTlsConfig) -> ServerTls | None:
+    """How TLS is spoken to the clients of a listener; None where it is not."""
+    if not tls.certificates:
+        return None
+    return ServerTls(
+        certificates=tuple((each.certificate, each.key) for each in tls.certificates),
+        min_version=tls.min_version,
+        client_certificate=tls.client_certificate,
+        client_ca=tls.client_ca,
+    )
 
 
 def candidates(upstream: UpstreamConfig) -> list[Candidate]:
@@ -121,6 +143,7 @@ def routing_table(config: Config) -> RoutingTable:
             path=route.path.encode("ascii"),
             methods=frozenset(method.encode("ascii") for method in route.methods),
             headers=conditions(route.headers),
+            listeners=frozenset(route.listeners),
             request_fields=field_rules(route.request_fields, consumed_fields(route)),
             response_fields=field_rules(route.response_fields),
             host_override=destination(route.upstream).host_override if route.upstream else b"",

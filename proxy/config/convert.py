@@ -4,10 +4,11 @@ import contextlib
 import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from proxy.config.listener_model import ListenerConfig
 from proxy.config.model import Config
 from proxy.config.problem import KeyPath, Problem, Value, nearest, problem_at, suggestion
 from proxy.config.route_model import RouteConfig
@@ -15,6 +16,9 @@ from proxy.config.route_settings import for_all_only
 from proxy.config.show import shown
 from proxy.config.units import EXPECTED, Unit, seconds, size, unit_of
 from proxy.config.upstream_model import UpstreamConfig
+
+#: Keys whose tables have names of their own: [upstreams.api].
+NAMED_TABLES: Final = ("listeners", "upstreams", "routes")
 
 
 def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Config:
@@ -34,6 +38,7 @@ def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Co
     for name, kind, needed, *instead in (
         ("upstreams", UpstreamConfig, "urls", "origins"),
         ("routes", RouteConfig, "upstream", "split", "redirect", "respond"),
+        ("listeners", ListenerConfig, "address"),
     ):
         for entry in [entry for entry, fields in tree.get(name, {}).items() if not {needed, *instead} & fields.keys()]:
             del tree[name][entry]
@@ -70,7 +75,7 @@ def scalar_keys() -> list[KeyPath]:
     """Every key that has one place: not those inside named tables."""
     keys: list[KeyPath] = []
     for field in msgspec.structs.fields(Config):
-        if field.encode_name in ("upstreams", "routes"):
+        if field.encode_name in NAMED_TABLES:
             continue
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             keys += [(field.encode_name, inner.encode_name) for inner in msgspec.structs.fields(field.type)]
@@ -104,7 +109,7 @@ def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
                 expected = own
             elif isinstance(schema, msgspec.inspect.StructType):
                 beside = [".".join((*key[:depth], field.encode_name)) for field in schema.fields]
-                everywhere = [".".join(known) for known in (*scalar_keys(), ("upstreams",), ("routes",))]
+                everywhere = [".".join(known) for known in (*scalar_keys(), *((name,) for name in NAMED_TABLES))]
                 expected = "unknown key" + (
                     suggestion(here, beside) or _misplaced(key[: depth + 1], value) or suggestion(here, everywhere)
                 )

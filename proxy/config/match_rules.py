@@ -8,6 +8,7 @@ from proxy.config.build import conditions
 from proxy.config.field_rules import VALUE
 from proxy.config.findings import Finding
 from proxy.config.model import Config
+from proxy.config.problem import suggestion
 from proxy.config.route_model import RouteConfig
 from proxy.http1.fields import TOKEN
 from proxy.policy.conditions import keys_of
@@ -25,7 +26,7 @@ def match_problems(config: Config) -> Iterator[Finding]:
     for name, route in config.routes.items():
         key = ("routes", name)
         yield from _host_and_path(key, route)
-        wrong = [*_conditions(key, route)]
+        wrong = [*_conditions(key, route), *_listeners(key, route, config)]
         yield from wrong
         if not wrong:
             yield from _same_as_another(key, route, taken)
@@ -50,6 +51,12 @@ def _host_and_path(key: tuple[str, ...], route: RouteConfig) -> Iterator[Finding
         yield (*key, "path"), f'"{route.path}"', expected
 
 
+def _listeners(key: tuple[str, ...], route: RouteConfig, config: Config) -> Iterator[Finding]:
+    for name in route.listeners:
+        if name not in config.listeners:
+            yield (*key, "listeners"), f'"{name}"', f"no such listener{suggestion(name, config.listeners)}"
+
+
 def _conditions(key: tuple[str, ...], route: RouteConfig) -> Iterator[Finding]:
     for method in route.methods:
         if not TOKEN.fullmatch(method.encode("latin-1", "replace")) or method == "*":
@@ -72,12 +79,16 @@ def _conditions(key: tuple[str, ...], route: RouteConfig) -> Iterator[Finding]:
 def _same_as_another(key: tuple[str, ...], route: RouteConfig, taken: dict[object, str]) -> Iterator[Finding]:
     """Whether no order tells two routes apart: they have a host, a path and conditions in common."""
     asks = Route(
-        "", "", methods=frozenset(method.encode() for method in route.methods), headers=conditions(route.headers)
+        "",
+        "",
+        methods=frozenset(method.encode() for method in route.methods),
+        headers=conditions(route.headers),
+        listeners=frozenset(route.listeners),
     )
     place = (route.host.lower(), normalised_path(route.path.encode("latin-1", "replace")))
     keys = [(place, combination) for combination in keys_of(asks)]
     other = next((taken[each] for each in keys if each in taken), None)
     if other is not None:
-        what = "host, path and conditions" if route.methods or route.headers else "host and path"
+        what = "host, path and conditions" if route.methods or route.headers or route.listeners else "host and path"
         yield key, "", f"serves the same {what} as routes.{other}"
     taken |= dict.fromkeys(keys, key[1])

@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from proxy.config.listener_model import ListenerConfig
 from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
@@ -27,8 +28,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     listen: Annotated[
         list[str],
         Meta(
-            min_length=1,
-            description='"HOST:PORT" or a list of them; ":8080" is every interface, port 0 any free port.',
+            description='"HOST:PORT" or a list of them; ":8080" is every interface, port 0 any free port, unix:/PATH a '
+            "Unix socket.",
         ),
     ] = msgspec.field(default_factory=lambda: ["127.0.0.1:8080"])
     access_log: Annotated[
@@ -84,5 +85,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     pool: PoolSettings = PoolSettings()
+    listeners: dict[str, ListenerConfig] = {}
     upstreams: dict[str, UpstreamConfig] = {}
     routes: dict[str, RouteConfig] = {}

@@ -118,6 +118,10 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             examples=[{"X-Env": "canary"}],
         ),
     ] = {}
+    listeners: Annotated[
+        list[str],
+        Meta(description="Names of the [listeners] whose requests it serves; without, any.", examples=[["public"]]),
+    ] = []
     strip_prefix: Annotated[
         str,
         Meta(

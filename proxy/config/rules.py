@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from proxy.config.access_rules import access_problems
-from proxy.config.build import parse_listen
 from proxy.config.findings import Finding, fault
+from proxy.config.listener_rules import listener_problems
 from proxy.config.model import Config
 from proxy.config.route_rules import route_problems
 from proxy.config.setting_rules import LEAST_HEAD_BYTES, number_problems, time_problems, upgrade_problems
@@ -17,9 +17,6 @@ _MOST_WORKERS: Final = 1024
 
 def rule_problems(config: Config) -> Iterator[Finding]:
     """Everything wrong with a configuration whose types are right."""
-    for listen in config.listen:
-        if (expected := fault(parse_listen, listen)) is not None:
-            yield ("listen",), f'"{listen}"', f"expected {expected}"
     if config.workers > _MOST_WORKERS:
         yield ("workers",), str(config.workers), f"expected {_MOST_WORKERS} or less"
     yield from time_problems(("shutdown_delay_s",), config.shutdown_delay_s)
@@ -27,12 +24,13 @@ def rule_problems(config: Config) -> Iterator[Finding]:
         yield from number_problems((group,), getattr(config, group))
     limits = config.limits
     if LEAST_HEAD_BYTES <= limits.request_head_bytes < limits.target_bytes:
-        expected = "expected no more than limits.request_head_bytes, of which the target is a part"
-        yield ("limits", "target_bytes"), str(limits.target_bytes), expected
+        most = "expected no more than limits.request_head_bytes, of which the target is a part"
+        yield ("limits", "target_bytes"), str(limits.target_bytes), most
     for network in config.trusted_networks:
         if (expected := fault(lambda text: networks([text]), network)) is not None:
             yield ("trusted_networks",), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"
     yield from upgrade_problems(("upgrades",), config.upgrades)
+    yield from listener_problems(config)
     yield from upstream_problems(config)
     yield from route_problems(config)
     yield from access_problems(config)

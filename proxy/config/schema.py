@@ -10,6 +10,8 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 
+from proxy.config.convert import NAMED_TABLES
+from proxy.config.listener_model import ListenerConfig
 from proxy.config.model import Config
 from proxy.config.route_model import RouteConfig
 from proxy.config.show import as_toml
@@ -55,9 +57,10 @@ def reference() -> str:
     for field in msgspec.structs.fields(Config):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             tables.append(f"{_meaning(field.type)}[{field.encode_name}]\n{_rows(_keys(field.type))}")
-        elif field.encode_name not in ("upstreams", "routes"):
+        elif field.encode_name not in NAMED_TABLES:
             top.append(field.encode_name)
     parts = [_HEAD, _rows(row for row in _keys(Config) if row[0] in top), *tables]
+    parts.append(_example("listeners.public", ListenerConfig))
     parts.append(_example("upstreams.app", UpstreamConfig, _SERVICE))
     parts.append(_example("routes.api", RouteConfig))
     return "\n".join(parts)

@@ -95,6 +95,8 @@ def _follows(key: str, earlier: str) -> bool:
     if key in ("upstreams", "routes") or (key.startswith("routes.") and key.endswith(".upstream")):
         # What is missed here may be what was wrong there, or in a file that cannot be read.
         return earlier in ("", "include") or earlier.startswith(("upstream", "route", "ONEHOP_UPSTREAM"))
+    if key == "listen" and earlier.startswith("listeners."):
+        return True  # the only address there would be
     return key == earlier or earlier.startswith(f"{key}.") or key.startswith(f"{earlier}.")
 
 
@@ -156,6 +158,8 @@ def _imply(values: dict[KeyPath, Value], problems: list[Problem]) -> None:
     listen = values.get(("listen",))
     if listen is not None and isinstance(listen.value, str):
         values["listen",] = listen._replace(value=listed(listen.value) if listen.expanded else [listen.value])
+    elif listen is None and any(key[0] == "listeners" for key in values):
+        values["listen",] = Value([], "implied by [listeners]")
     upstreams = list(dict.fromkeys(key[1] for key in values if key[0] == "upstreams" and len(key) > 1))
     given = values.get(("upstreams", _IMPLIED, "urls"))
     by_flag = given is not None and given.source in _ONE_SERVICE

@@ -23,12 +23,12 @@ class Acceptor:
         self,
         loop: asyncio.AbstractEventLoop,
         *,
-        take: Callable[[socket.socket], None],
+        take: Callable[[socket.socket, socket.socket], None],
         may_accept: Callable[[socket.socket], bool],
         on_shortage: Callable[[OSError], None],
     ) -> None:
         self._loop = loop
-        self._take = take
+        self._take = take  # what was accepted, and on which socket
         self._may_accept = may_accept  # asked before each accept
         self._on_shortage = on_shortage  # descriptors or memory: `may_accept` could not know
         self._listening: list[socket.socket] = []
@@ -75,7 +75,7 @@ class Acceptor:
         for listening in self._listening:
             with contextlib.suppress(OSError):  # BlockingIOError: there is nobody more
                 while True:
-                    self._take(listening.accept()[0])
+                    self._take(listening.accept()[0], listening)
         self.close(list(self._listening))
 
     def _accept_from(self, listening: socket.socket) -> None:
@@ -93,7 +93,7 @@ class Acceptor:
                     self._on_shortage(exc)
                     return
             else:
-                self._take(accepted)
+                self._take(accepted, listening)
         self._at_once = min(2 * self._at_once, _PER_TURN)
 
 

@@ -19,7 +19,7 @@ from proxy.transport.fiber import yield_to_loop
 from proxy.transport.stream import ConnectionEnded, PeerEnd, Stream
 
 #: How long a new connection may take to begin its first request: at shutdown, and while others wait for its place.
-_FIRST_REQUEST_S: Final = 1.0
+FIRST_REQUEST_S: Final = 1.0
 
 #: How long a client that has ended its side may still be waited for: `printf 'GET ...' | nc` asks, ends, and reads.
 _GRACE_S: Final = 0.5
@@ -213,14 +213,14 @@ class ClientConnection:
             self.stream.close()
         else:
             # Just accepted: its first request is likely on its way, and closing now would lose it.
-            self.stream.set_read_deadline(self._deadlines.loop.time() + _FIRST_REQUEST_S)
+            self.stream.set_read_deadline(self._deadlines.loop.time() + FIRST_REQUEST_S)
 
     def is_idle(self, now: float) -> bool:
         """Whether closing it loses nothing that is known of: it waits for a request, and has taken every answer. A new
         connection, whose first request is likely on its way, gets a moment for it."""
         return (
             self.phase is Phase.IDLE
-            and (self._served_one or now - self.waiting_since > _FIRST_REQUEST_S)
+            and (self._served_one or now - self.waiting_since > FIRST_REQUEST_S)
             and not self.stream.has_unread()
             and not self.stream.transport.get_write_buffer_size()
         )

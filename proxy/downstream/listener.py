@@ -1,7 +1,7 @@
 """Accepting clients: who they are, how many there may be at once, and the end of accepting.
 
 Knows nothing of requests: what becomes of a connection is the business of what it is handed. What stands before HTTP on
-a connection has its places here: TLS where a connection is taken, a PROXY header in `identify`.
+a connection is the business of `arrival`.
 """
 
 import asyncio
@@ -10,38 +10,24 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 from proxy.downstream.acceptor import Acceptor, has_waiting
-from proxy.downstream.connection import ClientConnection, ReportUnread, RunExchange
+from proxy.downstream.arrival import ListenerSettings, TurnedAway, arrive, identity_of
+from proxy.downstream.connection import FIRST_REQUEST_S, ClientConnection, ReportUnread, RunExchange
 from proxy.downstream.per_client import Entry, PerClient
 from proxy.downstream.places import Places, Room
 from proxy.errors import LimitReached, ProxyError
-from proxy.policy.forwarded import ClientIdentity, Network, is_trusted, plain_address
+from proxy.policy.forwarded import ClientIdentity, Network
 from proxy.policy.settings import Limits, Timeouts
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.fiber import Fiber
 from proxy.transport.stream import Stream
+from proxy.transport.tls_stream import TlsStream
 
 _TOO_MANY: Final = "this client has as many connections as one may have"
 #: Between the last accept and closing idle connections: whoever asks meanwhile reads `Connection: close` in an answer.
 FAREWELL_S: Final = 0.2
-
-#: Says who is at the other end of a connection; None where it has ended already.
-Identify: TypeAlias = Callable[[Stream], ClientIdentity | None]
-
-
-def by_address(trusted: tuple[Network, ...]) -> Identify:
-    """Know clients by the address of their connection."""
-
-    def identify(stream: Stream) -> ClientIdentity | None:
-        peer = stream.transport.get_extra_info("peername")
-        if not isinstance(peer, tuple):
-            return None  # ended already: the kernel no longer knows its address
-        address = plain_address(peer[0])
-        return ClientIdentity(address.encode("ascii"), bool(trusted) and is_trusted(address, trusted))
-
-    return identify
 
 
 class Listener:
@@ -57,12 +43,13 @@ class Listener:
         make_room: Callable[[int], bool],
         fast_path: bool,
         half_close: bool,
-        identify: Identify,
+        trusted: tuple[Network, ...],
         run_exchange: RunExchange,
         refuse: ReportUnread,
         on_ended: Callable[[ClientConnection], None],
         report_defect: Callable[[BaseException, str], None],
         warn_crowded: Callable[[str], None],
+        warn_turned_away: Callable[[str, str], None],
     ) -> None:
         self._loop = deadlines.loop
         self._deadlines = deadlines
@@ -70,7 +57,7 @@ class Listener:
         self._limits = limits
         self._fast_path = fast_path
         self._half_close = half_close
-        self._identify = identify
+        self._trusted = trusted
         self._run_exchange = run_exchange
         self._refuse = refuse
         self._on_ended = on_ended
@@ -78,6 +65,9 @@ class Listener:
         self.clients: dict[ClientConnection, Fiber] = {}  # everybody connected, and who serves them
         self.on_clients: Callable[[int], None] | None = None  # told how many there are, whenever that changes
         self._warn_crowded = warn_crowded
+        self._warn_turned_away = warn_turned_away  # told the listener's name, and what to say
+        self._settings: dict[socket.socket, ListenerSettings] = {}  # of each listening socket
+        self._arriving: dict[Stream, Fiber] = {}  # connections on which HTTP has not begun
         self._places = Places(room, timeouts.client_queue_s, self.clients, make_room, self._crowded)
         most = limits.connections_per_client
         self._per_client = PerClient(most) if most else None
@@ -91,22 +81,26 @@ class Listener:
         self._stopped_accepting = asyncio.Event()
         self._over = asyncio.Event()  # once shutting down: no client is left, or all were cut
 
-    def listen(self, sockets: list[socket.socket]) -> None:
+    def listen(self, sockets: dict[socket.socket, ListenerSettings]) -> None:
         """Begin to accept on sockets that listen. They are closed here."""
+        self._settings |= sockets
         self._acceptor.listen(sockets)
 
-    def adopt(self, whose: str, sockets: list[socket.socket]) -> None:
+    def adopt(self, whose: str, sockets: dict[socket.socket, ListenerSettings]) -> None:
         """Accept on the sockets of a worker that is not there, until `give_back`."""
         if self._shutting_down:
             for listening in sockets:
                 listening.close()
         else:
-            self._adopted[whose] = sockets
-            self._acceptor.listen(sockets)
+            self._adopted[whose] = list(sockets)
+            self.listen(sockets)
 
     def give_back(self, whose: str) -> None:
         """Accept no more on sockets that were adopted: their own worker is there again."""
-        self._acceptor.close(self._adopted.pop(whose, ()))
+        sockets = self._adopted.pop(whose, [])
+        self._acceptor.close(sockets)
+        for listening in sockets:
+            del self._settings[listening]
 
     def shut_down(self, farewell_s: float = FAREWELL_S) -> None:
         """Stop accepting, finish what is under way, close what is idle. Twice does no harm."""
@@ -133,7 +127,7 @@ class Listener:
         await self._stopped_accepting.wait()
         if self.clients or self._places.arriving:
             await self._over.wait()
-            for late in list(self.clients.values()):
+            for late in [*self.clients.values(), *self._arriving.values()]:
                 late.cancel()
 
     async def _stop_accepting(self, farewell_s: float) -> None:
@@ -146,6 +140,8 @@ class Listener:
                     await self._over.wait()
         for client in list(self.clients):
             client.shut_down()
+        for stream in self._arriving:
+            stream.set_read_deadline(self._loop.time() + FIRST_REQUEST_S)
         self._stopped_accepting.set()
 
     # -- who may come in -----------------------------------------------------------------------------------------
@@ -177,11 +173,15 @@ class Listener:
             self._places.begin_crowded(self._loop.time())
         self._warn_crowded(f"no client more can be accepted for now: {error.strerror}")
 
-    def _take(self, accepted: socket.socket) -> None:
+    def _take(self, accepted: socket.socket, listening: socket.socket) -> None:
         """Serve a connection that was accepted."""
         accepted.setblocking(False)
         self._places.arriving += 1
-        stream = Stream(self._deadlines, self._accept)
+        settings = self._settings[listening]
+        on_connected = partial(self._accept, settings)
+        stream = Stream(self._deadlines, on_connected)
+        if settings.contexts is not None:
+            stream = TlsStream(self._deadlines, on_connected)
         Fiber(
             self._loop.connect_accepted_socket(lambda: stream, accepted), partial(self._taken, stream, accepted)
         ).resume()
@@ -190,7 +190,7 @@ class Listener:
         if exc is None:
             return
         accepted.close()  # gone again
-        if stream.owner is None:
+        if stream.owner is None and stream not in self._arriving:
             self._places.arriving -= 1
             self._look_whether_over()
         if not isinstance(exc, OSError | asyncio.CancelledError):
@@ -198,13 +198,51 @@ class Listener:
 
     # -- clients -------------------------------------------------------------------------------------------------
 
-    def _accept(self, stream: Stream) -> None:
+    def _accept(self, settings: ListenerSettings, stream: Stream) -> None:
+        if not settings.begins_with_http:
+            fiber = Fiber(self._arrive(settings, stream), partial(self._arrived, stream))
+            self._arriving[stream] = fiber
+            fiber.resume()
+            return
         self._places.arriving -= 1
-        identity = self._identify(stream)
+        identity = identity_of(stream, settings, self._trusted)
         if identity is None:
             stream.abort()
             self._look_whether_over()
-            return
+        else:
+            self._serve(stream, identity)
+
+    async def _arrive(self, settings: ListenerSettings, stream: Stream) -> None:
+        """Serve a connection on which something stands before HTTP."""
+        now = self._loop.time()
+        deadline = now + (FIRST_REQUEST_S if self._shutting_down else self._timeouts.handshake_s)
+        try:
+            try:
+                identity = await arrive(stream, settings, self._trusted, deadline)
+            finally:
+                self._places.arriving -= 1
+                del self._arriving[stream]
+        except TurnedAway as exc:
+            peer = exc.identity.address.decode("ascii") if exc.identity is not None else "a client"
+            self._warn_turned_away(settings.name, f"a connection from {peer} was turned away: {exc}")
+            if exc.answer is None or exc.identity is None:
+                stream.close()
+            else:
+                self._serve(stream, exc.identity, exc.answer)
+        else:
+            if identity is None:
+                stream.close()
+            else:
+                self._serve(stream, identity)
+
+    def _arrived(self, stream: Stream, exc: BaseException | None) -> None:
+        if exc is not None:
+            stream.abort()
+            if not isinstance(exc, asyncio.CancelledError):
+                self._report_defect(exc, "a connection that begins")
+        self._look_whether_over()
+
+    def _serve(self, stream: Stream, identity: ClientIdentity, refusal: ProxyError | None = None) -> None:
         client = ClientConnection(
             stream, identity, identity.address.decode("ascii"), self._timeouts, self._limits, self._deadlines,
             fast_path=self._fast_path, half_close=self._half_close,
@@ -215,6 +253,8 @@ class Listener:
             return
         if entry is Entry.TOLD:
             serve = self._turn_away(client, LimitReached(_TOO_MANY, status=429, code="too_many_connections"))
+        elif refusal is not None:
+            serve = self._turn_away(client, refusal)
         elif self._places.is_full():
             serve = self._turn_away(client, LimitReached("too many connections"))
         else:

@@ -52,6 +52,8 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"x-forwarded-for": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
     b"x-forwarded-host": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
     b"x-forwarded-proto": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
+    b"client-cert": _CLIENT | _TO_UPSTREAM | _NO_TRAILER,  # RFC 9440: who speaks TLS to the client states it
+    b"client-cert-chain": _CLIENT | _NO_TRAILER,
     b"x-request-id": _ABOUT | _NO_TRAILER | _READ,
     b"x-real-ip": _CLIENT | _NO_TRAILER,
     b"forwarded": _CLIENT | _TO_UPSTREAM | _NO_TRAILER | _READ,

@@ -12,7 +12,7 @@ import msgspec
 
 from proxy.errors import Forbidden
 from proxy.policy.field_rules import FieldRules
-from proxy.policy.forwarded import Network, networks, parse_address
+from proxy.policy.forwarded import UNIX, Network, networks, parse_address
 from proxy.policy.rate_limit import RateLimit
 
 
@@ -25,7 +25,10 @@ class NetworkSet:
         self._by_version = {4: _ranges(self.networks, IPv4Network), 6: _ranges(self.networks, IPv6Network)}
 
     def __contains__(self, address: str) -> bool:
-        """Whether an address lies in one of the networks. What is none, such as a Unix socket's peer, does not."""
+        """Whether an address lies in one of the networks. "unix", as a Unix socket's peer is called, does where it is
+        one of them; what else is no address does not."""
+        if address == UNIX:
+            return UNIX in self.networks
         parsed = parse_address(address)
         if parsed is None:
             return False

@@ -11,7 +11,7 @@ import msgspec
 from proxy.http1.field_names import Trait, names, spellings, variables
 from proxy.http1.fields import X_FORWARDED_NAMES, Index
 
-Network = IPv4Network | IPv6Network
+Network = IPv4Network | IPv6Network | str  # the text is UNIX
 
 _MOST_HOPS: Final = 32
 _ABSENT: Final = (b"",)
@@ -27,23 +27,33 @@ STATED_ABOUT_CLIENT: Final = spellings(names(Trait.STATED_ABOUT_CLIENT))
 SERVICE_VARIABLES: Final = variables()
 
 
+#: What stands for the address of a client on a Unix socket, which has none: in the log, and in lists of networks.
+UNIX: Final = "unix"
+
+
 class ClientIdentity(msgspec.Struct, frozen=True):
     """Who is at the other end of a client's connection."""
 
     address: bytes
     trusted: bool = False  # lies in a trusted network: what it says about the client behind it is believed
     scheme: bytes = b"http"
+    listener: str = ""  # the name of the one it came by; "" for those of `listen`
+    redirects_to_https: bool = False  # whether that listener does, for routes that are not its own
+    certificate: bytes = b""  # its verified certificate, as `Client-Cert` says it
 
 
 def networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
-    """Parse CIDR strings. Raises ValueError, which names the one that is none."""
-    return tuple(ip_network(cidr) for cidr in cidrs)
+    """Parse CIDR strings, and "unix". Raises ValueError, which names the one that is neither."""
+    return tuple(UNIX if cidr == UNIX else ip_network(cidr) for cidr in cidrs)
 
 
 def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
-    """Whether a peer address lies in a trusted network. A Unix socket's peer, which has none, is not trusted."""
+    """Whether a peer address lies in a trusted network. A Unix socket's peer, which has none, does where "unix" is
+    one."""
+    if address == UNIX:
+        return UNIX in trusted
     parsed = parse_address(address)
-    return parsed is not None and any(parsed in network for network in trusted)
+    return parsed is not None and any(parsed in network for network in trusted if not isinstance(network, str))
 
 
 def plain_address(address: str) -> str:

@@ -7,10 +7,11 @@ from typing import Final
 
 import msgspec
 
-from proxy.errors import NoRoute, ProxyError
+from proxy.errors import NoRoute, ProtocolError, ProxyError
 from proxy.http1.field_names import Trait, is_secret, names
 from proxy.http1.fields import Fields, members, short_list
 from proxy.http1.message import RequestHead
+from proxy.http1.target import RequestTarget
 from proxy.policy.proxy_status import Told, proxy_status
 from proxy.policy.route import Route
 
@@ -63,6 +64,17 @@ def error_response(
         lines.append((b"Retry-After", b"1"))
     lines += error.fields
     return LocalResponse(error.status, phrase, lines, body)
+
+
+def https_redirect(target: RequestTarget) -> LocalResponse:
+    """308 to the same target on https, at its usual port. Raises ProtocolError where a 1.0 client named no host."""
+    host = target.authority
+    if not host:
+        raise ProtocolError("no host, and this port only says where https is")
+    if host[-1:] != b"]":  # an IPv6 address without a port
+        host = host.rpartition(b":")[0] or host
+    path = b"" if target.origin_form == b"*" else target.origin_form
+    return LocalResponse(308, reason(308), [(b"Location", b"https://%b%b" % (host, path))], b"")
 
 
 def options_response() -> LocalResponse:

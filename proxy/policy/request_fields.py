@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from proxy.http1.field_names import Trait, names
+from proxy.http1.field_names import Trait, names, spellings
 from proxy.http1.fields import X_FORWARDED_NAMES, FieldLine, Fields, members, short_list
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead
@@ -40,9 +40,13 @@ _NO_NAMES: Final[frozenset[bytes]] = frozenset()
 _ABSENT: Final = (b"",)
 
 
-def _removed(*, trusted: bool, counted: bool) -> Removals:
+_CERTIFICATE: Final = spellings((b"client-cert", b"client-cert-chain"))
+
+
+def _removed(*, trusted: bool, counted: bool, certified: bool) -> Removals:
     """What this hop removes: what it states itself and, from an untrusted peer, what only a trusted one may send.
-    `counted`: the request has a `Max-Forwards` that is stated anew, one lower."""
+    `counted`: the request has a `Max-Forwards` that is stated anew, one lower. `certified`: the client has shown a
+    certificate, and what anybody says of another is not true of this connection."""
     rules: dict[bytes, Rule] = {}
     if not trusted:
         rules = dict.fromkeys(CLIENT_IDENTITY, FORGED) | dict.fromkeys(SERVICE_VARIABLES, VARIABLE)
@@ -52,13 +56,18 @@ def _removed(*, trusted: bool, counted: bool) -> Removals:
     rules[b"expect"] = STATED_ANEW
     if counted:
         rules[b"max-forwards"] = STATED_ANEW
+    if certified:
+        rules |= dict.fromkeys(_CERTIFICATE, STATED_ANEW)
     return Removals(rules)
 
 
 _REMOVED: Final = {
-    (trusted, counted): _removed(trusted=trusted, counted=counted)
+    (trusted, counted): _removed(trusted=trusted, counted=counted, certified=False)
     for trusted in (False, True)
     for counted in (False, True)
+}
+_REMOVED_OF_CERTIFIED: Final = {
+    (trusted, counted): _removed(trusted=trusted, counted=counted, certified=True) for trusted, counted in _REMOVED
 }
 
 
@@ -90,7 +99,8 @@ def upstream_request_fields(
     hops_left = semantics.max_forwards
     counted = hops_left is not None
     received = without_underscores(head.fields, decisions) if settings.drop_underscores else head.fields
-    kept = strip(received, head.options, _REMOVED[trusted, counted], forged, decisions)
+    removed = _REMOVED if not client.certificate else _REMOVED_OF_CERTIFIED
+    kept = strip(received, head.options, removed[trusted, counted], forged, decisions)
     # 2. The route's rules see what the client may say, and what they put wins over it.
     if rules is not None:
         kept = rules.apply(kept, decisions)
@@ -103,6 +113,8 @@ def upstream_request_fields(
     if host:  # a 1.0 client need not say it
         lines.append((b"X-Forwarded-Host", host))
     lines += (b"X-Forwarded-Proto", scheme), (b"X-Request-Id", semantics.request_id)
+    if client.certificate:
+        lines.append((b"Client-Cert", client.certificate))
     if settings.state_forwarded:
         lines.append(_forwarded(client, semantics.authority))
     # One of the two in every request: without a mark of ours, a loop would never end.
@@ -155,6 +167,8 @@ def _extended(head: RequestHead, client: ClientIdentity, semantics: RequestSeman
 def _forwarded(client: ClientIdentity, authority: bytes) -> FieldLine:
     """RFC 7239's `Forwarded`, of this hop alone."""
     node = b'"[%b]"' % client.address if b":" in client.address else client.address
+    if node == b"unix":
+        node = b"unknown"  # RFC 7239 §6.2: it has no address
     # An authority that passed `strictness` holds no quote and no backslash.
     host = b'host="%b";' % authority if authority else b""
     return (b"Forwarded", b"for=%b;%bproto=%b" % (node, host, client.scheme))

@@ -16,8 +16,8 @@ from proxy.http1.parsing.strictness import asks_for_trailers, expects_continue, 
 from proxy.http1.target import RequestTarget, request_target
 from proxy.policy.answers import FixedAnswer, Redirect
 from proxy.policy.decisions import Decisions
-from proxy.policy.forwarded import ClientIdentity
-from proxy.policy.local_responses import LocalResponse, options_response, reason, trace_response
+from proxy.policy.forwarded import ClientIdentity, trusted_scheme
+from proxy.policy.local_responses import LocalResponse, https_redirect, options_response, reason, trace_response
 from proxy.policy.loops import is_loop
 from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
 from proxy.policy.rewriting import Rewriting, WayBack
@@ -75,7 +75,7 @@ def plan(
         # 1. Read the semantics first: all of it may stand in fields that are about to be stripped.
         framing = request_framing(head)
         target = request_target(head)
-        if target.secured and not client.trusted:
+        if target.secured and not client.trusted and client.scheme != b"https":
             # RFC 9110 §7.4: only a trusted gateway may have got it over a connection that was.
             raise BadRequest("an https target over a connection that is not secured", status=421, code="misdirected")
         if (b"via" in known or b"cdn-loop" in known) and is_loop(known, settings.pseudonym, settings.passes):
@@ -83,9 +83,11 @@ def plan(
         hops_left = max_forwards(head) if b"max-forwards" in known else None
         if hops_left == 0:
             return options_response() if head.method == b"OPTIONS" else trace_response(head)
-        route = routes.match(target.authority, target.origin_form, head)
+        route = routes.match(target.authority, target.origin_form, head, client.listener)
+        if client.redirects_to_https and not (route is not None and route.listeners) and not _is_secured(head, client):
+            return https_redirect(target)
         if route is None:
-            if allowed := routes.methods(target.authority, target.origin_form, head):
+            if allowed := routes.methods(target.authority, target.origin_form, head, client.listener):
                 error = NoRoute("this route does not take this method", status=405, code="method_not_allowed")
                 error.allowed = tuple(allowed)
                 raise error
@@ -151,6 +153,11 @@ def _answer(route: Route, answer: Redirect | FixedAnswer, authority: bytes, targ
     """What a route answers itself. Raises ProtocolError."""
     fields, body = answer.answer(authority, target)
     return LocalResponse(answer.status, reason(answer.status), fields, body, route)
+
+
+def _is_secured(head: RequestHead, client: ClientIdentity) -> bool:
+    """Whether TLS ended at a trusted gateway: sent there again, the client would be sent here again."""
+    return client.trusted and trusted_scheme(head.known, head.options) == b"https"
 
 
 def check_body_size(size: int, limit: int) -> None:

@@ -18,6 +18,9 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     request_head_s: Annotated[float, Meta(description="From a request head's first byte to its last.")] = (
         30.0  # nginx allows 60, Caddy has no limit
     )
+    handshake_s: Annotated[
+        float, Meta(description="For what a new connection begins with before HTTP: a PROXY header, a TLS handshake.")
+    ] = 10.0  # a full handshake takes three round trips, and one may be lost
     request_body_idle_s: Annotated[float, Meta(description="Without a byte of the request body moving.")] = 60.0
     request_total_s: Annotated[
         float,

@@ -5,7 +5,7 @@ import os
 import resource
 from typing import Final
 
-from proxy.config.build import parse_listen
+from proxy.config.build import listen_addresses, parse_listen
 from proxy.config.model import Config
 from proxy.downstream.places import Room
 from proxy.process.listeners import CannotStart
@@ -78,7 +78,7 @@ def _limit(number: int) -> int:
 
 def _addresses(config: Config) -> int:
     """How many sockets a worker listens on."""
-    return sum(1 if parse_listen(listen)[0] else 2 for listen in config.listen)
+    return sum(1 if parse_listen(listen)[0] else 2 for listen in listen_addresses(config))
 
 
 def _open_now() -> int:

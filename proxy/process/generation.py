@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from proxy.config.build import listen_addresses
 from proxy.config.model import Config
 from proxy.exchange.buckets import Buckets
 from proxy.process import control, descriptors
@@ -17,7 +18,7 @@ from proxy.process.child_process import sigterm_blocked
 from proxy.process.control_process import ControlSetup, be_control
 from proxy.process.cpus import worker_count
 from proxy.process.heartbeat import beat_s
-from proxy.process.listeners import Listeners
+from proxy.process.listeners import Listeners, modes
 from proxy.process.placing import join_links, place_sockets
 from proxy.process.slot import Role, Seats, Slot, State, cause
 from proxy.process.worker import Companion
@@ -55,7 +56,7 @@ class Generation:
         self._errors = instance.errors
         count = worker_count(config)
         descriptors.require(config, count)
-        of_workers = instance.listeners.bind(config.listen, count)
+        of_workers = instance.listeners.bind(listen_addresses(config), count, modes(config))
         self.workers = [Slot(Role.WORKER, sockets) for sockets in of_workers]
         self.control: Slot | None = None
         if control.is_needed(config):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
+from proxy.config.build import listen_addresses
 from proxy.config.model import Config
 from proxy.config.sources import Loader
 from proxy.process.commands import Reply
@@ -189,7 +190,7 @@ class Generations:
         old, self.current, self._next = self.current, generation, None
         self._number = generation.number
         # First here: where an address is gone, the old workers take what is in its queue, then close it for good.
-        self._instance.listeners.keep_only(generation.config.listen)
+        self._instance.listeners.keep_only(listen_addresses(generation.config))
         self._instance.control_listeners.keep_only(generation.control_addresses)
         old.retire()
         self._old.append(old)

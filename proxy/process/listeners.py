@@ -2,14 +2,18 @@
 
 import contextlib
 import errno
+import os
 import socket
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
-from typing import Final, NamedTuple
+import stat
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from proxy.config.build import parse_listen
+from proxy.config.model import Config
+from proxy.process.listening import ListeningSocket, Place, listener_at, places
 
 BACKLOG: Final = 2048
+_MODE: Final = 0o666  # of a Unix socket of `listen`: see ListenerConfig.socket_mode
 _IN_USE: Final = "the address is in use; --listen HOST:PORT chooses another"
 
 
@@ -26,16 +30,18 @@ class Listeners:
     closing one would reset who waits in its queue, so an address that stays keeps all of its sockets."""
 
     def __init__(self) -> None:
-        self._bound: dict[_Key, list[list[socket.socket]]] = {}  # a list for each interface, of one socket per worker
+        self._bound: dict[Place, list[list[socket.socket]]] = {}  # a list for each interface, of one socket per worker
 
-    def bind(self, addresses: Iterable[str], workers: int) -> list[list[socket.socket]]:
-        """Bind what is not bound yet; return the sockets of each worker. Raises CannotListen, and leaves everything as
-        it was then."""
+    def bind(
+        self, addresses: Iterable[str], workers: int, modes: Mapping[str, int] | None = None
+    ) -> list[list[socket.socket]]:
+        """Bind what is not bound yet; return the sockets of each worker. `modes` are those of Unix sockets' files, by
+        address. Raises CannotListen, and leaves everything as it was then."""
         before = self.bound()
         of_workers: list[list[socket.socket]] = [[] for _ in range(workers)]
         try:
-            for key in _keys(addresses):
-                self._bind(key, workers)
+            for key in places(addresses):
+                self._bind(key, workers, (modes or {}).get(key.address, _MODE))
                 for sockets in self._bound[key]:
                     for index, listening in enumerate(sockets):  # fewer workers than before: each takes several
                         of_workers[index % workers].append(listening)
@@ -50,15 +56,15 @@ class Listeners:
 
     def keep_only(self, addresses: Iterable[str]) -> None:
         """Close the sockets of all other addresses."""
-        kept = set(_keys(addresses))
+        kept = set(places(addresses))
         self.close_all_but({one for key in kept for sockets in self._bound.get(key, ()) for one in sockets})
 
     def close(self) -> None:
         """Close all sockets."""
         self.close_all_but(())
 
-    def close_all_but(self, kept: Collection[socket.socket]) -> None:
-        """Close all sockets but these."""
+    def close_all_but(self, kept: Collection[socket.socket], *, remove: bool = True) -> None:
+        """Close all sockets but these. `remove`: the files of Unix sockets, too; a child leaves them to the parent."""
         for key, interfaces in list(self._bound.items()):
             for sockets in interfaces:
                 for listening in [one for one in sockets if one not in kept]:
@@ -66,15 +72,21 @@ class Listeners:
                     listening.close()
             if not any(interfaces):
                 del self._bound[key]
+                if remove and (path := parse_listen(key.address)[0]).startswith("/"):
+                    with contextlib.suppress(OSError):
+                        os.unlink(path)
 
-    def _bind(self, key: "_Key", workers: int) -> None:
+    def _bind(self, key: Place, workers: int, mode: int) -> None:
         host, port = parse_listen(key.address)
-        if key.which and port:
+        if key.which and (port or host.startswith("/")):
             raise CannotListen(f"cannot listen on {key.address}: it is listed twice")
         hosts = [host] if host else _every_interface()
         is_new = key not in self._bound
         interfaces = self._bound.setdefault(key, [[] for _ in hosts])
         try:
+            if host.startswith("/"):
+                _bind_unix(key, host, interfaces[0], workers, mode)
+                return
             for address, sockets in zip(hosts, interfaces, strict=False):
                 if sockets:
                     port = sockets[0].getsockname()[1]
@@ -85,6 +97,7 @@ class Listeners:
                         port = probe.getsockname()[1]
                 while len(sockets) < workers:
                     listening = _socket(address, port, shared=True, both_families=bool(host))
+                    listening.place = key
                     sockets.append(listening)
                     if is_new:
                         listening.listen(BACKLOG)
@@ -99,20 +112,6 @@ class Listeners:
         return any(one.family == family and one.getsockname()[1] == port for one in self.bound())
 
 
-class _Key(NamedTuple):
-    """An address as configured; `which` tells several ":0" apart."""
-
-    address: str
-    which: int
-
-
-def _keys(addresses: Iterable[str]) -> Iterator[_Key]:
-    seen: Counter[str] = Counter()
-    for address in addresses:
-        yield _Key(address, seen[address])
-        seen[address] += 1
-
-
 def _every_interface() -> list[str]:
     """The wildcard of each address family that this machine has."""
     wildcards = ["0.0.0.0"]  # noqa: S104  # asked for: the host was left out
@@ -123,10 +122,10 @@ def _every_interface() -> list[str]:
     return wildcards
 
 
-def _socket(host: str, port: int, *, shared: bool, both_families: bool) -> socket.socket:
+def _socket(host: str, port: int, *, shared: bool, both_families: bool) -> ListeningSocket:
     info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = info[0]
-    listening = socket.socket(family, kind, protocol)
+    listening = ListeningSocket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
@@ -141,6 +140,56 @@ def _socket(host: str, port: int, *, shared: bool, both_families: bool) -> socke
     return listening
 
 
+def _bind_unix(place: Place, path: str, sockets: list[socket.socket], workers: int, mode: int) -> None:
+    """All workers accept from one queue: the kernel has no SO_REUSEPORT for Unix sockets."""
+    if not sockets:
+        sockets.append(_unix_socket(path, mode))
+    first = sockets[0]
+    assert isinstance(first, ListeningSocket)
+    first.place = place
+    os.chmod(path, mode)  # as it is configured now
+    while len(sockets) < workers:
+        sockets.append(first.dup())
+
+
+def _unix_socket(path: str, mode: int) -> ListeningSocket:
+    """A Unix socket that listens at a path, in the place of one that nobody listens on any more."""
+    listening = ListeningSocket(socket.AF_UNIX)
+    try:
+        with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as probe:
+            if not stat.S_ISSOCK(os.stat(path).st_mode):
+                raise OSError(errno.EEXIST, "there is a file of that name, and it is no socket")
+            probe.setblocking(False)
+            if probe.connect_ex(path) == errno.ECONNREFUSED:
+                os.unlink(path)
+        listening.bind(path)
+        os.chmod(path, mode)  # before it listens: nobody comes in with the mode of the umask
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def modes(config: Config) -> dict[str, int]:
+    """Of the files of Unix sockets, by address."""
+    return {each.address: int(each.socket_mode, 8) for each in config.listeners.values()}
+
+
 def shown_address(listening: socket.socket) -> str:
+    """Where a socket listens: HOST:PORT, or unix:/PATH."""
+    if listening.family == socket.AF_UNIX:
+        return f"unix:{listening.getsockname()}"
     host, port = listening.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def shown_url(config: Config, listening: socket.socket) -> str:
+    """Where a socket listens, as a person may ask for it."""
+    if listening.family == socket.AF_UNIX:
+        return shown_address(listening)
+    assert isinstance(listening, ListeningSocket)
+    listener = listener_at(config, listening.place)
+    scheme = "https" if listener is not None and listener.tls.certificates else "http"
+    return f"{scheme}://{shown_address(listening)}"

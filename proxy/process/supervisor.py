@@ -25,7 +25,7 @@ from proxy.process.banner import banner
 from proxy.process.commands import Commands
 from proxy.process.generation import Instance
 from proxy.process.generations import Generations
-from proxy.process.listeners import Listeners, shown_address
+from proxy.process.listeners import Listeners, shown_address, shown_url
 from proxy.process.slot import Seats, Slot
 from proxy.process.worker import Companion
 from proxy.telemetry.error_log import ATOMIC_BYTES, STDERR, ErrorLog, write_at_once
@@ -58,7 +58,7 @@ def serve(
     config = loader().valid()
     descriptors.raise_limit()
     supervisor = Supervisor(loader, config, file, companion)
-    urls = [f"http://{address}" for address in supervisor.listens_on()]
+    urls = supervisor.urls()
     lines = banner(config, urls, supervisor.workers, demo=companion is not None)
     if banner_lines is not None:
         lines += banner_lines(urls[0])
@@ -98,6 +98,11 @@ class Supervisor:
     def listens_on(self) -> list[str]:
         """The addresses that clients reach."""
         return [shown_address(listening) for listening in self._generations.current.workers[0].sockets]
+
+    def urls(self) -> list[str]:
+        """The same, as a person may ask for them."""
+        current = self._generations.current
+        return [shown_url(current.config, listening) for listening in current.workers[0].sockets]
 
     def run(self, announce: Callable[[], None]) -> int:
         """Serve; `announce` is called once workers serve. Returns the exit status."""
@@ -175,7 +180,7 @@ class Supervisor:
                 if slot is not own:
                     slot.stack.close()
         for listeners in (self._instance.listeners, self._instance.control_listeners):
-            listeners.close_all_but(own.sockets)
+            listeners.close_all_but(own.sockets, remove=False)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from proxy.config.build import balancing, candidates, endpoints, plan_settings, retry_settings, routing_table, share
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection, Phase
-from proxy.downstream.listener import Listener, by_address
+from proxy.downstream.listener import Listener
 from proxy.exchange.buckets import Buckets
 from proxy.exchange.context import Observe, WorkerContext
 from proxy.exchange.exchange import Exchange
@@ -22,9 +22,11 @@ from proxy.http1.message import RequestHead
 from proxy.http1.parsing.self_test import disagreements, summary
 from proxy.policy.forwarded import networks
 from proxy.process import descriptors
+from proxy.process.certificates import Certificates
 from proxy.process.gauges import Gauges
 from proxy.process.link import Link
 from proxy.process.listeners import BACKLOG
+from proxy.process.listening import Listening
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import Seat
 from proxy.telemetry.counting import Counting
@@ -76,6 +78,7 @@ class Worker:
     ) -> None:
         self._config = config
         self._sockets = sockets
+        self._listening = Listening(config, sockets)
         self._seat = seat
         self._link = link
         self._loop = asyncio.get_running_loop()
@@ -95,6 +98,10 @@ class Worker:
         if self.self_test_failures:
             self.errors.warning(summary(self.self_test_failures))
         self.deadlines = Deadlines(self._loop)
+        if self._listening.contexts:
+            # Each worker follows the files, and one of them says so.
+            certificates = Certificates(self._listening.contexts, self.errors if number == 0 else None)
+            self.deadlines.on_sweep.append(certificates.look_again)
         resolver = Resolver(self._loop, timeout_s=config.timeouts.name_lookup_s, lookup=lookup)
         connector = Connector(self.deadlines, resolver, connect_s=config.timeouts.connect_s)
         room = descriptors.room(config, workers)
@@ -173,12 +180,13 @@ class Worker:
             make_room=self.pool.make_room,
             fast_path=self._fast_path,
             half_close=config.client_half_close,
-            identify=by_address(trusted),
+            trusted=trusted,
             run_exchange=self._run_exchange,
             refuse=partial(refuse_unread, self._context),
             on_ended=self.pool.bound.release,
             report_defect=self.errors.defect,
             warn_crowded=lambda text: self.errors.warn_once_a_minute("crowded", lambda: text),
+            warn_turned_away=self._warn_turned_away,
         )
 
         if counts is not None:
@@ -215,11 +223,11 @@ class Worker:
         self.deadlines.start()
         for listening in self._sockets:
             listening.listen(BACKLOG)  # the kernel gives it connections only now, where it was not listening already
-        self._listener.listen(self._sockets)
+        self._listener.listen(self._listening.settings_of(self._sockets))
 
     def adopt(self, whose: str, sockets: list[socket.socket]) -> None:
         """Accept on the sockets of a worker that is not there, until `give_back`."""
-        self._listener.adopt(whose, sockets)
+        self._listener.adopt(whose, self._listening.settings_of(sockets))
 
     def give_back(self, whose: str) -> None:
         """Accept no more on sockets that were adopted: their own worker is there again."""
@@ -262,6 +270,10 @@ class Worker:
 
     def _later(self, after_s: float, call: Callable[[], None]) -> None:
         self._timers.append(self._loop.call_later(after_s, call))
+
+    def _warn_turned_away(self, listener: str, said: str) -> None:
+        topic = f"listeners.{listener}"
+        self.errors.warn_once_a_minute(topic, lambda: f"{topic}: {said}")
 
     def _warn_x_forwarded_dropped(self, peer: str) -> None:
         """Tell an operator whose gateway is not in `trusted_networks` why its X-Forwarded-* does not arrive."""

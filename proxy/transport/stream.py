@@ -155,6 +155,11 @@ class Stream(WritingSide):
             self.transport.resume_reading()
         return data
 
+    def push_back(self, data: bytes) -> None:
+        """Let `data`, which was read, be the next to be read."""
+        self._unread.insert(0, data)
+        self._unread_bytes += len(data)
+
     def set_read_deadline(self, deadline: float) -> None:
         """Give a read that is under way until `deadline`."""
         if self._reader is not None:

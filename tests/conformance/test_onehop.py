@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from proxy.cli.explain import setup_from
+from proxy.config.build import listen_addresses
 from proxy.config.model import Config
 from proxy.config.route_model import FieldRulesConfig, RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
@@ -91,7 +92,7 @@ def results(request: pytest.FixtureRequest) -> Run:
     @asynccontextmanager
     async def launch(upstream_port: int, setting: str) -> AsyncIterator[int]:
         config = _config(reader, upstream_port, setting)
-        sockets = Listeners().bind(config.listen, 1)[0]
+        sockets = Listeners().bind(listen_addresses(config), 1)[0]
         worker = Worker(config, sockets, _PSEUDONYM, observe=lambda _: None, sinks=[Sink(ended=look)])
         await worker.start()
         try:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from proxy.config.build import listen_addresses
 from proxy.config.model import Config
 from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
@@ -64,7 +65,7 @@ class Instance:
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[Worker]:
         """One more worker, while the context lasts."""
-        [sockets] = Listeners().bind(self.config.listen, 1)
+        [sockets] = Listeners().bind(listen_addresses(self.config), 1)
         link = Link(asyncio.get_running_loop())
         worker = Worker(
             self.config, sockets, "onehop-test", link=link, sinks=[Sink(ended=self.records.report)],

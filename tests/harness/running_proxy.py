@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
+from proxy.config.build import listen_addresses
 from proxy.config.model import Config
 from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
@@ -84,7 +85,7 @@ async def running_proxy(
         pool=PoolSettings(**(pool or {})),
         **settings,
     )
-    sockets = Listeners().bind(config.listen, 1)[0]
+    sockets = Listeners().bind(listen_addresses(config), 1)[0]
     records = Records()
     before = asyncio.all_tasks()
     worker = Worker(

@@ -114,6 +114,10 @@ class Peer:
         """Break the connection: the other side sees RST."""
         reset(self._writer.transport)
 
+    def tls(self) -> ssl.SSLObject:
+        """The connection as OpenSSL sees it."""
+        return cast("ssl.SSLObject", self._writer.get_extra_info("ssl_object"))
+
     def abort(self) -> None:
         """Close at once, without a word of TLS."""
         self._writer.transport.abort()

@@ -18,19 +18,33 @@ class Authority:
 
     def __init__(self, folder: Path) -> None:
         self._authority = trustme.CA()
+        self._folder = folder
         self.pem = str(folder / "ca.pem")
         self.client_pem = str(folder / "client.pem")
         self.asked_for: list[str | None] = []
         self._authority.cert_pem.write_to_path(self.pem)
-        self._authority.issue_cert("onehop@client.example").private_key_and_cert_chain_pem.write_to_path(
-            self.client_pem
-        )
+        ours = self._authority.issue_cert("onehop@client.example")
+        ours.private_key_and_cert_chain_pem.write_to_path(self.client_pem)
+        self.client_der = ssl.PEM_cert_to_DER_cert(ours.cert_chain_pems[0].bytes().decode())
 
     def server(self, *names: str, **validity: Any) -> ssl.SSLContext:
         """A service with a certificate for these names."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.sni_callback = lambda _, name, __: self.asked_for.append(name)
         self._authority.issue_cert(*names or ("service.example",), **validity).configure_cert(context)
+        return context
+
+    def file(self, *names: str, path: str = "", **validity: Any) -> str:
+        """A PEM file with a certificate for these names, its chain and its key."""
+        made = path or str(self._folder / f"{names[0]}.pem")
+        self._authority.issue_cert(*names, **validity).private_key_and_cert_chain_pem.write_to_path(made)
+        return made
+
+    def client(self, *, certificate: bool = False) -> ssl.SSLContext:
+        """A client that believes this authority, with a certificate of its own if asked."""
+        context = ssl.create_default_context(cafile=self.pem)
+        if certificate:
+            context.load_cert_chain(self.client_pem)
         return context
 
     def asks_for_a_certificate(self, context: ssl.SSLContext) -> None:

@@ -166,7 +166,7 @@ async def test_a_reader_of_the_log_that_stops_holds_up_nobody(tmp_path: Path) ->
 WRONG = [  # arguments, what is said
     (("run",), "no upstream: give --upstream URL"),
     (("run", "--upstream", "ftp://x"), '--upstream: upstreams.default.urls = "ftp://x": expected http://HOST[:PORT]'),
-    (("run", "--upstream", "http://x", "--listen", "nowhere"), 'expected an address as "HOST:PORT"'),
+    (("run", "--upstream", "http://x", "--listen", "nowhere"), 'expected an address as "HOST:PORT", or unix:/PATH'),
     (("run", "--config", "/no/such/file"), "/no/such/file: cannot be read: No such file or directory"),
     (("run", "--upstream", "http://x", "--listen", "192.0.2.1:80"), "cannot listen on 192.0.2.1:80"),
     (("run", "--upstream", "http://x", "--set", "timeouts.conect_s=1"), 'did you mean "timeouts.connect_s"?'),

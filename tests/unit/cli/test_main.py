@@ -109,7 +109,7 @@ def test_demo_serves_one_worker_and_says_what_to_try(served: list[tuple[Config, 
 def test_demo_on_no_address_is_a_problem(served: list[tuple[Config, dict[str, Any]]]) -> None:
     result = onehop("demo", "--listen", "here")
     assert (result.exit_code, served) == (2, [])
-    assert result.stderr == 'onehop: --listen: listen = "here": expected an address as "HOST:PORT"\n'
+    assert result.stderr == 'onehop: --listen: listen = "here": expected an address as "HOST:PORT", or unix:/PATH\n'
 
 
 # -- check -------------------------------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ LEAKS = [
     ('trusted_networks = ["${file:secret}"]',    'trusted_networks = ***: expected a network'),
     ('workers = "${file:secret}"',               "workers = ***: expected `int`, got `str`"),
     ('upgrades = ["${file:secret}"]',            "upgrades = ***: expected a protocol"),
-    ('listen = ["${file:secret}"]',              'listen = ***: expected an address as "HOST:PORT"'),
+    ('listen = ["${file:secret}"]',              'listen = ***: expected an address as "HOST:PORT", or unix:/PATH'),
 ]  # fmt: skip
 
 

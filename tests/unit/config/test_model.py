@@ -16,6 +16,9 @@ from proxy.config.show import effective
 from proxy.config.sources import load
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
+from tests.harness.tls import Authority, authority
+
+__all__ = ["authority"]
 
 ROOT = Path(__file__).parents[3]
 UPSTREAM = {"upstreams.default.urls": ["http://127.0.0.1:9000"]}
@@ -77,7 +80,7 @@ def test_all_problems_are_told_at_once_with_line_key_value_and_what_was_meant(tm
 
 
 RULES = [  # a line of the file, what is said of it
-    ('listen = "here"', 'listen = "here": expected an address as "HOST:PORT"'),
+    ('listen = "here"', 'listen = "here": expected an address as "HOST:PORT", or unix:/PATH'),
     ('trusted_networks = ["10.0.0.1/8"]', 'trusted_networks = "10.0.0.1/8": expected a network such as 10.0.0.0/8'),
     ('upgrades = ["h2c"]', 'upgrades = "h2c": HTTP/2 is not spoken here'),
     ("[timeouts]\nconnect_s = 0", "timeouts.connect_s = 0: expected more than 0 seconds"),
@@ -156,21 +159,22 @@ def test_a_listen_address_is_split(text: str, parsed: tuple[str, int]) -> None:
 
 
 def test_the_reference_names_every_key_with_its_default() -> None:
-    text = re.sub(r"(?m)^# (?=[a-z_]+ = )", "", reference().partition("\n# [upstreams.")[0])
+    text = re.sub(r"(?m)^# (?=[a-z_]+ = )", "", reference().partition("\n# [listeners.")[0])
     shown = tomllib.loads(text)
     defaults = msgspec.to_builtins(Config())
     for key, value in defaults.items():
         if key in ("listen", "access_log"):  # the container's own
             assert f'default "{value if isinstance(value, str) else value[0]}"' in re.sub(r"\n *# ", " ", text)
-        elif key not in ("upstreams", "routes"):
+        elif key not in ("listeners", "upstreams", "routes"):
             assert shown[key] == value, key
 
 
-def test_the_examples_of_named_tables_in_the_reference_are_valid(tmp_path: Path) -> None:
+def test_the_examples_of_named_tables_in_the_reference_are_valid(tmp_path: Path, authority: Authority) -> None:
     file = tmp_path / "c.toml"
     alternative = r"(?!(?:origins|split) = )"  # to urls, and to upstream
     text = re.sub(r"(?ms)^# \[routes\.api\.(?:redirect|respond)\]\n.*?(?=^# \[|\Z)", "", reference())
-    file.write_text(re.sub(rf"(?m)^# {alternative}(?=\[|[a-z_]+ = )", "", text))
+    text = re.sub(rf"(?m)^# {alternative}(?=\[|[a-z_]+ = )", "", text)
+    file.write_text(re.sub(r"/run/secrets/a\.(crt|key)", authority.file("a.example"), text))
     config = load(file, {}).config
     assert config is not None
     route = msgspec.to_builtins(config.routes["api"])
@@ -201,4 +205,4 @@ def test_every_key_is_described_in_the_model() -> None:
 
     for kind in (Timeouts, Limits, PoolSettings, RouteConfig, UpstreamConfig, FieldRulesConfig):
         assert undescribed(kind) == []
-    assert undescribed(Config) == ["upstreams", "routes"], "described by what they hold"
+    assert undescribed(Config) == ["listeners", "upstreams", "routes"], "described by what they hold"

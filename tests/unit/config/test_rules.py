@@ -47,8 +47,8 @@ WRONG = [
     ("limits.passes=0",                  "expected 1 or more"),
     ("underscore_names=maybe",           'expected one of "drop", "pass"'),
     ("via=no",                           "expected `bool`"),
-    ("listen=..:80",                     'expected an address as "HOST:PORT"'),
-    ("listen=[]",                        "length >= 1"),
+    ("listen=..:80",                     'expected an address as "HOST:PORT", or unix:/PATH'),
+    ("listen=[]",                        "listen = []: expected an address at least, here or in a [listeners.NAME] table"),
     ("timeouts.connect_s.x=1",           "timeouts.connect_s is no table"),
     ("timeouts=5",                       "timeouts = 5"),
     ("connect_s=5",                      "unknown key"),
@@ -243,7 +243,7 @@ def test_the_schema_takes_one_address_and_describes_every_key_outside_named_tabl
     assert {"type": "string"} in properties["listen"]["anyOf"]
     for group in ("Timeouts", "Limits", "PoolSettings"):
         assert all(key["description"] for key in schema["$defs"][group]["properties"].values())
-    named = {"timeouts", "limits", "pool", "upstreams", "routes"}
+    named = {"timeouts", "limits", "pool", "listeners", "upstreams", "routes"}
     assert all(key["description"] for name, key in properties.items() if name not in named)
     assert schema["$defs"]["Timeouts"]["properties"]["connect_s"]["description"].startswith(
         "In seconds: to one address"

@@ -11,13 +11,13 @@ SETS = [
      "proxy-connection te trailer transfer-encoding upgrade"),
     (Trait.FRAMING, "content-length transfer-encoding"),
     (Trait.AUTHORITY, "host"),
-    (Trait.CLIENT_IDENTITY, "forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip"),
+    (Trait.CLIENT_IDENTITY, "client-cert client-cert-chain forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip"),
     (Trait.STATED_ABOUT_CLIENT, "x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id"),
     (Trait.STATED_IN_REQUEST,
-     "cdn-loop expect forwarded max-forwards via x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id"),
+     "cdn-loop client-cert expect forwarded max-forwards via x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id"),
     (Trait.STATED_IN_RESPONSE, "date via"),
     (Trait.NOT_IN_TRAILERS,
-     "age authentication-info authorization cache-control cdn-loop connection content-encoding content-length content-location "
+     "age authentication-info authorization cache-control cdn-loop client-cert client-cert-chain connection content-encoding content-length content-location "
      "content-range content-type cookie date expect expires forwarded host if-match if-modified-since if-none-match "
      "if-range if-unmodified-since location max-forwards pragma range retry-after set-cookie te trailer "
      "transfer-encoding vary via warning www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip "

@@ -1,0 +1,59 @@
+"""What types cannot say about a listener."""
+
+from collections.abc import Iterator
+
+from proxy.config.build import listen_addresses, parse_listen, server_tls
+from proxy.config.findings import Finding, fault
+from proxy.config.listener_model import ListenerConfig, ListenerTlsConfig
+from proxy.config.model import Config
+from proxy.policy.forwarded import networks
+from proxy.transport.server_tls import CertificateFault, server_contexts
+
+
+def listener_problems(config: Config) -> Iterator[Finding]:
+    """Everything wrong with the addresses and listeners of a configuration whose types are right."""
+    if not listen_addresses(config):
+        yield ("listen",), "[]", "expected an address at least, here or in a [listeners.NAME] table"
+    for listen in config.listen:
+        if (expected := fault(parse_listen, listen)) is not None:
+            yield ("listen",), f'"{listen}"', f"expected {expected}"
+    taken = dict.fromkeys(config.listen, "listen")
+    for name, listener in config.listeners.items():
+        key = ("listeners", name)
+        address = listener.address
+        if (expected := fault(parse_listen, address)) is not None:
+            yield (*key, "address"), f'"{address}"', f"expected {expected}"
+        elif address in taken and not address.endswith(":0"):
+            yield (*key, "address"), f'"{address}"', f"is the address of {taken[address]} already"
+        taken[address] = f"listeners.{name}"
+        if listener.socket_mode != ListenerConfig(address="").socket_mode and not address.startswith("unix:"):
+            yield (*key, "socket_mode"), f'"{listener.socket_mode}"', "does nothing: the address is no Unix socket"
+        for network in listener.proxy_protocol:
+            if (expected := fault(lambda text: networks([text]), network)) is not None:
+                expected = f"expected a network such as 10.0.0.0/8: {expected}"
+                yield (*key, "proxy_protocol"), f'"{network}"', expected
+        if listener.tls.certificates and listener.redirect_to_https:
+            yield (*key, "redirect_to_https"), "true", "expected a listener without TLS: whoever comes here speaks it"
+        yield from _tls((*key, "tls"), listener.tls)
+
+
+def _tls(key: tuple[str, ...], tls: ListenerTlsConfig) -> Iterator[Finding]:
+    if not tls.certificates:
+        if tls != ListenerTlsConfig():
+            yield key, "", "needs certificates: without one, no TLS is spoken"
+        return
+    if tls.client_certificate != "off" and not tls.client_ca:
+        yield (*key, "client_certificate"), f'"{tls.client_certificate}"', "needs client_ca: who signs them"
+        return
+    if tls.client_ca and tls.client_certificate == "off":
+        expected = 'does nothing: set client_certificate to "optional" or "required", too'
+        yield (*key, "client_ca"), f'"{tls.client_ca}"', expected
+        return
+    settings = server_tls(tls)
+    assert settings is not None
+    try:
+        server_contexts(settings).look_again()  # made here, before any fork: see there
+    except CertificateFault as exc:
+        name = "client_ca" if exc.path == tls.client_ca else "certificates"
+        wanted = "a PEM file of certificates" if name == "client_ca" else "a certificate and its key in PEM"
+        yield (*key, name), f'"{exc.path}"', f"expected {wanted}: {exc.reason}"

@@ -1,0 +1,118 @@
+"""What stands before HTTP on a connection: a PROXY header, then TLS. Ends with knowing who the client is.
+
+A listener that has neither pays for nothing here but `identity_of`.
+"""
+
+import ssl
+from typing import NamedTuple
+
+from proxy.downstream.proxy_protocol import NoProxyHeader, proxy_header
+from proxy.errors import BadRequest
+from proxy.policy.forwarded import UNIX, ClientIdentity, Network, is_trusted, plain_address
+from proxy.transport.server_tls import ServerContexts, client_certificate
+from proxy.transport.stream import ConnectionEnded, Stream
+from proxy.transport.tls import tls_reason
+from proxy.transport.tls_stream import TlsStream
+
+_TLS_HANDSHAKE = 0x16  # the first byte of a TLS connection (RFC 8446 §5.1)
+
+
+class ListenerSettings(NamedTuple):
+    """How connections of one listening socket begin."""
+
+    name: str = ""  # as configured; "" for those of `listen`
+    is_unix: bool = False
+    proxy_peers: tuple[Network, ...] = ()  # whose connections begin with a PROXY header
+    contexts: ServerContexts | None = None  # where TLS is spoken
+    redirects_to_https: bool = False
+
+    @property
+    def begins_with_http(self) -> bool:
+        """Whether nothing stands before HTTP."""
+        return self.contexts is None and not self.proxy_peers
+
+
+class TurnedAway(Exception):
+    """A connection did not begin as it must; the text says why, for the log. `answer` is what its client is told, if it
+    may understand that."""
+
+    def __init__(self, reason: str, answer: BadRequest | None = None, identity: ClientIdentity | None = None) -> None:
+        super().__init__(reason)
+        self.answer = answer
+        self.identity = identity
+
+
+def identity_of(stream: Stream, settings: ListenerSettings, trusted: tuple[Network, ...]) -> ClientIdentity | None:
+    """Who is at the other end, by the connection's own address; None where it has ended already."""
+    if settings.is_unix:
+        address = UNIX
+    else:
+        peer = stream.transport.get_extra_info("peername")
+        if not isinstance(peer, tuple):
+            return None  # the kernel no longer knows its address
+        address = plain_address(peer[0])
+    return ClientIdentity(
+        address.encode("ascii"),
+        bool(trusted) and is_trusted(address, trusted),
+        listener=settings.name,
+        redirects_to_https=settings.redirects_to_https,
+    )
+
+
+async def arrive(
+    stream: Stream, settings: ListenerSettings, trusted: tuple[Network, ...], deadline: float
+) -> ClientIdentity | None:
+    """Carry a connection up to where HTTP begins; None where it has ended before it said anything.
+
+    Raises TurnedAway, also past `deadline` (loop time).
+    """
+    identity = identity_of(stream, settings, trusted)
+    if identity is None:
+        return None
+    try:
+        if settings.proxy_peers and is_trusted(identity.address.decode("ascii"), settings.proxy_peers):
+            stated = await _read_proxy_header(stream, deadline)
+            if stated is not None:
+                identity = ClientIdentity(
+                    stated.encode("ascii"), is_trusted(stated, trusted), identity.scheme, listener=identity.listener,
+                    redirects_to_https=identity.redirects_to_https,
+                )  # fmt: skip
+        if settings.contexts is None:
+            return identity
+        assert isinstance(stream, TlsStream)
+        first = await stream.read(deadline)
+        if not first:
+            return None
+        stream.push_back(first)
+        if first[0] != _TLS_HANDSHAKE:
+            answer = BadRequest("this port speaks TLS: ask with https://", code="plain_http_on_tls_port")
+            raise TurnedAway("no TLS", answer, identity)
+        await stream.handshake(settings.contexts.context, deadline, server_side=True)
+    except NoProxyHeader as exc:
+        answer = BadRequest("the connection has to begin with a PROXY header", code="no_proxy_header")
+        raise TurnedAway(str(exc), None if settings.contexts is not None else answer, identity) from exc
+    except TimeoutError as exc:
+        raise TurnedAway("it did not begin in time", None, identity) from exc
+    except ssl.SSLError as exc:
+        raise TurnedAway(f"TLS: {tls_reason(exc)}", None, identity) from exc
+    except ConnectionEnded:
+        return None
+    except ConnectionAbortedError as exc:
+        raise TurnedAway("it ended within the TLS handshake", None, identity) from exc
+    return ClientIdentity(
+        identity.address, identity.trusted, b"https", listener=identity.listener,
+        certificate=client_certificate(stream.tls),
+    )  # fmt: skip
+
+
+async def _read_proxy_header(stream: Stream, deadline: float) -> str | None:
+    """The client's address that a balancer states, if it states one. Raises NoProxyHeader, and what `read` raises."""
+    received = b""
+    while True:
+        if not (data := await stream.read(deadline)):
+            raise ConnectionEnded
+        received += data
+        if (header := proxy_header(received)) is not None:
+            if len(received) > header.length:
+                stream.push_back(received[header.length :])
+            return header.address

@@ -1,0 +1,81 @@
+"""Which listener each listening socket belongs to, and how connections begin there."""
+
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from proxy.config.build import listen_addresses, server_tls
+from proxy.config.listener_model import ListenerConfig
+from proxy.config.model import Config
+from proxy.downstream.arrival import ListenerSettings
+from proxy.policy.forwarded import networks
+from proxy.transport.server_tls import server_contexts
+
+
+class Place(NamedTuple):
+    """An address as configured; `which` tells several ":0" apart."""
+
+    address: str
+    which: int
+
+
+class ListeningSocket(socket.socket):
+    """A socket that knows the address for which it was bound: the kernel only knows what that came to."""
+
+    __slots__ = ("place",)
+
+    place: Place
+
+    def dup(self) -> "ListeningSocket":
+        """Another descriptor of the same socket."""
+        other = ListeningSocket(self.family, self.type, self.proto, os.dup(self.fileno()))
+        other.place = self.place
+        return other
+
+
+def places(addresses: Iterable[str]) -> Iterator[Place]:
+    """The addresses, numbered where they are alike."""
+    seen: Counter[str] = Counter()
+    for address in addresses:
+        yield Place(address, seen[address])
+        seen[address] += 1
+
+
+def listener_at(config: Config, place: Place) -> ListenerConfig | None:
+    """The listener at an address; None for those of `listen`."""
+    every = [*[None] * len(config.listen), *config.listeners.values()]
+    return dict(zip(places(listen_addresses(config)), every, strict=True))[place]
+
+
+class Listening:
+    """The listeners of a configuration, by the sockets that were bound for them. Raises CertificateFault."""
+
+    def __init__(self, config: Config, sockets: Iterable[socket.socket]) -> None:
+        of_listeners = [_settings(config, name) for name in config.listeners]
+        every = [ListenerSettings(is_unix=address.startswith("unix:")) for address in config.listen] + of_listeners
+        by_place = dict(zip(places(listen_addresses(config)), every, strict=True))
+        self.contexts = [each.contexts for each in of_listeners if each.contexts is not None]
+        self._by_bound = {
+            # Sockets that were made elsewhere, by tests, are as those of `listen`.
+            each.getsockname(): by_place[each.place] if isinstance(each, ListeningSocket) else ListenerSettings()
+            for each in sockets
+        }
+
+    def settings_of(self, sockets: Iterable[socket.socket]) -> dict[socket.socket, ListenerSettings]:
+        """How connections of these sockets begin: of this worker's own, and of another's, which has the same addresses
+        but comes without their places."""
+        return {each: self._by_bound[each.getsockname()] for each in sockets}
+
+
+def _settings(config: Config, name: str) -> ListenerSettings:
+    listener = config.listeners[name]
+    tls = server_tls(listener.tls)
+    return ListenerSettings(
+        name,
+        is_unix=listener.address.startswith("unix:"),
+        proxy_peers=networks(listener.proxy_protocol),
+        contexts=server_contexts(tls) if tls is not None else None,
+        redirects_to_https=listener.redirect_to_https,
+    )
