@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 # What the tests drive, as program:package. Debian keeps some of them where only root looks.
-PROGRAMS := nginx:nginx-light curl:curl chromium:chromium ab:apache2-utils wrk:wrk gunicorn:gunicorn
+PROGRAMS := nginx:nginx-light curl:curl chromium:chromium ab:apache2-utils wrk:wrk gunicorn:gunicorn haproxy:haproxy
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help

@@ -33,7 +33,7 @@ def reload(config: Path | None, pid: int | None, pid_file: Path | None, timeout_
     serves on. Without options, the only instance that this user runs is meant. SIGHUP to it does the same."""
     if pid_file is not None:
         pid = _read_pid(pid_file)
-    found = list(_instances())
+    found = list(instances())
     wanted = [one for one in found if _is_meant(one[1], config, pid)]
     if len(wanted) != 1:
         _refuse([instance for _, instance in wanted or found], bool(wanted))
@@ -42,7 +42,7 @@ def reload(config: Path | None, pid: int | None, pid_file: Path | None, timeout_
         if other is not connected:
             other.close()
     with connected:
-        result = _ask(connected, timeout_s)
+        result = ask(connected, timeout_s)
     for line in result.lines:
         click.echo(f"onehop: {line}", err=result.status != 0)
     raise SystemExit(result.status)
@@ -74,7 +74,7 @@ def _read_pid(file: Path) -> int:
         raise click.BadParameter("holds no process id", param_hint="--pid-file") from exc
 
 
-def _instances() -> Iterator[tuple[socket.socket, Instance]]:
+def instances() -> Iterator[tuple[socket.socket, Instance]]:
     """Every instance here that this user may ask, and a connection to it."""
     try:
         lines = Path("/proc/net/unix").read_text("utf-8", "replace").splitlines()[1:]
@@ -100,7 +100,7 @@ def _is_meant(instance: Instance, config: Path | None, pid: int | None) -> bool:
     return config is None or (bool(instance.config) and Path(instance.config).resolve() == config.resolve())
 
 
-def _ask(connected: socket.socket, timeout_s: float) -> Result:
+def ask(connected: socket.socket, timeout_s: float) -> Result:
     connected.settimeout(timeout_s)
     try:
         connected.send(msgspec.json.encode(Request(command="reload")))
