@@ -10,6 +10,7 @@ from tests.simulation.messages import Arriving, Broken, Reader, field_value, pat
 from tests.simulation.peers import Peer, Script, Wait, write
 
 _ACTS: Final = ("cut", "cut by reset", "silent", "reset", "close", "early close", "early close", "surplus", "stall")
+SURPLUS_BODY: Final = b"evil"
 #: Whether the connection goes on, and how many bytes have been sent on it.
 _Next: TypeAlias = Generator[Wait, None, tuple[bool, int]]
 
@@ -212,7 +213,7 @@ class Service:
         sent += len(data)
         answer.whole = True
         if act == "surplus" and framing != "until close":
-            surplus = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+            surplus = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n" + SURPLUS_BODY
             yield from write(endpoint, surplus, 1, self._pause)
             return True, sent + len(surplus)
         if act == "early close":  # with bytes unread, perhaps: a reset right behind the answer

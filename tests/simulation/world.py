@@ -96,6 +96,8 @@ class World:
         server = cast("Any", ServerSocket(self.front))
         worker = Worker(config, [server], "onehop-simulated", sinks=[Sink(ended=self.records.append)])
         worker.errors.defect = self._note_defect  # type: ignore[method-assign]
+        quiet = mock.Mock()  # a world is full of faults, and each would have its line
+        worker.errors.warning = worker.errors.info = quiet  # type: ignore[method-assign]
         self.network.on_event = lambda event: self._note_state(worker, event)
         await worker.start()
         peers = [peer for _ in range(rng.choice((1, 1, 2, 3))) for peer in self._client().start(self.network)]
