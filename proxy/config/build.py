@@ -8,6 +8,7 @@ import msgspec
 
 from proxy.config.access_rules import access_of, consumed_fields
 from proxy.config.destinations import answer_of
+from proxy.config.files import error_pages
 from proxy.config.listener_model import ListenerTlsConfig
 from proxy.config.model import Config
 from proxy.config.rewriting import rewriting_of
@@ -135,6 +136,7 @@ def routing_table(config: Config) -> RoutingTable:
     def split(route: RouteConfig) -> Split | None:
         return Split((destination(share.upstream), share.weight) for share in route.split) if route.split else None
 
+    for_all = error_pages(config, config.error_pages)
     return RoutingTable(
         Route(
             name=name,
@@ -152,6 +154,7 @@ def routing_table(config: Config) -> RoutingTable:
             answer=answer_of(config, route),
             access=access_of(name, config, default_host),
             rewriting=rewriting_of(route),
+            error_pages=error_pages(config, route.error_pages, for_all),
             timeouts=_with_own(config.timeouts, route.timeouts),
             limits=_with_own(config.limits, route.limits),
             upgrades=None if route.upgrades is msgspec.UNSET else protocols(route.upgrades),
@@ -180,6 +183,7 @@ def plan_settings(config: Config, pseudonym: bytes) -> PlanSettings:
     """What decides about a request besides its route. `pseudonym` is this instance's name in `Via`."""
     return PlanSettings(
         pseudonym=pseudonym,
+        error_pages=error_pages(config, config.error_pages),
         upgrades=protocols(config.upgrades),
         state_forwarded=config.forwarded,
         state_via=config.via,

@@ -4,6 +4,7 @@ They are read once, with the configuration: a worker that starts later has the s
 become of the files.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -12,8 +13,10 @@ import msgspec
 
 from proxy.config.findings import Finding
 from proxy.config.model import Config
+from proxy.policy.error_pages import ErrorPage, ErrorPages
 
 _MOST_BYTES: Final = 1 << 20
+_STATUS: Final = re.compile(r"[45](?:[0-9]{2}|xx)")
 _TYPES: Final = {
     ".htm": b"text/html; charset=utf-8",
     ".html": b"text/html; charset=utf-8",
@@ -35,7 +38,11 @@ class ConfigWithFiles(Config, frozen=True, kw_only=True):
 
 def named_files(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
     """The files, each with its key."""
+    for status, path in config.error_pages.items():
+        yield ("error_pages", status), path
     for name, route in config.routes.items():
+        for status, path in route.error_pages.items():
+            yield ("routes", name, "error_pages", status), path
         if route.respond is not msgspec.UNSET and route.respond.file:
             yield ("routes", name, "respond", "file"), route.respond.file
 
@@ -55,6 +62,22 @@ def with_files(config: Config) -> tuple[ConfigWithFiles, list[Finding]]:
             findings.append((key, f'"{path}"', "expected 1 MiB or less: every worker holds it"))
     settings = {name: getattr(config, name) for name in Config.__struct_fields__}
     return ConfigWithFiles(**settings, contents=contents), findings
+
+
+def error_pages(config: Config, files: dict[str, str], for_all: ErrorPages | None = None) -> ErrorPages | None:
+    """The pages in these files, by status; None where there are none."""
+    pages = {status: ErrorPage(type_of(path), content(config, path)) for status, path in files.items()}
+    return ErrorPages(pages, for_all) if pages else None
+
+
+def page_problems(config: Config) -> Iterator[Finding]:
+    """What is wrong with the statuses of pages."""
+    places: list[tuple[tuple[str, ...], dict[str, str]]] = [(("error_pages",), config.error_pages)]
+    places += [(("routes", name, "error_pages"), route.error_pages) for name, route in config.routes.items()]
+    for key, pages in places:
+        for status in pages:
+            if not _STATUS.fullmatch(status):
+                yield (*key, status), "", 'expected a status from 400 to 599 such as "502", or "4xx" or "5xx"'
 
 
 def content(config: Config, path: str) -> bytes:

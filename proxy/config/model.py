@@ -82,6 +82,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         float,
         Meta(description="After SIGTERM, during which `/readyz` says no, and everything is still served; 0: none."),
     ] = 0.0  # what stands in front needs it where it asks for readiness: a few of its intervals
+    error_pages: Annotated[
+        dict[str, str],
+        Meta(
+            description='Files instead of our own text, by status ("502") or class ("5xx"), for our own errors alone; '
+            "{request_id} in them stands for the request's. Read at start and at reload."
+        ),
+    ] = {}
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     pool: PoolSettings = PoolSettings()

@@ -136,6 +136,10 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         bool,
         Meta(description="Undo the change of prefix in Location, Content-Location and the paths of cookies."),
     ] = True
+    error_pages: Annotated[
+        dict[str, str],
+        Meta(description="As for all, for this route; those of all where it has none.", examples=[{}]),
+    ] = {}
     upgrades: Annotated[
         list[str] | UnsetType,
         Meta(description="Protocols that a client may switch to here, instead of those of all.", examples=[[]]),

@@ -7,6 +7,7 @@ import msgspec
 
 from proxy.config.destinations import destination_problems
 from proxy.config.field_rules import field_problems
+from proxy.config.files import page_problems
 from proxy.config.findings import Finding
 from proxy.config.match_rules import match_problems
 from proxy.config.model import Config
@@ -23,6 +24,7 @@ _STATED_IN_RESPONSE: Final = names(Trait.STATED_IN_RESPONSE)
 def route_problems(config: Config) -> Iterator[Finding]:
     """Everything wrong with the routes of a configuration whose types are right."""
     yield from match_problems(config)
+    yield from page_problems(config)
     if config.upstreams and not config.routes:
         yield ("routes",), "", "several upstreams need routes: a [routes.NAME] table for each"
     for name, route in config.routes.items():

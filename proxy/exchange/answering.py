@@ -96,11 +96,15 @@ class Answering:
             untaken = await client.deliver_cut(only_the_end_delimits=self._response_framing is UNTIL_CLOSE)
             record.response_bytes = max(0, record.response_bytes - untaken)
             return False
+        pages = self._context.settings.error_pages
+        if self._route is not None and self._route.error_pages is not None:
+            pages = self._route.error_pages
         answer = error_response(
             error,
             [value for name, value in self._head.fields if name.lower() == b"accept"],
             pseudonym=self._context.settings.pseudonym,
             request_id=record.request_id,
+            pages=pages,
             attempts=() if self._attempts is None else self._attempts.told(error.code),
         )
         try:

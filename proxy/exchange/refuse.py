@@ -29,7 +29,10 @@ async def refuse_unread(context: WorkerContext, client: ClientConnection, error:
         forwarded_for = [value for name, value in head.fields if name.lower() == b"x-forwarded-for"]
         record.client = client_address(client.peer, forwarded_for, context.trusted)
     record.error, record.detail = error.code, error.detail
-    answer = error_response(error, None, pseudonym=context.settings.pseudonym, request_id=record.request_id)
+    settings = context.settings
+    answer = error_response(
+        error, None, pseudonym=settings.pseudonym, request_id=record.request_id, pages=settings.error_pages
+    )
     try:
         await write_answer(
             client,

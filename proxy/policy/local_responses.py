@@ -12,6 +12,7 @@ from proxy.http1.field_names import Trait, is_secret, names
 from proxy.http1.fields import Fields, members, short_list
 from proxy.http1.message import RequestHead
 from proxy.http1.target import RequestTarget
+from proxy.policy.error_pages import ErrorPages
 from proxy.policy.proxy_status import Told, proxy_status
 from proxy.policy.route import Route
 
@@ -42,15 +43,26 @@ def reason(status: int) -> bytes:
 
 
 def error_response(
-    error: ProxyError, accept: list[bytes] | None, *, pseudonym: bytes, request_id: str, attempts: Iterable[Told] = ()
+    error: ProxyError,
+    accept: list[bytes] | None,
+    *,
+    pseudonym: bytes,
+    request_id: str,
+    attempts: Iterable[Told] = (),
+    pages: ErrorPages | None = None,
 ) -> LocalResponse:
     """The answer for a request that failed here: what, why, and the id to find it in the log by.
 
-    The body is text, JSON or HTML, whichever `Accept` names first, and text where that is longer than a kilobyte.
+    The body is the page for the status, if one of `pages` is; else text, JSON or HTML, whichever `Accept` names first,
+    and text where that is longer than a kilobyte.
     `Proxy-Status` is RFC 9209's, with the `attempts` that were made, where there were several.
     """
     phrase = reason(error.status)
-    content_type, body = _body(error, phrase.decode(), _preferred(accept), request_id)
+    page = pages.page(error.status) if pages is not None else None
+    if page is not None:
+        content_type, body = page.content_type, page.of(request_id)
+    else:
+        content_type, body = _body(error, phrase.decode(), _preferred(accept), request_id)
     lines: Fields = [
         (b"Content-Type", content_type),
         (b"Cache-Control", b"no-store"),

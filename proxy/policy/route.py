@@ -6,6 +6,7 @@ import msgspec
 
 from proxy.policy.access import Access
 from proxy.policy.answers import FixedAnswer, Redirect
+from proxy.policy.error_pages import ErrorPages
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.rewriting import Rewriting
 from proxy.policy.settings import Limits, Timeouts
@@ -37,6 +38,7 @@ class Route(msgspec.Struct, frozen=True):
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     rewriting: Rewriting | None = None
+    error_pages: ErrorPages | None = None  # with those of all; None: only those
     split: Split | None = None  # instead of `upstream`
     answer: Redirect | FixedAnswer | None = None  # instead of any upstream
     upgrades: Mapping[bytes, bytes] | None = None  # protocols that a client may switch to here; None: as everywhere

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from proxy.http1.limits import MessageLimits
+from proxy.policy.error_pages import ErrorPages
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,4 +127,5 @@ class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
     state_forwarded: bool = False  # also state RFC 7239 `Forwarded`
     state_via: bool = True  # else passes are counted by `CDN-Loop`
     passes: int = 10  # through this instance, before a request is refused as a loop
+    error_pages: ErrorPages | None = None  # where no route has its own
     drop_underscores: bool = False  # fields of clients whose names have a `_`
