@@ -101,9 +101,10 @@ def run(pid_file: Path | None, **options: Any) -> NoReturn:
 @main.command()
 @_settings
 @click.option("--print", "show", is_flag=True, help="Print every effective value, and where it comes from.")
+@click.option("--live", is_flag=True, help="Connect to every origin, and ask each health check once.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the file, for editors.")
 @click.option("--reference", "as_reference", is_flag=True, help="Print a file that describes every key.")
-def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
+def check(show: bool, live: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     """Check the configuration, and report every problem in it."""
     if schema:
         _write_schema()
@@ -122,6 +123,7 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     if show:
         for name, value, source in effective(config, loaded.sources, loaded.secrets):
             click.echo(f"{name} = {value}  # {source}")
+        _look_at_origins(config, live)
         return
     file = options["config"] or os.environ.get("ONEHOP_CONFIG") or "configuration"
     click.echo(f"{file}: valid")
@@ -132,6 +134,14 @@ def check(show: bool, schema: bool, as_reference: bool, **options: Any) -> None:
     click.echo(f"  {descriptors.describe(descriptors.room(config, workers), config.limits.connections)}")
     for name, route in config.routes.items():
         click.echo(f"  route {name}: {route.host or 'any host'}{route.path} -> {where(config, route)}")
+    _look_at_origins(config, live)
+
+
+def _look_at_origins(config: Config, live: bool) -> None:
+    if live:
+        from proxy.cli.live import report_origins
+
+        report_origins(config)
 
 
 @main.command()
