@@ -80,6 +80,15 @@ def counted_names(config: Config) -> Names:
     )
 
 
+def origins_by_route(config: Config) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Of each route, the origins that serve it, as pairs of an upstream's name and a label."""
+    by_upstream = {
+        name: tuple((name, each.origin.label) for each in candidates(upstream))
+        for name, upstream in config.upstreams.items()
+    }
+    return {name: by_upstream.get(route.upstream, ()) for name, route in config.routes.items()}
+
+
 def balancing(name: str, upstream: UpstreamConfig) -> Balancing:
     """The policy of an upstream, new. Raises ValueError where `hash_on` means nothing."""
     policy: Balancing

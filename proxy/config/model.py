@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from proxy.config.admin_model import AdminConfig
 from proxy.config.listener_model import ListenerConfig
 from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
@@ -92,6 +93,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     pool: PoolSettings = PoolSettings()
+    admin: AdminConfig = AdminConfig()
     listeners: dict[str, ListenerConfig] = {}
     upstreams: dict[str, UpstreamConfig] = {}
     routes: dict[str, RouteConfig] = {}

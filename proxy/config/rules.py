@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from proxy.config.access_rules import access_problems
+from proxy.config.admin_rules import admin_problems
 from proxy.config.findings import Finding, fault
 from proxy.config.listener_rules import listener_problems
 from proxy.config.model import Config
@@ -34,3 +35,4 @@ def rule_problems(config: Config) -> Iterator[Finding]:
     yield from upstream_problems(config)
     yield from route_problems(config)
     yield from access_problems(config)
+    yield from admin_problems(config)

@@ -5,7 +5,7 @@ from proxy.config.model import Config
 from proxy.process import descriptors
 
 
-def banner(config: Config, urls: list[str], workers: int, *, demo: bool) -> list[str]:
+def banner(config: Config, urls: list[str], workers: int, *, admin: str, demo: bool) -> list[str]:
     lines = [f"onehop listens on {url}" for url in urls]
     for name, route in config.routes.items():
         targets = "the demo service" if demo else where(config, route)
@@ -16,5 +16,7 @@ def banner(config: Config, urls: list[str], workers: int, *, demo: bool) -> list
     room = descriptors.room(config, workers)
     if room.clients < config.limits.connections and not demo:
         lines.append(f"  {descriptors.describe(room, config.limits.connections)}")
+    if admin:
+        lines.append(f"  admin listener on {admin}: /metrics, /readyz, /status.json")
     plural = "s" if workers > 1 else ""
     return [*lines, f"  {workers} worker{plural}, reader {config.reader}; stop with Ctrl-C"]

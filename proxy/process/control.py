@@ -4,12 +4,19 @@ Nothing of it is on the way of a request, and no worker needs it in order to ser
 """
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import AsyncIterator
 
-from proxy.config.build import candidates, endpoints
+from proxy.config.admin_model import DEFAULT_LISTEN
+from proxy.config.admin_rules import is_loopback, read_token
+from proxy.config.build import candidates, endpoints, origins_by_route, parse_listen
 from proxy.config.model import Config
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.process.link import Hub
+from proxy.process.listeners import CannotListen, Listeners
+from proxy.process.tally import PARENT
+from proxy.telemetry.counters import Ledger
 from proxy.telemetry.error_log import ErrorLog
 from proxy.transport.deadlines import Deadlines
 from proxy.upstream.connector import Connector
@@ -21,7 +28,7 @@ from proxy.upstream.resolver import Lookup, Resolver, system_lookup
 def is_needed(config: Config) -> bool:
     """Whether a configuration asks for anything that a control process does. Called in the parent, which imports
     nothing of what the process itself needs."""
-    return any(
+    return bool(config.admin.listen) or any(
         upstream.health_check is not None or len(upstream.listed()) > 1 or any(map(is_name, _hosts(upstream)))
         for upstream in config.upstreams.values()
     )
@@ -33,7 +40,20 @@ def _hosts(upstream: UpstreamConfig) -> list[str]:
 
 def addresses(config: Config) -> list[str]:
     """Where the control process listens."""
-    return []
+    return [config.admin.listen] if config.admin.listen else []
+
+
+def bind(config: Config, listeners: Listeners, errors: ErrorLog) -> list[socket.socket]:
+    """Bind them, in the parent. Where only the default address is in use, there is none: two instances may well run on
+    one machine. Raises CannotListen."""
+    try:
+        return listeners.bind(addresses(config), 1)[0]
+    except CannotListen as exc:
+        said = str(exc).replace("--listen HOST:PORT", "admin.listen")
+        if config.admin.listen != DEFAULT_LISTEN:
+            raise CannotListen(said) from exc
+        errors.warning(f"no admin listener: {said}")
+        return []
 
 
 class Control:
@@ -46,10 +66,14 @@ class Control:
         hub: Hub,
         errors: ErrorLog,
         *,
+        pseudonym: str = "",
+        ledger: Ledger | None = None,
         lookup: Lookup = system_lookup,
     ) -> None:
         self._config = config
         self._sockets = sockets
+        self._pseudonym = pseudonym
+        self._ledger = ledger if ledger is not None else Ledger()
         self._hub = hub
         self._errors = errors
         self._ended = asyncio.Event()
@@ -80,10 +104,41 @@ class Control:
 
     async def run_until_ended(self) -> None:
         """Work until `end` was called."""
-        await self._ended.wait()
+        async with contextlib.AsyncExitStack() as stack:
+            if self._sockets:
+                await stack.enter_async_context(self._admin(self._sockets[0]))
+            await self._ended.wait()
         await self.health.close()
         self._deadlines.stop()
 
     def end(self) -> None:
         """Stop working."""
         self._ended.set()
+
+    @contextlib.asynccontextmanager
+    async def _admin(self, listening: socket.socket) -> AsyncIterator[None]:
+        """Serve the admin listener meanwhile."""
+        # Here, not at the top: the parent imports this module, and no worker is to pay for what it inherits.
+        from proxy.admin.instance import Instance
+        from proxy.admin.server import AdminServer, application
+
+        instance = Instance(
+            ledger=self._ledger,
+            parent=PARENT,
+            pseudonym=self._pseudonym,
+            is_ready=lambda: self.is_ready,
+            healthy=self.health.healthy,
+            addresses=self.health.status,
+            origins=origins_by_route(self._config),
+        )
+        admin = self._config.admin
+        token = read_token(admin.token_file) if admin.token_file else ""
+        server = AdminServer(
+            application(instance, token, is_loopback=is_loopback(parse_listen(admin.listen)[0])), self._errors
+        )
+        serving = asyncio.create_task(server.serve(listening))
+        try:
+            yield
+        finally:
+            server.end()
+            await serving

@@ -12,6 +12,7 @@ from proxy.process.child_process import be_child
 from proxy.process.control import Control
 from proxy.process.heartbeat import Heartbeat, StackFile
 from proxy.process.link import Hub
+from proxy.telemetry.counters import Ledger
 from proxy.telemetry.error_log import ErrorLog
 
 
@@ -20,8 +21,10 @@ class ControlSetup(NamedTuple):
 
     config: Config
     sockets: list[socket.socket]  # of its own: none of them is a worker's
+    pseudonym: str
     channel: Channel
     heartbeat: Heartbeat
+    ledger: Ledger
     is_stopping: bool  # the instance, already
 
 
@@ -44,7 +47,7 @@ async def _serve(setup: ControlSetup) -> None:
     loop.set_exception_handler(report_loop_defect)
     hub = Hub(loop)
     hub.report_defect = errors.defect
-    control = Control(setup.config, setup.sockets, hub, errors)
+    control = Control(setup.config, setup.sockets, hub, errors, pseudonym=setup.pseudonym, ledger=setup.ledger)
     control.is_ready = not setup.is_stopping
     loop.add_signal_handler(signal.SIGTERM, control.end)
     if setup.config.timeouts.worker_stall_s:

@@ -17,6 +17,7 @@ class Gauges:
         self,
         seat: Seat,
         pid: int,
+        now: float,
         interval_s: float,
         origins: Iterable[tuple[str, str]],
         counts: Callable[[], Mapping[str, Count]],
@@ -38,6 +39,7 @@ class Gauges:
         self._updated_at = 0.0
         self._worst: tuple[float, float] = (0.0, 0.0)  # lag, and until when it is shown
         gauges[series.PID] = float(pid)
+        self.update(now)
 
     def update(self, now: float) -> None:
         """Write everything. `now` is monotonic time."""

@@ -21,6 +21,7 @@ from proxy.process.heartbeat import beat_s
 from proxy.process.listeners import Listeners, modes
 from proxy.process.placing import join_links, place_sockets
 from proxy.process.slot import Role, Seats, Slot, State, cause
+from proxy.process.tally import Tally
 from proxy.process.worker import Companion
 from proxy.process.worker_process import WorkerSetup, be_worker
 from proxy.telemetry.error_log import ErrorLog
@@ -40,6 +41,7 @@ class Instance(NamedTuple):
     errors: ErrorLog
     seats: Seats
     buckets: Buckets
+    tally: Tally
     listeners: Listeners  # of workers
     control_listeners: Listeners
     #: Called in a process that was just forked for this slot: closes what is only the parent's.
@@ -60,10 +62,10 @@ class Generation:
         self.workers = [Slot(Role.WORKER, sockets) for sockets in of_workers]
         self.control: Slot | None = None
         if control.is_needed(config):
-            of_control = instance.control_listeners.bind(control.addresses(config), 1)
-            self.control = Slot(Role.CONTROL, of_control[0])
+            self.control = Slot(Role.CONTROL, control.bind(config, instance.control_listeners, self._errors))
         for slot in self.workers:
             slot.seat = instance.seats.take()
+        instance.tally.prepare(config, [slot.seat for slot in self.workers])
         self.slots = [*self.workers, *([self.control] if self.control is not None else [])]
         self.stopped_at = _NEVER  # when it was told to stop
         self.has_served = False  # one of its workers, at least
@@ -81,7 +83,7 @@ class Generation:
     @property
     def control_addresses(self) -> list[str]:
         """Where its control process listens."""
-        return control.addresses(self.config) if self.control is not None else []
+        return control.addresses(self.config) if control.is_needed(self.config) else []
 
     @property
     def is_stopping(self) -> bool:
@@ -159,6 +161,8 @@ class Generation:
         for other in self.workers:
             if other.adopter is slot:
                 other.adopter = None
+        if slot.role is Role.WORKER:
+            self._instance.tally.ended(slot.seat, unasked=not self.is_stopping and state is not State.STARTING)
         if self.is_stopping:
             return True
         again = f"starting another{f' in {pause_s:g} s' if pause_s else ''}"
@@ -285,14 +289,13 @@ class Generation:
     def _become(self, slot: Slot, channel: Channel) -> None:
         """In the child: never returns."""
         instance = self._instance
+        name = f"{self.config.pseudonym}-{instance.token}"
         if slot.role is Role.WORKER:
             setup = WorkerSetup(
-                self.config, slot.sockets, f"{self.config.pseudonym}-{instance.token}", channel, slot.heartbeat,
-                slot.seat, self.workers.index(slot), len(self.workers), instance.companion, instance.buckets,
+                self.config, slot.sockets, name, channel, slot.heartbeat, slot.seat, self.workers.index(slot),
+                len(self.workers), instance.companion, instance.buckets, instance.tally.seat(slot.seat),
             )  # fmt: skip
             be_worker(setup, slot.stack, lambda: instance.close_in_child(slot))
-        be_control(
-            ControlSetup(self.config, slot.sockets, channel, slot.heartbeat, self._instance_stops),
-            slot.stack,
-            lambda: instance.close_in_child(slot),
-        )
+        ledger, stops = instance.tally.ledger, self._instance_stops
+        of_control = ControlSetup(self.config, slot.sockets, name, channel, slot.heartbeat, ledger, stops)
+        be_control(of_control, slot.stack, lambda: instance.close_in_child(slot))

@@ -34,6 +34,7 @@ class Generations:
         self._instance = instance
         self._errors = instance.errors
         self.current = Generation(1, config, instance)
+        instance.tally.serves(1)
         self._next: Generation | None = None
         self._old: list[Generation] = []  # the oldest first
         self._number = 1  # of the latest that served
@@ -194,6 +195,8 @@ class Generations:
         self._instance.control_listeners.keep_only(generation.control_addresses)
         old.retire()
         self._old.append(old)
+        self._instance.tally.serves(generation.number)
+        self._instance.tally.reloaded("accepted")
         said = f"generation {generation.number} serves"
         self._errors.info(f"reload: {said}")
         self._answer(0, [said])
@@ -212,6 +215,7 @@ class Generations:
     def _refuse(self, reason: list[str]) -> None:
         said = f"the new configuration was refused; generation {self._number} serves on"
         self._errors.error(f"reload: {said}")
+        self._instance.tally.reloaded("refused")
         self._answer(1, [*reason, said])
 
     def _answer(self, status: int, lines: list[str]) -> None:

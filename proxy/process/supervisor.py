@@ -27,6 +27,7 @@ from proxy.process.generation import Instance
 from proxy.process.generations import Generations
 from proxy.process.listeners import Listeners, shown_address, shown_url
 from proxy.process.slot import Seats, Slot
+from proxy.process.tally import Tally
 from proxy.process.worker import Companion
 from proxy.telemetry.error_log import ATOMIC_BYTES, STDERR, ErrorLog, write_at_once
 
@@ -59,7 +60,7 @@ def serve(
     descriptors.raise_limit()
     supervisor = Supervisor(loader, config, file, companion)
     urls = supervisor.urls()
-    lines = banner(config, urls, supervisor.workers, demo=companion is not None)
+    lines = banner(config, urls, supervisor.workers, admin=supervisor.admin_url(), demo=companion is not None)
     if banner_lines is not None:
         lines += banner_lines(urls[0])
     return supervisor.run(lambda: _write_banner(lines))
@@ -73,7 +74,7 @@ class Supervisor:
     ) -> None:
         self._errors = ErrorLog()
         instance = Instance(
-            secrets.token_hex(4), companion, self._errors, Seats(), Buckets(), Listeners(), Listeners(),
+            secrets.token_hex(4), companion, self._errors, Seats(), Buckets(), Tally(), Listeners(), Listeners(),
             self._close_in_child,
         )  # fmt: skip
         self._instance = instance
@@ -103,6 +104,11 @@ class Supervisor:
         """The same, as a person may ask for them."""
         current = self._generations.current
         return [shown_url(current.config, listening) for listening in current.workers[0].sockets]
+
+    def admin_url(self) -> str:
+        """Where the admin listener is; empty where there is none."""
+        control = self._generations.current.control
+        return f"http://{shown_address(control.sockets[0])}" if control is not None and control.sockets else ""
 
     def run(self, announce: Callable[[], None]) -> int:
         """Serve; `announce` is called once workers serve. Returns the exit status."""

@@ -201,7 +201,7 @@ class Worker:
     def _write_gauges(self, counts: Seat) -> None:
         census = Census()
         origins = [(name, each.origin.label) for name, of in self._config.upstreams.items() for each in candidates(of)]
-        gauges = Gauges(counts, os.getpid(), self.deadlines.interval_s, origins, census.counts)
+        gauges = Gauges(counts, os.getpid(), monotonic(), self.deadlines.interval_s, origins, census.counts)
         self.deadlines.on_sweep.append(lambda _: gauges.update(monotonic()))
         self._listener.on_clients = gauges.clients
 

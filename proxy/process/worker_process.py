@@ -15,6 +15,7 @@ from proxy.process.child_process import be_child
 from proxy.process.heartbeat import Heartbeat, StackFile
 from proxy.process.link import Link
 from proxy.process.worker import Companion, Worker
+from proxy.telemetry.counters import Seat
 
 
 class WorkerSetup(NamedTuple):
@@ -30,6 +31,7 @@ class WorkerSetup(NamedTuple):
     workers: int
     companion: Companion | None
     buckets: Buckets
+    counts: Seat
 
 
 def be_worker(setup: WorkerSetup, stack: StackFile, close_parents_descriptors: Callable[[], None]) -> NoReturn:
@@ -48,7 +50,7 @@ async def _serve(setup: WorkerSetup) -> None:
         stack.callback(link.close)
         worker = Worker(
             config, setup.sockets, setup.pseudonym, workers=setup.workers, number=setup.number, seat=setup.seat,
-            link=link, buckets=setup.buckets, observe=observe,
+            link=link, buckets=setup.buckets, counts=setup.counts, observe=observe,
         )  # fmt: skip
         loop.set_exception_handler(worker.report_loop_defect)
         link.report_defect = worker.errors.defect

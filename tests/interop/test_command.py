@@ -17,7 +17,8 @@ GET = b"GET /a?b HTTP/1.1\r\nHost: h\r\nAuthorization: Basic c2VjcmV0\r\nCookie:
 
 
 async def test_it_says_where_it_listens_what_it_serves_and_how_to_stop() -> None:
-    async with onehop("run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1", "--workers", "2") as proxy:
+    arguments = ("--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1", "--workers", "2")
+    async with onehop("run", *arguments, "--set", "admin.listen=") as proxy:
         # Where this machine's limit of descriptors is low, a line says how many clients fit.
         assert [line for line in proxy.banner if not line.startswith("  up to ")][:3] == [
             f"onehop listens on http://127.0.0.1:{proxy.port}",

@@ -39,7 +39,7 @@ async def beside(config):
     yield config, None
 
 flags = {"listen": ["127.0.0.1:0"], "upstreams.default.urls": [upstream], "workers": workers}
-sys.exit(serve(lambda: load(None, {}, flags, ["timeouts.worker_stall_s=" + stall_s]), companion=beside))
+sys.exit(serve(lambda: load(None, {}, flags, ["timeouts.worker_stall_s=" + stall_s, "admin.listen="]), companion=beside))
 """
 
 

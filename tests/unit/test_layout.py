@@ -13,6 +13,7 @@ LONGEST = 300
 FOLDERS = [
     "cli",
     "process",
+    "admin",
     "config",
     "exchange",
     "downstream",

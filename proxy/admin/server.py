@@ -1,0 +1,163 @@
+"""The admin listener: probes, metrics and status, by Starlette on uvicorn, in the control process.
+
+It knows no way to a service, and no client reaches it through the proxy: it has a socket of its own, which is on
+loopback unless configured, and it refuses what this instance has forwarded.
+"""
+
+import contextlib
+import logging
+import secrets
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+
+import uvicorn
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from proxy.admin.instance import Instance
+from proxy.admin.metrics import Metrics
+from proxy.admin.status import routes_without_origin, status
+from proxy.telemetry.error_log import ErrorLog
+
+#: What whoever reaches the listener may ask: it says nothing about requests or configuration that a name does not.
+_OPEN: Final = frozenset({"/livez", "/readyz", "/metrics"})
+_MOST_AT_ONCE: Final = 64
+_KEEP_ALIVE_S: Final = 75  # above the 60 s between two scrapes
+_HEAD_BYTES: Final = 16_384
+_END_S: Final = 1  # for what is being answered, when the process is to end
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+class Guard:
+    """Who may ask what."""
+
+    def __init__(self, app: ASGIApp, *, pseudonym: str, token: str, is_loopback: bool) -> None:
+        """Without `token`, on a listener that is not loopback's, all but probes and metrics is closed."""
+        self._app = app
+        self._pseudonym = pseudonym
+        self._token = token.encode()
+        self._is_loopback = is_loopback
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or pass on what may be answered."""
+        answer = self._refusal(Request(scope)) if scope["type"] == "http" else None
+        await (answer or self._app)(scope, receive, send)
+
+    def _refusal(self, request: Request) -> Response | None:
+        came_by = request.headers.getlist("via") + request.headers.getlist("cdn-loop")
+        if any(self._pseudonym in value for value in came_by):
+            return _text(404, "not found")  # a client of the proxy, by way of a service that leads back here
+        if self._is_loopback and not _names_an_address(request.headers.get("host", "")):
+            # A page in a browser on this machine may have its own name lead here (DNS rebinding).
+            return _text(421, "ask by address, or by the name localhost")
+        if request.url.path in _OPEN or (self._is_loopback and not self._token):
+            return None
+        if not self._token:
+            return _text(403, "set admin.token_file: beyond loopback, a token is needed for this")
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode("latin-1"), self._token):
+            return None
+        return _text(401, "a token is needed", {"WWW-Authenticate": 'Bearer realm="onehop"'})
+
+
+def _names_an_address(host: str) -> bool:
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if name.lower() == "localhost":
+        return True
+    with contextlib.suppress(ValueError):
+        ip_address(name)
+        return True
+    return False
+
+
+def _text(code: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    return PlainTextResponse(text + "\n", code, {**_HEADERS, **(headers or {})})
+
+
+def application(instance: Instance, token: str, *, is_loopback: bool) -> Starlette:
+    """What the listener answers."""
+    metrics = Metrics(instance).registry()
+
+    async def livez(_: Request) -> Response:
+        return _text(200, "live")
+
+    async def readyz(_: Request) -> Response:
+        if not instance.is_ready():
+            return _text(503, "not ready: stopping")
+        if not instance.serves():
+            return _text(503, "not ready: no worker serves")
+        # Still ready where every origin of a route is out: another replica would meet the same services, and the routes
+        # that work would lose this one as well.
+        out = routes_without_origin(instance)
+        return _text(200, "ready" + "".join(f"\nroute {route}: every origin is left out" for route in out))
+
+    async def exposition(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(metrics), headers={**_HEADERS, "Content-Type": content_type})
+
+    async def status_json(_: Request) -> Response:
+        return JSONResponse(status(instance), headers=_HEADERS)
+
+    return Starlette(
+        routes=[
+            Route("/livez", livez),
+            Route("/readyz", readyz),
+            Route("/metrics", exposition),
+            Route("/status.json", status_json),
+        ],
+        middleware=[Middleware(Guard, pseudonym=instance.pseudonym, token=token, is_loopback=is_loopback)],
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, whose process has signal handlers of its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _ToErrorLog(logging.Handler):
+    """What uvicorn has to say, where everything else is said."""
+
+    def __init__(self, errors: ErrorLog) -> None:
+        super().__init__(logging.WARNING)
+        self._errors = errors
+
+    def emit(self, record: logging.LogRecord) -> None:
+        defect = record.exc_info[1] if record.exc_info else None
+        if defect is not None:
+            self._errors.defect(defect, "the admin listener")
+        else:
+            self._errors.warning(f"the admin listener: {record.getMessage()}")
+
+
+class AdminServer:
+    """Serves the admin listener on a socket that listens already."""
+
+    def __init__(self, app: ASGIApp, errors: ErrorLog) -> None:
+        logger = logging.getLogger("uvicorn")
+        logger.handlers = [_ToErrorLog(errors)]
+        logger.propagate = False
+        self._server = _Server(
+            uvicorn.Config(
+                app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
+                limit_concurrency=_MOST_AT_ONCE, timeout_keep_alive=_KEEP_ALIVE_S, backlog=128,
+                h11_max_incomplete_event_size=_HEAD_BYTES, timeout_graceful_shutdown=_END_S, proxy_headers=False,
+            )
+        )  # fmt: skip
+
+    async def serve(self, listening: socket.socket) -> None:
+        """Serve until `end` was called."""
+        await self._server.serve([listening])
+
+    def end(self) -> None:
+        """Finish what is being answered, and stop."""
+        self._server.should_exit = True

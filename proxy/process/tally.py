@@ -1,0 +1,55 @@
+"""What the parent counts, and the memory in which everybody else does."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from proxy.config.build import counted_names
+from proxy.config.model import Config
+from proxy.process.listeners import CannotStart
+from proxy.telemetry import series
+from proxy.telemetry.counters import Counter, Ledger, Seat
+from proxy.telemetry.series import Kind
+
+#: The parent's own seat. Workers have the numbers from 0 on.
+PARENT: Final = -1
+
+
+class Tally:
+    """All counts of an instance, as its parent keeps them."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+
+    def prepare(self, config: Config, seats: Iterable[int]) -> None:
+        """Before processes of a configuration are forked: make what they count in. Raises CannotStart."""
+        self.ledger.extend(counted_names(config))
+        try:
+            for number in (PARENT, *seats):
+                self.ledger.seat(number)
+        except OSError as exc:
+            raise CannotStart(f"no memory to count in: {exc.strerror}") from exc
+
+    def seat(self, number: int) -> Seat:
+        """What the worker in a seat writes."""
+        return self.ledger.seats[number]
+
+    def ended(self, number: int, *, unasked: bool) -> None:
+        """The worker in a seat has ended."""
+        self.seat(number).vacate()
+        if unasked:
+            self._add(series.WORKER_RESTARTS)
+
+    def reloaded(self, result: str) -> None:
+        """A configuration was read again: `accepted` or `refused`."""
+        self._add(series.reload_place(result))
+
+    def serves(self, generation: int) -> None:
+        """From now on, this generation serves."""
+        gauges = self.seat(PARENT).gauges()
+        assert gauges is not None
+        gauges[series.GENERATION] = float(generation)
+
+    def _add(self, place: int) -> None:
+        block = self.seat(PARENT).counters(Kind.INSTANCE)
+        assert block is not None
+        Counter(block[place : place + 1]).add(1)

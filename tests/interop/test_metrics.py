@@ -1,0 +1,235 @@
+"""Counters, probes and status of real processes: exact whatever becomes of a worker, of the control process, of the
+configuration."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.harness.processes import OnehopProcess, onehop, output_of, until
+from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, client
+from tests.unit.admin.serving import Admin, labelled
+
+GET = b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
+
+
+async def always_ok(peer: Peer) -> None:
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionResetError):
+        while await peer.head():
+            await peer.send(OK)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def running(folder: Path, *settings: str, workers: int = 2) -> AsyncIterator[tuple[OnehopProcess, Admin, Path]]:
+    """onehop with an admin listener, in front of a service that answers everything."""
+    upstream = ScriptedUpstream(always_ok)
+    admin = free_port()
+    file = folder / "onehop.toml"
+    async with upstream.serving():
+        file.write_text(
+            f'listen = "127.0.0.1:0"\nworkers = {workers}\n[admin]\nlisten = "127.0.0.1:{admin}"\n'
+            f'[upstreams.app]\nurls = ["http://127.0.0.1:{upstream.port}"]\n[routes.all]\nupstream = "app"\n'
+        )
+        arguments = [word for setting in settings for word in ("--set", setting)]
+        async with onehop("run", "--config", str(file), *arguments) as proxy:
+            await answers(Admin(admin), 200)
+            yield proxy, Admin(admin), file
+
+
+async def answers(admin: Admin, status: int) -> None:
+    """Wait until /readyz does; processes that start or stop tell nobody else."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                if (await admin.get("/readyz"))[0] == status:
+                    return
+            await asyncio.sleep(0.02)
+
+
+class Load:
+    """Clients that ask one request after another, and count what they get."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.answered = 0
+        self.cut = 0  # requests whose connection ended before their answer
+        self._stopping = False
+
+    @asynccontextmanager
+    async def running(self, clients: int) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self._ask()) for _ in range(clients)]
+        try:
+            yield
+        finally:
+            self._stopping = True
+            await asyncio.gather(*tasks)
+
+    async def more(self, number: int) -> None:
+        """Wait until so many more have been answered."""
+        wanted = self.answered + number
+        await until(lambda: self.answered >= wanted)
+
+    async def _ask(self) -> None:
+        while not self._stopping:
+            async with client(self._port) as peer:
+                stays_open = True
+                while stays_open and not self._stopping:
+                    try:
+                        await peer.send(GET)
+                        head, body = await peer.response()
+                    except (OSError, asyncio.IncompleteReadError):
+                        self.cut += 1
+                        break
+                    assert (head.startswith(b"HTTP/1.1 200 "), body) == (True, b"ok"), head
+                    self.answered += 1
+                    stays_open = b"connection: close" not in head.lower()
+
+
+async def counted(admin: Admin) -> float:
+    found = await admin.samples()
+    return found[labelled("onehop_requests_total", route="all", method="GET", status="200")]
+
+
+async def test_counts_are_exactly_what_clients_counted_over_reloads_a_killed_worker_and_a_killed_control_process(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as (proxy, admin, file):
+        load = Load(proxy.port)
+        async with load.running(8):
+            await load.more(200)
+            file.write_text(file.read_text() + '[routes.more]\npath = "/more"\nupstream = "app"\n')
+            proxy.process.send_signal(signal.SIGHUP)
+            await until(lambda: any("generation 2 serves" in line for line in proxy.banner))
+            await load.more(200)
+            assert (cut_by_reload := load.cut) == 0, "a reload cuts nobody"
+            os.kill(proxy.worker_pids()[-1], signal.SIGKILL)
+            await until(lambda: any("killed by SIGKILL" in line for line in proxy.banner))
+            await load.more(200)
+            os.kill(proxy.control_pids()[-1], signal.SIGKILL)
+            await until(lambda: sum("killed by SIGKILL" in line for line in proxy.banner) == 2)
+            await answers(admin, 200)
+            await load.more(200)
+        found = await admin.samples()
+        total = found[labelled("onehop_requests_total", route="all", method="GET", status="200")]
+        # What was in the killed worker's hands may have been counted before its client could read the answer.
+        assert load.answered <= total <= load.answered + load.cut - cut_by_reload
+        assert found[labelled("onehop_request_duration_seconds_count", route="all")] == total
+        assert found[labelled("onehop_bytes_total", direction="response")] == 2 * total
+        assert found[labelled("onehop_fields_stripped_total", direction="request", reason="hop_by_hop")] == total
+        origin = next(dict(labels)["origin"] for name, labels in found if name == "onehop_upstream_healthy")
+        assert found[labelled("onehop_upstream_requests_total", upstream="app", origin=origin, status="200")] == total
+        assert found[labelled("onehop_worker_restarts_total")] == 1
+        assert found[labelled("onehop_reloads_total", result="accepted")] == 1
+        assert found[labelled("onehop_config_generation")] == 2
+        assert found[labelled("onehop_requests_in_flight")] == 0
+        assert labelled("onehop_request_duration_seconds_count", route="more") in found
+        assert proxy.log and not [line for line in proxy.log if "/metrics" in line or "/readyz" in line]
+
+
+async def test_a_refused_reload_is_counted(tmp_path: Path) -> None:
+    async with running(tmp_path, workers=1) as (proxy, admin, file):
+        file.write_text("workers = 'x'\n")
+        proxy.process.send_signal(signal.SIGHUP)
+        await until(lambda: any("was refused" in line for line in proxy.banner))
+        assert (await admin.samples())[labelled("onehop_reloads_total", result="refused")] == 1
+
+
+async def test_a_worker_that_hangs_holds_up_no_scrape_and_shows(tmp_path: Path) -> None:
+    async with running(tmp_path, "timeouts.worker_stall_s=0") as (proxy, admin, _):
+        victim = proxy.worker_pids()[0]
+        os.kill(victim, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(2.2)  # that long, it may just be busy
+            found = await admin.samples()
+            assert found[labelled("onehop_workers", state="stalled")] == 1
+            assert found[labelled("onehop_event_loop_lag_seconds")] > 1
+            assert (await admin.get("/readyz"))[0] == 200, "the other one serves"
+        finally:
+            os.kill(victim, signal.SIGCONT)
+
+
+async def test_a_scrape_of_a_loaded_instance_is_quick_and_costs_no_request(tmp_path: Path) -> None:
+    async with running(tmp_path) as (proxy, admin, _):
+        load = Load(proxy.port)
+        async with load.running(4):
+            await load.more(100)
+            times = []
+            for _ in range(10):
+                started = time.monotonic()
+                await admin.get("/metrics")
+                times.append(time.monotonic() - started)
+        assert load.cut == 0
+        assert sorted(times)[5] < 1, times  # a bound that a busy machine keeps
+
+
+async def test_readiness_ends_with_the_signal_to_stop_and_the_listener_answers_until_the_end(tmp_path: Path) -> None:
+    async with running(tmp_path, "shutdown_delay_s=2") as (proxy, admin, _):
+        proxy.process.send_signal(signal.SIGTERM)
+        await answers(admin, 503)
+        assert (await admin.get("/livez"))[0] == 200
+        async with client(proxy.port) as peer:
+            await peer.send(GET)
+            assert (await peer.response())[1] == b"ok", "all is served meanwhile"
+
+
+SERVE = ["-m", "proxy", "run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--workers", "1"]
+
+
+async def test_where_the_default_address_is_in_use_an_instance_warns_and_serves() -> None:
+    arguments = ("run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--workers", "1")
+    async with onehop(*arguments), onehop(*arguments) as second:
+        expected = "onehop: warning: no admin listener: cannot listen on 127.0.0.1:9901: the address is in use"
+        assert any(line.startswith(expected) for line in second.banner), second.banner
+
+
+async def test_where_a_chosen_address_is_in_use_it_does_not_start() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        status, written = await output_of(sys.executable, *SERVE, "--set", f"admin.listen={address}")
+    assert (status, written.splitlines()) == (
+        2,
+        [f"onehop: cannot listen on {address}: the address is in use; admin.listen chooses another"],
+    )
+
+
+async def test_the_banner_says_where_it_is_and_without_it_there_is_none() -> None:
+    arguments = ("run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--workers", "1")
+    async with onehop(*arguments, "--set", "admin.listen=127.0.0.1:0") as proxy:
+        found = re.search(r"  admin listener on http://127\.0\.0\.1:(\d+)", "\n".join(proxy.banner))
+        assert found is not None, proxy.banner
+        await answers(Admin(int(found[1])), 200)
+    async with onehop(*arguments, "--set", "admin.listen=") as proxy:
+        assert not any("admin" in line for line in proxy.banner)
+        assert proxy.control_pids() == []
+
+
+@pytest.mark.parametrize("signs", [("", 403), ("the-token-of-this-test", 401)])
+async def test_beyond_loopback_a_token_is_needed(tmp_path: Path, signs: tuple[str, int]) -> None:
+    token, expected = signs
+    (tmp_path / "token").write_text(token + "\n")
+    port = free_port()
+    settings = [f"admin.listen=0.0.0.0:{port}", *([f"admin.token_file={tmp_path / 'token'}"] if token else [])]
+    arguments = [word for setting in settings for word in ("--set", setting)]
+    async with onehop(
+        "run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--workers", "1", *arguments
+    ):
+        admin = Admin(port)
+        await answers(admin, 200)
+        assert (await admin.get("/status.json"))[0] == expected
+        if token:
+            assert (await admin.get("/status.json", f"Authorization: Bearer {token}"))[0] == 200
