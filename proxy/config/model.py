@@ -36,6 +36,17 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     access_log: Annotated[
         Literal["text", "json", "off"], Meta(description="One line per request on standard output.")
     ] = "text"
+    access_log_file: Annotated[
+        str, Meta(description="A file for it instead; opened again on SIGUSR1, once it was renamed.")
+    ] = ""
+    access_log_fields: Annotated[
+        list[str],
+        Meta(description='More in each line: "request:User-Agent", "response:Content-Type". No secret ones.'),
+    ] = []
+    log_level: Annotated[
+        Literal["error", "warning", "info"], Meta(description="Of what onehop says about itself, on standard error.")
+    ] = "info"
+    log_format: Annotated[Literal["text", "json"], Meta(description="Of what onehop says about itself.")] = "text"
     include: Annotated[
         list[str],
         Meta(

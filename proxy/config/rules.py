@@ -7,6 +7,7 @@ from proxy.config.access_rules import access_problems
 from proxy.config.admin_rules import admin_problems
 from proxy.config.findings import Finding, fault
 from proxy.config.listener_rules import listener_problems
+from proxy.config.log_rules import log_problems
 from proxy.config.model import Config
 from proxy.config.route_rules import route_problems
 from proxy.config.setting_rules import LEAST_HEAD_BYTES, number_problems, time_problems, upgrade_problems
@@ -30,6 +31,7 @@ def rule_problems(config: Config) -> Iterator[Finding]:
     for network in config.trusted_networks:
         if (expected := fault(lambda text: networks([text]), network)) is not None:
             yield ("trusted_networks",), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"
+    yield from log_problems(config)
     yield from upgrade_problems(("upgrades",), config.upgrades)
     yield from listener_problems(config)
     yield from upstream_problems(config)

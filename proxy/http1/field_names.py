@@ -64,6 +64,7 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"cdn-loop": _TO_UPSTREAM | _NO_TRAILER | _READ | _VARIABLE,
     b"proxy": _VARIABLE,  # becomes HTTP_PROXY, which HTTP clients obey (CVE-2016-5385)
     b"authorization": _SECRET | _NO_TRAILER | _READ,
+    b"traceparent": _READ,  # W3C Trace Context: passes untouched, and its trace id is logged
     b"cookie": _SECRET | _NO_TRAILER,
     b"set-cookie": _SECRET | _NO_TRAILER,
     b"x-api-key": _SECRET,

@@ -21,6 +21,7 @@ class Kind(Enum):
     SHUT_DOWN = b"shut down"  # parent to worker: the instance ends
     RETIRE = b"retire"  # parent to worker: another generation serves from now on
     CUT = b"cut"  # parent to worker: end at once, and write down what that cut
+    REOPEN_LOG = b"reopen log"  # parent to worker: its file was renamed
     STOPPING = b"stopping"  # parent to control: the instance is to stop, and takes no new work from balancers
 
 

@@ -119,6 +119,7 @@ class Control:
     async def _admin(self, listening: socket.socket) -> AsyncIterator[None]:
         """Serve the admin listener meanwhile."""
         # Here, not at the top: the parent imports this module, and no worker is to pay for what it inherits.
+        from proxy.admin.expiries import Expiries
         from proxy.admin.instance import Instance
         from proxy.admin.server import AdminServer, application
 
@@ -129,6 +130,11 @@ class Control:
             is_ready=lambda: self.is_ready,
             healthy=self.health.healthy,
             addresses=self.health.status,
+            certificates=Expiries(
+                (each.certificate, each.key)
+                for listener in self._config.listeners.values()
+                for each in listener.tls.certificates
+            ),
             origins=origins_by_route(self._config),
         )
         admin = self._config.admin

@@ -35,7 +35,7 @@ def be_control(setup: ControlSetup, stack: StackFile, close_parents_descriptors:
 
 async def _serve(setup: ControlSetup) -> None:
     loop = asyncio.get_running_loop()
-    errors = ErrorLog()
+    errors = ErrorLog(level=setup.config.log_level, form=setup.config.log_format)
 
     def report_loop_defect(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         defect = context.get("exception")

@@ -1,13 +1,42 @@
 """What a worker writes into its gauges four times a second, and when it opens a connection."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
 
+from proxy.downstream.listener import Listener
 from proxy.telemetry import series
 from proxy.telemetry.counters import Seat
+from proxy.telemetry.counting import Counting
 from proxy.telemetry.series import Kind
-from proxy.upstream.census import Count
+from proxy.transport.deadlines import Deadlines
+from proxy.upstream.census import Census, Count
+from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.pool import Pool
 
 _LAG_KEPT_S = 15.0  # as long as Prometheus usually waits between two scrapes
+
+
+def keep_gauges(
+    seat: Seat,
+    counting: Counting,
+    origins: Iterable[tuple[str, str]],
+    deadlines: Deadlines,
+    pool: Pool,
+    listener: Listener,
+) -> None:
+    """Keep the gauges of a worker up to date. `origins` are pairs of an upstream's name and an origin's label."""
+    census = Census()
+    gauges = Gauges(seat, os.getpid(), monotonic(), deadlines.interval_s, origins, census.counts)
+    deadlines.on_sweep.append(lambda _: gauges.update(monotonic()))
+    listener.on_clients = gauges.clients
+
+    def opened(connection: UpstreamConnection) -> None:
+        census.opened(connection)
+        gauges.count_connections()
+        counting.opened()
+
+    pool.on_opened = opened
 
 
 class Gauges:

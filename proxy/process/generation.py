@@ -288,8 +288,7 @@ class Generation:
 
     def _become(self, slot: Slot, channel: Channel) -> None:
         """In the child: never returns."""
-        instance = self._instance
-        name = f"{self.config.pseudonym}-{instance.token}"
+        instance, name = self._instance, f"{self.config.pseudonym}-{self._instance.token}"
         if slot.role is Role.WORKER:
             setup = WorkerSetup(
                 self.config, slot.sockets, name, channel, slot.heartbeat, slot.seat, self.workers.index(slot),

@@ -13,6 +13,7 @@ from typing import Final
 from proxy.config.build import listen_addresses
 from proxy.config.model import Config
 from proxy.config.sources import Loader
+from proxy.process.channel import Kind
 from proxy.process.commands import Reply
 from proxy.process.generation import Generation, Instance
 from proxy.process.listeners import CannotStart
@@ -85,6 +86,13 @@ class Generations:
         self._is_asked = True
         if reply is not None:
             self._asking.append(reply)
+
+    def reopen_logs(self) -> None:
+        """The access log's file was renamed."""
+        for generation in self:
+            for slot in generation.workers:
+                if slot.channel is not None:
+                    slot.channel.send(Kind.REOPEN_LOG)
 
     def maintain(self) -> None:
         """Do what is due."""
@@ -190,6 +198,7 @@ class Generations:
     def _switch_to(self, generation: Generation) -> None:
         old, self.current, self._next = self.current, generation, None
         self._number = generation.number
+        self._errors.configure(generation.config.log_level, generation.config.log_format)
         # First here: where an address is gone, the old workers take what is in its queue, then close it for good.
         self._instance.listeners.keep_only(listen_addresses(generation.config))
         self._instance.control_listeners.keep_only(generation.control_addresses)

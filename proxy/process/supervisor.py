@@ -29,7 +29,7 @@ from proxy.process.listeners import Listeners, shown_address, shown_url
 from proxy.process.slot import Seats, Slot
 from proxy.process.tally import Tally
 from proxy.process.worker import Companion
-from proxy.telemetry.error_log import ATOMIC_BYTES, STDERR, ErrorLog, write_at_once
+from proxy.telemetry.error_log import ErrorLog
 
 _NEVER: Final = float("inf")
 
@@ -63,7 +63,7 @@ def serve(
     lines = banner(config, urls, supervisor.workers, admin=supervisor.admin_url(), demo=companion is not None)
     if banner_lines is not None:
         lines += banner_lines(urls[0])
-    return supervisor.run(lambda: _write_banner(lines))
+    return supervisor.run(lines)
 
 
 class Supervisor:
@@ -72,7 +72,7 @@ class Supervisor:
     def __init__(
         self, loader: Loader, config: Config, file: Path | None = None, companion: Companion | None = None
     ) -> None:
-        self._errors = ErrorLog()
+        self._errors = ErrorLog(level=config.log_level, form=config.log_format)
         instance = Instance(
             secrets.token_hex(4), companion, self._errors, Seats(), Buckets(), Tally(), Listeners(), Listeners(),
             self._close_in_child,
@@ -90,6 +90,7 @@ class Supervisor:
         self._wake_read, self._wake_write = os.pipe()
         self._stop_signals = 0
         self._reload_signals = 0
+        self._reopen_signals = 0
 
     @property
     def workers(self) -> int:
@@ -108,10 +109,13 @@ class Supervisor:
     def admin_url(self) -> str:
         """Where the admin listener is; empty where there is none."""
         control = self._generations.current.control
-        return f"http://{shown_address(control.sockets[0])}" if control is not None and control.sockets else ""
+        if control is None or not control.sockets:
+            return ""
+        address = shown_address(control.sockets[0])
+        return address if address.startswith("unix:") else f"http://{address}"
 
-    def run(self, announce: Callable[[], None]) -> int:
-        """Serve; `announce` is called once workers serve. Returns the exit status."""
+    def run(self, banner_lines: list[str]) -> int:
+        """Serve, and say these lines once workers do. Returns the exit status."""
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         # Signals only write a byte here: everything happens in the loop below, never inside a handler.
@@ -120,6 +124,7 @@ class Supervisor:
             signal.signal(number, self._count_stop)
         # A terminal that hangs up sends it, too: serving goes on, under nohup and without.
         signal.signal(signal.SIGHUP, self._count_reload)
+        signal.signal(signal.SIGUSR1, self._count_reopen)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self._commands.listen()
         generations = self._generations
@@ -142,6 +147,9 @@ class Supervisor:
                 self._stop()
             if self._phase is Phase.LEAVING and self._leave_at <= time.monotonic():
                 self._shut_down()
+            if self._reopen_signals:
+                self._reopen_signals = 0
+                generations.reopen_logs()
             if self._reload_signals:
                 self._reload_signals = 0
                 generations.reload()
@@ -151,7 +159,7 @@ class Supervisor:
                 generations.end_control()
             if not announced and generations.current.has_served and not generations.current.is_starting:
                 announced = True
-                announce()
+                self._errors.announce(banner_lines)
         return status
 
     def _count_stop(self, _number: int, _frame: FrameType | None) -> None:
@@ -159,6 +167,9 @@ class Supervisor:
 
     def _count_reload(self, _number: int, _frame: FrameType | None) -> None:
         self._reload_signals += 1
+
+    def _count_reopen(self, _number: int, _frame: FrameType | None) -> None:
+        self._reopen_signals += 1
 
     def _wait(self) -> None:
         """Wait for a signal, a child's message, or the next thing that is due."""
@@ -220,8 +231,3 @@ def _ended_children() -> Iterator[tuple[int, int]]:
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             yield ended
-
-
-def _write_banner(lines: list[str]) -> None:
-    for line in lines:
-        write_at_once(STDERR, line.encode("utf-8", "backslashreplace")[:ATOMIC_BYTES] + b"\n")

@@ -2,14 +2,21 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from functools import partial
-from time import monotonic
 from typing import Any, TypeAlias
 
-from proxy.config.build import balancing, candidates, endpoints, plan_settings, retry_settings, routing_table, share
+from proxy.config.build import (
+    balancing,
+    candidates,
+    counted_names,
+    endpoints,
+    plan_settings,
+    retry_settings,
+    routing_table,
+    share,
+)
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection, Phase
 from proxy.downstream.listener import Listener
@@ -23,7 +30,7 @@ from proxy.http1.parsing.self_test import disagreements, summary
 from proxy.policy.forwarded import networks
 from proxy.process import descriptors
 from proxy.process.certificates import Certificates
-from proxy.process.gauges import Gauges
+from proxy.process.gauges import keep_gauges
 from proxy.process.link import Link
 from proxy.process.listeners import BACKLOG
 from proxy.process.listening import Listening
@@ -34,8 +41,6 @@ from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink, join
 from proxy.telemetry.ids import HttpDate, RequestIds
 from proxy.transport.deadlines import Deadlines
-from proxy.upstream.census import Census
-from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.connection_limit import ConnectionLimit
 from proxy.upstream.connector import Connector
 from proxy.upstream.health.in_worker import WorkerHealth, no_control
@@ -46,7 +51,6 @@ from proxy.upstream.service import Service
 #: Something that runs beside a worker and may change its config: the demo service does both.
 Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager[tuple[Config, Observe | None]]]
 
-_STDOUT = 1
 _LOG_PATIENCE_S = 1.0  # for whoever reads the log, to take its last lines
 #: There is time at a reload: whoever asks within it learns from an answer that its connection ends.
 _RETIRE_FAREWELL_S = 1.0
@@ -88,10 +92,13 @@ class Worker:
         self._fast_path = config.reader == "auto" and not self.self_test_failures
         self._pseudonym = pseudonym.encode("ascii")
         trusted = networks(config.trusted_networks)
-        self.errors = ErrorLog()
+        self.errors = ErrorLog(level=config.log_level, form=config.log_format)
         self._log: AccessLog | None = None
         if config.access_log != "off":
-            self._log = AccessLog(config.access_log, _STDOUT, self._loop, self.errors.warning)
+            self._log = AccessLog(
+                config.access_log, self._loop, self.errors.warning,
+                file=config.access_log_file, fields=config.access_log_fields,
+            )  # fmt: skip
         self._counting: Counting | None = None
         if counts is not None:
             self._counting = Counting(counts, drop_underscores=config.underscore_names == "drop")
@@ -189,29 +196,15 @@ class Worker:
             warn_turned_away=self._warn_turned_away,
         )
 
-        if counts is not None:
-            self._write_gauges(counts)
+        if counts is not None and self._counting is not None:
+            origins = counted_names(config).origins
+            keep_gauges(counts, self._counting, origins, self.deadlines, self.pool, self._listener)
 
     def _own_sinks(self) -> Iterator[Sink]:
         if self._counting is not None:
             yield self._counting.sink
         if self._log is not None:
             yield self._log.sink
-
-    def _write_gauges(self, counts: Seat) -> None:
-        census = Census()
-        origins = [(name, each.origin.label) for name, of in self._config.upstreams.items() for each in candidates(of)]
-        gauges = Gauges(counts, os.getpid(), monotonic(), self.deadlines.interval_s, origins, census.counts)
-        self.deadlines.on_sweep.append(lambda _: gauges.update(monotonic()))
-        self._listener.on_clients = gauges.clients
-
-        def opened(connection: UpstreamConnection) -> None:
-            census.opened(connection)
-            gauges.count_connections()
-            if self._counting is not None:
-                self._counting.opened()
-
-        self.pool.on_opened = opened
 
     @property
     def clients(self) -> Collection[ClientConnection]:
@@ -274,6 +267,11 @@ class Worker:
     def _warn_turned_away(self, listener: str, said: str) -> None:
         topic = f"listeners.{listener}"
         self.errors.warn_once_a_minute(topic, lambda: f"{topic}: {said}")
+
+    def reopen_log(self) -> None:
+        """The access log's file was renamed: go on in a new one."""
+        if self._log is not None:
+            self._log.reopen()
 
     def _warn_x_forwarded_dropped(self, peer: str) -> None:
         """Tell an operator whose gateway is not in `trusted_networks` why its X-Forwarded-* does not arrive."""

@@ -91,6 +91,8 @@ class _Parent:
                     self._worker.shut_down()
                 case Kind.RETIRE:
                     self._worker.retire()
+                case Kind.REOPEN_LOG:
+                    self._worker.reopen_log()
                 case Kind.CUT:
                     self._worker.cut()
                 case _:

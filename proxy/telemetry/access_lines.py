@@ -2,10 +2,12 @@
 
 import re
 import time
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
 
+from proxy.http1.fields import FieldLine
 from proxy.http1.masking import target_without_userinfo
 from proxy.telemetry.escaping import escape_text, escape_word, needs_escaping
 from proxy.telemetry.record import EarlierAttempt, ExchangeRecord
@@ -16,6 +18,8 @@ _VERSION_SHOWN: Final = 16
 _HOST_SHOWN: Final = 256
 _USER_AGENT_SHOWN: Final = 512
 _DETAIL_SHOWN: Final = 512
+_FIELD_SHOWN: Final = 512
+_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _CONTROLS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")  # DEL and C1, in UTF-8
 
 
@@ -52,14 +56,54 @@ class Line(msgspec.Struct, omit_defaults=True):
     error: str = ""
     detail: str = ""
     would_refuse: str = ""
+    trace_id: str = ""
+    fields: dict[str, str] = {}
     earlier: list[EarlierAttemptShown] = []
 
 
 _encode_json = msgspec.json.Encoder().encode
 
 
-def json_line(record: ExchangeRecord, at: str) -> bytes:
-    """One JSON object on a line. `at` is the time of day."""
+class ChosenFields:
+    """Fields that a configuration wants in each line: "request:User-Agent", "response:Content-Type"."""
+
+    def __init__(self, chosen: Iterable[str]) -> None:
+        self._of_request: dict[bytes, str] = {}
+        self._of_response: dict[bytes, str] = {}
+        for text in chosen:
+            side, _, name = text.partition(":")
+            named = self._of_request if side == "request" else self._of_response
+            named[name.lower().encode("ascii")] = text
+
+    def values(self, record: ExchangeRecord) -> dict[str, str]:
+        """What they say, as received, by the text that chose them; several lines are joined by commas."""
+        found: dict[str, str] = {}
+        if self._of_request:
+            _collect(record.fields, self._of_request, found)
+        if self._of_response and record.response is not None:
+            _collect(record.response.fields, self._of_response, found)
+        return found
+
+
+def _collect(lines: Iterable[FieldLine], wanted: Mapping[bytes, str], found: dict[str, str]) -> None:
+    for name, value in lines:
+        chosen = wanted.get(name.lower())
+        if chosen is not None:
+            before = f"{found[chosen]}, " if chosen in found else ""
+            found[chosen] = (before + value[:_FIELD_SHOWN].decode("latin-1"))[:_FIELD_SHOWN]
+
+
+def trace_id(record: ExchangeRecord) -> str:
+    """The trace that a request belongs to, where its client says so (W3C Trace Context §3.2)."""
+    head = record.head
+    if head is None or b"traceparent" not in head.known:
+        return ""
+    found = _TRACEPARENT.fullmatch(head.known[b"traceparent"][0])
+    return found[1].decode("ascii") if found is not None else ""
+
+
+def json_line(record: ExchangeRecord, at: str, chosen: ChosenFields | None = None) -> bytes:
+    """One JSON object on a line. `at` is the time of day, `chosen` what is said beside the usual."""
     host = user_agent = b""
     for name, value in record.fields:
         # By length first: most names need no second look.
@@ -92,6 +136,9 @@ def json_line(record: ExchangeRecord, at: str) -> bytes:
     )
     if record.earlier is not None:
         line.earlier = _earlier(record, record.earlier)
+    line.trace_id = trace_id(record)
+    if chosen is not None:
+        line.fields = chosen.values(record)
     encoded = _encode_json(line) + b"\n"
     if 0xC2 in encoded or 0x7F in encoded:  # numbers: for CPython, a look at bytes is seven times as long
         # JSON lets DEL and the C1 controls stand; a terminal that shows the log acts on them (U+009B begins a command).
@@ -103,7 +150,7 @@ def _escaped_control(found: re.Match[bytes]) -> bytes:
     return b"\\u%04x" % ord(found[0].decode("utf-8"))
 
 
-def text_line(record: ExchangeRecord, at: str) -> bytes:
+def text_line(record: ExchangeRecord, at: str, chosen: ChosenFields | None = None) -> bytes:
     """Time, client, request, status, bytes, duration, and what served it: in one line to read."""
     client, request_id = record.client, record.request_id
     method = record.method[:_METHOD_SHOWN].decode("latin-1") or "-"
@@ -118,11 +165,15 @@ def text_line(record: ExchangeRecord, at: str) -> bytes:
     tunnel = f" tunnel={record.tunnel_end}" if record.tunnel_end else ""
     dry_run = f" would_refuse={record.would_refuse}" if record.would_refuse else ""
     failed = f" error={record.error} ({escape_text(record.detail[:_DETAIL_SHOWN])})" if record.error else ""
+    traced = f" trace={trace}" if (trace := trace_id(record)) else ""
+    fields = ""
+    if chosen is not None:
+        fields = "".join(f" {name}={escape_word(value) or '-'}" for name, value in chosen.values(record).items())
     duration_ms = (record.ended - record.started) * 1000
     text = (
         f'{at} {client} "{method} {target} HTTP/{version}" '
         f"{record.status} {record.request_bytes}>{record.response_bytes} {duration_ms:.1f}ms "
-        f"{record.origin or '-'}{reused}{attempts} id={request_id}{tunnel}{dry_run}{failed}\n"
+        f"{record.origin or '-'}{reused}{attempts} id={request_id}{traced}{fields}{tunnel}{dry_run}{failed}\n"
     )
     return text.encode("utf-8", "replace")
 

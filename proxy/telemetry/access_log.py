@@ -1,17 +1,19 @@
-"""One line per request on standard output.
+"""One line per request, on standard output or in a file.
 
 Lines are gathered for a moment, and written by a thread. What it cannot take in time is dropped, counted, and said.
 """
 
 import asyncio
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from proxy.telemetry.access_lines import TimeOfDay, json_line, text_line
+from proxy.telemetry.access_lines import ChosenFields, TimeOfDay, json_line, text_line
 from proxy.telemetry.events import Sink
-from proxy.telemetry.line_writer import LineWriter
+from proxy.telemetry.line_writer import LineWriter, open_file
 from proxy.telemetry.record import ExchangeRecord
 
+STDOUT: Final = 1
 _FLUSH_S: Final = 0.1
 _FLUSH_LINES: Final = 256
 
@@ -19,15 +21,31 @@ _FLUSH_LINES: Final = 256
 class AccessLog:
     """The access log of one worker."""
 
-    def __init__(self, form: str, fd: int, loop: asyncio.AbstractEventLoop, warn: Callable[[str], None]) -> None:
-        """`form` is "json" or "text"; `warn` is told, from another thread, when the log ends for want of a reader."""
+    def __init__(
+        self,
+        form: str,
+        loop: asyncio.AbstractEventLoop,
+        warn: Callable[[str], None],
+        *,
+        fd: int = STDOUT,
+        file: str = "",
+        fields: Sequence[str] = (),
+    ) -> None:
+        """`form` is "json" or "text". Lines go to `fd`, or to a file of that path; `fields` says what is in them beside
+        the usual. `warn` is told, from another thread, when the log ends for want of a reader. Raises OSError where the
+        file cannot be opened."""
         self._loop = loop
+        self._warn = warn
         self._render = json_line if form == "json" else text_line
+        self._chosen = ChosenFields(fields) if fields else None
         self._time_of_day = TimeOfDay()
         self._lines: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self._dropped = 0
-        self._writer = LineWriter(fd, lambda: warn("the access log has no reader any more, and ends"))
+        self._file = file
+        self._writer = LineWriter(
+            open_file(file) if file else fd, lambda: warn("the access log has no reader any more, and ends")
+        )
 
     @property
     def sink(self) -> Sink:
@@ -38,11 +56,25 @@ class AccessLog:
         """Take one record; it is written a moment later."""
         if record.is_health_check:
             return
-        self._lines.append(self._render(record, self._time_of_day()))
+        self._lines.append(self._render(record, self._time_of_day(), self._chosen))
         if len(self._lines) >= _FLUSH_LINES:
             self._flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(_FLUSH_S, self._flush)
+
+    def reopen(self) -> None:
+        """Go on in a new file of the same path: the old one was renamed. What was taken before goes to the old one."""
+        if not self._file:
+            return
+        self._flush()
+        try:
+            fd = open_file(self._file)
+        except OSError as exc:
+            self._warn(f"the access log goes on in its old file: {self._file}: {exc.strerror}")
+            return
+        if not self._writer.go_on_in(fd):
+            os.close(fd)
+            self._warn("the access log goes on in its old file: too much is waiting to be written")
 
     def close(self, patience_s: float) -> None:
         """Write what is left, for at most `patience_s` or a little longer."""

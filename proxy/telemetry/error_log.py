@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from typing import Final
 
+import msgspec
+
 from proxy.telemetry.escaping import escape_control
 
 STDERR: Final = 2
@@ -23,6 +25,7 @@ _WINDOW_S: Final = 10.0
 _PER_WINDOW: Final = 20  # messages of one level
 _REPEAT_S: Final = 60.0
 _TEXT_SHOWN: Final = 1000
+_ENCODING: Final = ("utf-8", "backslashreplace")
 _FRAMES_SHOWN: Final = 12  # the innermost ones
 
 
@@ -31,7 +34,7 @@ class Level(Enum):
 
     ERROR = "error"  # a request failed through a fault of ours
     WARNING = "warning"  # something is wrong, and serving goes on
-    INFO = ""  # start and stop: needs no word
+    INFO = "info"  # start and stop: needs no word in a text
 
 
 class _Window:
@@ -43,26 +46,57 @@ class _Window:
         self.unsaid = 0
 
 
+#: From the one that says least on.
+_LEVELS: Final = (Level.ERROR, Level.WARNING, Level.INFO)
+
+
+class _Message(msgspec.Struct, omit_defaults=True):
+    """A message as JSON."""
+
+    time: str
+    level: str
+    message: str
+    pid: int
+    more: list[str] = []
+    unwritten: int = 0  # messages of this level that were not written before it
+
+
 class ErrorLog:
     """The error log of one process."""
 
-    def __init__(self, fd: int = STDERR, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, fd: int = STDERR, clock: Callable[[], float] = time.monotonic, *, level: str = "info", form: str = "text"
+    ) -> None:
+        """What is less bad than `level` is not said. `form` is "text" or "json": one object on a line."""
         self._fd = fd
+        self.configure(level, form)
         self._clock = clock
         self._windows = {level: _Window() for level in Level}
         self._repeat_at: dict[str, float] = {}
 
+    def configure(self, level: str, form: str) -> None:
+        """Say from now on what is at least as bad as `level`, in this form."""
+        self._said = _LEVELS[: _LEVELS.index(Level(level)) + 1]
+        self._as_json = form == "json"
+
     def error(self, text: str, more: Sequence[str] = ()) -> None:
         """Say that a request failed through a fault of ours. `more` are lines that belong to it, indented here."""
-        self._say(Level.ERROR, text, _indented(more))
+        self._say(Level.ERROR, text, more)
 
     def warning(self, text: str, more: Sequence[str] = ()) -> None:
         """Say that something is wrong, and that serving goes on."""
-        self._say(Level.WARNING, text, _indented(more))
+        self._say(Level.WARNING, text, more)
 
     def info(self, text: str) -> None:
         """Say what is as it should be: start and stop."""
         self._say(Level.INFO, text)
+
+    def announce(self, lines: Sequence[str]) -> None:
+        """Say how an instance has started: in a text, these lines and nothing else."""
+        if Level.INFO in self._said:
+            for line in lines:
+                encoded = self._encoded(Level.INFO, line, [], 0) if self._as_json else f"{line}\n".encode(*_ENCODING)
+                write_at_once(self._fd, encoded[:ATOMIC_BYTES])
 
     def warn_once_a_minute(self, topic: str, text: Callable[[], str]) -> None:
         """Say what every request may cause. `topic` comes from a fixed set; `text` is made only where it is said."""
@@ -76,9 +110,11 @@ class ErrorLog:
         shown = traceback.TracebackException.from_exception(defect, limit=-_FRAMES_SHOWN)
         lines = [line for piece in shown.format() for line in piece.rstrip("\n").split("\n")]
         said = f"defect in {where}: {type(defect).__name__}"
-        self._say(Level.ERROR, said, _indented(lines))
+        self._say(Level.ERROR, said, lines)
 
-    def _say(self, level: Level, text: str, more: list[str] | None = None) -> None:
+    def _say(self, level: Level, text: str, more: Sequence[str] = ()) -> None:
+        if level not in self._said:
+            return
         now, window = self._clock(), self._windows[level]
         if now >= window.ends_at:
             window.ends_at, window.said = now + _WINDOW_S, 0
@@ -86,23 +122,32 @@ class ErrorLog:
             window.unsaid += 1
             return
         window.said += 1
-        begin = f"onehop: {level.value}: " if level.value else "onehop: "
-        lines = [begin + escape_control(text[:_TEXT_SHOWN])]
-        if window.unsaid:
-            lines.insert(0, f"{begin}{window.unsaid} more messages like these were not written")
-        if write_at_once(self._fd, _bounded(lines + (more or []))):
+        if write_at_once(self._fd, self._encoded(level, text[:_TEXT_SHOWN], more, window.unsaid)):
             window.unsaid = 0
         else:
             window.unsaid += 1
 
-
-def _indented(lines: Sequence[str]) -> list[str]:
-    """Lines that cannot be taken for messages."""
-    return ["  " + escape_control(line[:_TEXT_SHOWN]) for line in lines]
+    def _encoded(self, level: Level, text: str, more: Sequence[str], unwritten: int) -> bytes:
+        """At most PIPE_BUF bytes."""
+        if self._as_json:
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            text, *shown = (line[:_TEXT_SHOWN].encode(*_ENCODING).decode() for line in (text, *more))
+            while True:
+                message = _Message(at, level.value, text, os.getpid(), shown, unwritten)
+                encoded = msgspec.json.encode(message) + b"\n"
+                if len(encoded) <= ATOMIC_BYTES:
+                    return encoded
+                # A traceback's end says what happened: its beginning goes first.
+                text, shown = (text, shown[1:]) if shown else (text[: len(text) // 2], [])
+        begin = "onehop: " if level is Level.INFO else f"onehop: {level.value}: "
+        lines = [begin + escape_control(text), *("  " + escape_control(line[:_TEXT_SHOWN]) for line in more)]
+        if unwritten:
+            lines.insert(0, f"{begin}{unwritten} more messages like these were not written")
+        return _bounded(lines)
 
 
 def _bounded(lines: list[str]) -> bytes:
-    encoded = [line.encode("utf-8", "backslashreplace") + b"\n" for line in lines]
+    encoded = [line.encode(*_ENCODING) + b"\n" for line in lines]
     # A traceback's end says what happened: its beginning goes first.
     while sum(map(len, encoded)) > ATOMIC_BYTES and len(encoded) > 2:
         del encoded[1]

@@ -15,13 +15,18 @@ _ATOMIC: Final = 4096  # PIPE_BUF: workers share a pipe, and up to this size the
 _RETRY_S: Final = 1.0
 
 
+def open_file(path: str) -> int:
+    """Open a file to add lines to; several processes may. Raises OSError."""
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o640)
+
+
 class LineWriter:
     """Writes batches of whole lines, in order."""
 
     def __init__(self, fd: int, on_no_reader: Callable[[], None]) -> None:
         self._fd = fd
         self._on_no_reader = on_no_reader
-        self._batches: queue.Queue[bytes | None] = queue.Queue(_BATCHES_WAITING)
+        self._batches: queue.Queue[bytes | int | None] = queue.Queue(_BATCHES_WAITING)
         self.unwritten: deque[int] = deque()  # how many lines could not be written, in portions
         self.has_reader = True
         self._thread = threading.Thread(target=self._write_batches, name="access-log", daemon=True)
@@ -31,6 +36,14 @@ class LineWriter:
         """Take a batch, if there is room within `patience_s`."""
         try:
             self._batches.put(batch, block=patience_s > 0, timeout=patience_s)
+        except queue.Full:
+            return False
+        return True
+
+    def go_on_in(self, fd: int) -> bool:
+        """Write into another descriptor what is taken from now on, and close the one before; whether there was room."""
+        try:
+            self._batches.put_nowait(fd)
         except queue.Full:
             return False
         return True
@@ -45,6 +58,10 @@ class LineWriter:
 
     def _write_batches(self) -> None:
         while (batch := self._batches.get()) is not None:
+            if isinstance(batch, int):
+                os.close(self._fd)
+                self._fd = batch
+                continue
             start = 0
             while start < len(batch):
                 end = batch.rfind(b"\n", start, start + _ATOMIC) + 1 or batch.find(b"\n", start) + 1

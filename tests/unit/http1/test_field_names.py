@@ -23,7 +23,7 @@ SETS = [
      "transfer-encoding vary via warning www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip "
      "x-request-id"),
     (Trait.UNDERSTOOD,
-     "authorization cdn-loop connection content-length date expect forwarded host keep-alive max-forwards te trailer "
+     "authorization cdn-loop connection content-length date expect forwarded host keep-alive max-forwards te traceparent trailer "
      "transfer-encoding upgrade via x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id"),
     (Trait.SERVICE_VARIABLE,
      "auth-type cdn-loop content-length content-type document-root document-uri gateway-interface max-forwards "

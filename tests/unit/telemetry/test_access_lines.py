@@ -6,7 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.telemetry.access_lines import TimeOfDay, json_line, text_line
+from proxy.http1.fields import index
+from proxy.http1.message import RequestHead, ResponseHead
+from proxy.telemetry.access_lines import ChosenFields, TimeOfDay, json_line, text_line
 from proxy.telemetry.record import EarlierAttempt, ExchangeRecord
 
 AT = "2026-11-23T20:00:00.000Z"
@@ -146,3 +148,57 @@ def test_the_time_of_day_is_utc_to_the_millisecond(monkeypatch: pytest.MonkeyPat
     ]:
         monkeypatch.setattr("proxy.telemetry.access_lines.time.time", lambda now=now: now)
         assert time_of_day() == text
+
+
+TRACE = b"4bf92f3577b34da6a3ce929d0e0e4736"
+TRACES = [
+    # traceparent                                    the trace that is logged
+    (b"00-" + TRACE + b"-00f067aa0ba902b7-01",       TRACE.decode()),
+    (b"cc-" + TRACE + b"-00f067aa0ba902b7-01-later", TRACE.decode()),
+    (b"00-" + b"0" * 32 + b"-00f067aa0ba902b7-01",   ""),
+    (b"00-" + TRACE.upper() + b"-00f067aa0ba902b7-01", ""),
+    (b"00-" + TRACE + b"\n-00f067aa0ba902b7-01",    ""),
+    (b"",                                            ""),
+]  # fmt: skip
+
+
+def traced(traceparent: bytes) -> ExchangeRecord:
+    fields = [(b"Host", b"h"), (b"TraceParent", traceparent)]
+    return changed(head=RequestHead(b"GET", b"/", b"1.1", fields, index(fields), frozenset()))
+
+
+@pytest.mark.parametrize(("traceparent", "expected"), TRACES)
+def test_the_trace_of_a_request_stands_in_its_line(traceparent: bytes, expected: str) -> None:
+    record = traced(traceparent)
+    assert msgspec.json.decode(json_line(record, AT)).get("trace_id", "") == expected
+    assert (f" trace={expected}" if expected else " id=id-1\n") in text_line(record, AT).decode()
+
+
+RESPONSE_LINES = [(b"Content-Type", b"text/plain"), (b"X-A", b"1"), (b"x-a", b"2")]
+CHOSEN = ChosenFields(
+    ["request:X-Other", "response:x-A", "response:Content-Type", "request:Missing", "response:X-Other"]
+)
+
+
+def answered() -> ExchangeRecord:
+    return changed(response=ResponseHead(200, b"OK", b"1.1", RESPONSE_LINES, index(RESPONSE_LINES), frozenset()))
+
+
+def test_chosen_fields_stand_in_a_line_as_they_were_received() -> None:
+    assert msgspec.json.decode(json_line(answered(), AT, CHOSEN))["fields"] == {
+        "request:X-Other": "o", "response:Content-Type": "text/plain", "response:x-A": "1, 2",
+    }  # fmt: skip
+    line = text_line(answered(), AT, CHOSEN).decode()
+    assert " request:X-Other=o response:Content-Type=text/plain response:x-A=1,\\x202\n" in line
+
+
+def test_without_a_response_or_fields_there_are_none_of_them() -> None:
+    assert "fields" not in msgspec.json.decode(json_line(changed(fields=()), AT, CHOSEN))
+    assert text_line(changed(fields=()), AT, CHOSEN) == text_line(changed(fields=()), AT)
+
+
+def test_a_chosen_field_is_cut_and_can_forge_nothing() -> None:
+    record = changed(fields=[(b"X-Other", b"x" * 5000), (b"X-Other", b"y")])
+    assert msgspec.json.decode(json_line(record, AT, CHOSEN))["fields"]["request:X-Other"] == "x" * 512
+    line = text_line(changed(fields=[(b"X-Other", b'a b\x1b[2J"\x85')]), AT, CHOSEN).decode()
+    assert ' request:X-Other=a\\x20b\\x1b[2J\\"\\x85' in line

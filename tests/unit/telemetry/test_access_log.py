@@ -7,7 +7,8 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ def record(target: bytes = b"/a", **known: Any) -> ExchangeRecord:
 
 
 def access_log(writing: int, form: str = "json") -> AccessLog:
-    return AccessLog(form, writing, asyncio.get_running_loop(), warn=pytest.fail)
+    return AccessLog(form, asyncio.get_running_loop(), pytest.fail, fd=writing)
 
 
 @contextlib.contextmanager
@@ -100,7 +101,7 @@ async def test_a_log_that_nobody_reads_ends_and_says_so() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     said: list[str] = []
-    log = AccessLog("json", writing, asyncio.get_running_loop(), said.append)
+    log = AccessLog("json", asyncio.get_running_loop(), said.append, fd=writing)
     log.write(record())
     log.close(patience_s=5)
     os.close(writing)
@@ -150,3 +151,53 @@ async def test_the_sink_listens_to_the_end_alone() -> None:
         sink = log.sink
         log.close(patience_s=5)
     assert (sink.began, sink.responded, sink.ended) == (None, None, log.write)
+
+
+def file_log(path: Path, warn: Callable[[str], None] = pytest.fail) -> AccessLog:
+    return AccessLog("json", asyncio.get_running_loop(), warn, file=str(path))
+
+
+def targets(path: Path) -> list[str]:
+    return [msgspec.json.decode(line)["target"] for line in path.read_bytes().splitlines()]
+
+
+async def test_a_file_is_added_to_and_read_by_its_group_alone(tmp_path: Path) -> None:
+    for number in range(2):
+        log = file_log(tmp_path / "log")
+        log.write(record(b"/%d" % number))
+        log.close(patience_s=5)
+    assert targets(tmp_path / "log") == ["/0", "/1"]
+    assert (tmp_path / "log").stat().st_mode & 0o027 == 0
+
+
+async def test_a_file_that_was_renamed_keeps_what_was_before_and_a_new_one_gets_the_rest(tmp_path: Path) -> None:
+    log = file_log(tmp_path / "log")
+    for number in range(300):  # of which the first have been handed to the thread, and the last have not
+        log.write(record(b"/old/%d" % number))
+    (tmp_path / "log").rename(tmp_path / "log.1")
+    log.reopen()
+    log.write(record(b"/new"))
+    log.close(patience_s=5)
+    assert targets(tmp_path / "log.1") == [f"/old/{number}" for number in range(300)]
+    assert targets(tmp_path / "log") == ["/new"]
+
+
+async def test_where_there_can_be_no_new_file_the_old_one_goes_on_and_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    said: list[str] = []
+    log = file_log(tmp_path / "logs" / "log", said.append)
+    (tmp_path / "logs").rename(tmp_path / "moved")
+    log.reopen()
+    log.write(record(b"/on"))
+    log.close(patience_s=5)
+    assert targets(tmp_path / "moved" / "log") == ["/on"]
+    assert said == [f"the access log goes on in its old file: {tmp_path}/logs/log: No such file or directory"]
+
+
+async def test_standard_output_is_not_opened_anew() -> None:
+    with pipe() as (reading, writing):
+        log = access_log(writing)
+        log.reopen()
+        log.write(record(b"/a"))
+        log.close(patience_s=5)
+        assert b"/a" in os.read(reading, 1 << 16)

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 import socket
@@ -50,6 +51,50 @@ def fill(writing: int) -> None:
         while True:
             os.write(filling, b"x" * 4096)
     os.close(filling)
+
+
+SAID = [
+    # level      what is said of all
+    ("error",    ["onehop: error: a"]),
+    ("warning",  ["onehop: error: a", "onehop: warning: b"]),
+    ("info",     ["onehop: error: a", "onehop: warning: b", "onehop: c", "the banner"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("level", "expected"), SAID)
+def test_what_is_less_bad_than_the_level_is_not_said(level: str, expected: list[str]) -> None:
+    with error_log() as (log, _, written):
+        log.configure(level, "text")
+        log.error("a")
+        log.warning("b")
+        log.info("c")
+        log.announce(["the banner"])
+        assert written() == expected
+
+
+def test_as_json_each_message_is_an_object_on_a_line() -> None:
+    with error_log() as (log, _, written):
+        log.configure("info", "json")
+        log.warning('a "b"\n\udcff', ["more\x1b"])
+        log.announce(["the banner"])
+        try:
+            raise ValueError("deep")
+        except ValueError as exc:
+            log.defect(exc, "a test")
+        first, second, third = map(json.loads, written())
+    assert first.pop("time").endswith("Z")
+    assert first == {"level": "warning", "message": 'a "b"\n\\udcff', "pid": os.getpid(), "more": ["more\x1b"]}
+    assert (second["level"], second["message"]) == ("info", "the banner")
+    assert (third["message"], third["more"][-1]) == ("defect in a test: ValueError", "ValueError: deep")
+
+
+def test_as_json_what_is_long_loses_its_beginning_and_stays_an_object() -> None:
+    with error_log() as (log, _, written):
+        log.configure("info", "json")
+        log.error("\x00" * 1000, [f"{number} " + "\x00" * 900 for number in range(9)])
+        [line] = written()
+    assert len(line) < 4096
+    assert json.loads(line)["level"] == "error"
 
 
 def test_each_level_says_its_name() -> None:
