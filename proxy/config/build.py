@@ -7,7 +7,7 @@ from typing import Final, TypeVar, assert_never
 import msgspec
 
 from proxy.config.access_rules import access_of, consumed_fields
-from proxy.config.destinations import answer_of
+from proxy.config.destinations import answer_of, mirror_of
 from proxy.config.files import error_pages
 from proxy.config.listener_model import ListenerTlsConfig
 from proxy.config.model import Config
@@ -163,6 +163,7 @@ def routing_table(config: Config) -> RoutingTable:
             answer=answer_of(config, route),
             access=access_of(name, config, default_host),
             rewriting=rewriting_of(route),
+            mirror=mirror_of(config, route),
             error_pages=error_pages(config, route.error_pages, for_all),
             timeouts=_with_own(config.timeouts, route.timeouts),
             limits=_with_own(config.limits, route.limits),

@@ -13,6 +13,7 @@ from proxy.config.model import Config
 from proxy.config.problem import suggestion
 from proxy.config.route_model import RedirectConfig, RespondConfig, RouteConfig
 from proxy.policy.answers import PLACEHOLDERS, FixedAnswer, Redirect
+from proxy.policy.route import Mirror
 
 #: The keys of which a route has one.
 KEYS: Final = ("upstream", "split", "redirect", "respond")
@@ -58,6 +59,14 @@ def answer_of(config: Config, route: RouteConfig) -> Redirect | FixedAnswer | No
     return None
 
 
+def mirror_of(config: Config, route: RouteConfig) -> Mirror | None:
+    """Where copies of a route's requests go."""
+    if route.mirror is msgspec.UNSET:
+        return None
+    host = config.upstreams[route.mirror.upstream].host or ""
+    return Mirror(route.mirror.upstream, round(route.mirror.percent * 10_000), host.encode("ascii"))
+
+
 def destination_problems(key: tuple[str, ...], config: Config, route: RouteConfig) -> Iterator[Finding]:
     """What is wrong with where a route leads."""
     given = [name for name in KEYS if getattr(route, name) not in ("", [], msgspec.UNSET)]
@@ -71,6 +80,13 @@ def destination_problems(key: tuple[str, ...], config: Config, route: RouteConfi
             yield place, f'"{name}"', f"no such upstream{suggestion(name, config.upstreams)}"
     if route.split and not any(share.weight for share in route.split):
         yield (*key, "split"), "", "needs a weight that is not 0"
+    if route.mirror is not msgspec.UNSET:
+        name = route.mirror.upstream
+        if name not in config.upstreams:
+            meant = suggestion(name, config.upstreams) if name else ""
+            yield (*key, "mirror", "upstream"), f'"{name}"', f"no such upstream{meant}"
+        elif answers_itself(route):
+            yield (*key, "mirror"), "", "does nothing: the route answers itself, and its requests go nowhere"
     if route.redirect is not msgspec.UNSET:
         yield from _redirect_problems((*key, "redirect"), route.redirect)
     if route.respond is not msgspec.UNSET:

@@ -73,6 +73,14 @@ class RespondConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = ""
 
 
+class MirrorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A copy of requests for another upstream, whose response nobody waits for: never delays or fails the request.
+    Bodies up to pool.replay_bytes are copied, and 64 copies at once per worker; upgrades are not."""
+
+    upstream: Annotated[str, Meta(description="Its name.", examples=["app"])] = ""
+    percent: Annotated[float, Meta(ge=0, le=100, description="Of the requests.", examples=[10.0])] = 100.0
+
+
 class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of the routing table. Of those whose conditions a request meets, an exact host goes before a wildcard;
     then the longest path wins, then the most conditions."""
@@ -132,6 +140,7 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = ""
     rewrite_path: RewritePathConfig = RewritePathConfig()
     add_prefix: Annotated[str, Meta(description="Put before the path, after all else.", examples=["/internal"])] = ""
+    mirror: Annotated[MirrorConfig | UnsetType, Meta(description="Where copies of requests go.")] = UNSET
     rewrite_location: Annotated[
         bool,
         Meta(description="Undo the change of prefix in Location, Content-Location and the paths of cookies."),

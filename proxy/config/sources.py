@@ -147,7 +147,7 @@ def _from_settings(settings: Sequence[str], problems: list[Problem]) -> dict[Key
 def _led_to(values: Mapping[KeyPath, Value]) -> Iterator[str]:
     """The upstreams to which routes lead, as far as their types are right."""
     for key, value in values.items():
-        if key[0] == "routes" and key[2:] == ("upstream",):
+        if key[0] == "routes" and key[2:] in (("upstream",), ("mirror", "upstream")):
             yield value.value
         elif key[0] == "routes" and key[2:] == ("split",) and isinstance(value.value, list):
             yield from (share["upstream"] for share in value.value if isinstance(share, dict) and "upstream" in share)

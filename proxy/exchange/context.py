@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from proxy.exchange.buckets import Buckets
@@ -39,4 +39,5 @@ class WorkerContext:
     report_defect: Callable[[BaseException, str], None]  # with the id of the request that met it
     warn_x_forwarded_dropped: Callable[[str], None]  # with the address of a peer whose X-Forwarded-* was dropped
     buckets: Buckets | None = None  # of rate limits; None where no route has any
+    copies: set[object] = field(default_factory=set)  # of requests, for mirrors, under way
     observe: Observe | None = None  # None: nothing is recorded for anybody to look at, and nothing is paid for that

@@ -14,6 +14,7 @@ from proxy.exchange.answering import Answering
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import BodySink, Trailers, copy_body, framed, write_all
+from proxy.exchange.mirror import mirror
 from proxy.exchange.tunnel import Tunnel, TunnelEnd
 from proxy.exchange.upload import RequestBody
 from proxy.http1 import writer
@@ -78,6 +79,8 @@ class Exchange(Answering):
                 self._attempts.end()
             if self._request_body is not None:
                 record.request_bytes = self._request_body.body.received_bytes
+                if self._request_body.copy is not None:
+                    self._request_body.copy.drop()
             if self._context.events.ended is not None:
                 record.ended = monotonic()
                 self._context.events.ended(record)
@@ -107,6 +110,8 @@ class Exchange(Answering):
         if context.observe is not None and decisions is not None and record.seen is not None:
             record.seen.request(head, decided.target, decided.fields, decisions)
             context.observe(record)
+        if route.mirror is not None:
+            mirror(route.mirror, context, client, head, decided, self._request_body, record)
         request = writer.request_head(head.method, decided.target, decided.fields)
         service = context.services[decided.upstream]
         record.service = service.name

@@ -5,7 +5,7 @@ answer while they read.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import (
@@ -69,17 +69,28 @@ class MinimumRate:
         return slow
 
 
+class Copy(Protocol):
+    """Who gets a body beside the upstream."""
+
+    def take(self, pieces: list[bytes], body: Body) -> bool:
+        """More of it has come. Returns whether the rest is wanted, too."""
+
+    def drop(self) -> None:
+        """No more comes."""
+
+
 class RequestBody:
     """A request's body as it arrives, with the limits on its size and its rate, and the errors that its client is
     told."""
 
-    __slots__ = ("_limit_bytes", "_reader", "body", "rate")
+    __slots__ = ("_limit_bytes", "_reader", "body", "copy", "rate")
 
     def __init__(self, client: ClientConnection, framing: BodyFraming, limits: Limits) -> None:
         """Limits of 0 are none. A declared length has been checked by the plan."""
         self._limit_bytes = limits.request_body_bytes
         rate = limits.request_minimum_bytes_per_s
         self.rate = MinimumRate(rate) if rate else None
+        self.copy: Copy | None = None  # somebody who wants the body, too
         self._reader = BodyReader(client.stream, client.reader)
         self._reader.begin(framing)
         self.body: Body = self._reader.body
@@ -91,6 +102,8 @@ class RequestBody:
         except ProtocolError as exc:
             raise BadRequest.of(exc) from exc
         check_body_size(self.body.received_bytes, self._limit_bytes)
+        if self.copy is not None and not self.copy.take(pieces, self.body):
+            self.copy = None
         return pieces
 
     async def read_body(self, deadline: float) -> list[bytes]:
@@ -106,6 +119,8 @@ class RequestBody:
         except ConnectionEnded as exc:
             raise ClientGone("the client closed the connection within its request") from exc
         check_body_size(self.body.received_bytes, self._limit_bytes)
+        if self.copy is not None and not self.copy.take(pieces, self.body):
+            self.copy = None
         return pieces
 
     def time(self) -> float:

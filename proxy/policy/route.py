@@ -13,6 +13,14 @@ from proxy.policy.settings import Limits, Timeouts
 from proxy.policy.split import Split
 
 
+class Mirror(msgspec.Struct, frozen=True):
+    """Where copies of requests go: how many of a million, and what `Host` says there instead of the client's."""
+
+    upstream: str
+    of_million: int
+    host_override: bytes = b""
+
+
 class Route(msgspec.Struct, frozen=True):
     """One row of the routing table. `host` is `b""` for any, `b"*.example.com"` for its subdomains. `methods` and
     `listeners` are those that it serves, all where there are none; `headers` are names in lower case with the values
@@ -38,6 +46,7 @@ class Route(msgspec.Struct, frozen=True):
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
     rewriting: Rewriting | None = None
+    mirror: Mirror | None = None
     error_pages: ErrorPages | None = None  # with those of all; None: only those
     split: Split | None = None  # instead of `upstream`
     answer: Redirect | FixedAnswer | None = None  # instead of any upstream

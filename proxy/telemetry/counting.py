@@ -59,7 +59,7 @@ class Counting:
     @property
     def sink(self) -> Sink:
         """What it listens to."""
-        return Sink(ended=self._ended)
+        return Sink(ended=self._ended, mirrored=self._mirrored)
 
     def opened(self) -> None:
         """A connection to an origin was opened."""
@@ -106,6 +106,10 @@ class Counting:
                 status = int(earlier.result) if earlier.result.isdigit() else 0
                 self._count_attempt(record.service, earlier.origin, status, earlier.reused)
                 self._counter(Kind.UPSTREAM, (record.service,), series.retry_place(earlier.reason)).add(1)
+
+    def _mirrored(self, record: ExchangeRecord) -> None:
+        """A copy is a request to its upstream, and no client's."""
+        self._count_attempt(record.service, record.origin, record.status, record.reused)
 
     def _count_stripped(self, direction: int, stripped: Stripped) -> None:
         if stripped is ONLY_CONNECTION:

@@ -20,6 +20,7 @@ class Sink:
     began: Tell | None = None  # the request's head was read; what its peer may say of the client is known
     responded: Tell | None = None  # the head of the final response, or the 101, was written to the client
     ended: Tell | None = None  # nothing more comes: also of requests that were refused before they began
+    mirrored: Tell | None = None  # a copy of a request has ended: a record of its own, which is no client's exchange
 
 
 def join(sinks: Sequence[Sink], report_defect: Callable[[BaseException, str], None]) -> Sink:
@@ -29,6 +30,7 @@ def join(sinks: Sequence[Sink], report_defect: Callable[[BaseException, str], No
         began=_join_calls([sink.began for sink in sinks], report_defect),
         responded=_join_calls([sink.responded for sink in sinks], report_defect),
         ended=_join_calls([sink.ended for sink in sinks], report_defect),
+        mirrored=_join_calls([sink.mirrored for sink in sinks], report_defect),
     )
 
 
