@@ -23,6 +23,8 @@ _MOST_PER_S: Final = 1_000_000
 _LONGEST_S: Final = 30 * 86_400  # for a bucket to fill: longer, and a limit would outlive what it was made for
 _TARGET: Final = re.compile(r"/[!-\"$-~]*")
 _NEVER_COPIED: Final = names(Trait.HOP_BY_HOP | Trait.FRAMING | Trait.AUTHORITY | Trait.STATED_IN_REQUEST)
+#: What the service may need to know a client by, though it answers with another one to go on with.
+_CREDENTIALS: Final = frozenset({b"authorization", b"cookie"})
 _ADDRESSES: Final = names(Trait.CLIENT_IDENTITY)
 
 
@@ -122,7 +124,7 @@ def access_of(name: str, config: Config, default_host: Callable[[str], bytes]) -
             auth.upstream,
             auth.path.encode("ascii"),
             {name.lower().encode("ascii"): name.encode("ascii") for name in auth.copy},
-            rules_of(consumed_fields(route)),
+            rules_of(name for name in consumed_fields(route) if access.basic_auth or name not in _CREDENTIALS),
             (config.upstreams[auth.upstream].host or "").encode("ascii"),
             default_host(auth.upstream),
         )

@@ -54,7 +54,8 @@ async def guarded(
         ports = {"auth": auth.upstream.port, "app": app.upstream.port}
         upstreams = {name: UpstreamConfig(urls=[f"http://127.0.0.1:{port}"]) for name, port in ports.items()}
         asked = ForwardAuthConfig(upstream="auth", path="/verify?rd=x", copy=["X-User", "x-GROUPS", "X-Absent"])
-        routes = {"r": RouteConfig(upstream="app", access=AccessConfig(forward_auth=asked), **(route or {}))}
+        access = {"access": AccessConfig(forward_auth=asked)}
+        routes = {"r": RouteConfig(upstream="app", **(access | (route or {})))}
         async with running_proxy(upstreams=upstreams, routes=routes, **settings) as proxy:
             yield proxy
 
@@ -110,6 +111,21 @@ async def test_a_trusted_peer_cannot_say_what_is_asked_about_either() -> None:
         assert (await peer.response())[0].startswith(b"HTTP/1.1 200 ")
     assert fields_of(auth.heads[0])["x-forwarded-uri"] == ["/private"]
     assert fields_of(app.heads[0])["x-user"] == ["ann"]
+
+
+async def test_a_service_may_take_a_clients_credentials_and_answer_with_others() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nAuthorization: Bearer inner\r\nContent-Length: 0\r\n\r\n"
+    auth, app = Answering(answer, LET_IN), Answering(OK)
+    asked = ForwardAuthConfig(upstream="auth", copy=["Authorization", "Cookie"])
+    route = {"access": AccessConfig(forward_auth=asked)}
+    async with guarded(auth, app, route) as proxy, client(proxy.port) as peer:
+        for _ in range(2):
+            await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer own\r\nCookie: sid=1\r\n\r\n")
+            assert (await peer.response())[0].startswith(b"HTTP/1.1 200 ")
+    assert fields_of(auth.heads[0])["authorization"] == ["Bearer own"]
+    assert fields_of(auth.heads[0])["cookie"] == ["sid=1"]
+    assert fields_of(app.heads[0])["authorization"] == ["Bearer inner"]
+    assert not fields_of(app.heads[1]).keys() & {"authorization", "cookie"}, "the service answered with neither"
 
 
 async def test_what_the_answer_nominates_does_not_go_along() -> None:
