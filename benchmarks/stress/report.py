@@ -11,8 +11,8 @@ from benchmarks.stress.row import Figure, Row, no_worse
 
 #: Why a row in which a peer is better is as it is, by the beginning of its name.
 REASONS: Final[dict[str, str]] = {
-    "memory: clients that do not read": "buffers in both directions, and Python's objects around them",
-    "memory: a service that does not read": "buffers in both directions, and Python's objects around them",
+    "memory: clients that do not read": "one piece of up to 64 KiB (half of limits.connection_buffer_bytes) is queued for "
+    "each",
 }
 
 

@@ -15,6 +15,7 @@ from proxy.config.upstream_rules import upstream_problems
 from proxy.policy.forwarded import networks
 
 _MOST_WORKERS: Final = 1024
+_LEAST_MEMORY_BYTES: Final = 64 << 20
 
 
 def rule_problems(config: Config) -> Iterator[Finding]:
@@ -28,6 +29,9 @@ def rule_problems(config: Config) -> Iterator[Finding]:
     if LEAST_HEAD_BYTES <= limits.request_head_bytes < limits.target_bytes:
         most = "expected no more than limits.request_head_bytes, of which the target is a part"
         yield ("limits", "target_bytes"), str(limits.target_bytes), most
+    if 0 < limits.memory_bytes < _LEAST_MEMORY_BYTES:
+        least = f"expected 0 (no limit), or {_LEAST_MEMORY_BYTES} or more: a worker needs half of that for itself"
+        yield ("limits", "memory_bytes"), str(limits.memory_bytes), least
     for network in config.trusted_networks:
         if (expected := fault(lambda text: networks([text]), network)) is not None:
             yield ("trusted_networks",), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"

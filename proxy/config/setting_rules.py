@@ -17,12 +17,13 @@ _LEAST: Final = {
     ("limits", "request_head_bytes"): LEAST_HEAD_BYTES, ("limits", "response_head_bytes"): 1024,
     ("limits", "target_bytes"): 256, ("limits", "field_count"): 8, ("limits", "connections"): 1,
     ("limits", "nominations"): 1, ("limits", "interim_responses"): 1, ("limits", "passes"): 1,
+    ("limits", "connection_buffer_bytes"): 16_384,
     ("pool", "max_requests"): 1,
 }  # fmt: skip
 #: Above this, a number is a slip of the hand: a process cannot have as many descriptors, or memory would have no bound.
 _MOST: Final = {
     "connections": 1_000_000, "request_body_bytes": 1 << 50, "replay_bytes": 1 << 30, "max_requests": 1_000_000_000,
-    "connections_per_client": 1_000_000, "request_minimum_bytes_per_s": 1 << 30,
+    "connections_per_client": 1_000_000, "request_minimum_bytes_per_s": 1 << 30, "memory_bytes": 1 << 40,
 }  # fmt: skip
 _MOST_BYTES: Final = 16 << 20  # of what each connection may hold
 _MOST_COUNT: Final = 100_000

@@ -102,6 +102,12 @@ class Listener:
         for listening in sockets:
             del self._settings[listening]
 
+    def memory_is_full(self, is_full: bool, held_bytes: int) -> None:
+        """From now on there is no place for newcomers, or there is again."""
+        self._places.is_memory_full = is_full
+        if is_full:
+            self._warn_crowded(f"{held_bytes >> 20} MiB of memory (limits.memory_bytes): newcomers wait")
+
     def shut_down(self, farewell_s: float = FAREWELL_S) -> None:
         """Stop accepting, finish what is under way, close what is idle. Twice does no harm."""
         if self._shutting_down:

@@ -49,21 +49,26 @@ class Places:
         self.leaving: set[ClientConnection] = set()  # idle ones that were closed, and are not gone yet
         self.arriving = 0  # accepted, and no clients yet
         self.is_crowded = False  # newcomers wait, and every answer says close
+        self.is_memory_full = False  # there is no place for anybody, however few there are
 
     def is_free(self) -> bool:
         """Whether there is a place for another client."""
-        return len(self._clients) + self.arriving < self._room.clients and self._make_room(self.arriving + 2)
+        return (
+            len(self._clients) + self.arriving < self._room.clients
+            and not self.is_memory_full
+            and self._make_room(self.arriving + 2)
+        )
 
     def is_full(self) -> bool:
         """Whether a client that was just accepted is one too many, and gets a 503."""
-        return len(self._clients) - len(self.leaving) >= self._room.clients
+        return len(self._clients) - len(self.leaving) >= self._room.clients or self.is_memory_full
 
     def may_enter(self, now: float) -> bool:
         """Whether a newcomer who waits while no place is free may be accepted all the same: in the place of an idle
         client, which is closed, or to be told 503."""
         if len(self._clients) + self.arriving >= self._room.clients + self._room.spare:
             return False
-        longest_idle = self._take_longest_idle(now)
+        longest_idle = self._take_longest_idle(now) if not self.is_memory_full else None
         if longest_idle is not None:
             self.leaving.add(longest_idle)
             longest_idle.stream.close()

@@ -87,6 +87,8 @@ class Attempts(Leasing, eq=False):
                 self.keep_for_client()
             try:
                 self._send(lease, request, arrived, forward)
+                if not self._replayable:
+                    arrived = []  # up to 250 KiB, for as long as the service takes
                 head = await self._read_head(lease)
                 if head.status < 200:
                     head = await self._pass_interim(head, lease, forward)

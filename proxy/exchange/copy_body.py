@@ -14,6 +14,10 @@ _JOIN_BYTES: Final = 16_384
 #: was written as a chunk of its own.
 _TINY_PIECE_BYTES: Final = 512
 
+#: How often the kernel is asked what it holds of a body, and how much of that tells a slow peer.
+_CHECK_BYTES: Final = 262_144
+_BEHIND_BYTES: Final = 1_048_576
+
 #: Says which trailer fields go on.
 Trailers: TypeAlias = Callable[[Fields], Fields]
 
@@ -25,6 +29,10 @@ class BodySource(Protocol):
     def body(self) -> Body:
         """What has been read of it."""
 
+    @property
+    def stream(self) -> Stream:
+        """The connection on which it comes."""
+
     async def read_body(self, deadline: float) -> list[bytes]:
         """Wait for more of it, until `deadline` (loop time), and return the pieces. Raises ProxyError."""
 
@@ -32,15 +40,16 @@ class BodySource(Protocol):
 class BodySink:
     """Where a body goes: a stream, how the body is delimited there, and how to wait until its peer has read enough."""
 
-    __slots__ = ("_chunked", "_stream", "_trailers", "_wait")
+    __slots__ = ("_chunked", "_trailers", "_unchecked_bytes", "_wait", "stream")
 
     def __init__(
         self, stream: Stream, *, chunked: bool, trailers: Trailers | None, wait: Callable[[], Awaitable[None]]
     ) -> None:
-        self._stream = stream
+        self.stream = stream
         self._chunked = chunked
         self._trailers = trailers
         self._wait = wait
+        self._unchecked_bytes = 0  # written since the kernel was asked how much of it is untaken
 
     def write(self, pieces: list[bytes], body: Body, head: bytes = b"") -> None:
         """Write pieces of the body, behind the message's head where that goes with them, and the end where the body is
@@ -49,11 +58,24 @@ class BodySink:
         if head:
             buffers = [head, *buffers]
         if buffers:
-            write_all(self._stream, buffers)
+            write_all(self.stream, buffers)
+
+    def is_behind(self, written: int) -> bool | None:
+        """Whether its peer takes less than it is given, after so many bytes more; None: that was not asked.
+
+        The kernel may take megabytes before our own queue fills, and by then another 250 KiB would be in our hands.
+        """
+        if self.stream.must_drain():
+            return True
+        self._unchecked_bytes += written
+        if self._unchecked_bytes < _CHECK_BYTES:
+            return None
+        self._unchecked_bytes = 0
+        return self.stream.untaken_bytes() > _BEHIND_BYTES
 
     async def wait(self) -> None:
         """Wait until the peer has read enough. Raises ProxyError where it reads no more."""
-        if self._stream.must_drain():
+        if self.stream.must_drain():
             await self._wait()
 
 
@@ -62,11 +84,22 @@ async def copy_body(source: BodySource, sink: BodySink, deadline: Callable[[], f
 
     Raises what the source and the sink raise. Everything that arrived before has then been written.
     """
-    body = source.body
-    while not body.complete:
-        await sink.wait()
-        pieces = await source.read_body(deadline())
-        sink.write(pieces, body)
+    body, stream = source.body, source.stream
+    received = body.received_bytes
+    written = 0
+    try:
+        while not body.complete:
+            is_behind = sink.is_behind(written)
+            if is_behind:
+                stream.hold()
+                sink.stream.queue_little()
+                await sink.wait()
+            elif is_behind is False:
+                stream.flow()
+            sink.write(await source.read_body(deadline()), body)
+            written, received = body.received_bytes - received, body.received_bytes
+    finally:
+        stream.flow()
 
 
 def framed(pieces: list[bytes], body: Body, *, chunked: bool, trailers: Trailers | None = None) -> list[bytes]:

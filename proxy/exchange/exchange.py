@@ -170,6 +170,7 @@ class Exchange(Answering):
         write_all(client.stream, first)
         try:
             if not body.complete:
+                del pieces, first  # up to 250 KiB, for as long as the client takes
                 sink = BodySink(client.stream, chunked=chunked, trailers=trailers, wait=client.wait_for_client)
                 await copy_body(upstream, sink, self._response_body_deadline)
         finally:

@@ -66,6 +66,8 @@ class Tunnel:
                 self._last_progress = self._loop.time()
                 self._pass_on(data, sink)
                 if sink.must_drain():
+                    source.hold()
+                    sink.queue_little()
                     try:
                         await self._drain(sink)
                     except ConnectionEnded:

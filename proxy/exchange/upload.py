@@ -25,7 +25,7 @@ from proxy.policy.request_plan import check_body_size
 from proxy.policy.settings import Limits
 from proxy.transport.body_reader import BodyCutShort, BodyReader
 from proxy.transport.fiber import Fiber
-from proxy.transport.stream import ConnectionEnded
+from proxy.transport.stream import ConnectionEnded, Stream
 from proxy.upstream.connection import UpstreamConnection
 
 #: Of waiting for a body's sender, over which its rate is judged: shorter ones would punish a lossy radio link.
@@ -122,6 +122,11 @@ class RequestBody:
         if self.copy is not None and not self.copy.take(pieces, self.body):
             self.copy = None
         return pieces
+
+    @property
+    def stream(self) -> Stream:
+        """The client's connection."""
+        return self._reader.stream
 
     def time(self) -> float:
         """The loop's time."""

@@ -90,6 +90,16 @@ class Limits(MessageLimits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         int,
         Meta(description="A request body slower than this over 10 s: 408; 0: only the idle limit."),
     ] = 0  # phones and event sources are slow for good reasons; the idle limit alone lets one byte a minute pass
+    connection_buffer_bytes: Annotated[
+        int,
+        Meta(
+            description="Of bytes in transit that a connection may hold in both directions together, once its peer "
+            "takes them slowly; what flows freely is read in pieces of up to 250 KiB."
+        ),
+    ] = 131_072
+    memory_bytes: Annotated[
+        int, Meta(description="Of one worker; beyond it, newcomers wait (timeouts.client_queue_s); 0: no limit.")
+    ] = 0  # a limit that is too low for what is normal would refuse clients for nothing
     connections: Annotated[
         int,
         Meta(

@@ -34,6 +34,7 @@ from proxy.process.gauges import keep_gauges
 from proxy.process.link import Link
 from proxy.process.listeners import BACKLOG
 from proxy.process.listening import Listening
+from proxy.process.memory import Memory
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import Seat
 from proxy.telemetry.counting import Counting
@@ -104,7 +105,7 @@ class Worker:
             self._counting = Counting(counts, drop_underscores=config.underscore_names == "drop")
         if self.self_test_failures:
             self.errors.warning(summary(self.self_test_failures))
-        self.deadlines = Deadlines(self._loop)
+        self.deadlines = Deadlines(self._loop, buffer_bytes=config.limits.connection_buffer_bytes // 2)
         if self._listening.contexts:
             # Each worker follows the files, and one of them says so.
             certificates = Certificates(self._listening.contexts, self.errors if number == 0 else None)
@@ -123,11 +124,7 @@ class Worker:
         )
         self.services = {
             name: Service(
-                name,
-                candidates(upstream),
-                balancing(name, upstream),
-                retry_settings(upstream),
-                workers=workers,
+                name, candidates(upstream), balancing(name, upstream), retry_settings(upstream), workers=workers
             )
             for name, upstream in config.upstreams.items()
         }
@@ -195,7 +192,7 @@ class Worker:
             warn_crowded=lambda text: self.errors.warn_once_a_minute("crowded", lambda: text),
             warn_turned_away=self._warn_turned_away,
         )
-
+        self.memory = Memory(config.limits.memory_bytes, self.deadlines, self._listener.memory_is_full)
         if counts is not None and self._counting is not None:
             origins = counted_names(config).origins
             keep_gauges(counts, self._counting, origins, self.deadlines, self.pool, self._listener)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 NEVER: Final = float("inf")
+#: Reading pauses while this much is unread: one busy peer's burst, times thousands of connections, is what it costs.
+BUFFER_BYTES: Final = 65_536
 
 
 class Expiring(Protocol):
@@ -22,13 +24,18 @@ class Expiring(Protocol):
 
 
 class Deadlines:
-    """All open streams of a worker, and the one timer that looks at their deadlines.
+    """All open streams of a worker, what they share, and the one timer that looks at their deadlines.
 
     A deadline is noticed up to `interval_s` late: time-outs are seconds, and need no better.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, interval_s: float = 0.25) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, interval_s: float = 0.25, buffer_bytes: int = BUFFER_BYTES
+    ) -> None:
+        """`buffer_bytes` is what a connection may hold in each direction, once its receiver is slow."""
         self.loop = loop
+        self.buffer_bytes = buffer_bytes
+        self.scratch = memoryview(bytearray(buffer_bytes))  # for reads of no more than that
         self.streams: set[Expiring] = set()
         self.on_sweep: list[Callable[[float], None]] = []
         self.interval_s = interval_s

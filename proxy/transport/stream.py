@@ -8,18 +8,17 @@ import asyncio
 from collections.abc import Callable, Generator
 from enum import Enum, auto
 from types import coroutine
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from proxy.transport import fiber, sockets
 from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import Fiber
+from proxy.transport.owner import Owner
 from proxy.transport.sockets import LastWords, PeerEnd
+from proxy.transport.sparing import SparingProtocol
 from proxy.transport.writing import ConnectionEnded, WritingSide
 
-__all__ = ["UNREAD_LIMIT", "ConnectionEnded", "Owner", "PeerEnd", "Reading", "Stream"]
-
-#: Reading pauses while this much is unread: one busy peer's burst, times thousands of connections, is what it costs.
-UNREAD_LIMIT: Final = 65_536
+__all__ = ["ConnectionEnded", "Owner", "PeerEnd", "Reading", "Stream"]
 
 CLOSE_S: Final = 30.0  # without a byte taken of what is still queued when a connection is closed
 
@@ -36,25 +35,12 @@ _PAUSED: Final = Reading.PAUSED
 FINISHED: Final = Reading.FINISHED
 
 
-class Owner(Protocol):
-    """Who is told of what happens to a connection while nobody reads it."""
-
-    def connection_lost(self) -> None:
-        """The connection is gone."""
-
-    def peer_ended(self, end: PeerEnd) -> None:
-        """The peer has ended its side; where unread bytes stand before that, this may be told again."""
-
-    def alarm(self) -> None:
-        """`alarm_at` has passed. It is set to NEVER before this is called."""
-
-
 class Stream(WritingSide):
     """One connection. At most one fiber reads and one writes at a time; what happens here resumes them at once."""
 
     __slots__ = (
-        "__weakref__", "_close_deadline", "_last_words", "_read_deadline", "_reader", "_reading", "_unread",
-        "_unread_bytes", "alarm_at", "on_connected", "owner", "watcher",
+        "__weakref__", "_close_deadline", "_is_spared", "_last_words", "_read_deadline", "_reader", "_reading",
+        "_unread", "_unread_bytes", "alarm_at", "on_connected", "owner", "watcher",
     )  # fmt: skip
 
     def __init__(self, deadlines: Deadlines, on_connected: "Callable[[Stream], None] | None" = None) -> None:
@@ -66,6 +52,7 @@ class Stream(WritingSide):
         self._unread: list[bytes] = []
         self._unread_bytes = 0
         self._reading = Reading.FLOWING
+        self._is_spared = False  # read in small pieces
         self._last_words: LastWords | None = None
         self._reader: Fiber | None = None
         self._read_deadline = NEVER
@@ -90,9 +77,8 @@ class Stream(WritingSide):
         self._unread_bytes += len(data)
         if self.watcher is not None:
             self.watcher()
-        elif self._unread_bytes >= UNREAD_LIMIT and self._reading is not _PAUSED:
-            self._reading = _PAUSED
-            self.transport.pause_reading()
+        elif self._unread_bytes >= self._deadlines.buffer_bytes:
+            self._pause()
 
     def eof_received(self) -> bool:
         self._reading = FINISHED
@@ -136,6 +122,8 @@ class Stream(WritingSide):
                 return b""
             if self._ended is not None:
                 raise ConnectionEnded from self._ended
+            if self._reading is _PAUSED:
+                self._resume()
             self._reader = fiber.running
             self._read_deadline = deadline
             try:
@@ -151,14 +139,40 @@ class Stream(WritingSide):
         self._unread_bytes = 0
         if self._reading is _PAUSED and self._ended is None:
             # Now, not when the next read waits: on a connection that goes idle, surplus bytes would go unnoticed.
-            self._reading = Reading.FLOWING
-            self.transport.resume_reading()
+            self._resume()
         return data
 
     def push_back(self, data: bytes) -> None:
         """Let `data`, which was read, be the next to be read."""
         self._unread.insert(0, data)
         self._unread_bytes += len(data)
+
+    def hold(self) -> None:
+        """Nothing arrives until the next `read`; then small pieces do, until `flow`. Not while a fiber reads."""
+        if self._ended is None and self._reading is not FINISHED and not self.transport.is_closing():
+            self._pause()
+            if not self._is_spared:
+                self._is_spared = True
+                self.transport.set_protocol(SparingProtocol(self, self._deadlines.scratch))
+
+    def flow(self) -> None:
+        """Read as much at once as there is."""
+        if self._is_spared and self._ended is None and not self.transport.is_closing():
+            self._is_spared = False
+            was_paused = self._reading is _PAUSED
+            self._pause()
+            self.transport.set_protocol(self)
+            if not was_paused:
+                self._resume()
+
+    def _pause(self) -> None:
+        if self._reading is Reading.FLOWING:
+            self._reading = _PAUSED
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        self._reading = Reading.FLOWING
+        self.transport.resume_reading()
 
     def set_read_deadline(self, deadline: float) -> None:
         """Give a read that is under way until `deadline`."""

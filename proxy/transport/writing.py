@@ -71,6 +71,11 @@ class WritingSide(asyncio.Protocol):
         """Whether the peer is slower than the writer."""
         return self._writing_paused or self._ended is not None
 
+    def queue_little(self) -> None:
+        """The peer is slow: from now on, `must_drain` says so as soon as the kernel takes no more."""
+        if self._ended is None:
+            self.transport.set_write_buffer_limits(0)
+
     async def drain(self, patience_s: float) -> None:
         """Wait until the peer has taken enough. Raises TimeoutError once it has taken nothing for `patience_s`,
         ConnectionEnded."""

@@ -21,9 +21,9 @@ CHUNKED_OK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 BLOCK = b"x" * 65_536
 
 #: What may be on its way when nobody reads at the far end. Nearly all of it is the kernel's, on four sockets: 9 MB on
-#: Linux. What onehop itself holds of it is a part of `HELD_BYTES`.
+#: Linux. What onehop itself holds of it is no more than `HELD_BYTES`: `limits.connection_buffer_bytes`.
 IN_FLIGHT_BYTES = 32 * 1024 * 1024
-HELD_BYTES = 1024 * 1024
+HELD_BYTES = 131_072
 
 
 def held_bytes(proxy: RunningProxy) -> int:

@@ -66,6 +66,28 @@ async def test_whoever_finds_no_place_for_too_long_is_told_so() -> None:
         assert (await busy.response())[1] == b"ok"
 
 
+async def test_newcomers_wait_while_memory_is_full_and_then_are_told_so() -> None:
+    upstream = ScriptedUpstream(answering(OK, OK, OK))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"client_queue_s": 0.3}) as proxy,
+        client(proxy.port) as first,
+    ):
+        await first.send(GET)
+        assert (await first.response())[1] == b"ok"
+        proxy.worker._listener.memory_is_full(True, 1 << 30)
+        async with client(proxy.port) as newcomer:
+            await newcomer.send(GET)
+            assert (await newcomer.response())[0].startswith(b"HTTP/1.1 503 ")
+        await first.send(GET)  # served still, and no longer than needed
+        head, body = await first.response()
+        assert (body, says_close(head)) == (b"ok", True)
+        async with client(proxy.port) as newcomer:
+            await newcomer.send(GET)
+            proxy.worker._listener.memory_is_full(False, 1 << 29)
+            assert (await newcomer.response())[1] == b"ok"
+
+
 async def test_without_a_queue_they_are_told_at_once() -> None:
     held = Held()
     upstream = ScriptedUpstream(held)

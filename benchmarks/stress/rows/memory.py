@@ -31,7 +31,7 @@ def _kept(setting: Setting) -> Figure:
 def _weigh(upload: bool, count: int, setting: Setting) -> tuple[int, int, int]:
     clients: list[socket.socket] = []
     with running(setting.proxy, setting.folder, Wanted(setting.upstreams)) as server:
-        before = memory_bytes(server.pid)
+        before = _settled(server.pid)
         for _ in range(count):
             client = socket.socket()
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -53,6 +53,18 @@ def _weigh(upload: bool, count: int, setting: Setting) -> tuple[int, int, int]:
             client.close()
         time.sleep(2 if setting.quick else 5)
         return before, peak, memory_bytes(server.pid)
+
+
+def _settled(pid: int) -> int:
+    """What the processes hold once they have started: nginx's and HAProxy's have when they listen, ours a moment later,
+    when the control process has."""
+    held = memory_bytes(pid)
+    for _ in range(10):
+        time.sleep(0.5)
+        before, held = held, memory_bytes(pid)
+        if held <= before:
+            break
+    return held
 
 
 ROWS: Final = [

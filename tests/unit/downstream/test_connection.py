@@ -11,9 +11,9 @@ from proxy.http1.message import RequestHead
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.settings import Limits, Timeouts
 from proxy.transport import fiber
-from proxy.transport.deadlines import NEVER
+from proxy.transport.deadlines import BUFFER_BYTES, NEVER
 from proxy.transport.fiber import Fiber, parked
-from proxy.transport.stream import UNREAD_LIMIT, PeerEnd
+from proxy.transport.stream import PeerEnd
 from tests.unit.transport.noting import noting_stream, transport_of
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -181,7 +181,7 @@ async def test_a_reset_ends_the_exchange(scene: Scene) -> None:
 
 async def test_a_reset_while_reading_is_paused_is_looked_for(scene: Scene) -> None:
     scene.stream.data_received(GET)
-    scene.stream.data_received(b"x" * UNREAD_LIMIT)
+    scene.stream.data_received(b"x" * BUFFER_BYTES)
     assert scene.told == ["pause"]
     scene.wait(0.0)  # the transport's socket is none: the kernel says that it is gone
     assert scene.told == ["pause", "abort"]

@@ -1,6 +1,7 @@
 """Bodies on their way from one connection to the other: what is written, in how many buffers, and when it waits."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -57,11 +58,25 @@ def test_trailers_go_nowhere_where_nobody_says_which() -> None:
     assert framed([], chunked(b"0\r\nA: 1\r\n\r\n"), chunked=True) == [b"0\r\n\r\n"]
 
 
+class Held:
+    """Stands for the stream of a source, and notes how it is read."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def hold(self) -> None:
+        self.told.append("hold")
+
+    def flow(self) -> None:
+        self.told.append("flow")
+
+
 class Source:
     """Gives a body in the pieces of a script, or raises what stands there."""
 
     def __init__(self, body: Body, *script: bytes | Exception) -> None:
         self.body = body
+        self.stream: Any = Held()
         self._script = list(script)
         self.deadlines: list[float] = []
 
@@ -79,6 +94,14 @@ class Reader:
     def __init__(self, *, slow: bool = False) -> None:
         self.received: list[bytes] = []
         self.slow = slow
+        self.untaken: list[int] = []  # what the kernel holds, each time it is asked
+        self.queues_little = False
+
+    def untaken_bytes(self) -> int:
+        return self.untaken.pop(0)
+
+    def queue_little(self) -> None:
+        self.queues_little = True
 
     def write(self, data: bytes) -> None:
         self.received.append(data)
@@ -125,3 +148,19 @@ async def test_nothing_is_read_for_a_peer_that_reads_no_more() -> None:
     with pytest.raises(ClientGone):
         await copy_body(source, sink(Reader(slow=True), wait=gone), float)
     assert source.deadlines == []
+
+
+async def test_a_source_is_read_sparingly_while_the_peer_of_the_sink_is_behind() -> None:
+    block = b"x" * 262_144
+    reader, source = Reader(), Source(CountedBody(5 * len(block)), *[block] * 5)
+    reader.untaken = [1 << 20, (1 << 20) + 1, 5 << 20, 0]
+    await copy_body(source, sink(reader), float)
+    assert source.stream.told == ["flow", "hold", "hold", "flow", "flow"]
+    assert reader.queues_little
+
+
+async def test_how_far_behind_it_is_is_asked_once_in_a_quarter_of_a_mebibyte() -> None:
+    reader, source = Reader(), Source(CountedBody(400_000), *[b"x" * 50_000] * 8)
+    reader.untaken = [0]
+    await copy_body(source, sink(reader), float)
+    assert source.stream.told == ["flow", "flow"]

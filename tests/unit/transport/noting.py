@@ -13,12 +13,17 @@ class NotingTransport(asyncio.Transport):
         super().__init__()
         self.told: list[str] = []
         self.unsent = 0
+        self.protocol: asyncio.BaseProtocol | None = None
 
     def pause_reading(self) -> None:
         self.told.append("pause")
 
     def resume_reading(self) -> None:
         self.told.append("resume")
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.told.append(type(protocol).__name__)
+        self.protocol = protocol
 
     def close(self) -> None:
         self.told.append("close")

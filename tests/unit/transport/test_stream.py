@@ -2,8 +2,10 @@
 
 import pytest
 
+from proxy.transport.deadlines import BUFFER_BYTES
 from proxy.transport.fiber import Fiber
-from proxy.transport.stream import UNREAD_LIMIT, Stream
+from proxy.transport.sparing import SparingProtocol
+from proxy.transport.stream import Stream
 from tests.unit.transport.noting import noting_stream, transport_of
 
 
@@ -17,22 +19,22 @@ async def read(stream: Stream, into: list[bytes]) -> None:
 
 
 def test_a_backlog_pauses_reading_until_it_is_read(stream: Stream) -> None:
-    stream.data_received(b"x" * UNREAD_LIMIT)
+    stream.data_received(b"x" * BUFFER_BYTES)
     assert transport_of(stream).told == ["pause"]
     stream.data_received(b"y")
     came: list[bytes] = []
     Fiber(read(stream, came)).resume()
-    assert came == [b"x" * UNREAD_LIMIT + b"y"]
+    assert came == [b"x" * BUFFER_BYTES + b"y"]
     # Not only once the next read waits: there may be none, and what comes on an idle connection has to be seen.
     assert transport_of(stream).told == ["pause", "resume"]
 
 
 def test_a_connection_that_ended_is_not_told_to_go_on(stream: Stream) -> None:
-    stream.data_received(b"x" * UNREAD_LIMIT)
+    stream.data_received(b"x" * BUFFER_BYTES)
     stream.connection_lost(None)
     came: list[bytes] = []
     Fiber(read(stream, came)).resume()
-    assert came == [b"x" * UNREAD_LIMIT]
+    assert came == [b"x" * BUFFER_BYTES]
     assert transport_of(stream).told == ["pause"]
 
 
@@ -59,3 +61,45 @@ def test_a_peer_that_takes_slowly_is_waited_for_and_one_that_takes_nothing_is_no
     stream.expire(stream.next_deadline + 1)
     assert waiting.ended
     assert isinstance(raised[0], TimeoutError)
+
+
+def test_a_stream_that_is_held_reads_nothing_until_it_is_asked_and_then_small_pieces(stream: Stream) -> None:
+    stream.hold()
+    stream.hold()
+    assert transport_of(stream).told == ["pause", "SparingProtocol"]
+    came: list[bytes] = []
+    Fiber(read(stream, came)).resume()
+    assert transport_of(stream).told == ["pause", "SparingProtocol", "resume"]
+    sparing = transport_of(stream).protocol
+    assert isinstance(sparing, SparingProtocol)
+    assert len(sparing.get_buffer(-1)) == BUFFER_BYTES
+    sparing.get_buffer(-1)[:3] = b"abc"
+    sparing.buffer_updated(3)
+    sparing.get_buffer(-1)[:3] = b"def"
+    assert came == [b"abc"]
+    stream.flow()
+    stream.flow()
+    assert transport_of(stream).told[3:] == ["pause", "Stream", "resume"]
+
+
+def test_a_stream_that_has_ended_is_neither_held_nor_let_go(stream: Stream) -> None:
+    stream.eof_received()
+    stream.hold()
+    stream.connection_lost(None)
+    stream.hold()
+    stream.flow()
+    assert transport_of(stream).told == []
+
+
+def test_what_a_loop_tells_reaches_a_stream_that_is_held(stream: Stream) -> None:
+    stream.hold()
+    sparing = transport_of(stream).protocol
+    assert isinstance(sparing, SparingProtocol)
+    sparing.pause_writing()
+    assert stream.must_drain()
+    sparing.resume_writing()
+    assert not stream.must_drain()
+    assert sparing.eof_received()
+    assert stream.at_eof
+    sparing.connection_lost(None)
+    assert stream.is_ended

@@ -1,0 +1,74 @@
+"""The memory of a worker: what nobody needs after a peak is given back to the system, and a limit is watched.
+
+glibc keeps what was freed between blocks that are still in use: after a thousand slow clients, nearly all of it. It
+gives it back when asked to, which takes milliseconds, so it is asked seldom, and only where there is much to expect.
+"""
+
+import ctypes
+import os
+from collections.abc import Callable
+from typing import Final
+
+from proxy.transport.deadlines import Deadlines
+
+_LOOK_S: Final = 1.0
+_TRIM_S: Final = 10.0  # between two trims
+_GROWN_BYTES: Final = 16 << 20  # more than after the last trim: worth another
+_GONE: Final = 64  # connections that have ended since: so is that
+_ROOM: Final = 0.9  # of the limit: below that, newcomers are accepted again
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+class Memory:
+    """Looked at by every sweep of the deadlines. `on_full` is told when the limit is reached, and when it no longer
+    is."""
+
+    def __init__(self, limit_bytes: int, deadlines: Deadlines, on_full: Callable[[bool, int], None]) -> None:
+        """`limit_bytes`: 0 is none."""
+        self._limit_bytes = limit_bytes
+        self._connections = deadlines.streams
+        deadlines.on_sweep.append(self.sweep)
+        self._on_full = on_full
+        self._is_full = False
+        self._look_at = self._trim_at = 0.0
+        self._trimmed_bytes = 0  # resident, after the last trim
+        self._most_connections = 0  # since then
+        self._trim = _find_trim()
+
+    def sweep(self, now: float) -> None:
+        """`now` is loop time."""
+        if now < self._look_at:
+            return
+        self._look_at = now + _LOOK_S
+        held = resident_bytes()
+        self._most_connections = max(self._most_connections, len(self._connections))
+        ended = self._most_connections - len(self._connections)
+        if now >= self._trim_at and (held > self._trimmed_bytes + _GROWN_BYTES or ended >= _GONE):
+            self._trim_at = now + _TRIM_S
+            self._trim(0)
+            held = self._trimmed_bytes = resident_bytes()
+            self._most_connections = len(self._connections)
+        if not self._limit_bytes:
+            return
+        is_full = held > self._limit_bytes * (_ROOM if self._is_full else 1.0)
+        if is_full is not self._is_full:
+            self._is_full = is_full
+            self._on_full(is_full, held)
+
+
+def resident_bytes() -> int:
+    """What this process holds; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * _PAGE
+    except OSError:
+        return 0
+
+
+def _find_trim() -> Callable[[int], object]:
+    """glibc's malloc_trim; with other C libraries, nothing that does anything."""
+    try:
+        trim: Callable[[int], object] = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):
+        return lambda _: 0
+    return trim

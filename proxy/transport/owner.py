@@ -1,0 +1,18 @@
+"""Who a connection belongs to, as far as a stream has to know."""
+
+from typing import Protocol
+
+from proxy.transport.sockets import PeerEnd
+
+
+class Owner(Protocol):
+    """Who is told of what happens to a connection while nobody reads it."""
+
+    def connection_lost(self) -> None:
+        """The connection is gone."""
+
+    def peer_ended(self, end: PeerEnd) -> None:
+        """The peer has ended its side; where unread bytes stand before that, this may be told again."""
+
+    def alarm(self) -> None:
+        """`alarm_at` has passed. It is set to NEVER before this is called."""
