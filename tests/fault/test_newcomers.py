@@ -82,9 +82,9 @@ async def test_newcomers_wait_while_memory_is_full_and_then_are_told_so() -> Non
         await first.send(GET)  # served still, and no longer than needed
         head, body = await first.response()
         assert (body, says_close(head)) == (b"ok", True)
+        proxy.worker._listener.memory_is_full(False, 1 << 29)
         async with client(proxy.port) as newcomer:
             await newcomer.send(GET)
-            proxy.worker._listener.memory_is_full(False, 1 << 29)
             assert (await newcomer.response())[1] == b"ok"
 
 

@@ -24,6 +24,16 @@ def _listed(name: bytes, member: bytes, size: int, start: bytes = _START) -> byt
     return start + name + b": " + b",".join([member] * (size // (len(member) + 1))) + b"\r\n\r\n"
 
 
+def _asking(target: bytes) -> bytes:
+    return b"GET " + target + b" HTTP/1.1\r\nHost: bench.example\r\n\r\n"
+
+
+def _chunks(*sizes: int) -> bytes:
+    """A body of 10,000 chunks, whose sizes come in turn."""
+    turn = b"".join(b"%x\r\n%b\r\n" % (size, b"a" * size) for size in sizes)
+    return _CHUNKED + turn * (10_000 // len(sizes)) + b"0\r\n\r\n"
+
+
 KINDS: Final[dict[str, bytes]] = {
     "26 KB of `a: ` fields": _START + b"a: \r\n" * 5_200 + b"\r\n",
     "120 fields": _START + b"".join(b"X-Field-%d: value\r\n" % number for number in range(120)) + b"\r\n",
@@ -35,7 +45,18 @@ KINDS: Final[dict[str, bytes]] = {
     "27 KB of Trailer": _listed(b"Trailer", b"a", 27_000, _CHUNKED.removesuffix(b"\r\n")) + b"0\r\n\r\n",
     "27 KB of X-Forwarded-For": _listed(b"X-Forwarded-For", b"1.1.1.1", 27_000),
     "250 nominations": _listed(b"Connection", b"x-a", 1_000),
-    "10,000 one-byte chunks": _CHUNKED + b"1\r\na\r\n" * 10_000 + b"0\r\n\r\n",
+    "10,000 one-byte chunks": _chunks(1),
+    "10,000 chunks of 1 and 2 bytes": _chunks(1, 2),
+    "10,000 chunks of 1 to 40 bytes": _chunks(*range(1, 41)),
+    "27 KB of Connection, commas alone": _listed(b"Connection", b"", 27_000),
+    "a Host of 27 KB": b"GET /small HTTP/1.1\r\nHost: " + b"h" * 27_000 + b"\r\n\r\n",
+    "a Host of 13,000 labels": b"GET /small HTTP/1.1\r\nHost: " + b"a." * 13_000 + b"a\r\n\r\n",
+    "8 KB of `%41` in a path": _asking(b"/" + b"%41" * 2_600),
+    "8 KB of `/..` in a path": _asking(b"/.." * 2_600 + b"/small"),
+    "27 KB of IPv6 in X-Forwarded-For": _listed(b"X-Forwarded-For", b"2001:db8::ffff:1", 27_000),
+    "a near miss: 27 KB that end in a control byte": _START + b"X-Field: value\r\n" * 1_700 + b"X: \x01\r\n\r\n",
+    "100 lines for the slower of two parsers": _START + b"X-Field: value \r\n" * 100 + b"\r\n",
+    "27 KB of one value, for the slower parser": _START + b"X-Field: " + b"v" * 27_000 + b" \r\n\r\n",
     "100 interim responses": NORMAL.replace(b"/small", b"/interims/100"),
 }
 
@@ -71,10 +92,21 @@ async def _cost_us(port: int, pid: int, request: bytes, seconds: float) -> tuple
     return clock(pid).since(before).cpu_us / max(count, 1), status
 
 
+#: A peer that is believed, and routes that are looked for by host and path.
+_OPTIONS: Final = [
+    word
+    for value in (
+        "trusted_networks=127.0.0.0/8", "routes.all.upstream=default", "routes.api.upstream=default",
+        "routes.api.path=/api", "routes.one.upstream=default", "routes.one.host=*.one.example",
+        "routes.two.upstream=default", "routes.two.host=*.a.two.example",
+    )
+    for word in ("--set", value)
+]  # fmt: skip
+
+
 def _ratio(kind: str, setting: Setting) -> Figure:
     seconds = 0.5 if setting.quick else _MOST_S
-    trusting = ("--set", "trusted_networks=127.0.0.0/8")
-    with running(setting.proxy, setting.folder, Wanted(setting.upstreams, onehop_options=trusting)) as server:
+    with running(setting.proxy, setting.folder, Wanted(setting.upstreams, onehop_options=_OPTIONS)) as server:
         asyncio.run(_cost_us(server.port, server.pid, NORMAL, 0.3))
         normal, _ = asyncio.run(_cost_us(server.port, server.pid, NORMAL, seconds))
         cost, status = asyncio.run(_cost_us(server.port, server.pid, KINDS[kind], seconds))

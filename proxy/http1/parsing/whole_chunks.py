@@ -6,25 +6,26 @@ A peer may send one byte per chunk, ten thousand of them in one read: what costs
 import re
 from typing import Final
 
-_PLAIN_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)[ \t]{0,8}+\r\n")
+from proxy.http1.remembered import Remembered
+
+_PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)[ \t]{0,8}+")
+_PLAIN_SIZE_LINE: Final = re.compile(_PLAIN_SIZE.pattern + rb"\r\n")
 _CRLF: Final = b"\r\n"
 
-_RUN: Final = 512  # chunks read at a time
-_MANY_DIGITS: Final = 16  # a size of one digit is below
-_ALIKE: Final = 64  # so many of one size are taken out as one piece
+_SMALL: Final = 512  # bytes of data: behind a chunk of no more, others are looked for
+#: How far they are looked for at first and at most. What was found in vain costs a part of what was found before it.
+_FIRST_WINDOW: Final = 64
+_WINDOW: Final = 16_384
+_NO_SIZE: Final = -1
 
 
-def _tiny(zeros: bytes, space: bytes) -> bytes:
-    sizes = range(1, 16)
-    forms = [rb"[%x%X]%b\r\n[\x00-\xff]{%d}\r\n" % (size, size, space, size) for size in sizes]
-    return rb"%b(?:%b)" % (zeros, b"|".join(forms))
+def _plain_size(line: bytes) -> int:
+    """What a size line says; no size where it says more than a size, or the last chunk's."""
+    found = _PLAIN_SIZE.fullmatch(line)
+    return (int(found[1], 16) or _NO_SIZE) if found is not None else _NO_SIZE
 
 
-# The groups are greedy, not possessive: see `fast_path`. Nothing follows them, so nothing is given back.
-_TINY: Final = re.compile(_tiny(b"", b""))
-_TINY_RUN: Final = re.compile(rb"(?:%b){3,%d}" % (_TINY.pattern, _RUN))
-_PADDED: Final = re.compile(_tiny(b"0{0,14}+", rb"[ \t]{0,8}+"))
-_PADDED_RUN: Final = re.compile(rb"(?:%b){3,%d}" % (_PADDED.pattern, _RUN))
+_SIZES: Final = Remembered(_plain_size, 1024)
 
 
 def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> int:
@@ -39,24 +40,28 @@ def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> 
             break
         pieces.append(data[start:stop])
         position = stop + 2
-        if size < _MANY_DIGITS and most - len(pieces) >= _RUN:
-            if (run := _TINY_RUN.match(data, position)) is not None:
-                pieces += _of_tiny_chunks(run[0])
-                position = run.end()
-            elif (run := _PADDED_RUN.match(data, position)) is not None:
-                pieces += [chunk.partition(_CRLF)[2][:-2] for chunk in _PADDED.findall(run[0])]
-                position = run.end()
+        if size > _SMALL:
+            continue
+        window = max(_FIRST_WINDOW, 4 * size)
+        while (room := most - len(pieces)) > 0:
+            run, length = _run(data[position : position + window], room)
+            pieces += run
+            position += length
+            if 2 * length < window:  # something else than a small chunk stands there, or nothing more
+                break
+            window = min(2 * window, _WINDOW)
     return position
 
 
-def _of_tiny_chunks(run: bytes) -> list[bytes]:
-    """The data of chunks with one digit, known to be well formed."""
-    size = int(run[:1], 16)
-    period = size + 5
-    if len(run) >= period * _ALIKE and run[::period] == run[:1] * (len(run) // period):
-        # All of one size: the first is, so the second begins a period later, and has the same digit; and so on.
-        data = bytearray(size * (len(run) // period))
-        for at in range(size):
-            data[at::size] = run[3 + at :: period]
-        return [bytes(data)]
-    return [chunk[3:-2] for chunk in _TINY.findall(run)]
+def _run(window: bytes, most: int) -> tuple[list[bytes], int]:
+    """The data of the chunks that `window` begins with, and how many bytes they take. Stops at data with a line end in
+    it, which is read alone."""
+    parts = window.split(_CRLF)
+    count = min((len(parts) - 1) // 2, most)
+    lines, data = parts[: 2 * count : 2], parts[1 : 2 * count : 2]
+    lengths = list(map(len, data))
+    sizes = list(map(_SIZES.__getitem__, lines))
+    if sizes != lengths:
+        count = next(at for at, size in enumerate(sizes) if size != lengths[at])
+        lines, data, lengths = lines[:count], data[:count], lengths[:count]
+    return data, sum(map(len, lines)) + sum(lengths) + 4 * count

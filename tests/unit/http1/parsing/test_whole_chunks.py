@@ -88,3 +88,19 @@ def test_signed_chunks_may_go_on_for_ever() -> None:
     body = ChunkedBody(LIMITS, with_h11=False)
     for _ in range(2_000):
         assert body.receive(b"2000;chunk-signature=%b\r\n" % (b"f" * 64) + b"x" * 8_192 + b"\r\n")
+
+
+@pytest.mark.parametrize("turn", [b"2\r\n\r\n\r\n", b"1\r\na\r\n2\r\n\r\n\r\n", b"1\r\na\r\n" * 100 + b"2\r\n\r\n\r\n"])
+def test_line_ends_in_the_data_cost_linear_time(monkeypatch: pytest.MonkeyPatch, turn: bytes) -> None:
+    looked_at = 0
+    run = module._run
+
+    def counting(window: bytes, most: int) -> tuple[list[bytes], int]:
+        nonlocal looked_at
+        looked_at += len(window)
+        return run(window, most)
+
+    monkeypatch.setattr(module, "_run", counting)
+    coded = turn * (60_000 // len(turn))
+    assert whole_chunks(coded, 0, [], 1 << 20) == len(coded)
+    assert looked_at < 20 * len(coded)
