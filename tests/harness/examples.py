@@ -17,7 +17,9 @@ async def running_example(name: str, folder: Path, ports: dict[int, int]) -> Asy
     """`onehop run` with a copy of an example in `folder`, where its services listen on `ports` instead."""
     shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
     for file in folder.rglob("*.toml"):
-        text = file.read_text().replace("users.htpasswd", f"{folder}/users.htpasswd")
+        text = file.read_text()
+        for other in ("users.htpasswd", "maintenance.html", "sorry.html"):
+            text = text.replace(f'"{other}"', f'"{folder}/{other}"')
         for written, port in {8080: 0, **ports}.items():
             text = text.replace(f":{written}", f":{port}")
         file.write_text(text)
