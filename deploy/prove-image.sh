@@ -140,11 +140,11 @@ run() {
     [[ $(stat --format %u "/proc/$process") == "$user" ]] || fail "process $process is not of user $user"
 
     step "a request: what the client nominates in Connection ends at the proxy"
-    seen=$(curl --silent --show-error --fail --max-time 5 -H 'Connection: close, X-Secret' -H 'X-Secret: swordfish' \
+    seen=$(curl --silent --show-error --fail --max-time 5 -H 'Connection: close, X-Internal' -H 'X-Internal: swordfish' \
         http://127.0.0.1:8080/some/path?query=1)
     grep -q '^GET /some/path?query=1 HTTP/1.1' <<<"$seen" || fail "not the request that was sent: $seen"
     grep -qi '^via:' <<<"$seen" || fail "no Via: $seen"
-    if grep -qiE 'x-secret|swordfish' <<<"$seen"; then fail "the secret went through: $seen"; fi
+    if grep -qiE 'x-internal|swordfish' <<<"$seen"; then fail "the secret went through: $seen"; fi
 
     step "health: ${health[*]}"
     in_container "${health[@]}"

@@ -56,7 +56,7 @@ def demo_lines(url: str) -> list[str]:
         "",
         "Try it:",
         f"  open {url}/ in a browser",
-        f"  curl -H 'Connection: close, X-Secret' -H 'X-Secret: 1' {url}/echo",
+        f"  curl -H 'Connection: close, X-Internal' -H 'X-Internal: 1' {url}/echo",
         f"  curl -i {url}/hop",
         f"  curl -i {url}/early-hints",
         f"  curl -i --raw -H 'TE: trailers' -H 'Connection: TE' {url}/trailers",

@@ -9,8 +9,8 @@ from proxy.demo.exchange import Exchange, FieldLine, Refusal
 
 #: /hop: everything that must not get past one hop, and one field that must.
 HOP_FIELDS: Final[list[FieldLine]] = [
-    (b"Connection", b"close, X-Secret, Set-Cookie"),
-    (b"X-Secret", b"1"),
+    (b"Connection", b"close, X-Internal, Set-Cookie"),
+    (b"X-Internal", b"1"),
     (b"Set-Cookie", b"leak=1"),
     (b"Keep-Alive", b"timeout=5"),
     (b"Proxy-Authenticate", b"Basic"),
@@ -21,7 +21,7 @@ HOP_FIELDS: Final[list[FieldLine]] = [
     (b"X-Kept", b"yes"),
 ]
 #: The same for a client that wants to go on: with `?keep`.
-HOP_FIELDS_KEPT_OPEN: Final[list[FieldLine]] = [(b"Connection", b"X-Secret, Set-Cookie"), *HOP_FIELDS[1:]]
+HOP_FIELDS_KEPT_OPEN: Final[list[FieldLine]] = [(b"Connection", b"X-Internal, Set-Cookie"), *HOP_FIELDS[1:]]
 
 NO_STORE: Final = (b"Cache-Control", b"no-store")
 
@@ -95,8 +95,8 @@ async def early_hints(exchange: Exchange) -> None:
         103,
         [
             (b"Link", b"</assets/demo.css>; rel=preload; as=style"),
-            (b"Connection", b"X-Secret"),
-            (b"X-Secret", b"1"),
+            (b"Connection", b"X-Internal"),
+            (b"X-Internal", b"1"),
         ],
     )
     await exchange.answer(200, _PLAIN, b"A 103 came before this.\n")
@@ -106,10 +106,10 @@ async def trailers(exchange: Exchange) -> None:
     """Send trailers, one of which the head's Connection nominates."""
     body = b"Trailers follow.\n"
     announced = (b"Trailer", b"X-Checksum")
-    await exchange.start(200, [(b"Content-Type", _PLAIN), announced, (b"Connection", b"X-Secret")])
+    await exchange.start(200, [(b"Content-Type", _PLAIN), announced, (b"Connection", b"X-Internal")])
     await exchange.send(body)
     checksum = b"sha256=" + hashlib.sha256(body).hexdigest().encode()
-    await exchange.finish([(b"X-Checksum", checksum), (b"X-Secret", b"1")])
+    await exchange.finish([(b"X-Checksum", checksum), (b"X-Internal", b"1")])
 
 
 async def upload(exchange: Exchange) -> None:

@@ -108,7 +108,7 @@ class HeadParser:
             check_bytes(raw_head)
             check_lists(raw_head, most_options)
             head = parse_response(raw_head)
-        check_response(head, self.limits)
+        check_response(head)
         self.unread = unread[end:]
         return head
 

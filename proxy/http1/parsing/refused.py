@@ -3,12 +3,17 @@
 Takes apart whatever arrived, by its line ends, spaces and colons, and judges nothing.
 """
 
+import re
 from typing import Final, NamedTuple
 
 from proxy.http1.fields import TOKEN, Fields
+from proxy.http1.masking import MASK
 
 _READ_BYTES: Final = 65_536
 _LINES: Final = 128
+_SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,15}+://")
+_AUTHORITY_END: Final = re.compile(rb"[/?#@]")  # with an @, it is masked where it is shown
+_LONGEST_HOST: Final = 255
 _PROXY_V2: Final = b"\r\n\r\n\0\r\nQUIT\n"
 
 
@@ -33,13 +38,23 @@ def refused_head(arrived: bytes | bytearray) -> RefusedHead:
     method, _, rest = lines[0].rstrip(b"\r").partition(b" ")
     target, found, version = rest.rpartition(b" HTTP/")
     if not found:
-        target, version = rest, b""
+        target, version = _without_cut_authority(rest), b""
     fields = []
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
         if colon and TOKEN.fullmatch(name):
             fields.append((name, value.strip(b" \t\r")))
     return RefusedHead(method, target, version, fields)
+
+
+def _without_cut_authority(target: bytes) -> bytes:
+    """A target whose end has not come. Where that is within an authority too long for any host, a password may stand in
+    it, and the @ behind the password be what was cut."""
+    scheme = _SCHEME.match(target)
+    authority = target[scheme.end() if scheme else 0 :]
+    if len(authority) <= _LONGEST_HOST or _AUTHORITY_END.search(authority):
+        return target
+    return target[: len(target) - len(authority)] + MASK.encode()
 
 
 def other_protocol(arrived: bytes | bytearray) -> tuple[str, str] | None:

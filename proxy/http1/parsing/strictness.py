@@ -64,13 +64,11 @@ def check_lists(raw_head: bytes, most_options: int) -> None:
 
 
 def check_request(head: RequestHead, limits: MessageLimits) -> None:
-    """Refuse a request that two parsers could delimit or address differently, or that is over a limit. The options of
-    `Connection` were counted before: by the fast path, or by `check_lists`."""
+    """Refuse a request that two parsers could delimit or address differently, or that is over a limit. Its lines
+    and the options of `Connection` were counted before either reader made anything of them."""
     index = head.known
     if len(head.target) > limits.target_bytes:
         raise ProtocolError("request target too long", status=414, code="target_too_long")
-    if len(head.fields) > limits.field_count:
-        raise too_large("too many field lines")
     hosts = index.get(b"host")
     if hosts is None:
         if head.http_version >= b"1.1":
@@ -86,11 +84,9 @@ def check_request(head: RequestHead, limits: MessageLimits) -> None:
             raise ProtocolError("Transfer-Encoding in HTTP/1.0")
 
 
-def check_response(head: ResponseHead, limits: MessageLimits) -> None:
-    """Refuse a response whose framing contradicts itself, or that is over a limit: as `check_request`."""
+def check_response(head: ResponseHead) -> None:
+    """Refuse a response whose framing contradicts itself."""
     index = head.known
-    if len(head.fields) > limits.field_count:
-        raise too_large("too many field lines")
     lengths = index.get(b"content-length")
     if lengths and len(lengths[0]) > LENGTH_DIGITS:
         # h11 takes 20 digits: over 64 bits, the client would read another length out of them than we do.

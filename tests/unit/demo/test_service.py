@@ -66,7 +66,7 @@ async def test_hop_is_full_of_fields_for_one_hop(service: int) -> None:
         await client.send(get("/hop"))
         head, _, body = (await client.rest()).partition(b"\r\n\r\n")
     assert head.endswith(
-        b"\r\nConnection: close, X-Secret, Set-Cookie\r\nX-Secret: 1\r\nSet-Cookie: leak=1"
+        b"\r\nConnection: close, X-Internal, Set-Cookie\r\nX-Internal: 1\r\nSet-Cookie: leak=1"
         b"\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\nProxy-Connection: keep-alive"
         b"\r\nTrailer: X-T\r\nUpgrade: h2c\r\nTE: trailers\r\nX-Kept: yes"
     )
@@ -78,7 +78,7 @@ async def test_hop_kept_open_takes_another_request(service: int) -> None:
         for _ in range(2):
             await client.send(get("/hop?keep"))
             head, _ = await client.answer()
-            assert b"\r\nConnection: X-Secret, Set-Cookie\r\n" in head
+            assert b"\r\nConnection: X-Internal, Set-Cookie\r\n" in head
 
 
 async def test_stream_is_chunked_line_by_line(service: int) -> None:
@@ -136,7 +136,7 @@ async def test_early_hints_come_first_with_a_nominated_field(service: int) -> No
         await client.send(get("/early-hints"))
         assert await client.head() == (
             b"HTTP/1.1 103 Early Hints\r\nLink: </assets/demo.css>; rel=preload; as=style\r\n"
-            b"Connection: X-Secret\r\nX-Secret: 1\r\n\r\n"
+            b"Connection: X-Internal\r\nX-Internal: 1\r\n\r\n"
         )
         assert (await client.answer())[0].startswith(b"HTTP/1.1 200 ")
 
@@ -144,10 +144,10 @@ async def test_early_hints_come_first_with_a_nominated_field(service: int) -> No
 async def test_trailers_follow_the_chunks(service: int) -> None:
     async with connected(service) as client:
         await client.send(get("/trailers"))
-        assert b"\r\nTrailer: X-Checksum\r\nConnection: X-Secret\r\n" in await client.head()
+        assert b"\r\nTrailer: X-Checksum\r\nConnection: X-Internal\r\n" in await client.head()
         body = await client.head()
     digest = hashlib.sha256(b"Trailers follow.\n").hexdigest().encode()
-    trailers = b"X-Checksum: sha256=" + digest + b"\r\nX-Secret: 1\r\n\r\n"
+    trailers = b"X-Checksum: sha256=" + digest + b"\r\nX-Internal: 1\r\n\r\n"
     assert body == b"11\r\nTrailers follow.\n\r\n0\r\n" + trailers
 
 

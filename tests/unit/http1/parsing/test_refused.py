@@ -56,3 +56,17 @@ PROTOCOLS = [
 def test_a_protocol_that_is_often_sent_to_the_wrong_port_is_named(arrived: bytes, code: str | None) -> None:
     named = other_protocol(arrived)
     assert (named and named[0]) == code
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (b"http://user:secret" + b"x" * 300, b"http://***"),
+        (b"user:secret" + b"x" * 300, b"***"),
+        (b"http://user:secret" + b"x" * 300 + b"@h", b"http://user:secret" + b"x" * 300 + b"@h"),  # masked where shown
+        (b"http://h/" + b"x" * 300, b"http://h/" + b"x" * 300),
+        (b"http://" + b"h" * 255, b"http://" + b"h" * 255),
+    ],
+)
+def test_a_password_whose_end_was_cut_is_not_told(target: bytes, told: bytes) -> None:
+    assert refused_head(b"GET " + target).target == told
