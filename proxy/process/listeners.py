@@ -66,13 +66,14 @@ class Listeners:
     def close_all_but(self, kept: Collection[socket.socket], *, remove: bool = True) -> None:
         """Close all sockets but these. `remove`: the files of Unix sockets, too; a child leaves them to the parent."""
         for key, interfaces in list(self._bound.items()):
+            was_bound = any(interfaces)  # else the file at a socket's path is somebody else's
             for sockets in interfaces:
                 for listening in [one for one in sockets if one not in kept]:
                     sockets.remove(listening)
                     listening.close()
             if not any(interfaces):
                 del self._bound[key]
-                if remove and (path := parse_listen(key.address)[0]).startswith("/"):
+                if remove and was_bound and (path := parse_listen(key.address)[0]).startswith("/"):
                     with contextlib.suppress(OSError):
                         os.unlink(path)
 

@@ -74,7 +74,7 @@ class OnehopProcess:
         async with asyncio.timeout(PATIENCE_S):
             while line := (await self.process.stderr.readline()).decode():
                 self.banner.append(line.rstrip())
-                if found := re.search(r"listens on http://[^ ]*?:(\d+)$", line.rstrip()):
+                if found := re.search(r"listens on https?://[^ ]*?:(\d+)$", line.rstrip()):
                     self.port = self.port or int(found[1])
                 if "Ctrl-C" in line:
                     break

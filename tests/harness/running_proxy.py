@@ -1,6 +1,7 @@
 """A real worker on a real socket, inside the test's loop."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
@@ -99,7 +100,7 @@ async def running_proxy(
     )
     await worker.start()
     try:
-        yield RunningProxy(worker, sockets[0].getsockname()[1], records)
+        yield RunningProxy(worker, 0 if sockets[0].family == socket.AF_UNIX else sockets[0].getsockname()[1], records)
     finally:
         worker.shut_down()
         async with asyncio.timeout(PATIENCE_S):

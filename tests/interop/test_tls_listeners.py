@@ -1,0 +1,115 @@
+"""TLS as programs speak it: a served command, several workers, files that change, and clients that others have written."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import require_programs
+from tests.harness.processes import OnehopProcess, onehop, output_of
+from tests.harness.scripted import OK, PATIENCE_S, ScriptedUpstream, answering
+from tests.harness.tls import Authority, authority
+
+__all__ = ["authority"]
+
+pytestmark = pytest.mark.interop
+
+GET = b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n"
+
+
+@contextlib.asynccontextmanager
+async def served(
+    folder: Path, authority: Authority, port: int, workers: int = 1, more: str = ""
+) -> AsyncIterator[OnehopProcess]:
+    pem = authority.file("a.example", path=str(folder / "a.pem"))
+    upstream = ScriptedUpstream(answering(*[OK] * 1000))
+    async with upstream.serving():
+        file = folder / "onehop.toml"
+        file.write_text(
+            f'workers = {workers}\naccess_log = "json"\n[listeners.public]\naddress = "127.0.0.1:{port}"\n'
+            f'[listeners.public.tls]\ncertificates = [{{ certificate = "{pem}" }}]\n{more}\n'
+            f'[upstreams.app]\nurls = ["http://127.0.0.1:{upstream.port}"]\n'
+        )
+        async with onehop("run", "--config", str(file)) as proxy:
+            yield proxy
+
+
+def visit(
+    port: int, context: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> tuple[bool | None, ssl.SSLSession | None]:
+    raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+    with context.wrap_socket(raw, server_hostname="a.example", session=session) as tls:
+        tls.sendall(GET)
+        received = b""
+        while data := tls.recv(8192):
+            received += data
+        assert received.endswith(b"ok")
+        return tls.session_reused, tls.session
+
+
+async def test_a_session_is_resumed_by_whatever_worker_takes_the_connection(
+    tmp_path: Path, authority: Authority, unused_tcp_port: int
+) -> None:
+    async with served(tmp_path, authority, unused_tcp_port, workers=3):
+
+        def visits() -> list[bool | None]:
+            context = authority.client()
+            session, reused = None, list[bool | None]()
+            for _ in range(30):
+                resumed, session = visit(unused_tcp_port, context, session)
+                reused.append(resumed)
+            return reused
+
+        assert (await asyncio.to_thread(visits)) == [False, *[True] * 29]
+
+
+async def test_a_new_certificate_is_used_without_a_restart_and_a_broken_one_is_not(
+    tmp_path: Path, authority: Authority, unused_tcp_port: int
+) -> None:
+    def serial(context: ssl.SSLContext) -> object:
+        raw = socket.create_connection(("127.0.0.1", unused_tcp_port), timeout=PATIENCE_S)
+        with context.wrap_socket(raw, server_hostname="a.example") as tls:
+            found = tls.getpeercert()
+            assert found is not None
+            return found["serialNumber"]
+
+    context = authority.client()
+    async with served(tmp_path, authority, unused_tcp_port, workers=2) as proxy:
+        first = await asyncio.to_thread(serial, context)
+        held = socket.create_connection(("127.0.0.1", unused_tcp_port), timeout=PATIENCE_S)
+        with await asyncio.to_thread(context.wrap_socket, held, server_hostname="a.example") as tls:
+            fresh = authority.file("a.example", path=str(tmp_path / "new.pem"))
+            os.replace(fresh, tmp_path / "a.pem")
+            await proxy.said("read again, as it has changed")
+            async with asyncio.timeout(PATIENCE_S):
+                while (second := await asyncio.to_thread(serial, context)) == first:  # noqa: ASYNC110  # other workers follow by themselves
+                    await asyncio.sleep(0.05)
+            (tmp_path / "a.pem").write_text("broken")
+            await proxy.said("the certificates that were read before stay in use")
+            assert await asyncio.to_thread(serial, context) == second
+            tls.sendall(GET)  # the connection from before goes on
+            assert (await asyncio.to_thread(tls.recv, 8192)).startswith(b"HTTP/1.1 200 ")
+    assert sum("stay in use" in line for line in proxy.banner) == 1
+
+
+async def test_curl_and_openssl_agree(tmp_path: Path, authority: Authority, unused_tcp_port: int) -> None:
+    require_programs("curl", "openssl")
+    where = f"a.example:{unused_tcp_port}"
+    curl = ("curl", "-sS", "--cacert", authority.pem, "--resolve", f"{where}:127.0.0.1")
+    async with served(tmp_path, authority, unused_tcp_port):
+        for version in ("--tlsv1.2", "--tlsv1.3"):
+            _, told = await output_of(*curl, version, "-w", "%{http_version} %{ssl_verify_result}", f"https://{where}/")
+            assert told == "ok1.1 0"
+        _, told = await output_of(*curl, f"http://{where}/")
+        assert "this port speaks TLS" in told
+        for version, good in (("-tls1_2", True), ("-tls1_3", True), ("-tls1_1", False), ("-tls1", False)):
+            _, said = await output_of(
+                "openssl", "s_client", "-connect", f"127.0.0.1:{unused_tcp_port}", "-servername", "a.example",
+                "-CAfile", authority.pem, "-alpn", "h2,http/1.1", "-cipher", "DEFAULT@SECLEVEL=0", version,
+            )  # fmt: skip
+            assert ("Verify return code: 0 (ok)" in said and "ALPN protocol: http/1.1" in said) is good, (version, said)
