@@ -165,7 +165,7 @@ def demo(listen: str, access_log: str) -> NoReturn:
         if loaded.config is None:
             return loaded
         # The upstream is the demo service's, whose port its worker finds out.
-        upstreams = {"demo": UpstreamConfig(urls=["http://127.0.0.1:0"])}
+        upstreams = {"demo": UpstreamConfig(urls=["http://127.0.0.1:1"])}
         routes = {"demo": RouteConfig(upstream="demo")}
         return loaded._replace(config=msgspec.structs.replace(loaded.config, upstreams=upstreams, routes=routes))
 

@@ -13,7 +13,9 @@ EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
 
 
 @asynccontextmanager
-async def running_example(name: str, folder: Path, ports: dict[int, int]) -> AsyncIterator[OnehopProcess]:
+async def running_example(
+    name: str, folder: Path, ports: dict[int, int], env: dict[str, str] | None = None
+) -> AsyncIterator[OnehopProcess]:
     """`onehop run` with a copy of an example in `folder`, where its services listen on `ports` instead."""
     shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
     for file in folder.rglob("*.toml"):
@@ -23,7 +25,7 @@ async def running_example(name: str, folder: Path, ports: dict[int, int]) -> Asy
         for written, port in {8080: 0, **ports}.items():
             text = text.replace(f":{written}", f":{port}")
         file.write_text(text)
-    async with onehop("run", "--config", str(folder / f"{name}.toml"), "--workers", "2") as proxy:
+    async with onehop("run", "--config", str(folder / f"{name}.toml"), "--workers", "2", env=env) as proxy:
         yield proxy
 
 

@@ -76,6 +76,8 @@ class OnehopProcess:
                 self.banner.append(line.rstrip())
                 if found := re.search(r"listens on https?://[^ ]*?:(\d+)$", line.rstrip()):
                     self.port = self.port or int(found[1])
+                elif "listens on unix:" in line:
+                    self.port = self.port or -1  # there is none
                 if "Ctrl-C" in line:
                     break
         assert self.port, f"no address in {self.banner}"

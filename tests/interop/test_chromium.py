@@ -1,11 +1,17 @@
 """A real browser opens the demo page through the proxy; the test looks at the page."""
 
 import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import ConsoleMessage, Request, Response, async_playwright
 
 from tests.conftest import require_programs
+from tests.harness.processes import onehop
+from tests.harness.tls import Authority, authority
+
+__all__ = ["authority"]
 
 pytestmark = pytest.mark.interop
 
@@ -16,7 +22,25 @@ SWITCHES = [
 ]  # fmt: skip
 
 
-async def test_the_page_loads_whole_and_its_live_parts_work(demo_port: int) -> None:
+@pytest.fixture(params=["http", "https"])
+async def demo_url(
+    request: pytest.FixtureRequest, demo_port: int, tmp_path: Path, authority: Authority
+) -> AsyncIterator[str]:
+    """Where the page is: the demo itself, and a proxy in front of it that speaks TLS."""
+    if request.param == "http":
+        yield f"http://127.0.0.1:{demo_port}"
+        return
+    file = tmp_path / "onehop.toml"
+    file.write_text(
+        f'[listeners.public]\naddress = "127.0.0.1:0"\n[listeners.public.tls]\n'
+        f'certificates = [{{ certificate = "{authority.file("127.0.0.1")}" }}]\n'
+        f'[upstreams.demo]\nurls = ["http://127.0.0.1:{demo_port}"]\n'
+    )
+    async with onehop("run", "--config", str(file)) as proxy:
+        yield f"https://127.0.0.1:{proxy.port}"
+
+
+async def test_the_page_loads_whole_and_its_live_parts_work(demo_url: str) -> None:
     require_programs("chromium")
     complaints: list[str] = []
     failed: list[str] = []
@@ -27,7 +51,7 @@ async def test_the_page_loads_whole_and_its_live_parts_work(demo_port: int) -> N
             complaints.append(message.text)
 
     def note_response(response: Response) -> None:
-        paths.add(response.url.partition(f":{demo_port}")[2].partition("?")[0])
+        paths.add(response.url.removeprefix(demo_url).partition("?")[0])
         if response.status >= 400:
             failed.append(f"{response.status} {response.url}")
 
@@ -40,12 +64,12 @@ async def test_the_page_loads_whole_and_its_live_parts_work(demo_port: int) -> N
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SWITCHES)
         try:
-            page = await browser.new_page(extra_http_headers={"X-Probe": "from the test"})
+            page = await browser.new_page(extra_http_headers={"X-Probe": "from the test"}, ignore_https_errors=True)
             page.on("console", note_console)
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.on("response", note_response)
             page.on("requestfailed", note_failure)
-            await page.goto(f"http://127.0.0.1:{demo_port}/")
+            await page.goto(f"{demo_url}/")
             await page.wait_for_selector('body[data-ready="yes"]', timeout=20_000)
             verdicts = await page.inner_text("#verdicts")
             received = await page.inner_text("#received")
@@ -70,8 +94,9 @@ async def test_the_page_loads_whole_and_its_live_parts_work(demo_port: int) -> N
     assert not complaints
     assert not failed
     assert {"/", "/assets/demo.css", "/assets/demo.js"} <= paths
-    assert "Connection" in verdicts
-    assert "stripped" in verdicts
+    if demo_url.startswith("http://"):  # else the proxy in front of it has taken it off before
+        assert "Connection" in verdicts
+        assert "stripped" in verdicts
     assert "X-Probe" in verdicts
     assert "Via" in received
     assert "X-Request-Id" in received

@@ -113,3 +113,32 @@ async def test_curl_and_openssl_agree(tmp_path: Path, authority: Authority, unus
                 "-CAfile", authority.pem, "-alpn", "h2,http/1.1", "-cipher", "DEFAULT@SECLEVEL=0", version,
             )  # fmt: skip
             assert ("Verify return code: 0 (ok)" in said and "ALPN protocol: http/1.1" in said) is good, (version, said)
+
+
+async def test_node_fetches_and_reuses_its_connection(
+    tmp_path: Path, authority: Authority, unused_tcp_port: int
+) -> None:
+    require_programs("node")
+    script = tmp_path / "client.js"
+    script.write_text(
+        f"""
+        const https = require('https'), fs = require('fs');
+        const agent = new https.Agent({{keepAlive: true, maxSockets: 1}});
+        const ask = () => new Promise((done, failed) => https.get({{
+            host: '127.0.0.1', port: {unused_tcp_port}, servername: 'a.example', agent,
+            ca: fs.readFileSync('{authority.pem}'),
+        }}, answer => {{
+            let body = '', protocol = answer.socket.getProtocol();
+            answer.on('data', data => body += data);
+            answer.on('end', () => done([answer.statusCode, body, protocol, answer.req.reusedSocket]));
+        }}).on('error', failed));
+        (async () => {{
+            for (let i = 0; i < 3; i++) console.log(JSON.stringify(await ask()));
+            process.exit(0);
+        }})();
+        """
+    )
+    async with served(tmp_path, authority, unused_tcp_port):
+        status, told = await output_of("node", str(script))
+    assert status == 0, told
+    assert told.splitlines() == [f'[200,"ok","TLSv1.3",{reused}]' for reused in ("false", "true", "true")]

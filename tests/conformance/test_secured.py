@@ -1,0 +1,68 @@
+"""The conformance cases over a TLS listener and a service on a Unix socket, with either reader: the same in all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+from proxy.config.build import listen_addresses
+from proxy.config.upstream_model import UpstreamConfig
+from proxy.process.listeners import Listeners
+from proxy.process.worker import Worker
+from tests.conformance.bridges import from_unix, to_tls
+from tests.conformance.cases import CASES
+from tests.conformance.lanes import run_cases
+from tests.conformance.test_onehop import _LANES, _PSEUDONYM, _config
+from tests.conftest import LOOPS
+from tests.harness.listeners import listener
+from tests.harness.running_proxy import READERS
+from tests.harness.scripted import PATIENCE_S
+from tests.harness.tls import Authority, authority
+
+__all__ = ["authority"]
+
+#: What cannot be the same: over TLS the scheme is https, and a Unix socket has no reset that its reader could see.
+_DIFFERENT: Final = frozenset({
+    "request-nominated-x-forwarded-others", "trusted-proto-url", "trusted-proto-words", "trusted-proto-quoted",
+    "trusted-empty-host", "target-not-https", "forwarded-host-proto", "forwarded-all-nominated",
+    "until-close-reset-1.0", "until-close-reset-1.1",
+})  # fmt: skip
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("reader", READERS)
+def test_every_case_holds_over_tls_and_a_unix_socket(
+    reader: str, authority: Authority, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    public = listener(authority)
+    counted = iter(range(1000))
+
+    @asynccontextmanager
+    async def launch(upstream_port: int, setting: str) -> AsyncIterator[int]:
+        path = str(tmp_path / f"{next(counted)}.sock")
+        config = msgspec.structs.replace(
+            _config(reader, upstream_port, setting),
+            listen=[],
+            listeners={"public": public},
+            upstreams={"default": UpstreamConfig(urls=[f"unix:{path}"])},
+        )
+        sockets = Listeners().bind(listen_addresses(config), 1)[0]
+        worker = Worker(config, sockets, _PSEUDONYM)
+        await worker.start()
+        try:
+            async with from_unix(path, upstream_port), to_tls(sockets[0].getsockname()[1], authority.client()) as port:
+                yield port
+        finally:
+            worker.shut_down()
+            async with asyncio.timeout(PATIENCE_S):
+                await worker.run_until_shut_down()
+
+    cases = [case for case in CASES if case.id not in _DIFFERENT]
+    with asyncio.Runner(loop_factory=LOOPS[request.config.getoption("--loop") or "asyncio"]) as runner:
+        results = runner.run(run_cases(cases, launch, promised=True, lanes=_LANES))
+    faults = {case_id: result.faults for case_id, result in results.items() if result.faults}
+    assert not faults, "\n".join(f"{case_id}: {'; '.join(of)[:300]}" for case_id, of in faults.items())
