@@ -15,6 +15,7 @@ from proxy.transport.deadlines import Deadlines
 from proxy.transport.stream import CLOSE_S, FINISHED, Stream
 
 _RECORD_BYTES: Final = 16_384  # of plain text in a record, at most (RFC 8446 §5.1): one read takes one record
+_AT_ONCE_BYTES: Final = 32_768  # through OpenSSL's buffers, which never shrink: each connection keeps as much
 
 
 class _Phase(Enum):
@@ -112,27 +113,36 @@ class TlsStream(Stream):
         """The plain text of what arrived. What ended it is noted in `_peer_end`; all behind that is ignored."""
         if self._phase is _RAW or self._peer_end is not None:
             return data if self._phase is _RAW else b""
-        incoming, tls = self._incoming, self.tls
-        incoming.write(data)
         pieces: list[bytes] = []
-        try:
-            while True:
-                if not (piece := tls.read(_RECORD_BYTES)):
-                    self._peer_end = ssl.SSLZeroReturnError()
-                    break
-                pieces.append(piece)
-                if not incoming.pending:
-                    break  # at a record's end, as nearly always: SSLWantReadError would cost more than the read
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError as exc:
-            self._peer_end = exc
+        if len(data) <= _AT_ONCE_BYTES:
+            self._decrypt(data, pieces)
+        else:
+            view = memoryview(data)
+            for start in range(0, len(data), _AT_ONCE_BYTES):
+                self._decrypt(view[start : start + _AT_ONCE_BYTES], pieces)
+        tls = self.tls
         if self._outgoing.pending:
             self._flush()
         if self.on_session is not None and (session := tls.session) is not None and session.has_ticket:
             self.on_session(session)
             self.on_session = None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _decrypt(self, data: bytes | memoryview, into: list[bytes]) -> None:
+        if self._peer_end is not None:
+            return
+        incoming, tls = self._incoming, self.tls
+        incoming.write(data)
+        try:
+            while piece := tls.read(_RECORD_BYTES):
+                into.append(piece)
+                if not incoming.pending:
+                    return  # at a record's end, as nearly always: SSLWantReadError would cost more than the read
+            self._peer_end = ssl.SSLZeroReturnError()
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as exc:
+            self._peer_end = exc
 
     def _ended_cleanly(self) -> bool:
         return isinstance(self._peer_end, ssl.SSLZeroReturnError)
@@ -152,8 +162,17 @@ class TlsStream(Stream):
         if self._phase is _RAW:
             super().write(data)
         elif self._phase is _SECURED and self._ended is None and data:
-            self.tls.write(data)
-            self.transport.write(self._outgoing.read())
+            tls, outgoing = self.tls, self._outgoing
+            if len(data) <= _AT_ONCE_BYTES:
+                tls.write(data)
+                self.transport.write(outgoing.read())
+                return
+            view = memoryview(data)
+            pieces = []
+            for start in range(0, len(data), _AT_ONCE_BYTES):
+                tls.write(view[start : start + _AT_ONCE_BYTES])
+                pieces.append(outgoing.read())
+            self.transport.write(b"".join(pieces))
 
     def writelines(self, buffers: list[bytes]) -> None:
         """Joined: a record for each piece would cost more bytes and more work."""

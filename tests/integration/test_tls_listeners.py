@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import socket
 import ssl
 from typing import Any
@@ -265,3 +266,14 @@ async def test_a_handshake_in_the_smallest_pieces_is_understood(authority: Autho
                 await peer.send_bytewise(outgoing.read())
             else:
                 incoming.write(await peer.some())
+
+
+async def test_a_worker_that_shuts_down_does_not_wait_for_a_handshake_that_never_ends(authority: Authority) -> None:
+    upstream = ScriptedUpstream(answering(OK))
+    async with upstream.serving(), contextlib.AsyncExitStack() as stack:
+        async with tls_proxy(authority, upstream.port) as proxy:
+            peer = await stack.enter_async_context(client(proxy.port))
+            await peer.send(b"\x16\x03\x01\x02\x00\x01")
+            begun = await stack.enter_async_context(tls_client(authority, proxy.port))  # the one before is accepted
+        assert await peer.ended()
+        assert await begun.ended()

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.tls import Authority, authority
 from tests.unit.cli.calling import onehop
+
+__all__ = ["authority"]
 
 OPTIONS_HERE = b"HTTP/1.1 200 OK\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n"
 
@@ -77,3 +80,34 @@ def test_health_of_a_configuration_that_cannot_be_read_is_one_line() -> None:
     result = onehop("health", "--config", "/nonexistent/onehop.toml")
     assert result.exit_code == 1
     assert result.stderr == "onehop: /nonexistent/onehop.toml: cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize("kind", ["unix", "tls"])
+def test_the_first_listener_is_asked_in_its_own_way(tmp_path: Path, authority: Authority, kind: str) -> None:
+    asked: list[bytes] = []
+    if kind == "unix":
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(str(tmp_path / "a.sock"))
+        listening.listen()
+        lines = f'address = "unix:{tmp_path}/a.sock"'
+    else:
+        listening = socket.create_server(("127.0.0.1", 0))
+        lines = f'address = "127.0.0.1:{listening.getsockname()[1]}"\ntls.certificates = [{{ certificate = "{authority.file("a")}" }}]'
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        if kind == "tls":
+            connection = authority.server("a").wrap_socket(connection, server_side=True)
+        with connection:
+            asked.append(connection.recv(4096))
+            connection.sendall(OPTIONS_HERE)
+
+    file = tmp_path / "onehop.toml"
+    file.write_text(f"[listeners.a]\n{lines}\n")
+    thread = threading.Thread(target=serve)
+    with listening:
+        thread.start()
+        result = onehop("health", "--config", str(file))
+        thread.join()
+    assert (result.exit_code, result.output) == (0, "")
+    assert asked[0].startswith(b"OPTIONS * HTTP/1.1\r\n")

@@ -1,0 +1,1 @@
+"""What TLS costs: onehop and its peers with the same certificate."""
