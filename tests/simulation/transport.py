@@ -44,7 +44,7 @@ class SimulatedTransport(asyncio.Transport):
         super().__init__()
         self._loop = loop
         self.endpoint = endpoint
-        self._protocol = protocol
+        self._protocol: asyncio.Protocol | asyncio.BufferedProtocol = protocol
         peer, own = ("192.0.2.9", 4242), ("192.0.2.1", 80)
         self._info = {"peername": peer if server else own, "sockname": own, "socket": KernelView(endpoint)}
         self._buffer = bytearray()
@@ -78,15 +78,21 @@ class SimulatedTransport(asyncio.Transport):
     def _read(self) -> None:
         if self._lost or self._closing or self._paused or not self._reads:
             return
+        buffered = self._protocol if isinstance(self._protocol, asyncio.BufferedProtocol) else None
+        buffer = memoryview(buffered.get_buffer(-1)) if buffered is not None else None
         try:
-            data = self.endpoint.recv(_READ_BYTES)
+            data = self.endpoint.recv(_READ_BYTES if buffer is None else len(buffer))
         except BlockingIOError:
             return
         except OSError as exc:
             self._fatal(exc)
             return
         if data:
-            self._protocol.data_received(data)
+            if isinstance(self._protocol, asyncio.Protocol):
+                self._protocol.data_received(data)
+            elif buffer is not None:
+                buffer[: len(data)] = data
+                self._protocol.buffer_updated(len(data))
             return
         self._reads = False
         if not self._protocol.eof_received():
@@ -127,7 +133,7 @@ class SimulatedTransport(asyncio.Transport):
         return self._protocol
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        assert isinstance(protocol, asyncio.Protocol)
+        assert isinstance(protocol, asyncio.Protocol | asyncio.BufferedProtocol)
         self._protocol = protocol
 
     def is_reading(self) -> bool:
