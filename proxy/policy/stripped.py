@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from proxy.http1.field_names import Trait, names
-from proxy.http1.fields import X_FORWARDED_NAMES, Fields
+from proxy.http1.fields import X_FORWARDED_NAMES, Fields, connection_options
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Outcome, Rule
 from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES
@@ -18,8 +18,11 @@ from proxy.policy.stripping import HOP_BY_HOP, without_underscores
 #: A head whose index has none of these loses no line that is counted. `Connection` is one, so nothing is nominated.
 #: What delimits a body is made anew, which is not counted.
 STRIPPABLE: Final = (HOP_BY_HOP | CLIENT_IDENTITY | SERVICE_VARIABLES | {X_FORWARDED_NAMES}) - names(Trait.FRAMING)
-_BESIDE_CONNECTION: Final = STRIPPABLE - {b"connection"}
-_KEEP_ALIVE: Final = frozenset({b"keep-alive"})
+#: Asked of an index: whether its head loses no line that is counted; and whether none but `Connection`.
+loses_nothing: Final = STRIPPABLE.isdisjoint
+loses_no_more_than_connection: Final = (STRIPPABLE - {b"connection"}).isdisjoint
+#: What most heads that have a `Connection` say in it: the very object that reading it yields, mostly.
+KEEP_ALIVE: Final = connection_options({b"connection": [b"keep-alive"]})
 
 
 class Stripped(NamedTuple):
@@ -30,30 +33,14 @@ class Stripped(NamedTuple):
     untrusted: int = 0
 
 
-#: What most heads lose, if they lose anything.
-ONLY_CONNECTION: Final = Stripped(hop_by_hop=1)
-
-
 def stripped_from_request(head: RequestHead, trusted: bool, drop_underscores: bool) -> Stripped:
     """What a forwarded request lost. `trusted` is its peer; `drop_underscores` is the setting."""
-    if (
-        head.options == _KEEP_ALIVE
-        and len(head.known[b"connection"]) == 1
-        and _BESIDE_CONNECTION.isdisjoint(head.known)
-    ):
-        return ONLY_CONNECTION
     lines = without_underscores(head.fields) if drop_underscores else head.fields
     return _count(lines, request_rules(head, trusted=trusted))
 
 
 def stripped_from_response(head: ResponseHead) -> Stripped:
     """What a forwarded response lost."""
-    if (
-        head.options == _KEEP_ALIVE
-        and len(head.known[b"connection"]) == 1
-        and _BESIDE_CONNECTION.isdisjoint(head.known)
-    ):
-        return ONLY_CONNECTION
     return _count(head.fields, response_rules(head))
 
 

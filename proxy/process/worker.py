@@ -102,7 +102,7 @@ class Worker:
             )  # fmt: skip
         self._counting: Counting | None = None
         if counts is not None:
-            self._counting = Counting(counts, drop_underscores=config.underscore_names == "drop")
+            self._counting = Counting(counts, self._report_defect, drop_underscores=config.underscore_names == "drop")
         if self.self_test_failures:
             self.errors.warning(summary(self.self_test_failures))
         self.deadlines = Deadlines(self._loop, buffer_bytes=config.limits.connection_buffer_bytes // 2)

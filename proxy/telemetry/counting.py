@@ -4,12 +4,14 @@ A count in memory is exact as soon as an exchange has ended, whatever becomes of
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from proxy.policy.stripped import (
-    ONLY_CONNECTION,
-    STRIPPABLE,
+    KEEP_ALIVE,
     Stripped,
+    loses_no_more_than_connection,
+    loses_nothing,
     stripped_from_request,
     stripped_from_response,
 )
@@ -35,14 +37,18 @@ class Counting:
         "_connections",
         "_counters",
         "_drop_underscores",
+        "_report_defect",
         "_request_bytes",
         "_response_bytes",
         "_seat",
         "_sums",
     )
 
-    def __init__(self, seat: Seat, *, drop_underscores: bool) -> None:
-        """`drop_underscores` is the setting."""
+    def __init__(
+        self, seat: Seat, report_defect: Callable[[BaseException, str], None], *, drop_underscores: bool
+    ) -> None:
+        """`report_defect` is told of a defect with the id of the request; `drop_underscores` is the setting."""
+        self._report_defect = report_defect
         self._seat = seat
         self._drop_underscores = drop_underscores
         self._alike: dict[tuple[str, bytes, int, str, str, bool], _Alike] = {}
@@ -59,63 +65,73 @@ class Counting:
     @property
     def sink(self) -> Sink:
         """What it listens to."""
-        return Sink(ended=self._ended, mirrored=self._mirrored)
+        return Sink(ended=self._ended, mirrored=self._mirrored, reports_defects=True)
 
     def opened(self) -> None:
         """A connection to an origin was opened."""
         self._counter(Kind.INSTANCE, (), series.OPENED).add(1)
 
     def _ended(self, record: ExchangeRecord) -> None:
-        # Written for speed: it runs once per request. Each counter is what `Counter.add` is, without the call.
-        key = record.route, record.method, record.status, record.service, record.origin, record.reused
-        alike = self._alike.get(key)
-        if alike is None:
-            alike = self._count_alike(record)
-            if record.method in _METHODS:
-                self._alike[key] = alike
-        counter, attempts, buckets, sum_s = alike
-        counter.cell[0] = counter.value = counter.value + 1
-        head, response = record.head, record.response
-        if head is not None and record.status != 101:  # a tunnel's time is its users', not the service's
-            seconds = record.ended - record.started
-            counter = buckets[bisect_left(BUCKETS, seconds)]
+        try:
+            # Written for speed: it runs once per request. Each counter is what `Counter.add` is, without the call.
+            key = record.route, record.method, record.status, record.service, record.origin, record.reused
+            alike = self._alike.get(key)
+            if alike is None:
+                alike = self._count_alike(record)
+                if record.method in _METHODS:
+                    self._alike[key] = alike
+            counter, attempts, buckets, sum_s = alike
             counter.cell[0] = counter.value = counter.value + 1
-            sum_s.cell[0] = sum_s.value = sum_s.value + seconds
-        if record.response_bytes:
-            counter = self._response_bytes
-            counter.cell[0] = counter.value = counter.value + record.response_bytes
-        if record.request_bytes:
-            self._request_bytes.add(record.request_bytes)
-        if response is not None and attempts is not None and response.status == record.status:
-            attempts.cell[0] = attempts.value = attempts.value + 1
-            if not STRIPPABLE.isdisjoint(response.known):
-                self._count_stripped(1, stripped_from_response(response))
-        elif record.attempts:
-            self._count_attempt(record.service, record.origin, response.status if response else 0, record.reused)
-        if attempts is not None and head is not None:
-            known = head.known
-            # Most have only a Host.
-            if (len(known) > 1 or b"host" not in known) and not STRIPPABLE.isdisjoint(known):
-                self._count_stripped(0, stripped_from_request(head, record.trusted, self._drop_underscores))
-        if record.error:
-            self._counter(Kind.INSTANCE, (), series.error_place(record.error)).add(1)
-        if record.would_refuse:
-            self._counter(Kind.INSTANCE, (), series.WOULD_REFUSE).add(1)
-        if record.earlier is not None:
-            for earlier in record.earlier:
-                status = int(earlier.result) if earlier.result.isdigit() else 0
-                self._count_attempt(record.service, earlier.origin, status, earlier.reused)
-                self._counter(Kind.UPSTREAM, (record.service,), series.retry_place(earlier.reason)).add(1)
+            head, response = record.head, record.response
+            if head is not None and record.status != 101:  # a tunnel's time is its users', not the service's
+                seconds = record.ended - record.started
+                counter = buckets[bisect_left(BUCKETS, seconds)]
+                counter.cell[0] = counter.value = counter.value + 1
+                sum_s.cell[0] = sum_s.value = sum_s.value + seconds
+            if record.response_bytes:
+                counter = self._response_bytes
+                counter.cell[0] = counter.value = counter.value + record.response_bytes
+            if record.request_bytes:
+                self._request_bytes.add(record.request_bytes)
+            if response is not None and attempts is not None and response.status == record.status:
+                attempts.cell[0] = attempts.value = attempts.value + 1
+                known = response.known
+                if not loses_nothing(known):
+                    options = response.options
+                    if (options is KEEP_ALIVE or options == KEEP_ALIVE) and loses_no_more_than_connection(known):
+                        counter = self._connections[1]
+                        counter.cell[0] = counter.value = counter.value + len(known[b"connection"])
+                    else:
+                        self._count_stripped(1, stripped_from_response(response))
+            elif record.attempts:
+                self._count_attempt(record.service, record.origin, response.status if response else 0, record.reused)
+            if attempts is not None and head is not None:
+                known = head.known
+                # Most have only a Host.
+                if (len(known) > 1 or b"host" not in known) and not loses_nothing(known):
+                    options = head.options
+                    if (options is KEEP_ALIVE or options == KEEP_ALIVE) and loses_no_more_than_connection(known):
+                        counter = self._connections[0]
+                        counter.cell[0] = counter.value = counter.value + len(known[b"connection"])
+                    else:
+                        self._count_stripped(0, stripped_from_request(head, record.trusted, self._drop_underscores))
+            if record.error:
+                self._counter(Kind.INSTANCE, (), series.error_place(record.error)).add(1)
+            if record.would_refuse:
+                self._counter(Kind.INSTANCE, (), series.WOULD_REFUSE).add(1)
+            if record.earlier is not None:
+                for earlier in record.earlier:
+                    status = int(earlier.result) if earlier.result.isdigit() else 0
+                    self._count_attempt(record.service, earlier.origin, status, earlier.reused)
+                    self._counter(Kind.UPSTREAM, (record.service,), series.retry_place(earlier.reason)).add(1)
+        except Exception as exc:  # a defect of ours costs no exchange anything
+            self._report_defect(exc, record.request_id)
 
     def _mirrored(self, record: ExchangeRecord) -> None:
         """A copy is a request to its upstream, and no client's."""
         self._count_attempt(record.service, record.origin, record.status, record.reused)
 
     def _count_stripped(self, direction: int, stripped: Stripped) -> None:
-        if stripped is ONLY_CONNECTION:
-            counter = self._connections[direction]
-            counter.cell[0] = counter.value = counter.value + 1
-            return
         for reason, lines in enumerate(stripped):
             if lines:
                 self._counter(Kind.INSTANCE, (), series.stripped_place(direction, reason)).add(lines)

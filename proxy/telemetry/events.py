@@ -21,23 +21,28 @@ class Sink:
     responded: Tell | None = None  # the head of the final response, or the 101, was written to the client
     ended: Tell | None = None  # nothing more comes: also of requests that were refused before they began
     mirrored: Tell | None = None  # a copy of a request has ended: a record of its own, which is no client's exchange
+    reports_defects: bool = False  # by itself: being told of an exchange's beginning, response or end, it never raises
 
 
 def join(sinks: Sequence[Sink], report_defect: Callable[[BaseException, str], None]) -> Sink:
     """One sink that tells all of them, in order. One that raises is reported, and costs neither the others nor the
     exchange anything."""
     return Sink(
-        began=_join_calls([sink.began for sink in sinks], report_defect),
-        responded=_join_calls([sink.responded for sink in sinks], report_defect),
-        ended=_join_calls([sink.ended for sink in sinks], report_defect),
-        mirrored=_join_calls([sink.mirrored for sink in sinks], report_defect),
+        began=_join_calls([(sink, sink.began) for sink in sinks], report_defect),
+        responded=_join_calls([(sink, sink.responded) for sink in sinks], report_defect),
+        ended=_join_calls([(sink, sink.ended) for sink in sinks], report_defect),
+        mirrored=_join_calls([(Sink(), sink.mirrored) for sink in sinks], report_defect),
     )
 
 
-def _join_calls(calls: Sequence[Tell | None], report_defect: Callable[[BaseException, str], None]) -> Tell | None:
-    wanted = [call for call in calls if call is not None]
+def _join_calls(
+    calls: Sequence[tuple[Sink, Tell | None]], report_defect: Callable[[BaseException, str], None]
+) -> Tell | None:
+    wanted = [call for _, call in calls if call is not None]
     if not wanted:
         return None
+    if len(wanted) == 1 and all(sink.reports_defects for sink, call in calls if call is not None):
+        return wanted[0]
     *before, last = wanted
 
     def tell_all(record: ExchangeRecord) -> None:

@@ -25,6 +25,12 @@ def test_one_listener_is_told_of_what_it_wants_to_know() -> None:
     assert told == [RECORD]
 
 
+def test_one_that_reports_its_defects_itself_is_called_without_a_detour() -> None:
+    told: list[ExchangeRecord] = []
+    listener = told.append
+    assert join([Sink(), Sink(ended=listener, reports_defects=True)], no_defect).ended is listener
+
+
 def test_several_are_told_in_order() -> None:
     told: list[str] = []
     first = Sink(began=lambda _: told.append("first began"), ended=lambda _: told.append("first ended"))
