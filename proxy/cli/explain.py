@@ -21,14 +21,23 @@ from proxy.http1.message import (
     Chunked,
     FixedLength,
     NoBody,
+    RequestHead,
     ResponseHead,
     UntilClose,
 )
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import persists
+from proxy.policy.access import Access, check_network
 from proxy.policy.decisions import Decision, Decisions
 from proxy.policy.field_rules import FieldRules
-from proxy.policy.forwarded import ClientIdentity, is_trusted, networks, trusted_request_id
+from proxy.policy.forwarded import (
+    ClientIdentity,
+    Network,
+    client_address,
+    is_trusted,
+    networks,
+    trusted_request_id,
+)
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.request_plan import Refused, plan
 from proxy.policy.response_fields import (
@@ -53,6 +62,7 @@ class Setup(NamedTuple):
     settings: PlanSettings
     limits: Limits
     client: ClientIdentity
+    trusted: tuple[Network, ...] = ()
     fast_path: bool = True  # whether plain heads are read by the fast path
 
 
@@ -73,14 +83,15 @@ class Explanation(NamedTuple):
     sent: str  # the head that goes on; empty where none does
 
 
-def setup_from(config: Config, client_address: str) -> Setup:
+def setup_from(config: Config, address: str) -> Setup:
     """What `onehop run` would go by with this configuration, for a client at this address."""
-    trusted = is_trusted(client_address, networks(config.trusted_networks))
+    trusted = networks(config.trusted_networks)
     return Setup(
         routing_table(config),
         plan_settings(config, _PSEUDONYM),
         config.limits,
-        ClientIdentity(client_address.encode("ascii"), trusted),
+        ClientIdentity(address.encode("ascii"), is_trusted(address, trusted)),
+        trusted,
         config.reader == "auto",
     )
 
@@ -115,9 +126,11 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
     decisions = Decisions()
     given = trusted_request_id(head.known, head.options) if setup.client.trusted else b""
     decided = plan(head, setup.client, setup.routes, setup.settings, given or _A_NEW_ID, decisions)
+    remarks = [_persistence(head.http_version, head.options, "client")]
+    if decided.route is not None and decided.route.access is not None:
+        remarks += _asked(decided.route.access, head, setup)
     if isinstance(decided, Refused):
         raise decided.error
-    remarks = [_persistence(head.http_version, head.options, "client")]
     if isinstance(decided, LocalResponse):
         return Explanation([], [*remarks, *_answered_here(decided)], "")
     remarks.append(f"the body: {_named(decided.framing)}, forwarded as such")
@@ -129,6 +142,25 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
         remarks.append(f"if the service answers 101, the connection becomes a tunnel: {decided.upgrade.decode()}")
     sent = writer.request_head(head.method, decided.target, _safe(decided.fields))
     return Explanation(notes(decisions), remarks, _shown(sent))
+
+
+def _asked(access: Access, head: RequestHead, setup: Setup) -> list[str]:
+    """What else is asked before the request goes on. Raises Forbidden where the client's network is refused."""
+    address = setup.client.address.decode()
+    if setup.client.trusted:
+        address = client_address(address, head.known.get(b"x-forwarded-for", ()), setup.trusted)
+    check_network(access, address)
+    asked = [f"its networks let {address} in"] if access.allow is not None or access.deny is not None else []
+    if access.basic_auth:
+        asked.append(f"a name and a password of {access.basic_auth}")
+    if access.auth_service is not None:
+        along = b", ".join(access.auth_service.copied.values()).decode()
+        asked.append(
+            f"a 2xx of upstream {access.auth_service.upstream}" + (f", whose {along} goes along" if along else "")
+        )
+    if access.rate_limit is not None:
+        asked.append("a token of its rate limit" + (" (a dry run)" if access.rate_limit.dry_run else ""))
+    return [f"the route asks for: {'; '.join(asked)}"]
 
 
 def _answered_here(answer: LocalResponse) -> list[str]:
