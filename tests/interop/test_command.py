@@ -29,7 +29,8 @@ async def test_it_says_where_it_listens_what_it_serves_and_how_to_stop() -> None
 
 
 async def test_a_listen_address_without_a_host_is_every_interface() -> None:
-    async with onehop("run", "--listen", ":0", "--upstream", "http://127.0.0.1:1", "--workers", "2") as proxy:
+    arguments = ("--listen", ":0", "--upstream", "http://127.0.0.1:1", "--workers", "2")
+    async with onehop("run", *arguments, "--set", "admin.listen=") as proxy:
         assert proxy.banner[0] == f"onehop listens on http://0.0.0.0:{proxy.port}"
         reached = [line for line in proxy.banner if "listens on" in line]
         for host in ["127.0.0.1", "::1"][: len(reached)]:
