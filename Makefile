@@ -8,7 +8,7 @@ PROGRAMS := nginx:nginx-light curl:curl chromium:chromium ab:apache2-utils wrk:w
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons check coverage bench stress fuzz simulate conformance reference image image-test clean
+.PHONY: help demo test test-pythons check coverage bench stress faults fuzz simulate conformance reference image image-test clean
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ bench: $(VENV)/.installed-peers  ## the same load over onehop and its peers
 
 stress: $(VENV)/.installed-peers  ## break onehop, nginx and HAProxy in the same ways
 	$(BIN)/python -m benchmarks.stress $(ARGS)
+
+faults: $(VENV)/.installed-peers  ## one of three origins fails behind onehop and its peers
+	$(BIN)/python -m benchmarks.faults $(ARGS)
 
 fuzz: $(VENV)/.installed-test  ## feed the readers hostile bytes
 	$(BIN)/python -m tests.fuzz $(ARGS)

@@ -5,6 +5,7 @@ Each request is due at its time, whatever became of those before it. An answer's
 
 import asyncio
 import itertools
+import random
 import threading
 import time
 from collections import Counter
@@ -31,16 +32,21 @@ class _Wrong(Exception):
 class Load:
     """What became of the requests. `method` POST has a body; `keep_alive` uses connections again."""
 
-    def __init__(self, port: int, *, method: str, keep_alive: bool, rate: float) -> None:
+    def __init__(
+        self, port: int, *, method: str, keep_alive: bool, rate: float, chance: random.Random | None = None
+    ) -> None:
+        """With `chance`, requests come at random times, as those of many clients do; `rate` is their mean."""
         self.answered = 0
         self.failed: Counter[str] = Counter()
         self.twice = 0  # requests that arrived at a service more than once
+        self.failed_at: list[float] = []  # when each failed request was made: monotonic time
         self.latencies_s: list[float] = []
         self.longest_gap_s = 0.0  # without an answer to anybody
         self._port = port
         self._method = method
         self._keep_alive = keep_alive
         self._rate = rate
+        self._chance = chance
         self._idle: list[_Connection] = []
         self._last_answer = 0.0
         self._ended = threading.Event()
@@ -73,14 +79,13 @@ class Load:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         asking: set[asyncio.Task[None]] = set()
-        begun = self._last_answer = loop.time()
-        for count in itertools.count():
-            if self._ended.is_set():
-                break
+        due = self._last_answer = loop.time()
+        while not self._ended.is_set():
             task = loop.create_task(self._ask())
             asking.add(task)
             task.add_done_callback(asking.discard)
-            await asyncio.sleep(begun + (count + 1) / self._rate - loop.time())
+            due += 1 / self._rate if self._chance is None else self._chance.expovariate(self._rate)
+            await asyncio.sleep(due - loop.time())
         await asyncio.gather(*asking)
         for connection in self._idle:
             connection.writer.close()
@@ -95,14 +100,14 @@ class Load:
                     connection = _Connection(*await asyncio.open_connection("127.0.0.1", self._port))
                 arrived, stays_open = await self._exchange(connection)
         except TimeoutError:
-            self._fail("timed out", connection)
+            self._fail("timed out", connection, begun)
         except asyncio.IncompleteReadError as exc:
             if reused and not exc.partial and self._method == "GET":
                 await self._ask()  # the proxy closed an idle connection: any client asks again
             else:
-                self._fail("cut", connection)
+                self._fail("cut", connection, begun)
         except (OSError, _Wrong) as exc:
-            self._fail(str(exc) if isinstance(exc, _Wrong) else type(exc).__name__, connection)
+            self._fail(str(exc) if isinstance(exc, _Wrong) else type(exc).__name__, connection, begun)
         else:
             now = asyncio.get_running_loop().time()
             self.answered += 1
@@ -115,8 +120,9 @@ class Load:
             else:
                 connection.writer.close()
 
-    def _fail(self, kind: str, connection: _Connection | None) -> None:
+    def _fail(self, kind: str, connection: _Connection | None, begun: float) -> None:
         self.failed[kind] += 1
+        self.failed_at.append(begun)
         if connection is not None:
             connection.writer.close()
 
@@ -142,9 +148,16 @@ def _value(head: bytes, name: bytes) -> bytes:
 
 
 @contextmanager
-def loaded(port: int, *, method: str = "GET", keep_alive: bool = False, rate: float = RATE) -> Iterator[Load]:
+def loaded(
+    port: int,
+    *,
+    method: str = "GET",
+    keep_alive: bool = False,
+    rate: float = RATE,
+    chance: random.Random | None = None,
+) -> Iterator[Load]:
     """Requests that go on until the block ends."""
-    load = Load(port, method=method, keep_alive=keep_alive, rate=rate)
+    load = Load(port, method=method, keep_alive=keep_alive, rate=rate, chance=chance)
     load.start()
     try:
         yield load

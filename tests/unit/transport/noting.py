@@ -14,6 +14,10 @@ class NotingTransport(asyncio.Transport):
         self.told: list[str] = []
         self.unsent = 0
         self.protocol: asyncio.BaseProtocol | None = None
+        self.written = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
 
     def pause_reading(self) -> None:
         self.told.append("pause")
