@@ -5,12 +5,14 @@ on, and a crash or a reload loses nothing. Its gauges are cleared when its proce
 """
 
 import mmap
+import operator
 from collections.abc import Iterator
 from typing import Final
 
 from proxy.telemetry.series import BUCKETS_START, COUNTERS, GAUGES, SECONDS, STARTED, Kind, Name, Names, Places
 
 _CELL_BYTES: Final = 8
+_ZEROS: Final = bytes(max(COUNTERS.values()) * _CELL_BYTES)
 
 
 class Counter:
@@ -90,7 +92,7 @@ class Seat:
         """How many exchanges have ended in this seat."""
         routes = [name for kind, name in self._counter_places.by_key if kind is Kind.ROUTE]
         blocks = [block[:BUCKETS_START] for name in routes if (block := self.counters(Kind.ROUTE, name)) is not None]
-        return sum(sum(block) for block in blocks if block.tobytes().strip(b"\0"))
+        return sum(sum(block.tolist()) for block in blocks if _has_counted(block))
 
     def in_flight(self) -> int:
         """How many exchanges are under way. Asked from another process, one too many now and then, never too few."""
@@ -144,13 +146,19 @@ class Ledger:
 
     def totals(self, kind: Kind, name: Name = ()) -> list[int]:
         """The counters of a block over all seats. The last one of a route's is a float, and no sum: see `seconds`."""
-        total = [0] * COUNTERS[kind]
+        total: list[int] = []
         for seat in self.seats.values():
             block = seat.counters(kind, name)
-            if block is not None and block.tobytes().strip(b"\0"):  # most never count
-                total = [one + other for one, other in zip(total, block, strict=True)]
-        return total
+            if block is not None and _has_counted(block):
+                counted = block.tolist()
+                total = list(map(operator.add, total, counted)) if total else counted
+        return total or [0] * COUNTERS[kind]
 
     def seconds(self, route: str) -> float:
         """The sum of a route's durations over all seats."""
         return sum(cell[0] for seat in self.seats.values() if (cell := seat.seconds(route)) is not None)
+
+
+def _has_counted(block: "memoryview[int]") -> bool:
+    """Whether any cell is not zero: most blocks of most seats never count, and summing them is what a scrape costs."""
+    return block.tobytes() != _ZEROS[: block.nbytes]
