@@ -21,6 +21,7 @@ from proxy.telemetry.error_log import ErrorLog
 from proxy.transport.deadlines import Deadlines
 from proxy.upstream.connector import Connector
 from proxy.upstream.health.in_control import ControlHealth, Watched
+from proxy.upstream.health.kept import Kept
 from proxy.upstream.names import is_name
 from proxy.upstream.resolver import Lookup, Resolver, system_lookup
 
@@ -68,6 +69,7 @@ class Control:
         *,
         pseudonym: str = "",
         ledger: Ledger | None = None,
+        kept: Kept | None = None,
         lookup: Lookup = system_lookup,
     ) -> None:
         self._config = config
@@ -91,6 +93,7 @@ class Control:
             errors,
             connect=connector.connect,
             lookup=resolver.addresses,
+            kept=kept or Kept(),
         )
         #: False once the instance is to stop: balancers are to send nothing more, though all is still served.
         self.is_ready = True

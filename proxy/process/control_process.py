@@ -14,6 +14,7 @@ from proxy.process.heartbeat import Heartbeat, StackFile
 from proxy.process.link import Hub
 from proxy.telemetry.counters import Ledger
 from proxy.telemetry.error_log import ErrorLog
+from proxy.upstream.health.kept import Kept
 
 
 class ControlSetup(NamedTuple):
@@ -25,6 +26,7 @@ class ControlSetup(NamedTuple):
     channel: Channel
     heartbeat: Heartbeat
     ledger: Ledger
+    kept: Kept
     is_stopping: bool  # the instance, already
 
 
@@ -47,7 +49,9 @@ async def _serve(setup: ControlSetup) -> None:
     loop.set_exception_handler(report_loop_defect)
     hub = Hub(loop)
     hub.report_defect = errors.defect
-    control = Control(setup.config, setup.sockets, hub, errors, pseudonym=setup.pseudonym, ledger=setup.ledger)
+    control = Control(
+        setup.config, setup.sockets, hub, errors, pseudonym=setup.pseudonym, ledger=setup.ledger, kept=setup.kept
+    )
     control.is_ready = not setup.is_stopping
     loop.add_signal_handler(signal.SIGTERM, control.end)
     if setup.config.timeouts.worker_stall_s:

@@ -25,6 +25,7 @@ from proxy.process.tally import Tally
 from proxy.process.worker import Companion
 from proxy.process.worker_process import WorkerSetup, be_worker
 from proxy.telemetry.error_log import ErrorLog
+from proxy.upstream.health.kept import Kept
 
 #: Beyond the time that it has: a worker that has not ended by then never will. Docker's SIGKILL comes after 10 s.
 _KILL_AFTER_S: Final = 1.5
@@ -42,6 +43,7 @@ class Instance(NamedTuple):
     seats: Seats
     buckets: Buckets
     tally: Tally
+    kept: Kept  # what is known of upstreams' addresses
     listeners: Listeners  # of workers
     control_listeners: Listeners
     #: Called in a process that was just forked for this slot: closes what is only the parent's.
@@ -69,12 +71,10 @@ class Generation:
         self.slots = [*self.workers, *([self.control] if self.control is not None else [])]
         self.stopped_at = _NEVER  # when it was told to stop
         self.has_served = False  # one of its workers, at least
-        #: Why a process could not start, if the last attempt failed.
-        self.start_failure: list[str] = []
+        self.start_failure: list[str] = []  # why a process could not start, if the last attempt failed
         self.is_cut = False
         self._instance_stops = False
-        self._kill_at = _NEVER
-        self._kill_control_at = _NEVER
+        self._kill_at = self._kill_control_at = _NEVER
         # What was reported of those that cannot start, until one can.
         self._start_failures: dict[Role, set[str]] = {role: set() for role in Role}
         self._watch_s = beat_s(config.timeouts.worker_stall_s)
@@ -292,9 +292,9 @@ class Generation:
         if slot.role is Role.WORKER:
             setup = WorkerSetup(
                 self.config, slot.sockets, name, channel, slot.heartbeat, slot.seat, self.workers.index(slot),
-                len(self.workers), instance.companion, instance.buckets, instance.tally.seat(slot.seat),
+                len(self.workers), instance.companion, instance.buckets, instance.tally.seat(slot.seat), instance.kept,
             )  # fmt: skip
             be_worker(setup, slot.stack, lambda: instance.close_in_child(slot))
-        ledger, stops = instance.tally.ledger, self._instance_stops
-        of_control = ControlSetup(self.config, slot.sockets, name, channel, slot.heartbeat, ledger, stops)
+        ledger, kept, stops = instance.tally.ledger, instance.kept, self._instance_stops
+        of_control = ControlSetup(self.config, slot.sockets, name, channel, slot.heartbeat, ledger, kept, stops)
         be_control(of_control, slot.stack, lambda: instance.close_in_child(slot))

@@ -30,6 +30,7 @@ from proxy.process.slot import Seats, Slot
 from proxy.process.tally import Tally
 from proxy.process.worker import Companion
 from proxy.telemetry.error_log import ErrorLog
+from proxy.upstream.health.kept import Kept
 
 _NEVER: Final = float("inf")
 
@@ -74,7 +75,8 @@ class Supervisor:
     ) -> None:
         self._errors = ErrorLog(level=config.log_level, form=config.log_format)
         instance = Instance(
-            secrets.token_hex(4), companion, self._errors, Seats(), Buckets(), Tally(), Listeners(), Listeners(),
+            secrets.token_hex(4), companion, self._errors, Seats(), Buckets(), Tally(), Kept(), Listeners(),
+            Listeners(),
             self._close_in_child,
         )  # fmt: skip
         self._instance = instance

@@ -7,16 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from proxy.config.build import (
-    balancing,
-    candidates,
-    counted_names,
-    endpoints,
-    plan_settings,
-    retry_settings,
-    routing_table,
-    share,
-)
+from proxy.config.build import counted_names, endpoints, plan_settings, routing_table
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection, Phase
 from proxy.downstream.listener import Listener
@@ -35,6 +26,7 @@ from proxy.process.link import Link
 from proxy.process.listeners import BACKLOG
 from proxy.process.listening import Listening
 from proxy.process.memory import Memory
+from proxy.process.services import services
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import Seat
 from proxy.telemetry.counting import Counting
@@ -42,12 +34,11 @@ from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink, join
 from proxy.telemetry.ids import HttpDate, RequestIds
 from proxy.transport.deadlines import Deadlines
-from proxy.upstream.connection_limit import ConnectionLimit
 from proxy.upstream.connector import Connector
 from proxy.upstream.health.in_worker import WorkerHealth, no_control
+from proxy.upstream.health.kept import Kept
 from proxy.upstream.pool import Pool
 from proxy.upstream.resolver import Lookup, Resolver, system_lookup
-from proxy.upstream.service import Service
 
 #: Something that runs beside a worker and may change its config: the demo service does both.
 Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager[tuple[Config, Observe | None]]]
@@ -76,6 +67,7 @@ class Worker:
         seat: int = 0,
         link: Link | None = None,
         buckets: Buckets | None = None,
+        kept: Kept | None = None,
         observe: Observe | None = None,
         sinks: Sequence[Sink] = (),
         counts: Seat | None = None,
@@ -122,17 +114,15 @@ class Worker:
             fast_path=self._fast_path,
             most_connections=room.connections,
         )
-        self.services = {
-            name: Service(
-                name, candidates(upstream), balancing(name, upstream), retry_settings(upstream), workers=workers
-            )
-            for name, upstream in config.upstreams.items()
-        }
+        self.services = services(config, self.pool, self.deadlines, workers=workers, number=number)
         self._passwords = Passwords(self._loop, self.errors.error)
+        known = {name: endpoints(upstream) for name, upstream in config.upstreams.items()}
+        if kept is not None:
+            kept.restore(known)
         self.health = WorkerHealth(
             self._loop,
             self.services,
-            {name: endpoints(upstream) for name, upstream in config.upstreams.items()},
+            known,
             {name: upstream.ejection.statuses for name, upstream in config.upstreams.items()},
             self.pool,
             connector.connect,
@@ -144,19 +134,6 @@ class Worker:
         if link is not None:
             link.on_joined = self.health.control_began
             link.on_message = self.health.receive
-        for name, service in self.services.items():
-            self.deadlines.on_sweep.append(service.budget.sample)
-            upstream = config.upstreams[name]
-            if upstream.max_connections:
-                service.limit_connections(
-                    ConnectionLimit(
-                        share(upstream.max_connections, workers, number),
-                        self._loop,
-                        queue=-(-upstream.queue // workers),  # rounded up: with none at all, a worker could not queue
-                        queue_s=upstream.queue_s,
-                        idle=self.pool.idle_at,
-                    )
-                )
         self._context = WorkerContext(
             loop=self._loop,
             pool=self.pool,

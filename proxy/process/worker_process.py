@@ -16,6 +16,7 @@ from proxy.process.heartbeat import Heartbeat, StackFile
 from proxy.process.link import Link
 from proxy.process.worker import Companion, Worker
 from proxy.telemetry.counters import Seat
+from proxy.upstream.health.kept import Kept
 
 
 class WorkerSetup(NamedTuple):
@@ -32,6 +33,7 @@ class WorkerSetup(NamedTuple):
     companion: Companion | None
     buckets: Buckets
     counts: Seat
+    kept: Kept
 
 
 def be_worker(setup: WorkerSetup, stack: StackFile, close_parents_descriptors: Callable[[], None]) -> NoReturn:
@@ -50,7 +52,7 @@ async def _serve(setup: WorkerSetup) -> None:
         stack.callback(link.close)
         worker = Worker(
             config, setup.sockets, setup.pseudonym, workers=setup.workers, number=setup.number, seat=setup.seat,
-            link=link, buckets=setup.buckets, counts=setup.counts, observe=observe,
+            link=link, buckets=setup.buckets, counts=setup.counts, kept=setup.kept, observe=observe,
         )  # fmt: skip
         loop.set_exception_handler(worker.report_loop_defect)
         link.report_defect = worker.errors.defect

@@ -96,7 +96,11 @@ async def test_checks_are_asked_once_whatever_happens_to_processes_and_what_is_k
         worker = process.worker_pids()[0]
         os.kill(worker, signal.SIGKILL)
         await until(lambda: len(process.worker_pids()) == 2 and worker not in process.worker_pids())
-        await until_none_is_sent_to(bad, process)  # a new worker is told before long
+        await each_on_a_connection_of_its_own(process.port, 20)
+        process.process.send_signal(signal.SIGHUP)
+        await process.said("generation 2")
+        await each_on_a_connection_of_its_own(process.port, 20)
+        assert bad.requests["/"] == 0, "no new process has to learn it again"
         bad.status_of["/healthz"] = 200
         await until(lambda: any("is up" in line for line in process.banner))
         while bad.requests["/"] == 0:

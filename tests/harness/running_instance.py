@@ -16,6 +16,7 @@ from proxy.process.listeners import Listeners
 from proxy.process.worker import Worker
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink
+from proxy.upstream.health.kept import Kept
 from proxy.upstream.resolver import Lookup, system_lookup
 from tests.harness.running_proxy import Records
 from tests.harness.scripted import PATIENCE_S
@@ -31,9 +32,10 @@ class Instance:
         self.ports: list[int] = []
         self._lookup = lookup
         self._worker_lookup = worker_lookup
+        self._kept = Kept()
         self._links: list[Link] = []
         self._hub = Hub(asyncio.get_running_loop())
-        self.control = Control(config, [], self._hub, ErrorLog(), lookup=lookup)
+        self.control = Control(config, [], self._hub, ErrorLog(), kept=self._kept, lookup=lookup)
         self._controlling: asyncio.Task[None] | None = None
 
     async def start_control(self) -> None:
@@ -54,7 +56,7 @@ class Instance:
         """Another process, which knows nothing."""
         await self.end_control()
         self._hub = Hub(asyncio.get_running_loop())
-        self.control = Control(self.config, [], self._hub, ErrorLog(), lookup=self._lookup)
+        self.control = Control(self.config, [], self._hub, ErrorLog(), kept=self._kept, lookup=self._lookup)
         await self.start_control()
 
     def _join(self, seat: int, link: Link) -> None:
@@ -69,7 +71,7 @@ class Instance:
         link = Link(asyncio.get_running_loop())
         worker = Worker(
             self.config, sockets, "onehop-test", link=link, sinks=[Sink(ended=self.records.report)],
-            lookup=self._worker_lookup,
+            kept=self._kept, lookup=self._worker_lookup,
         )  # fmt: skip
         await worker.start()
         if self._controlling is not None:

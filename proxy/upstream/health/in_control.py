@@ -11,6 +11,7 @@ from proxy.telemetry.error_log import ErrorLog
 from proxy.upstream.health import messages, shown
 from proxy.upstream.health.active import AT_ONCE, Checks, Connect, ask
 from proxy.upstream.health.endpoint import Change, Endpoint
+from proxy.upstream.health.kept import Kept
 from proxy.upstream.health.messages import BEAT_S, Beat, Failed, Known, Missed, Passed
 from proxy.upstream.health.report import Report
 from proxy.upstream.health.returning import Returning
@@ -20,7 +21,6 @@ from proxy.upstream.names import Names, is_name
 from proxy.upstream.origin import Origin
 
 _LOOK_S: Final = 0.1  # how often it is looked for what is due
-_LEARN_S: Final = 0.5  # in which workers tell what the control process before this one had decided
 
 
 class Watched(NamedTuple):
@@ -54,6 +54,7 @@ class ControlHealth:
         *,
         connect: Connect,
         lookup: Callable[[str], Awaitable[list[str]]],
+        kept: Kept,
     ) -> None:
         self.upstreams = upstreams
         self._loop = loop
@@ -76,13 +77,13 @@ class ControlHealth:
         }
         self._told = dict.fromkeys(upstreams, b"")  # by upstream: what workers were told last, but its version
         self._version = 0
-        self._learned: set[str] = set()  # upstreams of which a worker has told what was known before
-        self._learns_until = self._beat_at = loop.time() + _LEARN_S
+        self._kept = kept
+        self._beat_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Begin to look names up, to check, and to tell workers."""
-        self._learns_until = self._beat_at = self._loop.time() + _LEARN_S
+        self._kept.restore(self._endpoints())
         self._names.follow(
             (candidate.origin.host, watched.resolve_s)
             for watched in self.upstreams.values()
@@ -117,9 +118,8 @@ class ControlHealth:
 
     def joined(self, seat: int) -> None:
         """A worker knows nothing yet, or has missed something."""
-        if self._loop.time() >= self._learns_until:
-            for name in self.upstreams:
-                self._workers.send(seat, self._known(name))
+        for name in self.upstreams:
+            self._workers.send(seat, self._known(name))
 
     def receive(self, seat: int, data: bytes) -> None:
         """A message of a worker; raises msgspec.DecodeError where it is none of ours."""
@@ -127,20 +127,10 @@ class ControlHealth:
         match message:
             case Missed():
                 self.joined(seat)
-            case Known():
-                self._learn(message)
             case Failed() | Passed():
                 self._met(message)
-            case Beat():
+            case Known() | Beat():
                 pass  # what control says
-
-    def _learn(self, message: Known) -> None:
-        watched = self.upstreams.get(message.upstream)
-        if watched is None or message.upstream in self._learned or self._loop.time() >= self._learns_until:
-            return
-        self._learned.add(message.upstream)
-        watched.endpoints.adopt(message.endpoints)
-        self._changed(message.upstream, [])
 
     def _met(self, message: Failed | Passed) -> None:
         watched, now = self.upstreams.get(message.upstream), self._loop.time()
@@ -211,12 +201,11 @@ class ControlHealth:
         now, endpoints = self._loop.time(), self.upstreams[name].endpoints
         self._report.changes(name, endpoints, changes, now)
         self._report.use(name, endpoints, now)
-        if now < self._learns_until:
-            return
         decided = _decided(endpoints)
         if decided != self._told[name]:
             self._told[name] = decided
             self._version += 1
+            self._kept.write(self._endpoints())
             self._workers.broadcast(self._known(name))
 
     def _look(self) -> None:
@@ -226,9 +215,8 @@ class ControlHealth:
         for watched in self.upstreams.values():
             self._returning.start(watched.endpoints.to_connect(now))
         if now >= self._beat_at:
-            for name in self.upstreams:
-                self._changed(name, [])  # what was learned
             self._beat_at = now + BEAT_S
+            self._kept.write(self._endpoints())
             self._workers.broadcast(messages.encode(Beat(self._version)))
 
 

@@ -12,7 +12,7 @@ from proxy.telemetry.error_log import ErrorLog
 from proxy.transport.stream import Stream
 from proxy.upstream.health import messages
 from proxy.upstream.health.ejection import Ejection
-from proxy.upstream.health.endpoint import Change, Endpoint
+from proxy.upstream.health.endpoint import Change
 from proxy.upstream.health.messages import ALONE_AFTER_S, Beat, Failed, Known, Message, Missed, Passed
 from proxy.upstream.health.report import Report
 from proxy.upstream.health.returning import Returning
@@ -54,6 +54,7 @@ class WorkerHealth:
         self._returning = Returning(loop, connect, self._tried)
         self._heard_at = loop.time() if send is not no_control else -ALONE_AFTER_S
         self._heard = -1  # how much control has said
+        self._believes = send is not no_control  # what control has said, or has left behind
         self._due = 0.0
         self._used: dict[str, frozenset[Origin]] = {}
         self._ejections = {
@@ -80,12 +81,8 @@ class WorkerHealth:
     # -- control -------------------------------------------------------------------------------------------------
 
     def control_began(self) -> None:
-        """There is a new control process: tell it what is known."""
+        """There is a new control process, which says what it knows before long."""
         self._heard_at, self._heard = self._loop.time(), -1
-        for name, ejection in self._ejections.items():
-            learned = [known for _, known in ejection.endpoints.items()]
-            if any(known != Endpoint(place=known.place) for known in learned):
-                self._tell(Known(name, learned))
 
     def receive(self, data: bytes) -> None:
         """A message of the control process; raises msgspec.DecodeError where it is none of ours."""
@@ -93,7 +90,7 @@ class WorkerHealth:
         self._heard_at = self._loop.time()
         match message:
             case Known():
-                self._heard = message.version
+                self._heard, self._believes = message.version, True
                 ejection = self._ejections.get(message.upstream)
                 if ejection is not None:
                     ejection.endpoints.adopt(message.endpoints)
@@ -121,7 +118,7 @@ class WorkerHealth:
         is_alone = self.is_alone
         for name, ejection in self._ejections.items():
             if is_alone:
-                if now - self._heard_at >= _LOST_AFTER_S and self._heard >= 0:
+                if self._believes and now - self._heard_at >= _LOST_AFTER_S:
                     ejection.endpoints.reset()
                     self._apply(ejection)
                 self._returning.start(ejection.endpoints.to_connect(now))
@@ -130,7 +127,7 @@ class WorkerHealth:
                 self._due = min(self._due, now + (growing_s or 0.0))
                 self._apply(ejection)
         if is_alone and now - self._heard_at >= _LOST_AFTER_S:
-            self._heard = -1
+            self._believes = False
 
     def _end_vain_waits(self, now: float) -> None:
         """Where several connections to an origin wait for long, let all but a few requests go elsewhere at once: if an

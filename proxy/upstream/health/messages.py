@@ -10,8 +10,7 @@ from proxy.upstream.health.endpoint import Endpoint
 
 
 class Known(msgspec.Struct, tag="known", omit_defaults=True):
-    """Everything that is known of an upstream's addresses: what control has decided, or what a worker tells a control
-    process that has just begun."""
+    """Everything that control has decided about an upstream's addresses."""
 
     upstream: str
     endpoints: list[Endpoint]

@@ -32,10 +32,9 @@ class Endpoints:
     ) -> None:
         self.configured = tuple(configured)
         self._ejection = ejection
-        self._check = check
+        self.check = check
         self._slow_start_s = slow_start_s
         self._known: dict[Origin, Endpoint] = {}
-        self._resolved: set[int] = set()
         self.reset()
 
     def __repr__(self) -> str:
@@ -117,13 +116,13 @@ class Endpoints:
     def checked(self, origin: Origin, cause: str | None, now: float) -> list[Change]:
         """A health check passed, or failed for a cause."""
         known = self._known.get(origin)
-        if known is None or self._check is None:
+        if known is None or self.check is None:
             return []
         if cause is None:
             known.checks_passed, known.checks_failed = known.checks_passed + 1, 0
-            return self._after_pass(origin, known, now) if known.checks_passed >= self._check.rise else []
+            return self._after_pass(origin, known, now) if known.checks_passed >= self.check.rise else []
         known.checks_passed, known.checks_failed = 0, known.checks_failed + 1
-        if known.checks_failed < self._check.fall or known.state in (State.DOWN, State.UNRESOLVED):
+        if known.checks_failed < self.check.fall or known.state in (State.DOWN, State.UNRESOLVED):
             return []
         known.failures = 0
         if known.checks_failed > 1:
@@ -140,7 +139,7 @@ class Endpoints:
 
     def to_connect(self, now: float) -> list[Origin]:
         """Whom to connect to, as its ejection is over; then call `tried`."""
-        if self._check is not None:
+        if self.check is not None:
             return []
         return [
             origin for origin, known in self._known.items() if known.state is State.EJECTED and now >= known.until
@@ -160,10 +159,8 @@ class Endpoints:
 
     def resolved(self, place: int, addresses: Sequence[str], now: float) -> list[Change]:
         """The name of an origin has these addresses now: none where nobody has found any so far."""
-        first = place not in self._resolved and any(known.place == place for known in self._known.values())
         before = {known.address: known for known in self._known.values() if known.place == place}
-        if addresses:
-            self._resolved.add(place)
+        first = not any(before)
         after: list[Endpoint] = []
         found = set(addresses) or {""}
         stay = [address for address in before if address in found]  # in the order that they have: it changes each time
