@@ -53,11 +53,11 @@ class Resolver:
         if answer is None:
             answer = self._start(host)
         last_known = self._still_usable(host)
-        if not answer.done() and not (last_known and host in self._late):
+        if not answer.done() and host not in self._late:
             await asyncio.wait((answer,), timeout=min(_LATE_S, self._timeout_s) if last_known else self._timeout_s)
         if not answer.done():
+            self._late.add(host)  # no other needs to wait for it until it comes
             if last_known:
-                self._late.add(host)
                 return last_known
             raise ConnectTimeout(f"looking up {host} took more than {self._timeout_s:g} s", code="dns_timeout")
         found = answer.result()
