@@ -156,7 +156,7 @@ async def test_a_reader_of_the_log_that_stops_holds_up_nobody(tmp_path: Path) ->
         async with asyncio.timeout(PATIENCE_S * 2):
             while b"Ctrl-C" not in banner:
                 banner += await process.stderr.read(4096)
-            port = int(banner.split(b"\n")[0].rpartition(b":")[2])
+            port = int(next(line for line in banner.split(b"\n") if b" listens on " in line).rpartition(b":")[2])
             async with client(port) as peer:  # nobody reads its standard output
                 for _ in range(2000):
                     await peer.send(GET)
