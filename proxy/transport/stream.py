@@ -6,7 +6,6 @@ attributes that one timer per worker sweeps (`Deadlines`), so that no request co
 
 import asyncio
 from collections.abc import Callable, Generator
-from enum import Enum, auto
 from types import coroutine
 from typing import Final, cast
 
@@ -14,33 +13,22 @@ from proxy.transport import fiber, sockets
 from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import Fiber
 from proxy.transport.owner import Owner
+from proxy.transport.pacing import FINISHED, PacedReading, Reading
 from proxy.transport.sockets import LastWords, PeerEnd
-from proxy.transport.sparing import SparingProtocol
-from proxy.transport.writing import ConnectionEnded, WritingSide
+from proxy.transport.writing import ConnectionEnded
 
-__all__ = ["ConnectionEnded", "Owner", "PeerEnd", "Reading", "Stream"]
+__all__ = ["FINISHED", "ConnectionEnded", "Owner", "PeerEnd", "Reading", "Stream"]
 
+_PAUSED: Final = Reading.PAUSED
 CLOSE_S: Final = 30.0  # without a byte taken of what is still queued when a connection is closed
 
 
-class Reading(Enum):
-    """Whether more can arrive."""
-
-    FLOWING = auto()
-    PAUSED = auto()  # the loop does not read: too much is unread
-    FINISHED = auto()  # the peer has ended its side; what came before may be unread still
-
-
-_PAUSED: Final = Reading.PAUSED
-FINISHED: Final = Reading.FINISHED
-
-
-class Stream(WritingSide):
+class Stream(PacedReading):
     """One connection. At most one fiber reads and one writes at a time; what happens here resumes them at once."""
 
     __slots__ = (
-        "__weakref__", "_close_deadline", "_is_spared", "_last_words", "_read_deadline", "_reader", "_reading",
-        "_unread", "_unread_bytes", "alarm_at", "on_connected", "owner", "watcher",
+        "__weakref__", "_close_deadline", "_last_words", "_read_deadline", "_reader", "_unread",
+        "_unread_bytes", "alarm_at", "on_connected", "owner", "watcher",
     )  # fmt: skip
 
     def __init__(self, deadlines: Deadlines, on_connected: "Callable[[Stream], None] | None" = None) -> None:
@@ -51,8 +39,6 @@ class Stream(WritingSide):
         self.watcher: Callable[[], None] | None = None  # told of anything that happens on an idle connection
         self._unread: list[bytes] = []
         self._unread_bytes = 0
-        self._reading = Reading.FLOWING
-        self._is_spared = False  # read in small pieces
         self._last_words: LastWords | None = None
         self._reader: Fiber | None = None
         self._read_deadline = NEVER
@@ -71,6 +57,8 @@ class Stream(WritingSide):
 
     def data_received(self, data: bytes) -> None:
         if self._reader is not None:
+            if len(data) >= self._deadlines.buffer_bytes:
+                self._let_others_read()
             self._reader.resume(data)  # as the object that arrived, to the read that waits for it
             return
         self._unread.append(data)
@@ -146,33 +134,6 @@ class Stream(WritingSide):
         """Let `data`, which was read, be the next to be read."""
         self._unread.insert(0, data)
         self._unread_bytes += len(data)
-
-    def hold(self) -> None:
-        """Nothing arrives until the next `read`; then small pieces do, until `flow`. Not while a fiber reads."""
-        if self._ended is None and self._reading is not FINISHED and not self.transport.is_closing():
-            self._pause()
-            if not self._is_spared:
-                self._is_spared = True
-                self.transport.set_protocol(SparingProtocol(self, self._deadlines.scratch))
-
-    def flow(self) -> None:
-        """Read as much at once as there is."""
-        if self._is_spared and self._ended is None and not self.transport.is_closing():
-            self._is_spared = False
-            was_paused = self._reading is _PAUSED
-            self._pause()
-            self.transport.set_protocol(self)
-            if not was_paused:
-                self._resume()
-
-    def _pause(self) -> None:
-        if self._reading is Reading.FLOWING:
-            self._reading = _PAUSED
-            self.transport.pause_reading()
-
-    def _resume(self) -> None:
-        self._reading = Reading.FLOWING
-        self.transport.resume_reading()
 
     def set_read_deadline(self, deadline: float) -> None:
         """Give a read that is under way until `deadline`."""

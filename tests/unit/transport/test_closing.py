@@ -71,7 +71,7 @@ def test_lingering_counts_from_the_last_byte_that_came_however_many_there_are(st
         assert not stream._unread_bytes
     sweep(stream, clock, 2.1)
     assert lingering.ended
-    assert transport_of(stream).told == ["close"]
+    assert [told for told in transport_of(stream).told if told not in ("pause", "resume")] == ["close"]
 
 
 def test_lingering_ends_after_its_time_in_all(stream: Stream, clock: Clock) -> None:

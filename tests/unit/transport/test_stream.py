@@ -1,5 +1,7 @@
 """A stream's back-pressure and deadlines, on a transport that only notes what it is told."""
 
+import asyncio
+
 import pytest
 
 from proxy.transport.deadlines import BUFFER_BYTES
@@ -103,3 +105,18 @@ def test_what_a_loop_tells_reaches_a_stream_that_is_held(stream: Stream) -> None
     assert stream.at_eof
     sparing.connection_lost(None)
     assert stream.is_ended
+
+
+async def test_a_large_piece_leaves_a_turn_of_the_loop_to_others(stream: Stream) -> None:
+    came: list[bytes] = []
+    for size, told in [(BUFFER_BYTES - 1, []), (BUFFER_BYTES, ["pause"])]:
+        Fiber(read(stream, came)).resume()
+        stream.data_received(b"x" * size)
+        assert transport_of(stream).told == told
+    await asyncio.sleep(0)
+    assert transport_of(stream).told == ["pause", "resume"]
+    Fiber(read(stream, came)).resume()
+    stream.data_received(b"x" * BUFFER_BYTES)
+    stream.hold()
+    await asyncio.sleep(0)
+    assert "resume" not in transport_of(stream).told[2:]

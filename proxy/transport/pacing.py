@@ -1,0 +1,68 @@
+"""How fast a stream reads: not at all, in small pieces, or whatever there is, and never so much that others wait."""
+
+from enum import Enum, auto
+from typing import Final
+
+from proxy.transport.deadlines import Deadlines
+from proxy.transport.sparing import SparingProtocol
+from proxy.transport.writing import WritingSide
+
+
+class Reading(Enum):
+    """Whether more can arrive."""
+
+    FLOWING = auto()
+    PAUSED = auto()  # the loop does not read: too much is unread
+    FINISHED = auto()  # the peer has ended its side; what came before may be unread still
+
+
+_PAUSED: Final = Reading.PAUSED
+FINISHED: Final = Reading.FINISHED
+
+
+class PacedReading(WritingSide):
+    """A stream, as far as its reading is paused and resumed."""
+
+    __slots__ = ("_is_spared", "_reading")
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        super().__init__(deadlines)
+        self._reading = Reading.FLOWING
+        self._is_spared = False  # read in small pieces
+
+    def hold(self) -> None:
+        """Nothing arrives until the next `read`; then small pieces do, until `flow`. Not while a fiber reads."""
+        if self._ended is None and self._reading is not FINISHED and not self.transport.is_closing():
+            self._pause()
+            if not self._is_spared:
+                self._is_spared = True
+                self.transport.set_protocol(SparingProtocol(self, self._deadlines.scratch))
+
+    def flow(self) -> None:
+        """Read as much at once as there is."""
+        if self._is_spared and self._ended is None and not self.transport.is_closing():
+            self._is_spared = False
+            was_paused = self._reading is _PAUSED
+            self._pause()
+            self.transport.set_protocol(self)
+            if not was_paused:
+                self._resume()
+
+    def _let_others_read(self) -> None:
+        """Much has come: read on in the loop's next turn. libuv would read up to 32 times as much before others have a
+        turn, and while a thousand connections are filled, small requests would wait for seconds."""
+        self.transport.pause_reading()
+        self._deadlines.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._reading is Reading.FLOWING and self._ended is None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _pause(self) -> None:
+        if self._reading is Reading.FLOWING:
+            self._reading = _PAUSED
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        self._reading = Reading.FLOWING
+        self.transport.resume_reading()
