@@ -114,6 +114,8 @@ class OnehopProcess:
 @asynccontextmanager
 async def onehop(*arguments: str, status: int = 0, env: dict[str, str] | None = None) -> AsyncIterator[OnehopProcess]:
     """`onehop ARGUMENTS`; leaving ends it with SIGTERM, and asserts its exit status."""
+    if arguments[0] == "run" and not any("admin.listen" in argument for argument in arguments):
+        arguments += ("--set", "admin.listen=")  # its usual port is one for the whole machine
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "proxy", *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env,

@@ -149,7 +149,7 @@ async def test_a_reader_of_the_log_that_stops_holds_up_nobody(tmp_path: Path) ->
     async with upstream.serving():
         process = await asyncio.create_subprocess_exec(
             *ONEHOP, "run", "--listen", "127.0.0.1:0", "--upstream", f"http://127.0.0.1:{upstream.port}",
-            "--workers", "1", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=1,
+            "--workers", "1", "--set", "admin.listen=", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=1,
         )  # fmt: skip
         assert process.stderr is not None
         banner = b""
