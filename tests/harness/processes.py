@@ -114,7 +114,7 @@ class OnehopProcess:
 @asynccontextmanager
 async def onehop(*arguments: str, status: int = 0, env: dict[str, str] | None = None) -> AsyncIterator[OnehopProcess]:
     """`onehop ARGUMENTS`; leaving ends it with SIGTERM, and asserts its exit status."""
-    if arguments[0] == "run" and not any("admin.listen" in argument for argument in arguments):
+    if arguments[0] == "run" and env is None and not any(re.search("admin|config", word) for word in arguments):
         arguments += ("--set", "admin.listen=")  # its usual port is one for the whole machine
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "proxy", *arguments,
