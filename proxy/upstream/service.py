@@ -26,8 +26,8 @@ class Service:
 
     __slots__ = (
         "_backups", "_balancing", "_configured", "_follows_attempts", "_in_use", "_on_trial", "_only", "_primaries",
-        "_trials", "budget", "health", "hears", "is_sticky", "limit", "name", "repeatable", "retried_statuses",
-        "retries", "trying",
+        "_trials", "budget", "ejected", "health", "hears", "is_sticky", "limit", "name", "repeatable",
+        "retried_statuses", "retries", "trying",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,7 @@ class Service:
         self.trying: set[Origin] = set()  # those on trial whose request waits for its response
         self.limit: ConnectionLimit[UpstreamConnection] | None = None  # of connections to each origin
         self.use(candidates)
+        self.ejected: Sequence[Origin] = ()  # left out of `use`, for what requests have met there
         self.health: Health | None = None
         self.hears: Container[int] = ()  # the statuses of which `health` is told, beside every error
 
@@ -116,8 +117,13 @@ class Service:
         candidates: Sequence[Candidate] = self._left(tried)
         if not candidates:
             if reason == CONNECT_FAILURE:
-                return None  # it would be refused again at once, or cost `connect_s` once more
-            candidates = self._left(tried[-1:]) or self._in_use
+                # Those tried would refuse again at once, or cost `connect_s` once more. One that was ejected may be
+                # back already, and this one restarting in its turn.
+                candidates = [Candidate(origin) for origin in self.ejected if origin not in tried]
+                if not candidates:
+                    return None
+            else:
+                candidates = self._left(tried[-1:]) or self._in_use
         return self._choose(candidates, request, again=True) if self.budget.take(now) else None
 
     def _left(self, tried: Sequence[Origin]) -> Sequence[Candidate]:

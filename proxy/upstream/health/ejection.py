@@ -106,6 +106,7 @@ class Ejection:
         usable = self.endpoints.usable(now)
         if usable != self.usable or usable.trials:
             self.service.use(usable.candidates, usable.trials)
+            self.service.ejected = self.endpoints.ejected()
             self.usable = usable
         self.is_growing = self.endpoints.next_share_s(now) is not None
         self.service.hears = EVERY_STATUS if self.endpoints.hears_successes() else self._statuses

@@ -96,6 +96,13 @@ def test_where_all_have_been_tried_there_is_none_and_no_attempt_starts(
     assert policy.told == []
 
 
+def test_where_all_others_refuse_one_that_was_ejected_is_tried() -> None:
+    service = service_of(offer(A), Recording())
+    service.ejected = [B]
+    assert retried(service, (A,)) == B
+    assert retried(service, (A, B)) is None
+
+
 HEARD = [
     # hears            statuses        told
     ((),               (200, 503),     ()),
