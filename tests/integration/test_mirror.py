@@ -11,7 +11,10 @@ import pytest
 from proxy.config.route_model import MirrorConfig, RouteConfig
 from proxy.config.sources import load
 from proxy.config.upstream_model import UpstreamConfig
+from proxy.telemetry import series
+from proxy.telemetry.counters import Ledger
 from proxy.telemetry.events import Sink
+from proxy.telemetry.series import Kind, Names
 from tests.harness.loops import on_both_loops
 from tests.harness.running_proxy import Records, RunningProxy, running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, Script, ScriptedUpstream, answering, client, fields_of
@@ -204,6 +207,32 @@ async def test_a_part_of_the_requests_is_copied() -> None:
         await peer.send(GET)
         await peer.response()
         assert proxy.worker._context.copies == set()
+
+
+async def test_a_copy_counts_as_a_request_to_its_upstream_and_as_no_clients() -> None:
+    upstream, shadow = ScriptedUpstream(answering(OK)), Shadow(b"HTTP/1.1 418 No\r\nContent-Length: 0\r\n\r\n")
+    async with upstream.serving(), shadow.upstream.serving():
+        ports = {"app": upstream.port, "shadow": shadow.upstream.port}
+        origins = [(name, f"127.0.0.1:{port}") for name, port in ports.items()]
+        ledger, copies = Ledger(), Records()
+        ledger.extend(Names(["r"], origins))
+        async with (
+            running_proxy(
+                upstreams={name: UpstreamConfig(urls=[f"http://127.0.0.1:{port}"]) for name, port in ports.items()},
+                routes={"r": RouteConfig(upstream="app", mirror=MirrorConfig(upstream="shadow"))},
+                sinks=[Sink(mirrored=copies.report)],
+                counts=ledger.seat(0),
+            ) as proxy,
+            client(proxy.port) as peer,
+        ):
+            await peer.send(GET)
+            assert (await peer.response())[1] == b"ok"
+            await copies.wait_for(1)
+        app, of_shadow = (ledger.totals(Kind.ORIGIN, origin) for origin in origins)
+        assert app[series.attempt_place(200, reused=False)] == 1
+        assert of_shadow[series.attempt_place(418, reused=False)] == 1
+        assert ledger.totals(Kind.ROUTE, ("r",))[series.request_place(b"GET", 200)] == 1
+        assert sum(seat.ended() for seat in ledger.seats.values()) == 1
 
 
 WRONG = [
