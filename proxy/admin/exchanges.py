@@ -1,0 +1,76 @@
+"""The last exchanges, as workers have told them, and who looks on. Bounded in number, in bytes, and in lookers."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+_KEPT: Final = 500
+_KEPT_BYTES: Final = 16 * 1024 * 1024
+_MOST_LOOKERS: Final = 16
+_BEHIND: Final = 256  # exchanges that one looker has not taken yet; the oldest is left out then
+
+#: What marks a worker's message as an exchange; everything else that workers tell is JSON.
+MARK: Final = b"E"
+
+
+class Looker:
+    """Somebody who is told of each exchange, at a pace of their own: a slow one costs nobody anything."""
+
+    def __init__(self, recent: list[tuple[int, bytes]]) -> None:
+        self._untold: deque[tuple[int, bytes]] = deque(recent, maxlen=_BEHIND)
+        self._more = asyncio.Event()
+
+    def put(self, number: int, exchange: bytes) -> None:
+        """There is another one."""
+        self._untold.append((number, exchange))
+        self._more.set()
+
+    async def next(self, patience_s: float) -> tuple[int, bytes] | None:
+        """The next one with its number; None where there was none for so long."""
+        if not self._untold:
+            self._more.clear()
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._more.wait()
+            except TimeoutError:
+                return None
+        return self._untold.popleft()
+
+
+class Exchanges:
+    """What the inspector shows."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[int, bytes]] = deque()
+        self._bytes = 0
+        self._count = 0
+        self._lookers: set[Looker] = set()
+
+    def add(self, exchange: bytes) -> None:
+        """A worker has told of one, as JSON."""
+        self._count += 1
+        self._recent.append((self._count, exchange))
+        self._bytes += len(exchange)
+        while len(self._recent) > _KEPT or self._bytes > _KEPT_BYTES:
+            self._bytes -= len(self._recent.popleft()[1])
+        for looker in self._lookers:
+            looker.put(self._count, exchange)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as many look on as may."""
+        return len(self._lookers) >= _MOST_LOOKERS
+
+    @contextmanager
+    def looking(self, after: int = 0) -> Iterator[Looker]:
+        """Look on: at what is kept and has a number above `after`, and then at each new one."""
+        if after > self._count:
+            after = 0  # of a control process before this one
+        looker = Looker([each for each in self._recent if each[0] > after])
+        self._lookers.add(looker)
+        try:
+            yield looker
+        finally:
+            self._lookers.discard(looker)
