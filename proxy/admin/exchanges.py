@@ -11,9 +11,6 @@ _KEPT_BYTES: Final = 16 * 1024 * 1024
 _MOST_LOOKERS: Final = 16
 _BEHIND: Final = 256  # exchanges that one looker has not taken yet; the oldest is left out then
 
-#: What marks a worker's message as an exchange; everything else that workers tell is JSON.
-MARK: Final = b"E"
-
 
 class Looker:
     """Somebody who is told of each exchange, at a pace of their own: a slow one costs nobody anything."""

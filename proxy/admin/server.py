@@ -4,6 +4,7 @@ It knows no way to a service, and no client reaches it through the proxy: it has
 loopback unless configured, and it refuses what this instance has forwarded.
 """
 
+import base64
 import contextlib
 import logging
 import secrets
@@ -21,6 +22,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from proxy.admin.exchanges import Exchanges
+from proxy.admin.inspector import asset_routes, inspector_routes
 from proxy.admin.instance import Instance
 from proxy.admin.metrics import Metrics
 from proxy.admin.status import routes_without_origin, status
@@ -62,9 +65,20 @@ class Guard:
         if not self._token:
             return _text(403, "set admin.token_file: beyond loopback, a token is needed for this")
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode("latin-1"), self._token):
+        if secrets.compare_digest(_token(scheme.lower(), given.strip()), self._token):
             return None
-        return _text(401, "a token is needed", {"WWW-Authenticate": 'Bearer realm="onehop"'})
+        # A browser asks for a password: the token, with any name.
+        return _text(401, "a token is needed", {"WWW-Authenticate": 'Bearer realm="onehop", Basic realm="onehop"'})
+
+
+def _token(scheme: str, given: str) -> bytes:
+    """The token that a request brings, or nothing."""
+    if scheme == "bearer":
+        return given.encode("latin-1")
+    if scheme == "basic":
+        with contextlib.suppress(ValueError):  # no base64
+            return base64.b64decode(given, validate=True).partition(b":")[2]
+    return b""
 
 
 def _names_an_address(host: str) -> bool:
@@ -81,8 +95,8 @@ def _text(code: int, text: str, headers: dict[str, str] | None = None) -> Respon
     return PlainTextResponse(text + "\n", code, {**_HEADERS, **(headers or {})})
 
 
-def application(instance: Instance, token: str, *, is_loopback: bool) -> Starlette:
-    """What the listener answers."""
+def application(instance: Instance, token: str, *, is_loopback: bool, exchanges: Exchanges | None = None) -> Starlette:
+    """What the listener answers. Without `exchanges` there is no inspector."""
     metrics = Metrics(instance).registry()
 
     async def livez(_: Request) -> Response:
@@ -111,6 +125,8 @@ def application(instance: Instance, token: str, *, is_loopback: bool) -> Starlet
             Route("/readyz", readyz),
             Route("/metrics", exposition),
             Route("/status.json", status_json),
+            *(inspector_routes(exchanges) if exchanges is not None else []),
+            *asset_routes(),
         ],
         middleware=[Middleware(Guard, pseudonym=instance.pseudonym, token=token, is_loopback=is_loopback)],
     )

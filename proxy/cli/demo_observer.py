@@ -1,17 +1,16 @@
 """`onehop demo`: the demo service beside a worker, and what the worker saw of each request, for its page to show."""
 
+import socket
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import msgspec
-
 from proxy.cli.explain import shown
 from proxy.config.model import Config
-from proxy.config.upstream_model import UpstreamConfig
 from proxy.demo.service import FieldNote, Observation, start_demo_service
 from proxy.exchange.context import Observe
+from proxy.process.worker import Companion
 from proxy.telemetry.record import ExchangeRecord
 
 _REMEMBERED: Final = 256  # a page is asked for its own request, moments later
@@ -37,17 +36,19 @@ class Observations:
         return self._seen.get(request_id)
 
 
-@asynccontextmanager
-async def demo_observer(config: Config) -> AsyncIterator[tuple[Config, Observe]]:
-    """Run the demo service on a port of its own; yields the config that leads to it, and the observer."""
-    observations = Observations()
-    server = await start_demo_service("127.0.0.1", 0, observations.lookup)
-    port = server.sockets[0].getsockname()[1]
-    upstreams = {name: UpstreamConfig(urls=[f"http://127.0.0.1:{port}"]) for name in config.upstreams}
-    try:
-        yield msgspec.structs.replace(config, upstreams=upstreams), observations.observe
-    finally:
-        server.close()
+def demo_observer(listening: socket.socket) -> Companion:
+    """What runs the demo service on this socket beside a worker, and watches what the worker does."""
+
+    @asynccontextmanager
+    async def run(config: Config) -> AsyncIterator[tuple[Config, Observe]]:
+        observations = Observations()
+        server = await start_demo_service(listening, observations.lookup)
+        try:
+            yield config, observations.observe
+        finally:
+            server.close()
+
+    return run
 
 
 def demo_lines(url: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
@@ -159,18 +160,21 @@ def demo(listen: str, access_log: str) -> NoReturn:
     """Run the proxy in front of a demo service, and say what to try."""
     from proxy.cli.demo_observer import demo_lines, demo_observer
 
-    def load_demo() -> Loaded:
-        flags: dict[str, object] = {"listen": [listen], "access_log": access_log, "workers": 1}
-        loaded = load(None, {}, flags, needs_upstream=False)
-        if loaded.config is None:
-            return loaded
-        # The upstream is the demo service's, whose port its worker finds out.
-        upstreams = {"demo": UpstreamConfig(urls=["http://127.0.0.1:1"])}
-        routes = {"demo": RouteConfig(upstream="demo")}
-        return loaded._replace(config=msgspec.structs.replace(loaded.config, upstreams=upstreams, routes=routes))
+    with socket.create_server(("127.0.0.1", 0)) as service:
 
-    own_service = f"In front of a service of your own: {_command()} run --upstream http://127.0.0.1:9000"
-    _serve(load_demo, companion=demo_observer, banner_lines=lambda url: [*demo_lines(url), own_service, ""])
+        def load_demo() -> Loaded:
+            flags: dict[str, object] = {"listen": [listen], "access_log": access_log, "workers": 1}
+            loaded = load(None, {}, flags, needs_upstream=False)
+            if loaded.config is None:
+                return loaded
+            upstreams = {"demo": UpstreamConfig(urls=[f"http://127.0.0.1:{service.getsockname()[1]}"])}
+            routes = {"demo": RouteConfig(upstream="demo")}
+            admin = msgspec.structs.replace(loaded.config.admin, inspector=True)
+            config = msgspec.structs.replace(loaded.config, upstreams=upstreams, routes=routes, admin=admin)
+            return loaded._replace(config=config)
+
+        own = f"In front of a service of your own: {_command()} run --upstream http://127.0.0.1:9000"
+        _serve(load_demo, companion=demo_observer(service), banner_lines=lambda url: [*demo_lines(url), own, ""])
 
 
 def _command() -> str:

@@ -28,3 +28,10 @@ class AdminConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             "the address is not loopback."
         ),
     ] = ""
+    inspector: Annotated[
+        bool,
+        Meta(
+            description="/inspector: a page that shows exchanges as they happen, each field with what was done to it "
+            "and why. Secrets are masked. Costs each request about a fifth more."
+        ),
+    ] = False

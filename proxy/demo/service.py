@@ -1,6 +1,7 @@
 """The demo service: what stands where, and how it is started. Does not know the proxy in front of it."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 from proxy.demo import endpoints
@@ -12,14 +13,14 @@ from proxy.demo.page import Page
 __all__ = ["FieldNote", "Lookup", "Observation", "start_demo_service"]
 
 
-async def start_demo_service(host: str, port: int, lookup: Lookup | None = None) -> asyncio.Server:
-    """Listen, and answer until the server is closed. Port 0 takes any.
+async def start_demo_service(listening: socket.socket, lookup: Lookup | None = None) -> asyncio.Server:
+    """Answer on a listening socket until the server is closed, which closes it.
 
     Closing the server ends no open connection: their tasks are cancelled when the loop ends. (From Python
     3.12 on, `wait_closed` waits for the clients.)
     """
     answer = Paths(Page(lookup)).answer
-    return await asyncio.get_running_loop().create_server(lambda: DemoConnection(answer), host, port)
+    return await asyncio.get_running_loop().create_server(lambda: DemoConnection(answer), sock=listening)
 
 
 class Paths:

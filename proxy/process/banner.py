@@ -17,6 +17,7 @@ def banner(config: Config, urls: list[str], workers: int, *, admin: str, demo: b
     if room.clients < config.limits.connections and not demo:
         lines.append(f"  {descriptors.describe(room, config.limits.connections)}")
     if admin:
-        lines.append(f"  admin listener on {admin}: /metrics, /readyz, /status.json")
+        inspector = ", /inspector" if config.admin.inspector else ""
+        lines.append(f"  admin listener on {admin}: /metrics, /readyz, /status.json{inspector}")
     plural = "s" if workers > 1 else ""
     return [*lines, f"  {workers} worker{plural}, reader {config.reader}; stop with Ctrl-C"]

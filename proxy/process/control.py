@@ -6,7 +6,7 @@ Nothing of it is on the way of a request, and no worker needs it in order to ser
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from proxy.config.admin_model import DEFAULT_LISTEN
 from proxy.config.admin_rules import is_loopback, read_token
@@ -18,6 +18,7 @@ from proxy.process.listeners import CannotListen, Listeners
 from proxy.process.tally import PARENT
 from proxy.telemetry.counters import Ledger
 from proxy.telemetry.error_log import ErrorLog
+from proxy.telemetry.inspection import MARK
 from proxy.transport.deadlines import Deadlines
 from proxy.upstream.connector import Connector
 from proxy.upstream.health.in_control import ControlHealth, Watched
@@ -79,6 +80,7 @@ class Control:
         self._hub = hub
         self._errors = errors
         self._ended = asyncio.Event()
+        self._on_exchange: Callable[[bytes], None] | None = None
         loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(loop)
         resolver = Resolver(loop, timeout_s=config.timeouts.name_lookup_s, lookup=lookup)
@@ -102,8 +104,15 @@ class Control:
         """Begin the work."""
         self._deadlines.start()
         self._hub.on_joined = self.health.joined
-        self._hub.on_message = self.health.receive
+        self._hub.on_message = self._receive
         self.health.start()
+
+    def _receive(self, seat: int, message: bytes) -> None:
+        if message[:1] == MARK:
+            if self._on_exchange is not None:
+                self._on_exchange(message[1:])
+        else:
+            self.health.receive(seat, message)
 
     async def run_until_ended(self) -> None:
         """Work until `end` was called."""
@@ -142,9 +151,15 @@ class Control:
         )
         admin = self._config.admin
         token = read_token(admin.token_file) if admin.token_file else ""
-        server = AdminServer(
-            application(instance, token, is_loopback=is_loopback(parse_listen(admin.listen)[0])), self._errors
-        )
+        exchanges = None
+        if admin.inspector:
+            from proxy.admin.exchanges import Exchanges
+
+            exchanges = Exchanges()
+            self._on_exchange = exchanges.add
+        loopback = is_loopback(parse_listen(admin.listen)[0])
+        app = application(instance, token, is_loopback=loopback, exchanges=exchanges)
+        server = AdminServer(app, self._errors)
         serving = asyncio.create_task(server.serve(listening))
         try:
             yield

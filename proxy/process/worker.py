@@ -33,6 +33,7 @@ from proxy.telemetry.counting import Counting
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink, join
 from proxy.telemetry.ids import HttpDate, RequestIds
+from proxy.telemetry.inspection import Inspection, look_on
 from proxy.transport.deadlines import Deadlines
 from proxy.upstream.connector import Connector
 from proxy.upstream.health.in_worker import WorkerHealth, no_control
@@ -151,7 +152,7 @@ class Worker:
             warn_x_forwarded_dropped=self._warn_x_forwarded_dropped,
             events=join([*self._own_sinks(), *sinks], self._report_defect),
             buckets=buckets,
-            observe=observe,
+            observe=look_on if observe is None and config.admin.inspector else observe,
         )
         self._listener = Listener(
             self.deadlines,
@@ -175,6 +176,8 @@ class Worker:
             keep_gauges(counts, self._counting, origins, self.deadlines, self.pool, self._listener)
 
     def _own_sinks(self) -> Iterator[Sink]:
+        if self._link is not None and self._config.admin.inspector:
+            yield Inspection(self._link.send).sink
         if self._counting is not None:
             yield self._counting.sink
         if self._log is not None:

@@ -23,6 +23,9 @@ _MOST_MESSAGES: Final = 12  # of an exchange
 #: Of a worker. More are counted, not shown.
 MOST_PER_SECOND: Final = 200
 
+#: What marks a worker's message as an exchange; everything else that workers tell is JSON.
+MARK: Final = b"E"
+
 
 class ShownLine(msgspec.Struct):
     """A field line, and what became of it."""
@@ -82,7 +85,7 @@ class Shown(msgspec.Struct):
 
 
 class Inspection:
-    """Tells each exchange that has ended, as a message of JSON."""
+    """Tells each exchange that has ended, as a message of JSON behind `MARK`."""
 
     def __init__(self, send: Callable[[bytes], object]) -> None:
         self._send = send
@@ -108,7 +111,11 @@ class Inspection:
             return
         shown = exchange(record, time() - monotonic())
         shown.skipped, self._skipped = self._skipped, 0
-        self._send(msgspec.json.encode(shown))
+        self._send(MARK + msgspec.json.encode(shown))
+
+
+def look_on(_: ExchangeRecord) -> None:
+    """What is called as a request goes on: the inspector is told of it once it has ended."""
 
 
 def exchange(record: ExchangeRecord, clock_offset_s: float) -> Shown:

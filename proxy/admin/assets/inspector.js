@@ -107,7 +107,8 @@ function attempts(e) {
   if (!e.attempts.length) return null;
   const head = element("tr", {}, ...["attempt", "origin", "connection", "result", "ended after"].map((textContent) => element("th", { textContent, scope: "col" })));
   const rows = e.attempts.map((a, i) => element("tr", {}, ...[i + 1, a.origin, a.reused ? "reused" : "new", a.result || "given up", ms(a.ended_ms)].map((textContent) => element("td", { textContent }))));
-  return element("section", {}, element("h3", { textContent: "Attempts" }), element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
+  return element("section", {}, element("h3", { textContent: "Attempts" }),
+    element("div", { className: "scrolled", tabIndex: 0 }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows))));
 }
 
 function curl(e) {

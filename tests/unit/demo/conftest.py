@@ -1,6 +1,7 @@
 """The demo service on a port of its own."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
@@ -25,7 +26,7 @@ async def service() -> AsyncIterator[int]:
     before = asyncio.all_tasks()
     complaints: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
-    server = await start_demo_service("127.0.0.1", 0, {"seen": SEEN}.get)
+    server = await start_demo_service(socket.create_server(("127.0.0.1", 0)), {"seen": SEEN}.get)
     yield server.sockets[0].getsockname()[1]
     server.close()
     async with asyncio.timeout(PATIENCE_S):

@@ -110,7 +110,7 @@ def test_service_runs_on_uvloop_too() -> None:
 
     async def visit() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
-        server = await start_demo_service("127.0.0.1", 0)
+        server = await start_demo_service(socket.create_server(("127.0.0.1", 0)))
         port = server.sockets[0].getsockname()[1]
         assert len((await fetch(port, get("/bytes/3000000")))[1]) == 3_000_000
         assert (await fetch(port, get("/stream?n=2&ms=1")))[0].startswith(b"HTTP/1.1 200 ")

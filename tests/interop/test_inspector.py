@@ -1,0 +1,139 @@
+"""The inspector in a real browser: requests by curl appear, and each field says what was done to it and why."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from tests.conftest import require_programs
+from tests.harness.processes import onehop
+from tests.harness.scripted import ScriptedUpstream, client
+from tests.interop.test_chromium import SWITCHES
+from tests.interop.test_metrics import always_ok, free_port
+from tests.unit.admin.serving import Admin
+
+pytestmark = pytest.mark.interop
+
+
+@asynccontextmanager
+async def inspected(folder: Path, upstreams: str, admin: str = "inspector = true") -> AsyncIterator[tuple[int, int]]:
+    """onehop with an inspector; yields its port and the admin listener's."""
+    port, file = free_port(), folder / "onehop.toml"
+    file.write_text(
+        f'listen = "127.0.0.1:0"\nworkers = 2\n[admin]\nlisten = "127.0.0.1:{port}"\n{admin}\n{upstreams}\n'
+    )
+    async with onehop("run", "--config", str(file)) as proxy:
+        while (await Admin(port).get("/readyz"))[0] != 200:  # noqa: ASYNC110  # another process says so
+            await asyncio.sleep(0.02)
+        yield proxy.port, port
+
+
+@asynccontextmanager
+async def page_of(port: int, **how: object) -> AsyncIterator[Page]:
+    """The inspector's page in Chromium; leaving fails where it has complained."""
+    complaints: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SWITCHES)
+        try:
+            page = await browser.new_page(**how)  # type: ignore[arg-type]
+            page.on("console", lambda message: complaints.append(message.text))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            await page.goto(f"http://127.0.0.1:{port}/inspector")
+            await page.wait_for_selector("#state:has-text('live')")
+            yield page
+        finally:
+            await browser.close()
+    assert not complaints
+
+
+async def curl(*arguments: str) -> None:
+    process = await asyncio.create_subprocess_exec("curl", "-s", "-o", "/dev/null", *arguments)
+    assert await process.wait() == 0
+
+
+async def test_a_request_appears_with_what_was_done_to_each_field(tmp_path: Path) -> None:
+    require_programs("chromium", "curl")
+    upstream = ScriptedUpstream(always_ok)
+    async with upstream.serving():
+        app = f'[upstreams.app]\nurls = ["http://127.0.0.1:{upstream.port}"]'
+        async with inspected(tmp_path, app) as (proxy, admin), page_of(admin) as page:
+            url = f"http://127.0.0.1:{proxy}"
+            nominated = ("-H", "Connection: close, X-Internal", "-H", "X-Internal: 1", "-H", "Cookie: a=hunter2")
+            await curl(*nominated, f"{url}/first?a=1")
+            await page.click("text=/first?a=1")
+            lines = page.locator(".line", has_text="X-Internal: 1")
+            assert "stripped" in (await lines.get_attribute("class") or "")
+            assert "nominated" in await lines.inner_text()
+            assert "hunter2" not in await page.content()
+            assert await page.locator(".line", has_text="Cookie: *** (9 bytes)").count() == 2  # as it came, and went
+            assert await page.locator(".waterfall rect").count() >= 4
+            assert "GET /first?a=1 HTTP/1.1" in await page.inner_text("#shown")
+
+            await curl(f"{url}/second")
+            await page.wait_for_selector(".row >> text=/second")
+            await page.fill("#text", "x-internal: 1")
+            await page.wait_for_function("document.querySelectorAll('.row').length === 1")
+            await page.fill("#text", "")
+            await page.click("#pause")
+            await curl(f"{url}/third")
+            await page.wait_for_selector("#state:has-text('1 more')")
+            assert await page.locator(".row", has_text="/third").count() == 0
+
+            async with page.expect_download() as download:
+                await page.click("#har")
+            har = json.loads(Path(await (await download.value).path()).read_text())
+            entries = {entry["request"]["url"]: entry for entry in har["log"]["entries"]}
+            assert set(entries) == {f"{url}/first?a=1", f"{url}/second"}
+            assert entries[f"{url}/second"]["response"]["status"] == 200
+            await page.click("#clear")
+            assert await page.locator(".row").count() == 0
+
+
+async def test_a_retry_is_shown_with_both_attempts(tmp_path: Path) -> None:
+    require_programs("chromium", "curl")
+    upstream = ScriptedUpstream(always_ok)
+    async with upstream.serving():
+        urls = f'urls = ["http://127.0.0.1:{free_port()}", "http://127.0.0.1:{upstream.port}"]'
+        app = f"[upstreams.app]\n{urls}\n[upstreams.app.retry]\nbudget_percent = 100"
+        async with inspected(tmp_path, app) as (proxy, admin), page_of(admin) as page:
+            for number in range(4):  # two workers, which take turns each for itself
+                await curl(f"http://127.0.0.1:{proxy}/{number}")
+            await page.wait_for_function("document.querySelectorAll('.row').length === 4")
+            shown = []
+            for number in range(4):
+                await page.click(f".row >> text=/{number}")
+                shown.append(await page.inner_text("#shown"))
+            assert any("connect_failed" in text and str(upstream.port) in text for text in shown), shown
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (768, "light"), (1280, "dark")])
+async def test_the_page_fits(tmp_path: Path, width: int, scheme: str) -> None:
+    require_programs("chromium", "curl")
+    upstream = ScriptedUpstream(always_ok)
+    async with upstream.serving():
+        app = f'[upstreams.app]\nurls = ["http://127.0.0.1:{upstream.port}"]'
+        size = {"width": width, "height": 800}
+        async with (
+            inspected(tmp_path, app) as (proxy, admin),
+            page_of(admin, viewport=size, color_scheme=scheme) as page,
+        ):
+            await curl("-H", f"X-Long: {'x' * 300}", f"http://127.0.0.1:{proxy}/{'long/' * 40}")
+            await page.click(".row")
+            await page.wait_for_selector("#detail h2")
+            assert await page.evaluate("document.documentElement.scrollWidth") == width
+
+
+async def test_without_the_key_there_is_no_inspector(tmp_path: Path) -> None:
+    upstream = ScriptedUpstream(always_ok)
+    async with upstream.serving():
+        app = f'[upstreams.app]\nurls = ["http://127.0.0.1:{upstream.port}"]'
+        async with inspected(tmp_path, app, admin="") as (proxy, admin), client(proxy) as peer:
+            await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert b"200" in (await peer.response())[0]
+            assert (await Admin(admin).get("/inspector"))[0] == 404
+            assert (await Admin(admin).get("/inspector/events"))[0] == 404

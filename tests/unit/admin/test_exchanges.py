@@ -1,0 +1,59 @@
+"""What the inspector keeps, and who looks on: bounded, in order, and never waiting for a slow page."""
+
+from proxy.admin.exchanges import Exchanges
+
+
+async def test_who_comes_later_sees_what_is_kept_and_then_what_is_new() -> None:
+    exchanges = Exchanges()
+    exchanges.add(b"1")
+    with exchanges.looking() as looker:
+        exchanges.add(b"2")
+        assert [await looker.next(1), await looker.next(1)] == [(1, b"1"), (2, b"2")]
+        assert await looker.next(0.01) is None
+
+
+async def test_a_page_that_comes_back_misses_nothing_and_sees_nothing_twice() -> None:
+    exchanges = Exchanges()
+    for number in range(5):
+        exchanges.add(b"%d" % number)
+    with exchanges.looking(after=3) as looker:
+        assert [await looker.next(1), await looker.next(1)] == [(4, b"3"), (5, b"4")]
+    with exchanges.looking(after=999) as looker:  # the number is of a control process that has ended since
+        assert await looker.next(1) == (1, b"0")
+
+
+async def test_a_slow_page_loses_the_oldest_and_holds_nothing_up() -> None:
+    exchanges = Exchanges()
+    with exchanges.looking() as looker:
+        for number in range(10_000):
+            exchanges.add(b"%d" % number)
+        first = await looker.next(1)
+        assert first is not None
+        assert first[0] > 9_000
+
+
+async def test_what_is_kept_is_bounded_in_number_and_in_bytes() -> None:
+    exchanges = Exchanges()
+    for _ in range(1_000):
+        exchanges.add(b"x")
+    with exchanges.looking() as looker:
+        assert await looker.next(1) == (745, b"x")  # of 1,000, a page is told the last 256
+    large = b"x" * 1_000_000
+    for _ in range(40):
+        exchanges.add(large)
+    kept = 0
+    with exchanges.looking() as looker:
+        while await looker.next(0.01):
+            kept += 1
+    assert kept <= 16
+
+
+async def test_only_so_many_may_look_on() -> None:
+    exchanges = Exchanges()
+    lookers = [exchanges.looking() for _ in range(16)]
+    for looker in lookers:
+        assert not exchanges.is_full
+        looker.__enter__()
+    assert exchanges.is_full
+    lookers[0].__exit__(None, None, None)
+    assert not exchanges.is_full
