@@ -14,7 +14,7 @@ import msgspec
 
 from proxy import __version__
 from proxy.cli.health import health
-from proxy.cli.reload import reload, written_pid
+from proxy.cli.reload import reload, require_watching, written_pid
 from proxy.config.build import listen_addresses
 from proxy.config.destinations import where
 from proxy.config.model import Config
@@ -90,13 +90,16 @@ def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command()
 @_settings
 @click.option("--pid-file", type=click.Path(path_type=Path), help="Write the process id there, for as long as it runs.")
-def run(pid_file: Path | None, **options: Any) -> NoReturn:
+@click.option("--watch", is_flag=True, help="Reload when a file of the configuration changes.")
+def run(pid_file: Path | None, watch: bool, **options: Any) -> NoReturn:
     """Run the proxy. Without --listen or a file, it accepts on 127.0.0.1:8080 only.
 
     "onehop reload", or SIGHUP, lets it read its configuration again, without losing a request."""
     file = options["config"] or os.environ.get("ONEHOP_CONFIG")
+    if watch:
+        require_watching(file)
     with written_pid(pid_file):
-        _serve(lambda: _load(options), file=Path(file) if file else None)
+        _serve(lambda: _load(options), file=Path(file) if file else None, watches=watch)
 
 
 @main.command()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -63,6 +64,14 @@ def written_pid(file: Path | None) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             file.unlink()
+
+
+def require_watching(file: object) -> None:
+    """Refuse `--watch` where nothing could be watched."""
+    if not file:
+        raise click.UsageError("--watch needs a file: --config, or ONEHOP_CONFIG")
+    if find_spec("watchfiles") is None:
+        raise click.UsageError("--watch needs the package watchfiles: pip install 'onehop[watch]'")
 
 
 def _read_pid(file: Path) -> int:

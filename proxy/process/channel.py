@@ -22,6 +22,7 @@ class Kind(Enum):
     RETIRE = b"retire"  # parent to worker: another generation serves from now on
     CUT = b"cut"  # parent to worker: end at once, and write down what that cut
     REOPEN_LOG = b"reopen log"  # parent to worker: its file was renamed
+    CHANGED = b"changed"  # control to parent: files of the configuration have changed, it seems
     STOPPING = b"stopping"  # parent to control: the instance is to stop, and takes no new work from balancers
 
 

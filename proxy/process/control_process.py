@@ -4,9 +4,11 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from proxy.config.model import Config
+from proxy.process import watch
 from proxy.process.channel import Channel, Kind
 from proxy.process.child_process import be_child
 from proxy.process.control import Control
@@ -28,6 +30,7 @@ class ControlSetup(NamedTuple):
     ledger: Ledger
     kept: Kept
     is_stopping: bool  # the instance, already
+    watched: tuple[Path, ...]  # files; the parent is told of changes
 
 
 def be_control(setup: ControlSetup, stack: StackFile, close_parents_descriptors: Callable[[], None]) -> NoReturn:
@@ -70,6 +73,11 @@ async def _serve(setup: ControlSetup) -> None:
 
     loop.add_reader(setup.channel.fileno(), receive)
     setup.channel.send(Kind.SERVING)
+    watching: asyncio.Task[None] | None = None
+    if setup.watched:
+        watching = watch.start(setup.watched, lambda: setup.channel.send(Kind.CHANGED), errors.warning)
     await control.run_until_ended()
+    if watching is not None:
+        watching.cancel()
     loop.remove_reader(setup.channel.fileno())
     hub.close()

@@ -6,26 +6,23 @@ No process ever changes its configuration: another one means another generation.
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
 
 from proxy.config.build import listen_addresses
 from proxy.config.model import Config
-from proxy.exchange.buckets import Buckets
 from proxy.process import control, descriptors
 from proxy.process.channel import Channel, Kind
 from proxy.process.child_process import sigterm_blocked
 from proxy.process.control_process import ControlSetup, be_control
 from proxy.process.cpus import worker_count
 from proxy.process.heartbeat import beat_s
-from proxy.process.listeners import Listeners, modes
+from proxy.process.instance import Instance
+from proxy.process.listeners import modes
 from proxy.process.placing import join_links, place_sockets
-from proxy.process.slot import Role, Seats, Slot, State, cause
-from proxy.process.tally import Tally
-from proxy.process.worker import Companion
+from proxy.process.slot import Role, Slot, State, cause
 from proxy.process.worker_process import WorkerSetup, be_worker
-from proxy.telemetry.error_log import ErrorLog
-from proxy.upstream.health.kept import Kept
 
 #: Beyond the time that it has: a worker that has not ended by then never will. Docker's SIGKILL comes after 10 s.
 _KILL_AFTER_S: Final = 1.5
@@ -33,28 +30,14 @@ _CUT_S: Final = 2.0  # for a process to end that is to end at once: workers writ
 _NEVER: Final = float("inf")
 
 
-class Instance(NamedTuple):
-    """What all generations of an instance share."""
-
-    #: Unique to the instance, shared by its workers: a request that comes back to any of them is a loop.
-    token: str
-    companion: Companion | None
-    errors: ErrorLog
-    seats: Seats
-    buckets: Buckets
-    tally: Tally
-    kept: Kept  # what is known of upstreams' addresses
-    listeners: Listeners  # of workers
-    control_listeners: Listeners
-    #: Called in a process that was just forked for this slot: closes what is only the parent's.
-    close_in_child: Callable[[Slot], None]
-
-
 class Generation:
     """Keeps one process in every slot, until it is told to stop. Raises CannotStart."""
 
-    def __init__(self, number: int, config: Config, instance: Instance) -> None:
+    def __init__(self, number: int, config: Config, instance: Instance, files: Sequence[Path] = ()) -> None:
+        """`files` are those that the configuration was read from."""
         self.number = number
+        self._watched = tuple(files) if instance.watches else ()
+        self.file_has_changed = False  # one of them, it seems
         self.config = config
         self._instance = instance
         self._errors = instance.errors
@@ -63,7 +46,7 @@ class Generation:
         of_workers = instance.listeners.bind(listen_addresses(config), count, modes(config))
         self.workers = [Slot(Role.WORKER, sockets) for sockets in of_workers]
         self.control: Slot | None = None
-        if control.is_needed(config):
+        if control.is_needed(config) or self._watched:
             self.control = Slot(Role.CONTROL, control.bind(config, instance.control_listeners, self._errors))
         for slot in self.workers:
             slot.seat = instance.seats.take()
@@ -236,7 +219,9 @@ class Generation:
 
     def _listen_to(self, slot: Slot) -> None:
         for kind, text, _ in slot.channel.receive() if slot.channel is not None else ():
-            if kind is Kind.FAILED:
+            if kind is Kind.CHANGED:
+                self.file_has_changed = True
+            elif kind is Kind.FAILED:
                 slot.reason = text.splitlines()
             elif kind is Kind.SERVING and slot.state is State.STARTING:
                 slot.state = State.SERVING
@@ -296,5 +281,7 @@ class Generation:
             )  # fmt: skip
             be_worker(setup, slot.stack, lambda: instance.close_in_child(slot))
         ledger, kept, stops = instance.tally.ledger, instance.kept, self._instance_stops
-        of_control = ControlSetup(self.config, slot.sockets, name, channel, slot.heartbeat, ledger, kept, stops)
+        of_control = ControlSetup(
+            self.config, slot.sockets, name, channel, slot.heartbeat, ledger, kept, stops, self._watched
+        )  # fmt: skip
         be_control(of_control, slot.stack, lambda: instance.close_in_child(slot))

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from proxy.config.build import listen_addresses
-from proxy.config.model import Config
-from proxy.config.sources import Loader
+from proxy.config.sources import Loaded, Loader
+from proxy.process import systemd
 from proxy.process.channel import Kind
 from proxy.process.commands import Reply
-from proxy.process.generation import Generation, Instance
+from proxy.process.generation import Generation
+from proxy.process.instance import Instance
 from proxy.process.listeners import CannotStart
 
 #: Generations that finish what they began: each has all its processes, and their memory.
@@ -30,17 +31,18 @@ class Generations:
     Raises CannotStart.
     """
 
-    def __init__(self, loader: Loader, config: Config, instance: Instance) -> None:
+    def __init__(self, loader: Loader, loaded: Loaded, instance: Instance) -> None:
         self._loader = loader
         self._instance = instance
         self._errors = instance.errors
-        self.current = Generation(1, config, instance)
+        self.current = Generation(1, loaded.valid(), instance, loaded.files)
         instance.tally.serves(1)
         self._next: Generation | None = None
         self._old: list[Generation] = []  # the oldest first
         self._number = 1  # of the latest that served
         self._give_up_at = _NEVER
         self._is_asked = False
+        self._only_if_changed = False  # a file has, and nobody asks for more
         self._asking: list[Reply] = []  # for a reload that has not begun: all of them get the same one
         self._answering: list[Reply] = []  # of the one that has
         self._bound_before: set[socket.socket] = set()  # it began
@@ -83,7 +85,7 @@ class Generations:
             if reply is not None:
                 reply(1, ["onehop is stopping"])
             return
-        self._is_asked = True
+        self._is_asked, self._only_if_changed = True, False
         if reply is not None:
             self._asking.append(reply)
 
@@ -104,6 +106,10 @@ class Generations:
         if self._instance_stops:
             return
         now = time.monotonic()
+        if self.current.file_has_changed:
+            self.current.file_has_changed = False
+            self._only_if_changed = not self._is_asked
+            self._is_asked = True
         if self._next is not None:
             self._look_at(self._next, now)
         elif self._is_asked and self._begin_at(now) <= now:
@@ -159,13 +165,16 @@ class Generations:
     def _begin(self, now: float) -> None:
         self._is_asked = False
         self._answering, self._asking = self._asking, []
-        config = self._load()
-        if config is None:
+        only_if_changed, self._only_if_changed = self._only_if_changed, False
+        if not only_if_changed:
+            systemd.notify_reloading()
+        loaded = self._load()
+        if loaded is None or loaded.config is None or (only_if_changed and loaded.config == self.current.config):
             return
         self.freeze()
         self._bound_before = self._instance.listeners.bound() | self._instance.control_listeners.bound()
         try:
-            self._next = Generation(self._number + 1, config, self._instance)
+            self._next = Generation(self._number + 1, loaded.config, self._instance, loaded.files)
         except CannotStart as exc:
             self._close_new_sockets()
             self._errors.error(str(exc))
@@ -174,7 +183,7 @@ class Generations:
         self._give_up_at = now + _START_S
         self._next.maintain()
 
-    def _load(self) -> Config | None:
+    def _load(self) -> Loaded | None:
         try:
             loaded = self._loader()
         except Exception as exc:  # a defect in reading must not end those who serve
@@ -185,7 +194,7 @@ class Generations:
             for problem in loaded.problems:
                 self._errors.error(str(problem))
             self._refuse([str(problem) for problem in loaded.problems])
-        return loaded.config
+        return loaded
 
     def _look_at(self, generation: Generation, now: float) -> None:
         if generation.serves:
@@ -208,6 +217,7 @@ class Generations:
         self._instance.tally.reloaded("accepted")
         said = f"generation {generation.number} serves"
         self._errors.info(f"reload: {said}")
+        systemd.notify(f"READY=1\nSTATUS={said}")
         self._answer(0, [said])
 
     def _give_up(self, generation: Generation, reason: list[str]) -> None:
@@ -225,6 +235,7 @@ class Generations:
         said = f"the new configuration was refused; generation {self._number} serves on"
         self._errors.error(f"reload: {said}")
         self._instance.tally.reloaded("refused")
+        systemd.notify("READY=1")
         self._answer(1, [*reason, said])
 
     def _answer(self, status: int, lines: list[str]) -> None:

@@ -5,7 +5,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from proxy.config.build import parse_listen
@@ -29,7 +29,10 @@ class Listeners:
     """The listening sockets of an instance, by address as configured. They outlive the generations that accept on them:
     closing one would reset who waits in its queue, so an address that stays keeps all of its sockets."""
 
-    def __init__(self) -> None:
+    def __init__(self, passed: Sequence[socket.socket] = ()) -> None:
+        """`passed` are sockets that listen already, by whoever started this process, and are used for their addresses.
+        All workers accept from the one queue of each."""
+        self._passed = passed
         self._bound: dict[Place, list[list[socket.socket]]] = {}  # a list for each interface, of one socket per worker
 
     def bind(
@@ -65,6 +68,8 @@ class Listeners:
 
     def close_all_but(self, kept: Collection[socket.socket], *, remove: bool = True) -> None:
         """Close all sockets but these. `remove`: the files of Unix sockets, too; a child leaves them to the parent."""
+        for one in self._passed if not remove else ():
+            one.close()
         for key, interfaces in list(self._bound.items()):
             was_bound = any(interfaces)  # else the file at a socket's path is somebody else's
             for sockets in interfaces:
@@ -73,7 +78,9 @@ class Listeners:
                     listening.close()
             if not any(interfaces):
                 del self._bound[key]
-                if remove and was_bound and (path := parse_listen(key.address)[0]).startswith("/"):
+                path = parse_listen(key.address)[0]
+                is_ours = was_bound and _passed_for(self._passed, path, 0) is None
+                if remove and is_ours and path.startswith("/"):
                     with contextlib.suppress(OSError):
                         os.unlink(path)
 
@@ -85,6 +92,12 @@ class Listeners:
         is_new = key not in self._bound
         interfaces = self._bound.setdefault(key, [[] for _ in hosts])
         try:
+            if (passed := _passed_for(self._passed, host or hosts[-1], port)) is not None:
+                while len(interfaces[-1]) < workers:  # `::` of systemd's is both families
+                    listening = ListeningSocket(fileno=os.dup(passed.fileno()))
+                    listening.place = key
+                    interfaces[-1].append(listening)
+                return
             if host.startswith("/"):
                 _bind_unix(key, host, interfaces[0], workers, mode)
                 return
@@ -111,6 +124,15 @@ class Listeners:
         """Whether the port is bound here already, for another address: asking for it would only meet ourselves."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return any(one.family == family and one.getsockname()[1] == port for one in self.bound())
+
+
+def _passed_for(passed: Sequence[socket.socket], host: str, port: int) -> socket.socket | None:
+    """The socket that was passed for an address, if there is one."""
+    for one in passed:
+        name = one.getsockname()
+        if name == host if one.family == socket.AF_UNIX else name[:2] == (host, port):
+            return one
+    return None
 
 
 def _every_interface() -> list[str]:

@@ -17,14 +17,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from proxy.config.model import Config
-from proxy.config.sources import Loader
+from proxy.config.sources import Loaded, Loader
 from proxy.exchange.buckets import Buckets
-from proxy.process import commands, descriptors
+from proxy.process import commands, descriptors, systemd
 from proxy.process.banner import banner
 from proxy.process.commands import Commands
-from proxy.process.generation import Instance
 from proxy.process.generations import Generations
+from proxy.process.instance import Instance
 from proxy.process.listeners import Listeners, shown_address, shown_url
 from proxy.process.slot import Seats, Slot
 from proxy.process.tally import Tally
@@ -48,18 +47,21 @@ def serve(
     loader: Loader,
     *,
     file: Path | None = None,
+    watches: bool = False,
     companion: Companion | None = None,
     banner_lines: Callable[[str], list[str]] | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status.
 
     Raises InvalidConfiguration or CannotStart before anything is started. `loader` is asked again at each reload.
-    `file` is where its configuration stands, by which `onehop reload` finds this instance. `companion` runs beside each
-    worker, as the demo service does. `banner_lines` says more about the first address.
+    `file` is where its configuration stands, by which `onehop reload` finds this instance. `watches`: a change of the
+    files loads them again, too. `companion` runs beside each worker, as the demo service does. `banner_lines` says more
+    about the first address.
     """
-    config = loader().valid()
+    loaded = loader()
+    config = loaded.valid()
     descriptors.raise_limit()
-    supervisor = Supervisor(loader, config, file, companion)
+    supervisor = Supervisor(loader, loaded, file, companion, watches=watches)
     urls = supervisor.urls()
     lines = banner(config, urls, supervisor.workers, admin=supervisor.admin_url(), demo=companion is not None)
     if banner_lines is not None:
@@ -71,16 +73,22 @@ class Supervisor:
     """Keeps an instance serving until it is told to stop. Raises CannotStart."""
 
     def __init__(
-        self, loader: Loader, config: Config, file: Path | None = None, companion: Companion | None = None
+        self,
+        loader: Loader,
+        loaded: Loaded,
+        file: Path | None = None,
+        companion: Companion | None = None,
+        *,
+        watches: bool = False,
     ) -> None:
+        config = loaded.valid()
         self._errors = ErrorLog(level=config.log_level, form=config.log_format)
         instance = Instance(
-            secrets.token_hex(4), companion, self._errors, Seats(), Buckets(), Tally(), Kept(), Listeners(),
-            Listeners(),
-            self._close_in_child,
+            secrets.token_hex(4), companion, watches, self._errors, Seats(), Buckets(), Tally(), Kept(),
+            Listeners(systemd.passed_sockets()), Listeners(), self._close_in_child,
         )  # fmt: skip
         self._instance = instance
-        self._generations = Generations(loader, config, instance)
+        self._generations = Generations(loader, loaded, instance)
         self._commands = Commands(
             lambda: commands.Instance(
                 pid=os.getpid(), config=str(file.absolute()) if file is not None else "", listen=self.listens_on()
@@ -90,6 +98,8 @@ class Supervisor:
         self._phase = Phase.SERVING
         self._leave_at = _NEVER
         self._wake_read, self._wake_write = os.pipe()
+        self._watchdog_s = systemd.watchdog_s()
+        self._watchdog_at = time.monotonic() if self._watchdog_s else _NEVER
         self._stop_signals = 0
         self._reload_signals = 0
         self._reopen_signals = 0
@@ -162,6 +172,10 @@ class Supervisor:
             if not announced and generations.current.has_served and not generations.current.is_starting:
                 announced = True
                 self._errors.announce(banner_lines)
+                systemd.notify("READY=1")
+            if self._watchdog_at <= time.monotonic():
+                self._watchdog_at = time.monotonic() + self._watchdog_s
+                systemd.notify("WATCHDOG=1")
         return status
 
     def _count_stop(self, _number: int, _frame: FrameType | None) -> None:
@@ -183,7 +197,7 @@ class Supervisor:
                 if slot.channel is not None and not slot.channel.is_closed:
                     waiting.register(slot.channel, select.POLLIN)
         self._commands.register(waiting)
-        next_at = min([self._leave_at, *self._generations.due(now)])
+        next_at = min([self._leave_at, self._watchdog_at, *self._generations.due(now)])
         waiting.poll(None if next_at == _NEVER else max(next_at - now, 0.0) * 1000 + 1)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
@@ -208,6 +222,7 @@ class Supervisor:
         if self._phase is not Phase.SERVING:
             self._cut()
             return
+        systemd.notify("STOPPING=1")
         delay_s = self._generations.current.config.shutdown_delay_s
         if not delay_s:
             self._shut_down()

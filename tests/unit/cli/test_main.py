@@ -56,7 +56,7 @@ def test_run_serves_what_flags_and_environment_say(served: list[tuple[Config, di
     )  # fmt: skip
     assert result.exit_code == 7, "the supervisor's status is the command's"
     [(config, how)] = served
-    assert how == {"file": None}
+    assert how == {"file": None, "watches": False}
     assert config.upstreams["default"].urls == ["http://a:1", "http://b"]
     assert config.listen == [":1", "[::1]:2"]
     assert (config.workers, config.access_log, config.reader) == (3, "json", "h11")
