@@ -14,7 +14,7 @@ import msgspec
 
 from proxy import __version__
 from proxy.cli.health import health
-from proxy.cli.reload import reload, require_watching, written_pid
+from proxy.cli.reload import ready_to_run, reload
 from proxy.config.build import listen_addresses
 from proxy.config.destinations import where
 from proxy.config.model import Config
@@ -95,11 +95,8 @@ def run(pid_file: Path | None, watch: bool, **options: Any) -> NoReturn:
     """Run the proxy. Without --listen or a file, it accepts on 127.0.0.1:8080 only.
 
     "onehop reload", or SIGHUP, lets it read its configuration again, without losing a request."""
-    file = options["config"] or os.environ.get("ONEHOP_CONFIG")
-    if watch:
-        require_watching(file)
-    with written_pid(pid_file):
-        _serve(lambda: _load(options), file=Path(file) if file else None, watches=watch)
+    with ready_to_run(options["config"], watch, pid_file) as file:
+        _serve(lambda: _load(options), file=file, watches=watch)
 
 
 @main.command()

@@ -50,23 +50,28 @@ def reload(config: Path | None, pid: int | None, pid_file: Path | None, timeout_
 
 
 @contextlib.contextmanager
-def written_pid(file: Path | None) -> Iterator[None]:
-    """Keep the process id in a file, if one is wanted."""
-    if file is None:
-        yield
+def ready_to_run(option: Path | None, watch: bool, pid_file: Path | None) -> Iterator[Path | None]:
+    """What `run` needs for reloads: the configuration's file, by the option or the environment; something to watch,
+    if that is wanted; and the process id in a file, if one is."""
+    name = option or os.environ.get("ONEHOP_CONFIG")
+    config = Path(name) if name else None
+    if watch:
+        _require_watching(config)
+    if pid_file is None:
+        yield config
         return
     try:
-        file.write_text(f"{os.getpid()}\n", "ascii")
+        pid_file.write_text(f"{os.getpid()}\n", "ascii")
     except OSError as exc:
         raise click.BadParameter(f"cannot be written: {exc.strerror}", param_hint="--pid-file") from exc
     try:
-        yield
+        yield config
     finally:
         with contextlib.suppress(OSError):
-            file.unlink()
+            pid_file.unlink()
 
 
-def require_watching(file: object) -> None:
+def _require_watching(file: Path | None) -> None:
     """Refuse `--watch` where nothing could be watched."""
     if not file:
         raise click.UsageError("--watch needs a file: --config, or ONEHOP_CONFIG")
