@@ -12,6 +12,7 @@ import mmap
 import os
 import secrets
 import tempfile
+from time import monotonic
 from typing import Final
 
 from proxy.policy.rate_limit import RateLimit, take_token
@@ -19,14 +20,16 @@ from proxy.policy.rate_limit import RateLimit, take_token
 _SETS: Final = 8_192
 _PLACES: Final = 8  # of a set: two numbers each, a tag and a time
 _SET_BYTES: Final = 16 * _PLACES
-_TRIES: Final = 100  # for a lock that is held for some microseconds, unless its holder has been stopped meanwhile
+#: For a lock that is held for some microseconds, unless its holder has been stopped or has lost its processor.
+_PATIENCE_S: Final = 0.003
 
 
 class Buckets:
-    """Who has how many tokens left. `sets` of eight places each."""
+    """Who has how many tokens left. `sets` of eight places each; another worker is waited for `patience_s` at most."""
 
-    def __init__(self, sets: int = _SETS) -> None:
+    def __init__(self, sets: int = _SETS, patience_s: float = _PATIENCE_S) -> None:
         self._sets = sets
+        self._patience_s = patience_s
         self._secret = secrets.token_bytes(16)
         self._memory = memoryview(mmap.mmap(-1, sets * _SET_BYTES)).cast("Q")
         self._locks = _anonymous_file()  # empty: a byte beyond its end can be locked for each set, all the same
@@ -64,14 +67,18 @@ class Buckets:
     def _lock(self, place: int) -> bool:
         """Keep the other workers off a set; the kernel gives back what a worker held that was killed. Where it cannot
         be had, two workers may take the same token: better than to wait for one that was stopped."""
-        for _ in range(_TRIES):
+        give_up_at = 0.0
+        while True:
             try:
                 fcntl.lockf(self._locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
             except OSError:
+                now = monotonic()
+                give_up_at = give_up_at or now + self._patience_s
+                if now >= give_up_at:
+                    return False
                 os.sched_yield()
             else:
                 return True
-        return False
 
 
 def _anonymous_file() -> int:

@@ -46,7 +46,7 @@ def test_a_request_that_is_refused_pushes_nobody_out() -> None:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_processes_take_from_the_same_bucket_exactly_what_is_in_it() -> None:
     limit = RateLimit(b"r", 3_600 * SECOND, 500)
-    with contextlib.closing(Buckets()) as buckets:
+    with contextlib.closing(Buckets(patience_s=20.0)) as buckets:  # whoever else is busy on this machine
         results, told = os.pipe()
         children = []
         for _ in range(4):
