@@ -79,8 +79,9 @@ class Listeners:
             if not any(interfaces):
                 del self._bound[key]
                 path = parse_listen(key.address)[0]
-                is_ours = was_bound and _passed_for(self._passed, path, 0) is None
-                if remove and is_ours and path.startswith("/"):
+                if not (remove and was_bound and path.startswith("/")):
+                    continue
+                if _passed_for(self._passed, path, 0) is None:
                     with contextlib.suppress(OSError):
                         os.unlink(path)
 
