@@ -156,6 +156,11 @@ def _expected(key: KeyPath, exc: msgspec.ValidationError) -> str:
     text = str(exc).partition(" - at `$")[0]
     if text.startswith("Expected `") and (unit := unit_of(key[-1])) is not None:
         return EXPECTED[unit]
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text)
+    if unknown is not None and isinstance(kind, msgspec.inspect.ListType):
+        kind = kind.item_type
+    if unknown is not None and isinstance(kind, msgspec.inspect.StructType):
+        return f'unknown key "{unknown[1]}"{suggestion(unknown[1], [field.encode_name for field in kind.fields])}'
     return text[:1].lower() + text[1:]
 
 

@@ -29,12 +29,12 @@ def test_a_setting_that_cannot_work_is_refused(setting: str, said: str) -> None:
     assert said in found
 
 
-@pytest.mark.parametrize("content", ["", "short", "two words of a token", f"{TOKEN}\n{TOKEN}\n", "\xfc" * 20])
+@pytest.mark.parametrize("content", ["", "two words of a token", f"{TOKEN}\n{TOKEN}\n", "\xfc" * 20])
 def test_a_token_that_is_none_is_refused_and_not_shown(tmp_path: Path, content: str) -> None:
     file = tmp_path / "token"
     file.write_text(content)
     [found] = problems(f"admin.token_file={file}")
-    assert "expected one line with a token of 16 or more letters, digits and ._~+/-" in found
+    assert "expected one line with a token: letters, digits and ._~+/-" in found
     assert not content or content not in found
 
 

@@ -18,7 +18,7 @@ REFUSED = [
     ('origins = [{ url = "http://a", weight = 0 }]', "expected `int` >= 1"),
     ('origins = [{ url = "http://a", weight = 1001 }]', "expected `int` <= 1000"),
     ('origins = [{ url = "http://a", backup = 1 }]', "expected `bool`, got `int`"),
-    ('origins = [{ url = "http://a", height = 1 }]', "object contains unknown field `height`"),
+    ('origins = [{ url = "http://a", height = 1 }]', 'unknown key "height", did you mean "weight"?'),
     ('origins = [{ url = "http://a", backup = true }]', "a.origins: expected one that is no backup"),
     (f'{ONE}\nurls = ["http://b"]',               "a.origins: stands beside urls: write all of them here, or all there"),
     (f'{ONE}\nbalance = "leastconn"',              'expected one of "hash", "least_requests", "random_two", "round_robin"'),
