@@ -192,8 +192,8 @@ SERVE = ["-m", "proxy", "run", "--listen", "127.0.0.1:0", "--upstream", "http://
 
 
 async def test_where_the_default_address_is_in_use_an_instance_warns_and_serves() -> None:
-    arguments = ("run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--workers", "1")
-    arguments = (*arguments, "--set", f"admin.listen={DEFAULT_LISTEN}")
+    arguments = ["run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--workers", "1"]
+    arguments += ["--set", f"admin.listen={DEFAULT_LISTEN}"]
     async with onehop(*arguments), onehop(*arguments) as second:
         expected = "onehop: warning: no admin listener: cannot listen on 127.0.0.1:9901: the address is in use"
         assert any(line.startswith(expected) for line in second.banner), second.banner
