@@ -83,8 +83,9 @@ def running(
 
 
 def workers(server: Server) -> list[int]:
-    """The processes that serve: the children of the first one."""
-    return [pid for pid in family(server.pid)[1:] if pid != server.pid]
+    """The processes that serve: the children of the first one, but for onehop's control process."""
+    others = [pid for pid in family(server.pid)[1:] if pid != server.pid]
+    return [pid for pid in others if Path(f"/proc/{pid}/comm").read_text().strip() != "onehop-control"]
 
 
 def _onehop_services(wanted: Wanted) -> list[str]:
