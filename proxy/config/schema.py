@@ -37,6 +37,8 @@ def config_schema() -> dict[str, object]:
     """The JSON Schema of a configuration file, for editors."""
     schema = msgspec.json.schema(Config)
     for kind in schema["$defs"].values():
+        if "description" in kind:  # a docstring, whose indentation only some Pythons take away
+            kind["description"] = " ".join(kind["description"].split())
         for name, said in kind["properties"].items():
             unit = unit_of(name)
             if unit is not None and "type" in said and "description" in said:
