@@ -40,8 +40,11 @@ class Names:
         *,
         on_found: Callable[[str, list[str]], None],
         on_failed: Callable[[str, str], None],
+        is_failing: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`lookup` may raise ProxyError and OSError. `on_found` gets what was found, each time; `on_failed` why not,
+        """While requests fail at an address of a name (`is_failing`), it is looked up every second: it may have moved.
+
+        `lookup` may raise ProxyError and OSError. `on_found` gets what was found, each time; `on_failed` why not,
         the first time in a row."""
         self._loop = loop
         self._lookup = lookup
@@ -49,6 +52,7 @@ class Names:
         self._on_failed = on_failed
         self._tasks: list[asyncio.Task[None]] = []
         self._failing: set[str] = set()
+        self._is_failing = is_failing
         self._found: set[str] = set()
 
     def follow(self, hosts: Iterable[tuple[str, float]]) -> None:
@@ -81,4 +85,11 @@ class Names:
                 self._found.add(host)
                 self._on_found(host, addresses[:_MOST_ADDRESSES])
                 pause_s = every_s
-            await asyncio.sleep(pause_s * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311  # no secret
+            await self._pause(host, pause_s * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311  # no secret
+
+    async def _pause(self, host: str, seconds: float) -> None:
+        ends_at = self._loop.time() + seconds
+        while (left_s := ends_at - self._loop.time()) > 0:
+            await asyncio.sleep(min(left_s, _AGAIN_S))
+            if self._is_failing(host):
+                return

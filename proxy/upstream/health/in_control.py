@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from proxy.telemetry.error_log import ErrorLog
 from proxy.upstream.health import messages, shown
 from proxy.upstream.health.active import AT_ONCE, Checks, Connect, ask
-from proxy.upstream.health.endpoint import Change, Endpoint
+from proxy.upstream.health.endpoint import Change, Endpoint, State
 from proxy.upstream.health.kept import Kept
 from proxy.upstream.health.messages import BEAT_S, Beat, Failed, Known, Missed, Passed
 from proxy.upstream.health.report import Report
@@ -62,7 +62,9 @@ class ControlHealth:
         self._errors = errors
         self._report = Report(errors)
         self._returning = Returning(loop, connect, self._tried)
-        self._names = Names(loop, lookup, on_found=self._resolved, on_failed=self._not_found)
+        self._names = Names(
+            loop, lookup, on_found=self._resolved, on_failed=self._not_found, is_failing=self._is_failing
+        )
         at_once = asyncio.Semaphore(AT_ONCE)
         self._checks = {
             name: Checks(
@@ -171,6 +173,13 @@ class ControlHealth:
         self._errors.warning(f"name {host}: {why}; {kept}")
         if not known:
             self._resolved(host, [])
+
+    def _is_failing(self, host: str) -> bool:
+        return any(
+            origin.host == host and origin.address and (known.failures or known.state is not State.UP)
+            for watched in self.upstreams.values()
+            for origin, known in watched.endpoints.items()
+        )
 
     def _resolved(self, host: str, addresses: list[str]) -> None:
         now = self._loop.time()
