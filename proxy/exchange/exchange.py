@@ -18,7 +18,7 @@ from proxy.exchange.mirror import mirror
 from proxy.exchange.tunnel import Tunnel, TunnelEnd
 from proxy.exchange.upload import RequestBody
 from proxy.http1 import writer
-from proxy.http1.fields import X_FORWARDED_NAMES
+from proxy.http1.fields import X_FORWARDED_NAMES, Fields
 from proxy.http1.framing import outgoing_response_framing
 from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead, ResponseHead
 from proxy.http1.persistence import persists
@@ -27,9 +27,10 @@ from proxy.policy.forwarded import client_address, trusted_request_id
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.request_plan import Forward, plan
 from proxy.policy.response_fields import final_response_fields, switching_response_fields
+from proxy.policy.stripping import STATED
 from proxy.policy.trailers import forwarded_trailers
 from proxy.telemetry.record import ExchangeRecord
-from proxy.telemetry.seen import Seen, state, state_for_auth_service
+from proxy.telemetry.seen import BY_AUTH_SERVICE, Seen
 from proxy.transport.deadlines import NEVER
 from proxy.upstream.pool import Lease
 
@@ -106,7 +107,7 @@ class Exchange(Answering):
                 return await self._answer(admitted, keep_open=True)
             decided.fields.extend(admitted)
             if decisions is not None:
-                state_for_auth_service(admitted, decisions)
+                decisions.decide_all(admitted, BY_AUTH_SERVICE)
         if context.observe is not None and decisions is not None and record.seen is not None:
             record.seen.request(head, decided.target, decided.fields, decisions)
             context.observe(record)
@@ -150,10 +151,7 @@ class Exchange(Answering):
         )  # fmt: skip
         record.status = head.status
         if attempts.service.is_sticky or record.earlier is not None:
-            stated = attempts.stated()
-            lines += stated
-            if decisions is not None:
-                state(stated, decisions)
+            self._state_attempts(attempts, lines, decisions)
         if decisions is not None and record.seen is not None:
             record.seen.response(head, lines, decisions)
         trailers: Trailers | None = None
@@ -189,6 +187,13 @@ class Exchange(Answering):
         client.ending = Ending.LINGER
         return False
 
+    def _state_attempts(self, attempts: Attempts, lines: Fields, decisions: Decisions | None) -> None:
+        """Add what a client is told of its attempts: its origin's cookie, earlier failures."""
+        stated = attempts.stated()
+        lines += stated
+        if decisions is not None:
+            decisions.decide_all(stated, STATED)
+
     def _response_begins(self, framing: BodyFraming) -> None:
         """The head of the final response, or the 101, is written now: from here on, a failure cuts it."""
         self._response_framing = framing
@@ -212,7 +217,7 @@ class Exchange(Answering):
         decisions = None if record.seen is None else Decisions()
         fields = switching_response_fields(head, self._context.settings, forward.upgrade, decisions)
         if attempts.service.is_sticky or record.earlier is not None:
-            fields += attempts.stated()
+            self._state_attempts(attempts, fields, decisions)
         if decisions is not None and record.seen is not None:
             record.seen.response(head, fields, decisions)
         record.status = 101

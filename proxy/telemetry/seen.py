@@ -13,10 +13,10 @@ import msgspec
 from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
+from proxy.policy.stripping import STATED
 
 _MOST_INTERIM: Final = 40  # of one exchange: they may come for hours
-_STATED: Final = Rule(Outcome.SET, "stated by this hop")
-_BY_AUTH_SERVICE: Final = Rule(Outcome.SET, "copied from the answer of the auth service")
+BY_AUTH_SERVICE: Final = Rule(Outcome.SET, "copied from the answer of the auth service")
 
 
 class Message(msgspec.Struct):
@@ -61,7 +61,7 @@ class Seen:
     def answer(self, status: int, reason: bytes, lines: Fields) -> None:
         """An answer of our own goes to the client: no service said any of it."""
         decisions = Decisions()
-        state(lines, decisions)
+        decisions.decide_all(lines, STATED)
         self.messages.append(Message("response", b"", b"HTTP/1.1 %d %b" % (status, reason), lines, decisions))
 
     def watch_trailers(self, kind: str, forward: Callable[..., Fields]) -> Callable[[Fields], Fields]:
@@ -75,13 +75,3 @@ class Seen:
             return going_on
 
         return forward_and_note
-
-
-def state(lines: Fields, decisions: Decisions) -> None:
-    """Record that this hop states these lines."""
-    decisions.decide_all(lines, _STATED)
-
-
-def state_for_auth_service(lines: Fields, decisions: Decisions) -> None:
-    """Record that the auth service's answer has brought these lines."""
-    decisions.decide_all(lines, _BY_AUTH_SERVICE)

@@ -17,6 +17,7 @@ import pytest
 
 from proxy.config.admin_model import DEFAULT_LISTEN
 from tests.harness.processes import OnehopProcess, onehop, output_of, until
+from tests.harness.programs.process import free_port
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, client
 from tests.unit.admin.serving import Admin, labelled
 
@@ -27,12 +28,6 @@ async def always_ok(peer: Peer) -> None:
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionResetError):
         while await peer.head():
             await peer.send(OK)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
