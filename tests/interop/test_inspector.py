@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 
 from tests.conftest import require_programs
 from tests.harness.processes import onehop
+from tests.harness.programs.process import free_port
 from tests.harness.scripted import ScriptedUpstream, client
 from tests.interop.test_chromium import SWITCHES
-from tests.interop.test_metrics import always_ok, free_port
+from tests.interop.test_metrics import always_ok
 from tests.unit.admin.serving import Admin
 
 pytestmark = pytest.mark.interop
@@ -77,7 +78,7 @@ async def test_a_request_appears_with_what_was_done_to_each_field(tmp_path: Path
             await curl(f"{url}/second")
             await page.wait_for_selector(".row >> text=/second")
             await page.fill("#text", "x-internal: 1")
-            await page.wait_for_function("document.querySelectorAll('.row').length === 1")
+            await expect(page.locator(".row")).to_have_count(1)
             await page.fill("#text", "")
             await page.click("#pause")
             await curl(f"{url}/third")
@@ -103,7 +104,7 @@ async def test_a_retry_is_shown_with_both_attempts(tmp_path: Path) -> None:
         async with inspected(tmp_path, app) as (proxy, admin), page_of(admin) as page:
             for number in range(4):  # two workers, which take turns each for itself
                 await curl(f"http://127.0.0.1:{proxy}/{number}")
-            await page.wait_for_function("document.querySelectorAll('.row').length === 4")
+            await expect(page.locator(".row")).to_have_count(4)
             shown = []
             for number in range(4):
                 await page.click(f".row >> text=/{number}")
