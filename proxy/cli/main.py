@@ -4,8 +4,6 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Callable, Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,18 +11,19 @@ import click
 import msgspec
 
 from proxy import __version__
+from proxy.cli.explain_command import explain
 from proxy.cli.health import health
+from proxy.cli.options import configuration_options, load_options, refuse, valid
 from proxy.cli.reload import ready_to_run, reload
 from proxy.config.build import listen_addresses
 from proxy.config.destinations import where
 from proxy.config.model import Config
-from proxy.config.problem import InvalidConfiguration, Problem
+from proxy.config.problem import InvalidConfiguration
 from proxy.config.route_model import RouteConfig
 from proxy.config.schema import config_schema, reference
 from proxy.config.show import effective
 from proxy.config.sources import Loaded, Loader, load
 from proxy.config.upstream_model import UpstreamConfig
-from proxy.errors import ProxyError
 from proxy.process.standard_streams import open_missing
 
 
@@ -38,57 +37,13 @@ def main() -> None:
     open_missing()
 
 
+main.add_command(explain)
 main.add_command(health)
 main.add_command(reload)
 
 
-def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that override the configuration."""
-    for option in reversed(
-        [
-            click.option(
-                "--config",
-                type=click.Path(path_type=Path),
-                help="TOML file; default: the one that ONEHOP_CONFIG names.",
-            ),
-            click.option(
-                "--listen",
-                multiple=True,
-                metavar="HOST:PORT",
-                help='Address to accept on; ":8080" is every interface. Repeatable.',
-            ),
-            click.option(
-                "--upstream",
-                multiple=True,
-                metavar="URL",
-                help="Where requests go: http[s]://HOST[:PORT]. Repeatable: used in turn.",
-            ),
-            click.option("--workers", type=int, help="Number of processes; 0, the default: one per available CPU."),
-            click.option(
-                "--access-log",
-                type=click.Choice(["text", "json", "off"]),
-                help="One line per request on standard output.",
-            ),
-            click.option(
-                "--reader",
-                type=click.Choice(["auto", "h11"]),
-                help="h11: the h11 library reads every message, slower; default: auto.",
-            ),
-            click.option(
-                "--set",
-                "settings",
-                multiple=True,
-                metavar="KEY=VALUE",
-                help="Any other key: timeouts.connect_s=2s. Repeatable.",
-            ),
-        ]
-    ):
-        command = option(command)
-    return command
-
-
 @main.command()
-@_settings
+@configuration_options
 @click.option("--pid-file", type=click.Path(path_type=Path), help="Write the process id there, for as long as it runs.")
 @click.option("--watch", is_flag=True, help="Reload when a file of the configuration changes.")
 def run(pid_file: Path | None, watch: bool, **options: Any) -> NoReturn:
@@ -96,11 +51,11 @@ def run(pid_file: Path | None, watch: bool, **options: Any) -> NoReturn:
 
     "onehop reload", or SIGHUP, lets it read its configuration again, without losing a request."""
     with ready_to_run(options["config"], watch, pid_file) as file:
-        _serve(lambda: _load(options), file=file, watches=watch)
+        _serve(lambda: load_options(options), file=file, watches=watch)
 
 
 @main.command()
-@_settings
+@configuration_options
 @click.option("--print", "show", is_flag=True, help="Print every effective value, and where it comes from.")
 @click.option("--live", is_flag=True, help="Connect to every origin, and ask each health check once.")
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of the file, for editors.")
@@ -113,8 +68,8 @@ def check(show: bool, live: bool, schema: bool, as_reference: bool, **options: A
     if as_reference:
         click.echo(reference(), nl=False)
         return
-    loaded = _load(options)
-    config = _valid(loaded)
+    loaded = load_options(options)
+    config = valid(loaded)
     from proxy.http1.parsing.self_test import disagreements, summary
     from proxy.process import descriptors
     from proxy.process.cpus import worker_count
@@ -188,98 +143,6 @@ def _command() -> str:
     return os.path.relpath(here) if here.is_relative_to(Path.cwd()) else str(here)
 
 
-def _address(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    try:
-        return str(ip_address(value))
-    except ValueError as exc:
-        raise click.BadParameter("expected an IP address") from exc
-
-
-@main.command()
-@_settings
-@click.option("--response", is_flag=True, help="The head is a response's.")
-@click.option(
-    "--client",
-    metavar="ADDRESS",
-    default="192.0.2.1",
-    show_default=True,
-    callback=_address,
-    help="Who sends the request.",
-)
-@click.option("--route", metavar="NAME", help="The route whose rules a response meets; default: the only one.")
-@click.option("--json", "as_json", is_flag=True, help="A list of objects: name, value, verdict, rule.")
-def explain(response: bool, client: str, route: str | None, as_json: bool, **options: Any) -> None:
-    """Show what becomes of a request's or response's fields, and why.
-
-    Reads a raw head on standard input, and says of each field by which rule it goes on or not.
-
-    Goes by the configuration that "run" with the same options would serve."""
-    from proxy.cli.explain import (
-        as_wire,
-        explain_request,
-        explain_response,
-        plain,
-        print_in_colour,
-        response_rules,
-        setup_from,
-    )
-
-    config = _config_to_explain(options)
-    if route is not None and route not in config.routes:
-        raise click.BadParameter(f"no route is called {route!r}", param_hint="--route")
-    setup = setup_from(config, client)
-    if sys.stdin.isatty():
-        click.echo("Type or paste a head; an empty line and Ctrl-D end it.", err=True)
-    raw_head = as_wire(sys.stdin.buffer.read())
-    try:
-        if response:
-            explanation = explain_response(raw_head, setup, response_rules(config, route))
-        else:
-            explanation = explain_request(raw_head, setup)
-    except ProxyError as error:
-        click.echo(f"refused with {error.status}, {error.code}: {error.detail}", err=True)
-        raise SystemExit(1) from error
-    if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(explanation.notes), indent=2).decode())
-        return
-    if sys.stdout.isatty():
-        print_in_colour(explanation)
-    else:
-        click.echo("\n".join(plain(explanation)))
-
-
-def _load(options: Mapping[str, Any]) -> Loaded:
-    flags: dict[str, object] = {}
-    for name in ("workers", "access_log", "reader"):
-        if options[name] is not None:
-            flags[name] = options[name]
-    if options["listen"]:
-        flags["listen"] = list(options["listen"])
-    if options["upstream"]:
-        flags["upstreams.default.urls"] = list(options["upstream"])
-    return load(options["config"], os.environ, flags, options["settings"])
-
-
-def _config_to_explain(options: Mapping[str, Any]) -> Config:
-    """The configuration as `run` would read it; where it names no upstream, one takes every request."""
-    loaded = _load(options)
-    if [problem.key for problem in loaded.problems] == ["upstreams"]:
-        loaded = _load({**options, "upstream": ("http://the-upstream",)})
-    return _valid(loaded)
-
-
-def _valid(loaded: Loaded) -> Config:
-    if loaded.config is None:
-        _refuse(loaded.problems)
-    return loaded.config
-
-
-def _refuse(problems: list[Problem]) -> NoReturn:
-    for problem in problems:
-        click.echo(f"onehop: {problem}", err=True)
-    raise SystemExit(2)
-
-
 def _serve(loader: Loader, **how: Any) -> NoReturn:
     from proxy.process.listeners import CannotStart
     from proxy.process.supervisor import serve
@@ -287,7 +150,7 @@ def _serve(loader: Loader, **how: Any) -> NoReturn:
     try:
         status = serve(loader, **how)
     except InvalidConfiguration as exc:
-        _refuse(exc.problems)
+        refuse(exc.problems)
     except CannotStart as exc:
         click.echo(f"onehop: {exc}", err=True)
         raise SystemExit(2) from exc

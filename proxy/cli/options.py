@@ -1,0 +1,84 @@
+"""The options by which commands read the configuration that `onehop run` would serve."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from proxy.config.model import Config
+from proxy.config.problem import Problem
+from proxy.config.sources import Loaded, load
+
+
+def configuration_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that override the configuration."""
+    for option in reversed(
+        [
+            click.option(
+                "--config",
+                type=click.Path(path_type=Path),
+                help="TOML file; default: the one that ONEHOP_CONFIG names.",
+            ),
+            click.option(
+                "--listen",
+                multiple=True,
+                metavar="HOST:PORT",
+                help='Address to accept on; ":8080" is every interface. Repeatable.',
+            ),
+            click.option(
+                "--upstream",
+                multiple=True,
+                metavar="URL",
+                help="Where requests go: http[s]://HOST[:PORT]. Repeatable: used in turn.",
+            ),
+            click.option("--workers", type=int, help="Number of processes; 0, the default: one per available CPU."),
+            click.option(
+                "--access-log",
+                type=click.Choice(["text", "json", "off"]),
+                help="One line per request on standard output.",
+            ),
+            click.option(
+                "--reader",
+                type=click.Choice(["auto", "h11"]),
+                help="h11: the h11 library reads every message, slower; default: auto.",
+            ),
+            click.option(
+                "--set",
+                "settings",
+                multiple=True,
+                metavar="KEY=VALUE",
+                help="Any other key: timeouts.connect_s=2s. Repeatable.",
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def load_options(options: Mapping[str, Any]) -> Loaded:
+    """Read the configuration with these options above it."""
+    flags: dict[str, object] = {}
+    for name in ("workers", "access_log", "reader"):
+        if options[name] is not None:
+            flags[name] = options[name]
+    if options["listen"]:
+        flags["listen"] = list(options["listen"])
+    if options["upstream"]:
+        flags["upstreams.default.urls"] = list(options["upstream"])
+    return load(options["config"], os.environ, flags, options["settings"])
+
+
+def valid(loaded: Loaded) -> Config:
+    """The configuration. Ends the command with exit status 2, and every problem, where it has any."""
+    if loaded.config is None:
+        refuse(loaded.problems)
+    return loaded.config
+
+
+def refuse(problems: list[Problem]) -> NoReturn:
+    """Say what is wrong, and end with exit status 2."""
+    for problem in problems:
+        click.echo(f"onehop: {problem}", err=True)
+    raise SystemExit(2)
