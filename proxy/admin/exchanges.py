@@ -18,22 +18,28 @@ class Looker:
     def __init__(self, recent: list[tuple[int, bytes]]) -> None:
         self._untold: deque[tuple[int, bytes]] = deque(recent, maxlen=_BEHIND)
         self._more = asyncio.Event()
+        self.is_at_end = False
 
     def put(self, number: int, exchange: bytes) -> None:
         """There is another one."""
         self._untold.append((number, exchange))
         self._more.set()
 
+    def end(self) -> None:
+        """There will be no more."""
+        self.is_at_end = True
+        self._more.set()
+
     async def next(self, patience_s: float) -> tuple[int, bytes] | None:
-        """The next one with its number; None where there was none for so long."""
-        if not self._untold:
+        """The next one with its number; None where there was none for so long, or at the end."""
+        if not self._untold and not self.is_at_end:
             self._more.clear()
             try:
                 async with asyncio.timeout(patience_s):
                     await self._more.wait()
             except TimeoutError:
                 return None
-        return self._untold.popleft()
+        return self._untold.popleft() if self._untold else None
 
 
 class Exchanges:
@@ -54,6 +60,11 @@ class Exchanges:
             self._bytes -= len(self._recent.popleft()[1])
         for looker in self._lookers:
             looker.put(self._count, exchange)
+
+    def end(self) -> None:
+        """This process stops: whoever looks on is told so, and may come back to the next one."""
+        for looker in self._lookers:
+            looker.end()
 
     @property
     def is_full(self) -> bool:

@@ -58,7 +58,7 @@ def inspector_routes(exchanges: Exchanges) -> list[Route]:
         async def stream() -> AsyncIterator[bytes]:
             yield b"retry: 1000\n\n"
             with exchanges.looking(after) as looker:
-                while True:
+                while not looker.is_at_end:
                     found = await looker.next(_KEEP_ALIVE_S)
                     yield b": alive\n\n" if found is None else b"id: %d\ndata: %b\n\n" % found
 

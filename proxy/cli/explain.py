@@ -230,6 +230,8 @@ def notes(decisions: Decisions) -> list[Note]:
 def plain(explanation: Explanation) -> list[str]:
     """An explanation as aligned text, a field to a line however long it is."""
     rows = [(note.verdict, f"{note.name}: {note.value}", note.rule) for note in explanation.notes]
+    if rows:
+        rows.insert(0, ("verdict", "field", "rule"))
     width = max((len(field) for _, field, _ in rows if len(field) <= _WIDEST), default=0)
     lines = [f"{verdict:<9}  {field:<{width}}  {rule}" for verdict, field, rule in rows]
     lines += ["", *explanation.remarks] if rows else explanation.remarks

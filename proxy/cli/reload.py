@@ -17,7 +17,7 @@ _ANSWER_S: Final = 2.0  # for an instance to say who it is
 _NOT_FOUND: Final = 2  # the exit status; 1 is a configuration that was refused
 
 
-@click.command()
+@click.command(short_help="Let a running onehop read its configuration again.")
 @click.option(
     "--config",
     type=click.Path(path_type=Path),

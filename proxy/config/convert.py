@@ -19,6 +19,14 @@ from proxy.config.upstream_model import UpstreamConfig
 
 #: Keys whose tables have names of their own: [upstreams.api].
 NAMED_TABLES: Final = ("listeners", "upstreams", "routes")
+_TYPES: Final = {
+    "array": "a list",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "object": "a table",
+    "str": "a text",
+}
 
 
 def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Config:
@@ -161,7 +169,13 @@ def _expected(key: KeyPath, exc: msgspec.ValidationError) -> str:
         kind = kind.item_type
     if unknown is not None and isinstance(kind, msgspec.inspect.StructType):
         return f'unknown key "{unknown[1]}"{suggestion(unknown[1], [field.encode_name for field in kind.fields])}'
-    return text[:1].lower() + text[1:]
+    return re.sub("`([a-z |]+)`", _in_words, text[:1].lower() + text[1:])
+
+
+def _in_words(types: re.Match[str]) -> str:
+    """Types as a person calls them: "a list" for "`array`"."""
+    names = [name for name in types[1].split(" | ") if name != "null"]
+    return " or ".join(_TYPES[name] for name in names) if all(name in _TYPES for name in names) else types[0]
 
 
 def _schema_of(key: KeyPath) -> msgspec.inspect.Type | None:

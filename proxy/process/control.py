@@ -164,5 +164,7 @@ class Control:
         try:
             yield
         finally:
+            if exchanges is not None:
+                exchanges.end()  # else the server cancels the streams of open pages, and calls that a defect
             server.end()
             await serving

@@ -235,7 +235,7 @@ class Supervisor:
     def _shut_down(self) -> None:
         self._phase, self._leave_at = Phase.STOPPING, _NEVER
         drain_s = self._generations.current.config.timeouts.drain_s
-        self._errors.info(f"stopping: finishing what is under way, for up to {drain_s:g} s")
+        self._errors.info(f"stopping: finishing what is under way, for up to {drain_s:g} s; a second signal cuts it")
         self._generations.shut_down()
 
     def _cut(self) -> None:

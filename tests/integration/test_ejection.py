@@ -166,7 +166,7 @@ async def test_a_change_is_one_line_with_its_cause(capfd: pytest.CaptureFixture[
     assert [line for line in capfd.readouterr().err.splitlines() if "upstream default" in line] == [
         f"onehop: warning: upstream default: {where} is ejected for 300 s: "
         f"3 failures in a row, the last: {where} {broke}",
-        "onehop: warning: upstream default: none of its addresses is well: all are used "
+        "onehop: warning: upstream default: no address is healthy, so all are used "
         f"({where}: 3 failures in a row, the last: {where} {broke}; {other}: {other} {broke})",
     ]
 

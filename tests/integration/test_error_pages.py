@@ -75,7 +75,7 @@ WRONG = [
     ('"50x" = "/dev/null"',        'error_pages.50x: expected a status from 400 to 599 such as "502", or "4xx" or "5xx"'),
     ('"200" = "/dev/null"',        "error_pages.200: expected a status from 400 to 599"),
     ('"502" = "/nowhere/x.html"',  'error_pages.502 = "/nowhere/x.html": cannot be read: No such file or directory'),
-    ('"502" = 1',                  "error_pages.502 = 1: expected `str`"),
+    ('"502" = 1',                  "error_pages.502 = 1: expected a text"),
 ]  # fmt: skip
 
 

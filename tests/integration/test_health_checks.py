@@ -138,5 +138,5 @@ async def test_where_all_are_down_all_are_used_and_that_is_said_once(capfd: pyte
             assert await ask(port, 4) == [200] * 4
         assert (one.requests["/"], two.requests["/"]) == (4, 4)
     said = capfd.readouterr().err
-    assert said.count("none of its addresses is well: all are used") == 1
+    assert said.count("no address is healthy, so all are used") == 1
     assert said.count("is down: status 503") == 2

@@ -241,7 +241,7 @@ WRONG = [
     ("mirror = { percent = 5 }",                        "no such upstream"),
     ('mirror = { upstream = "app", percent = 101 }',    "<= 100"),
     ('mirror = { upstream = "app", percent = -1 }',     ">= 0"),
-    ('mirror = "app"',                                  "expected `object`"),
+    ('mirror = "app"',                                  "expected a table"),
 ]  # fmt: skip
 
 

@@ -172,7 +172,7 @@ WRONG = [  # arguments, what is said
     (("run", "--config", "/no/such/file"), "/no/such/file: cannot be read: No such file or directory"),
     (("run", "--upstream", "http://x", "--listen", "192.0.2.1:80"), "cannot listen on 192.0.2.1:80"),
     (("run", "--upstream", "http://x", "--set", "timeouts.conect_s=1"), 'did you mean "timeouts.connect_s"?'),
-    (("check", "--upstream", "http://x", "--set", "workers=-1"), "--set: workers = -1: expected `int` >= 0"),
+    (("check", "--upstream", "http://x", "--set", "workers=-1"), "--set: workers = -1: expected a whole number >= 0"),
 ]
 
 

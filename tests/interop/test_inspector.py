@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from tests.conftest import require_programs
-from tests.harness.processes import onehop
+from tests.harness.processes import OnehopProcess, onehop
 from tests.harness.programs.process import free_port
 from tests.harness.scripted import ScriptedUpstream, client
 from tests.interop.test_chromium import SWITCHES
@@ -22,8 +22,10 @@ pytestmark = pytest.mark.interop
 
 
 @asynccontextmanager
-async def inspected(folder: Path, upstreams: str, admin: str = "inspector = true") -> AsyncIterator[tuple[int, int]]:
-    """onehop with an inspector; yields its port and the admin listener's."""
+async def inspected_process(
+    folder: Path, upstreams: str, admin: str = "inspector = true"
+) -> AsyncIterator[tuple[OnehopProcess, int]]:
+    """onehop with an inspector; yields it, and the admin listener's port."""
     port, file = free_port(), folder / "onehop.toml"
     file.write_text(
         f'listen = "127.0.0.1:0"\nworkers = 2\n[admin]\nlisten = "127.0.0.1:{port}"\n{admin}\n{upstreams}\n'
@@ -31,6 +33,13 @@ async def inspected(folder: Path, upstreams: str, admin: str = "inspector = true
     async with onehop("run", "--config", str(file)) as proxy:
         while (await Admin(port).get("/readyz"))[0] != 200:  # noqa: ASYNC110  # another process says so
             await asyncio.sleep(0.02)
+        yield proxy, port
+
+
+@asynccontextmanager
+async def inspected(folder: Path, upstreams: str, admin: str = "inspector = true") -> AsyncIterator[tuple[int, int]]:
+    """onehop with an inspector; yields its port and the admin listener's."""
+    async with inspected_process(folder, upstreams, admin) as (proxy, port):
         yield proxy.port, port
 
 
@@ -138,3 +147,14 @@ async def test_without_the_key_there_is_no_inspector(tmp_path: Path) -> None:
             assert b"200" in (await peer.response())[0]
             assert (await Admin(admin).get("/inspector"))[0] == 404
             assert (await Admin(admin).get("/inspector/events"))[0] == 404
+
+
+async def test_a_page_that_is_open_holds_up_no_end_and_is_no_defect(tmp_path: Path) -> None:
+    app = '[upstreams.app]\nurls = ["http://127.0.0.1:9"]'
+    async with inspected_process(tmp_path, app) as (proxy, admin), client(admin) as page:
+        await page.send(b"GET /inspector/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b"200" in await page.head()
+        assert await page.exactly(15) == b"d\r\nretry: 1000\n"
+        assert await proxy.stop() == 0
+        assert (await page.rest()).endswith(b"0\r\n\r\n")
+        assert not [line for line in proxy.banner if "warning" in line or "error" in line], proxy.banner

@@ -7,8 +7,8 @@ from proxy.upstream.health.endpoint import Change, State, Use
 from proxy.upstream.health.state import Endpoints
 
 _SAID = {
-    Use.MOST_FAIL: "more of its addresses fail than may be ejected: those that accept connections are all used",
-    Use.ALL_OUT: "none of its addresses is well: all are used",
+    Use.MOST_FAIL: "more addresses fail than may be ejected, so all that accept connections are used",
+    Use.ALL_OUT: "no address is healthy, so all are used",
 }
 
 
@@ -37,7 +37,7 @@ class Report:
             return
         self._said[upstream] = use
         if use is Use.NORMAL:
-            self._errors.info(f"upstream {upstream}: only addresses that are well are used again")
+            self._errors.info(f"upstream {upstream}: only healthy addresses are used again")
         else:
             causes = "; ".join(f"{origin}: {known.cause}" for origin, known in endpoints.items() if known.cause)
             self._errors.warning(f"upstream {upstream}: {_SAID[use]} ({causes})")

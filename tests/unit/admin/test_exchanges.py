@@ -57,3 +57,13 @@ async def test_only_so_many_may_look_on() -> None:
     assert exchanges.is_full
     lookers[0].__exit__(None, None, None)
     assert not exchanges.is_full
+
+
+async def test_who_looks_on_is_told_what_there_was_and_then_of_the_end() -> None:
+    exchanges = Exchanges()
+    with exchanges.looking() as looker:
+        exchanges.add(b"x")
+        exchanges.end()
+        assert await looker.next(60) == (1, b"x")
+        assert await looker.next(60) is None
+        assert looker.is_at_end

@@ -109,6 +109,12 @@ def test_a_request_that_ends_here_is_not_sent_on() -> None:
     assert "this hop answers" in plain(explanation)[-1]
 
 
+def test_the_text_has_titles_above_its_columns() -> None:
+    title, first, *_ = plain(request("A: 1"))
+    assert title.split() == ["verdict", "field", "rule"]
+    assert title.index("rule") == first.index("made anew for the next hop")
+
+
 PERSISTENCE = [
     ("GET / HTTP/1.1", "A: 1",                   "stays open"),
     ("GET / HTTP/1.1", "Connection: Close",      "closes"),

@@ -20,7 +20,7 @@ WRONG = [
     ("rate_limit.requests_per_s=-1",      "requests_per_s = -1: expected more than 0, and 1000000 at most"),
     ("rate_limit.requests_per_s=inf",     "requests_per_s = inf: expected more than 0"),
     ("rate_limit.requests_per_s=nan",     "requests_per_s = nan: expected more than 0"),
-    ("rate_limit.requests_per_s=10/s",    'requests_per_s = "10/s": expected `float`'),
+    ("rate_limit.requests_per_s=10/s",    'requests_per_s = "10/s": expected a number'),
     ("rate_limit.rps=10",                 "routes.r.rate_limit.rps: unknown key"),
 ]  # fmt: skip
 
@@ -33,7 +33,7 @@ LIMITS = [
     ("by=header:X Key",                   'expected "client_address" or "header:NAME"'),
     ("by=header:X-Real-IP",               'expected "client_address": it is what trusted_networks say it is'),
     ("by=header:X_Forwarded_For",         'expected "client_address": it is what trusted_networks say it is'),
-    ("dry_run=yes",                       "expected `bool`"),
+    ("dry_run=yes",                       "expected true or false"),
 ]  # fmt: skip
 
 

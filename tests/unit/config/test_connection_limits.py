@@ -13,10 +13,10 @@ from proxy.process.cpus import worker_count
 
 REFUSED = [
     # lines of the table                          said
-    ("max_connections = -1",                      "max_connections = -1: expected `int` >= 0"),
+    ("max_connections = -1",                      "max_connections = -1: expected a whole number >= 0"),
     ("max_connections = 1",                       "max_connections = 1: expected 2 or more: each of the workers opens"),
     ("queue = 3",                                 "queue = 3: does nothing without max_connections"),
-    ("max_connections = 2\nqueue = -1",           "queue = -1: expected `int` >= 0"),
+    ("max_connections = 2\nqueue = -1",           "queue = -1: expected a whole number >= 0"),
     ("queue_s = 0",                               "queue_s = 0: expected more than 0 seconds"),
     ("queue_s = 7200",                            "queue_s = 7200: expected more than 0 seconds, and an hour at most"),
 ]  # fmt: skip

@@ -115,7 +115,7 @@ def test_what_a_file_holds_is_not_shown(tmp_path: Path) -> None:
 LEAKS = [
     # what the secret is put into                what is said besides
     ('trusted_networks = ["${file:secret}"]',    'trusted_networks = ***: expected a network'),
-    ('workers = "${file:secret}"',               "workers = ***: expected `int`, got `str`"),
+    ('workers = "${file:secret}"',               "workers = ***: expected a whole number, got a text"),
     ('upgrades = ["${file:secret}"]',            "upgrades = ***: expected a protocol"),
     ('listen = ["${file:secret}"]',              'listen = ***: expected an address as "HOST:PORT", or unix:/PATH'),
 ]  # fmt: skip

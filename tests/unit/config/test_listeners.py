@@ -19,7 +19,7 @@ def loaded(tmp_path: Path, text: str) -> Loaded:
 REFUSED = [
     # the listener's lines                                     said
     ("",                                                       "listeners.a: listener needs 'address'"),
-    ("address = 8443",                                         "listeners.a.address = 8443: expected `str`, got `int`"),
+    ("address = 8443",                                         "listeners.a.address = 8443: expected a text, got a whole number"),
     ('address = "8443"',                                       'a.address = "8443": expected an address as "HOST:PORT", or unix:/PATH'),
     ('address = "unix:app.sock"',                              "expected unix: and the absolute path of a socket"),
     ('address = ":1"\nproxy_protocol = ["10.0.0.1/8"]',        'a.proxy_protocol = "10.0.0.1/8": expected a network such as'),
@@ -29,7 +29,7 @@ REFUSED = [
     ('address = ":1"\ntls.min_version = "1.3"',                "listeners.a.tls: needs certificates: without one, no TLS is spoken"),
     ('address = ":1"\ntls.min_version = "1.1"',                'a.tls.min_version = "1.1": expected one of "1.2", "1.3"'),
     ('address = ":1"\ntls.client_certificate = "on"',          'expected one of "off", "optional", "required"'),
-    ('address = ":1"\ntls.certificates = []',                  "expected `array` of length >= 1"),
+    ('address = ":1"\ntls.certificates = []',                  "expected a list of length >= 1"),
     ('address = ":1"\ntls.certificates = [{ key = "k" }]',     "missing required field `certificate`"),
     ('address = ":1"\ntls.certificates = [{ certificate = "/nowhere/a.crt" }]',
      'a.tls.certificates = "/nowhere/a.crt": expected a certificate and its key in PEM: No such file or directory'),

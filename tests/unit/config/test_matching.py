@@ -17,14 +17,14 @@ WRONG = [
     ('methods = ["G T"]',                   "expected a method such as GET; for any, leave methods out"),
     ('methods = ["*"]',                     "expected a method such as GET; for any, leave methods out"),
     ('methods = ["CONNECT"]',               "is not supported: no route serves it"),
-    ('methods = "GET"',                     "expected `array`, got `str`"),
+    ('methods = "GET"',                     "expected a list, got a text"),
     ('headers = { "X A" = "1" }',           'routes.a.headers.X A = "X A": expected a field name'),
     ('headers = { "X-*" = "1" }',           "expected a field name"),
     ('headers = { "X-A" = "1", "x-a" = "2" }', "routes.a.headers.x-a: is asked for already, as X-A"),
     ('headers = { "X-A" = "a\\r\\nb" }',    "expected one line of Latin-1 text"),
     ('headers = { "X-A" = " a" }',          "or white space around it"),
     ('headers = { "X-A" = "\u20ac" }',      "expected one line of Latin-1 text"),
-    ('headers = { "X-A" = 1 }',             "routes.a.headers.X-A = 1: expected `str`, got `int`"),
+    ('headers = { "X-A" = 1 }',             "routes.a.headers.X-A = 1: expected a text, got a whole number"),
     ('method = ["GET"]',                    'routes.a.method: unknown key, did you mean "routes.a.methods"?'),
 ]  # fmt: skip
 

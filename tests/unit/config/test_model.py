@@ -74,8 +74,8 @@ def test_all_problems_are_told_at_once_with_line_key_value_and_what_was_meant(tm
         'onehop.toml:1: wrokers: unknown key, did you mean "workers"?',
         'onehop.toml:3: timeouts.conect_s: unknown key, did you mean "timeouts.connect_s"?',
         'onehop.toml:4: timeouts.response_head_s = "fast": expected a time: a number of seconds, or a text such as "10s" or "1m30s"',
-        "onehop.toml:6: upstreams.app.urls = []: expected `array` of length >= 1",
-        '--set: limits.connections = "many": expected `int`, got `str`',
+        "onehop.toml:6: upstreams.app.urls = []: expected a list of length >= 1",
+        '--set: limits.connections = "many": expected a whole number, got a text',
     ]
 
 

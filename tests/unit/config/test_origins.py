@@ -12,12 +12,12 @@ ONE = 'origins = [{ url = "http://a" }]'
 
 REFUSED = [
     # lines of the table                          said
-    ("origins = []",                              "a.origins = []: expected `array` of length >= 1"),
+    ("origins = []",                              "a.origins = []: expected a list of length >= 1"),
     ('origins = [{ weight = 2 }]',                "a.origins = [{ weight = 2 }]: object missing required field `url`"),
     ('origins = [{ url = "ftp://a" }]',           'a.origins = "ftp://a": expected http://HOST[:PORT], https://'),
-    ('origins = [{ url = "http://a", weight = 0 }]', "expected `int` >= 1"),
-    ('origins = [{ url = "http://a", weight = 1001 }]', "expected `int` <= 1000"),
-    ('origins = [{ url = "http://a", backup = 1 }]', "expected `bool`, got `int`"),
+    ('origins = [{ url = "http://a", weight = 0 }]', "expected a whole number >= 1"),
+    ('origins = [{ url = "http://a", weight = 1001 }]', "expected a whole number <= 1000"),
+    ('origins = [{ url = "http://a", backup = 1 }]', "expected true or false, got a whole number"),
     ('origins = [{ url = "http://a", height = 1 }]', 'unknown key "height", did you mean "weight"?'),
     ('origins = [{ url = "http://a", backup = true }]', "a.origins: expected one that is no backup"),
     (f'{ONE}\nurls = ["http://b"]',               "a.origins: stands beside urls: write all of them here, or all there"),

@@ -17,14 +17,14 @@ def file_of(tmp_path: Path, *lines: str) -> Path:
 
 REFUSED = [
     # line                    said
-    ("attempts = 0",          "attempts = 0: expected `int` >= 1"),
-    ("attempts = 101",        "attempts = 101: expected `int` <= 100"),
+    ("attempts = 0",          "attempts = 0: expected a whole number >= 1"),
+    ("attempts = 101",        "attempts = 101: expected a whole number <= 100"),
     ('on = ["500"]',          "on = [\"500\"]: invalid enum value"),
-    ('on = "reset"',          "on = \"reset\": expected `array`, got `str`"),
+    ('on = "reset"',          "on = \"reset\": expected a list, got a text"),
     ('methods = ["post"]',    'methods = "post": expected a method, such as "POST"'),
     ('methods = ["PO ST"]',   'methods = "PO ST": expected a method, such as "POST"'),
-    ("budget_percent = -1",   "budget_percent = -1: expected `float` >= 0"),
-    ("budget_percent = 101",  "budget_percent = 101: expected `float` <= 100"),
+    ("budget_percent = -1",   "budget_percent = -1: expected a number >= 0"),
+    ("budget_percent = 101",  "budget_percent = 101: expected a number <= 100"),
     ("delay_s = 1",           "delay_s: unknown key"),
 ]  # fmt: skip
 

@@ -33,7 +33,7 @@ WRONG = [
     ('rewrite_path = { pattern = "a", to = "/x\\r\\ny" }',      'expected a path that begins with "/"'),
     ('rewrite_path = { pattern = "(a)", to = "/$2" }',          "the pattern has no group 2"),
     ('rewrite_path = { pattern = "a", too = "/x" }',            'unknown key, did you mean "routes.a.rewrite_path.to"?'),
-    ("rewrite_location = 1",                                    "expected `bool`"),
+    ("rewrite_location = 1",                                    "expected true or false"),
 ]  # fmt: skip
 
 

@@ -63,8 +63,8 @@ WRONG = [
     ("timeouts.connect_s=0s", "expected more than 0 seconds"),
     ("limits.request_head_bytes=1k1", "expected a size"),
     ("limits.request_head_bytes=512b", "expected 1024 or more"),
-    ("limits.field_count=1k", "expected `int`"),  # a count has no unit
-    ("workers=1k", "expected `int`"),
+    ("limits.field_count=1k", "expected a whole number"),  # a count has no unit
+    ("workers=1k", "expected a whole number"),
 ]
 
 
