@@ -32,6 +32,7 @@ async def write_answer(
     record.responded = monotonic()
     record.response_bytes = len(body)
     if record.seen is not None:
+        record.seen.ended_here(record.method, record.target, record.http_version, record.fields)
         record.seen.answer(answer.status, answer.reason, lines)
     client.stream.write(writer.response_head(answer.status, answer.reason, lines) + body)
     await client.wait_for_client()

@@ -21,6 +21,7 @@ class Outcome(Enum):
     UNDERSCORE = "underscore"  # removed: its name has a `_`, and the configuration drops such names
     FORBIDDEN_TRAILER = "forbidden_trailer"  # removed: not allowed in a trailer section
     REMOVED_BY_ROUTE = "removed_by_route"
+    ANSWERED_HERE = "answered_here"  # went no further: the whole request was answered by this proxy
     REPLACED = "replaced"  # removed, because this hop or the route states the field anew
     SET = "set"  # stated by this hop or the route
 

@@ -4,18 +4,19 @@ Kept only where somebody looks: the demo page, or the inspector. It holds what t
 is decided a second time in order to show it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
 
 import msgspec
 
-from proxy.http1.fields import Fields
+from proxy.http1.fields import FieldLine, Fields
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
 from proxy.policy.stripping import STATED
 
 _MOST_INTERIM: Final = 40  # of one exchange: they may come for hours
+ANSWERED_HERE: Final = Rule(Outcome.ANSWERED_HERE, "went no further: this proxy answered the request")
 BY_AUTH_SERVICE: Final = Rule(Outcome.SET, "copied from the answer of the auth service")
 
 
@@ -25,7 +26,7 @@ class Message(msgspec.Struct):
 
     kind: str  # "request", "interim", "response", "request trailers", "response trailers"
     received: bytes
-    sent: bytes
+    sent: bytes  # empty of a request that was answered here
     lines: Fields  # as they went on
     decisions: Decisions
 
@@ -48,6 +49,15 @@ class Seen:
         received = b"%b %b HTTP/%b" % (head.method, head.target, head.http_version)
         sent = b"%b %b HTTP/1.1" % (head.method, target)
         self.messages.append(Message("request", received, sent, lines, decisions))
+
+    def ended_here(self, method: bytes, target: bytes, version: bytes, lines: Sequence[FieldLine]) -> None:
+        """The request as it arrived, unless it went on before it was answered here."""
+        if any(message.kind == "request" for message in self.messages):
+            return
+        decisions = Decisions()
+        decisions.decide_all(lines, ANSWERED_HERE)
+        received = b"%b %b HTTP/%b" % (method, target, version) if method else b""
+        self.messages.append(Message("request", received, b"", [], decisions))
 
     def response(self, head: ResponseHead, lines: Fields, decisions: Decisions) -> None:
         """A response, interim ones too, goes on like this."""
