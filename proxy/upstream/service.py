@@ -83,13 +83,18 @@ class Service:
         self._backups = tuple(candidate for candidate in steady if candidate.backup)
         self._in_use = self._primaries or self._backups
         self._trials = frozenset(trials)
+        # A request that was given up after its origin's trial had ended elsewhere would stand in the way of the next.
+        self.trying &= self._trials
         self._on_trial = [candidate for candidate in merged.values() if candidate.origin in self._trials]
         if trials:
-            backup = self._in_use[0].backup
+            # One that is no backup is tried even while only backups are steady: else it would never be used again.
+            steady = list(self._in_use)
+            backup = steady[0].backup
             self._in_use = tuple(
                 candidate
                 for candidate in merged.values()
-                if candidate.backup == backup and candidate.origin not in self.trying.intersection(trials)
+                if candidate in steady
+                or (candidate.origin in self._trials - self.trying and (backup or not candidate.backup))
             )
         if self.limit is not None:
             self.limit.use([candidate.origin for candidate in self._in_use])

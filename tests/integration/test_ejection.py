@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.config.upstream_model import UpstreamConfig
+from proxy.config.upstream_model import OriginConfig, UpstreamConfig
 from proxy.upstream.health.endpoint import State
 from proxy.upstream.health.settings import EjectionSettings
 from tests.harness.addresses import black_hole
@@ -126,6 +126,24 @@ async def test_an_origin_that_recovers_returns_after_its_time_with_one_request_f
         assert states(proxy)[0] is State.TRIAL
         await ask(proxy.port, 4)
         assert states(proxy)[0] is State.UP
+
+
+async def test_a_primary_that_recovers_takes_over_from_its_backup() -> None:
+    primary, backup = LiveOrigin(), LiveOrigin()
+    async with live_origins(primary, backup):
+        service = UpstreamConfig(
+            origins=[OriginConfig(url=primary.url), OriginConfig(url=backup.url, backup=True)],
+            ejection=EjectionSettings(eject_s=0.1),
+        )
+        async with running_proxy(upstreams={"default": service}) as proxy:
+            primary.mood = Mood.BREAKS
+            await ask(proxy.port, 5)
+            assert backup.requests["/"] == 2
+            primary.mood = Mood.ANSWERS
+            await until(lambda: states(proxy)[0] is State.TRIAL)
+            await ask(proxy.port, 10)
+            assert states(proxy)[0] is State.UP
+            assert backup.requests["/"] <= 3
 
 
 async def test_idle_connections_to_an_origin_that_is_left_out_are_closed() -> None:

@@ -125,56 +125,6 @@ def test_health_is_told_of_every_error_and_of_the_statuses_that_it_hears(
     assert health.told == [(A, 0, failure), *((B, status, None) for status in told)]
 
 
-def chosen(service: Service, times: int) -> list[Origin]:
-    return [service.choose(REQUEST) for _ in range(times)]
-
-
-def test_an_origin_on_trial_gets_one_request_at_a_time() -> None:
-    service = Service("s", offer(A), RoundRobin())
-    service.hears = EVERY_STATUS
-    service.use(offer(A, B), trials={B})
-    assert chosen(service, 6).count(B) == 1
-    service.use(offer(A, B), trials={B})
-    assert chosen(service, 6).count(B) == 0, "its request is still under way"
-    service.finished(B, 0)
-    service.use(offer(A, B), trials={B})
-    assert chosen(service, 6).count(B) == 1
-    service.finished(B, 200)
-    service.use(offer(A, B))
-    assert chosen(service, 6).count(B) == 3
-
-
-def test_a_request_that_has_failed_is_no_trial() -> None:
-    service = service_of(offer(A, C))
-    service.use(offer(A, B, C), trials={B})
-    assert [retried(service, (A,)) for _ in range(4)] == [C] * 4
-    assert retried(service, (A, C)) == B, "nothing better is left"
-    assert retried(service, (A, B, C)) is None
-
-
-def test_a_trial_is_over_when_its_response_begins() -> None:
-    service = Service("s", offer(A), RoundRobin())
-    health = service.health = RecordingHealth()
-    service.use(offer(A, B), trials={B})
-    service.responded(B, 200)
-    assert health.told == [], "B has no request"
-    assert B in chosen(service, 2)
-    assert service.trying == {B}
-    service.responded(A, 200)
-    service.responded(B, 200)
-    service.responded(B, 200)
-    assert health.told == [(B, 200, None)]
-
-
-def test_a_backup_is_on_trial_only_while_backups_are_in_use() -> None:
-    a, b, c = Candidate(A), Candidate(B, backup=True), Candidate(C, backup=True)
-    service = Service("s", [a], RoundRobin())
-    service.use([a, b], trials={B})
-    assert B not in chosen(service, 4)
-    service.use([b, c], trials={B})
-    assert chosen(service, 4).count(B) == 1
-
-
 def test_only_the_origins_in_use_are_chosen() -> None:
     service = Service("s", offer(A, B, C), RoundRobin())
     service.use(offer(B))
