@@ -54,9 +54,10 @@ simulate: $(VENV)/.installed-test  ## the real worker on a simulated network, a 
 conformance: $(VENV)/.installed-peers  ## raw bytes over onehop and its peers: who keeps the RFCs
 	$(BIN)/python -m tests.conformance $(ARGS)
 
-reference: $(VENV)/.installed  ## write config/onehop.toml and config/schema.json anew from the model
+reference: $(VENV)/.installed  ## write config/onehop.toml, config/schema.json and the tables in docs/ anew
 	$(BIN)/onehop check --schema > config/schema.json
 	$(BIN)/onehop check --reference > config/onehop.toml
+	$(BIN)/python -m docs.reference
 
 image:  ## build the container image with docker, podman or buildah
 	deploy/build-image.sh $(ARGS)

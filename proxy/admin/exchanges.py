@@ -50,6 +50,7 @@ class Exchanges:
         self._bytes = 0
         self._count = 0
         self._lookers: set[Looker] = set()
+        self._is_at_end = False
 
     def add(self, exchange: bytes) -> None:
         """A worker has told of one, as JSON."""
@@ -63,6 +64,7 @@ class Exchanges:
 
     def end(self) -> None:
         """This process stops: whoever looks on is told so, and may come back to the next one."""
+        self._is_at_end = True
         for looker in self._lookers:
             looker.end()
 
@@ -78,6 +80,8 @@ class Exchanges:
             after = 0  # of a control process before this one
         looker = Looker([each for each in self._recent if each[0] > after])
         self._lookers.add(looker)
+        if self._is_at_end:
+            looker.end()
         try:
             yield looker
         finally:

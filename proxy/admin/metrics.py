@@ -42,9 +42,11 @@ HELP: Final = {
     "upstream_connections_opened": "Connections that were opened.",
     "upstream_connections_reused": "Attempts on a connection that was open already.",
     "upstream_healthy": "1 where an origin is used, 0 where it is left out.",
-    "retries": "Attempts that failed and were followed by another, by what the failure was.",
-    "fields_stripped": "Field lines of heads that ended here: of forwarded requests, and of final responses and 101s.",
-    "errors": "Exchanges that failed, by the error's code.",
+    "retries": "Attempts that failed and were followed by another, by what the failure was; closed_idle: an idle "
+    "connection that its service closed as it was taken.",
+    "fields_stripped": "Field lines that ended here: nominated by Connection, hop-by-hop by definition, or what only a "
+    "trusted peer may say. Of the heads of forwarded requests, final responses and 101s; not what is stated anew.",
+    "errors": "Exchanges that failed, by the error's code, which the log says, too.",
     "would_refuse": "Requests that a limit with dry_run would have refused.",
     "reloads": "Configurations that were read again.",
     "config_generation": "How many configurations have been served, this one included.",

@@ -6,7 +6,7 @@ Both files are generated: `onehop check --schema` and `onehop check --reference`
 import textwrap
 from collections.abc import Iterator
 from types import UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, Final, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
@@ -31,6 +31,43 @@ _HEAD: Final = """\
 # is shown nowhere; $${ is a plain ${.
 """
 _SERVICE: Final = "With one upstream and no routes, everything goes to it. The container's is ONEHOP_UPSTREAM."
+
+
+class Key(NamedTuple):
+    """A key of the configuration, as the documentation shows it."""
+
+    name: str
+    value: str  # in TOML: its default
+    meaning: str
+    is_example: bool  # the value is one, because the default says little
+
+
+class Table(NamedTuple):
+    """A table of the configuration: those whose entries have names of their own are called NAME there."""
+
+    name: str  # of the file's top: empty
+    meaning: str
+    keys: list[Key]
+
+
+def tables(kind: type[msgspec.Struct] = Config, name: str = "") -> Iterator[Table]:
+    """Every table from here down, in the order of the file."""
+    top: list[Key] = []
+    below: list[tuple[type[msgspec.Struct], str]] = []
+    kinds: tuple[type[msgspec.Struct], ...] = (ListenerConfig, UpstreamConfig, RouteConfig)
+    named = dict(zip(NAMED_TABLES, kinds, strict=True))
+    for field in msgspec.structs.fields(kind):
+        inner = named.get(field.encode_name) if kind is Config else None
+        if inner is not None:
+            below.append((inner, f"{field.encode_name}.NAME"))
+        elif (table := _table(field.type)) is not None:
+            below.append((table, f"{name}.{field.encode_name}".lstrip(".")))
+    for key, default, extra in _described(kind):
+        examples = extra.get("examples", [])
+        top.append(Key(key, as_toml((*examples, default)[0]), extra["description"], bool(examples)))
+    yield Table(name, _first_paragraph(kind), top)
+    for inner, called in below:
+        yield from tables(inner, called)
 
 
 def config_schema() -> dict[str, object]:
@@ -91,28 +128,37 @@ def _table(kind: Any) -> type[msgspec.Struct] | None:
 
 def _meaning(kind: type[msgspec.Struct], more: str = "") -> str:
     """The first paragraph of a struct's docstring, as a comment."""
-    assert kind.__doc__ is not None
-    words = " ".join(f"{kind.__doc__.partition(chr(10) * 2)[0]} {more}".split())
+    words = " ".join(f"{_first_paragraph(kind)} {more}".split())
     return textwrap.fill(words, _WIDTH, initial_indent="# ", subsequent_indent="# ") + "\n"
 
 
-def _keys(kind: type[msgspec.Struct]) -> Iterator[tuple[str, object, str, bool]]:
-    """Of every key that is no table: name, value, meaning, and whether the value stands without `#`."""
+def _first_paragraph(kind: type[msgspec.Struct]) -> str:
+    assert kind.__doc__ is not None
+    return " ".join(kind.__doc__.partition("\n\n")[0].split())
+
+
+def _described(kind: type[msgspec.Struct]) -> Iterator[tuple[str, object, dict[str, Any]]]:
+    """Of every key that is no table: name, default, and what its annotation says."""
     described = {field.name: field.type for field in msgspec.inspect.type_info(kind).fields}  # type: ignore[attr-defined]  # of a struct
     for field in msgspec.structs.fields(kind):
         said: msgspec.inspect.Type = described[field.name]
         extra: dict[str, Any] = said.extra_json_schema or {} if isinstance(said, msgspec.inspect.Metadata) else {}
-        if "description" not in extra or _table(field.type) is not None:
-            continue
-        default = field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
+        if "description" in extra and _table(field.type) is None:
+            made = field.default_factory
+            yield field.encode_name, made() if made is not msgspec.NODEFAULT else field.default, extra
+
+
+def _keys(kind: type[msgspec.Struct]) -> Iterator[tuple[str, object, str, bool]]:
+    """Of every key that is no table: name, value, meaning, and whether the value stands without `#`."""
+    for name, default, extra in _described(kind):
         value = extra["examples"][0] if extra.get("examples") else default
-        if kind is Config and field.encode_name in _CONTAINER:
+        if kind is Config and name in _CONTAINER:
             if isinstance(default, list):
                 [default] = default
             meaning = f"{extra['description'].removesuffix('.')}; default {as_toml(default)}."
-            yield field.encode_name, _CONTAINER[field.encode_name], meaning, True
+            yield name, _CONTAINER[name], meaning, True
         else:
-            yield field.encode_name, value, extra["description"], False
+            yield name, value, extra["description"], False
 
 
 def _rows(keys: Iterator[tuple[str, object, str, bool]]) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Final, NamedTuple, TypeAlias
 
+from proxy.telemetry.error_codes import ERROR_CODES
+
 OTHER: Final = "other"  # what is in none of the fixed sets
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", OTHER)
 NO_STATUS: Final = "none"  # no final response: of an attempt that failed, or an exchange that nobody was answered
@@ -27,61 +29,7 @@ RETRY_REASONS: Final = (
 )  # fmt: skip
 RELOADS: Final = ("accepted", "refused")
 #: The codes of `errors`; a test sees that none is missing.
-ERRORS: Final = (
-    "bad_request",
-    "bad_response",
-    "body_too_large",
-    "cancelled",
-    "chunk_extension_too_long",
-    "client_gone",
-    "client_write_timeout",
-    "connect_failed",
-    "connect_timeout",
-    "dns_error",
-    "dns_timeout",
-    "expectation_failed",
-    "forbidden",
-    "head_too_large",
-    "inal",
-    "internal",
-    "limit_reached",
-    "loop_detected",
-    "method_not_allowed",
-    "method_too_long",
-    "misdirected",
-    "no_proxy_header",
-    "no_route",
-    "out_of_resources",
-    "plain_http_on_tls_port",
-    "queue_full",
-    "queue_timeout",
-    "rate_limited",
-    "request_body_cut",
-    "request_cut",
-    "request_timeout",
-    "request_too_slow",
-    "request_total_timeout",
-    "response_body_cut",
-    "response_body_timeout",
-    "response_timeout",
-    "target_too_long",
-    "tls_alert_received",
-    "tls_certificate_error",
-    "tls_on_plain_listener",
-    "tls_protocol_error",
-    "too_many_connections",
-    "too_many_logins",
-    "trailers_too_large",
-    "unauthorized",
-    "unexpected_proxy_header",
-    "unexpected_upgrade",
-    "upload_given_up",
-    "upstream_closed",
-    "upstream_error",
-    "upstream_write_timeout",
-    "version_not_supported",
-    OTHER,
-)
+ERRORS: Final = tuple(ERROR_CODES)
 
 
 class Kind(Enum):

@@ -67,3 +67,5 @@ async def test_who_looks_on_is_told_what_there_was_and_then_of_the_end() -> None
         assert await looker.next(60) == (1, b"x")
         assert await looker.next(60) is None
         assert looker.is_at_end
+    with exchanges.looking(after=1) as late:
+        assert late.is_at_end
