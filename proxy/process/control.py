@@ -104,6 +104,8 @@ class Control:
         """Begin the work."""
         self._deadlines.start()
         self._hub.on_joined = self.health.joined
+        self._hub.on_writable = self.health.tell
+        self._hub.on_left = self.health.left
         self._hub.on_message = self._receive
         self.health.start()
 

@@ -81,8 +81,10 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         #: Called with each message of a worker.
         self.on_message: Callable[[int, bytes], None] = lambda seat, message: None
-        #: Called for a worker that knows nothing yet, or has missed something: tell it everything that it needs.
+        #: Called for a worker that knows nothing yet: tell it everything that it needs.
         self.on_joined: Callable[[int], None] = lambda seat: None
+        #: Called for a worker that could not take a message, once it takes messages again: tell it what it has missed.
+        self.on_writable: Callable[[int], None] = lambda seat: None
         #: Called when the worker of a seat has ended.
         self.on_left: Callable[[int], None] = lambda seat: None
         self.report_defect: ReportDefect = _raise
@@ -105,7 +107,8 @@ class Hub:
         self._call(lambda: self.on_joined(seat))
 
     def send(self, seat: int, message: bytes) -> bool:
-        """Tell one worker. What it cannot take now is lost; `on_joined` is called once it takes messages again."""
+        """Tell one worker; False where the message is lost. `on_writable` is called once the worker takes messages
+        again, but not for a message that is longer than any may be."""
         end = self._ends.get(seat)
         if end is None:
             return False
@@ -117,7 +120,7 @@ class Hub:
         return False
 
     def broadcast(self, message: bytes) -> None:
-        """Tell all workers."""
+        """Tell all workers that can take it."""
         for seat in self.seats:
             self.send(seat, message)
 
@@ -132,7 +135,7 @@ class Hub:
 
     def _caught_up(self, seat: int) -> None:
         self._behind.discard(seat)
-        self._call(lambda: self.on_joined(seat))
+        self._call(lambda: self.on_writable(seat))
 
     def _left(self, seat: int) -> None:
         self._behind.discard(seat)

@@ -28,7 +28,7 @@ class Use(Enum):
     ALL_OUT = "all, as none is well"
 
 
-class Endpoint(msgspec.Struct, kw_only=True):
+class Endpoint(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One address of an origin, and what is known of it. `place` is the origin's in the configuration; without
     `address`, the connector looks the name up."""
 

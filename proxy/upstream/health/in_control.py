@@ -33,13 +33,17 @@ class Watched(NamedTuple):
 
 
 class Workers(Protocol):
-    """How workers are reached. What one cannot take is lost: it asks for it when it hears the next `Beat`."""
+    """How workers are reached."""
+
+    @property
+    def seats(self) -> list[int]:
+        """Of all of them."""
 
     def broadcast(self, message: bytes) -> None:
-        """Tell all of them."""
+        """Tell all that can take it."""
 
     def send(self, seat: int, message: bytes) -> bool:
-        """Tell one of them."""
+        """Tell one of them; False where the message is lost. `ControlHealth.tell` is called once it takes more."""
 
 
 class ControlHealth:
@@ -57,6 +61,10 @@ class ControlHealth:
         kept: Kept,
     ) -> None:
         self.upstreams = upstreams
+        self._of_host: dict[str, list[str]] = {}  # the upstreams of which a host is an origin
+        for name, watched in upstreams.items():
+            for host in {candidate.origin.host for candidate in watched.endpoints.configured}:
+                self._of_host.setdefault(host, []).append(name)
         self._loop = loop
         self._workers = workers
         self._errors = errors
@@ -78,6 +86,8 @@ class ControlHealth:
             if watched.check is not None
         }
         self._told = dict.fromkeys(upstreams, b"")  # by upstream: what workers were told last, but its version
+        # By seat, the upstreams of which a worker does not know the latest: it takes so much at once and no more.
+        self._untold: dict[int, dict[str, None]] = {}
         self._version = 0
         self._kept = kept
         self._beat_at = 0.0
@@ -120,8 +130,23 @@ class ControlHealth:
 
     def joined(self, seat: int) -> None:
         """A worker knows nothing yet, or has missed something."""
-        for name in self.upstreams:
-            self._workers.send(seat, self._known(name))
+        self._untold[seat] = dict.fromkeys(self.upstreams)
+        self.tell(seat)
+
+    def tell(self, seat: int) -> None:
+        """A worker takes messages, or does again: tell it what it does not know yet."""
+        untold = self._untold.get(seat, {})
+        while untold:
+            name = next(iter(untold))
+            del untold[name]
+            if not self._workers.send(seat, self._known(name)):
+                untold[name] = None  # behind the others: one that is too long for a message is no reason to stop
+                return
+        self._untold.pop(seat, None)
+
+    def left(self, seat: int) -> None:
+        """A worker has ended."""
+        self._untold.pop(seat, None)
 
     def receive(self, seat: int, data: bytes) -> None:
         """A message of a worker; raises msgspec.DecodeError where it is none of ours."""
@@ -177,13 +202,14 @@ class ControlHealth:
     def _is_failing(self, host: str) -> bool:
         return any(
             origin.host == host and origin.address and (known.failures or known.state is not State.UP)
-            for watched in self.upstreams.values()
-            for origin, known in watched.endpoints.items()
+            for name in self._of_host[host]
+            for origin, known in self.upstreams[name].endpoints.items()
         )
 
     def _resolved(self, host: str, addresses: list[str]) -> None:
         now = self._loop.time()
-        for name, watched in self.upstreams.items():
+        for name in self._of_host[host]:
+            watched = self.upstreams[name]
             for place, candidate in enumerate(watched.endpoints.configured):
                 if candidate.origin.host != host:
                     continue
@@ -215,7 +241,11 @@ class ControlHealth:
             self._told[name] = decided
             self._version += 1
             self._kept.write(self._endpoints())
-            self._workers.broadcast(self._known(name))
+            for seat in self._workers.seats:
+                is_waiting = seat in self._untold  # for the worker to take more
+                self._untold.setdefault(seat, {})[name] = None
+                if not is_waiting:
+                    self.tell(seat)
 
     def _look(self) -> None:
         """Do what is due."""
@@ -227,6 +257,8 @@ class ControlHealth:
             self._beat_at = now + BEAT_S
             self._kept.write(self._endpoints())
             self._workers.broadcast(messages.encode(Beat(self._version)))
+            for seat in list(self._untold):
+                self.tell(seat)
 
 
 def _decided(endpoints: Endpoints) -> bytes:

@@ -15,6 +15,7 @@ class Joined:
         self.hub = Hub(self.loop)
         self.hub.on_message = lambda seat, message: self.told.append((seat, message))
         self.hub.on_joined = lambda seat: self.told.append(f"{seat} joined")
+        self.hub.on_writable = lambda seat: self.told.append(f"{seat} reads again")
         self.hub.on_left = lambda seat: self.told.append(f"{seat} left")
 
     def worker(self, seat: int) -> Link:
@@ -88,7 +89,7 @@ async def test_a_worker_in_the_seat_of_one_that_died_replaces_it() -> None:
     joined.hub.close()
 
 
-async def test_a_worker_that_reads_nothing_misses_messages_and_is_told_all_once_it_reads() -> None:
+async def test_a_worker_that_reads_nothing_misses_messages_and_control_hears_once_it_reads() -> None:
     joined = Joined()
     of_worker, of_control = pair()
     joined.hub.connect(0, of_control)
@@ -100,7 +101,7 @@ async def test_a_worker_that_reads_nothing_misses_messages_and_is_told_all_once_
     assert joined.told == ["0 joined"]
     for _ in range(sent):
         of_worker.recv(MOST_BYTES)
-    await until(lambda: joined.told == ["0 joined", "0 joined"])
+    await until(lambda: joined.told == ["0 joined", "0 reads again"])
     assert joined.hub.send(0, b"everything")
     of_worker.close()
     joined.hub.close()
