@@ -4,17 +4,19 @@ A listener that has neither pays for nothing here but `identity_of`.
 """
 
 import ssl
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from proxy.downstream.proxy_protocol import NoProxyHeader, proxy_header
 from proxy.errors import BadRequest
 from proxy.policy.forwarded import UNIX, ClientIdentity, Network, is_trusted, plain_address
+from proxy.transport.closing import linger
 from proxy.transport.server_tls import ServerContexts, client_certificate
 from proxy.transport.stream import ConnectionEnded, Stream
 from proxy.transport.tls import tls_reason
 from proxy.transport.tls_stream import TlsStream
 
-_TLS_HANDSHAKE = 0x16  # the first byte of a TLS connection (RFC 8446 §5.1)
+_ALERT_S: Final = 1.0  # of silence, until a client whose handshake has failed has had its alert
+_TLS_HANDSHAKE: Final = 0x16  # the first byte of a TLS connection (RFC 8446 §5.1)
 
 
 class ListenerSettings(NamedTuple):
@@ -94,6 +96,9 @@ async def arrive(
     except TimeoutError as exc:
         raise TurnedAway("it did not begin in time", None, identity) from exc
     except ssl.SSLError as exc:
+        # Its client may have sent more by now (with TLS 1.3, all of its request): a close with that unread is a reset,
+        # which destroys the alert that says why.
+        await linger(stream, _ALERT_S, 2 * _ALERT_S)
         raise TurnedAway(f"TLS: {tls_reason(exc)}", None, identity) from exc
     except ConnectionEnded:
         return None

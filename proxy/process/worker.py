@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -270,6 +271,13 @@ class Worker:
             self.errors.defect(defect, f"the event loop ({context['message']})")
         else:
             self.errors.error(f"the event loop: {context['message']}")
+
+    def report_unraisable(self, found: "sys.UnraisableHookArgs") -> None:
+        """Take what was raised where nobody can catch it: in a finalizer, or in a callback of C."""
+        if isinstance(found.exc_value, UnicodeDecodeError) and isinstance(found.object, bytes):
+            return  # `ssl` met a server name that is not ASCII: that handshake fails, and is logged
+        if found.exc_value is not None:
+            self.errors.defect(found.exc_value, f"{found.err_msg or 'a place that cannot raise'}")
 
     def _run_exchange(self, client: ClientConnection, head: RequestHead, started: float) -> Awaitable[bool]:
         return Exchange(self._context, client, head, started).run()

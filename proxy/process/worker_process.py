@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
@@ -55,6 +56,7 @@ async def _serve(setup: WorkerSetup) -> None:
             link=link, buckets=setup.buckets, counts=setup.counts, kept=setup.kept, observe=observe,
         )  # fmt: skip
         loop.set_exception_handler(worker.report_loop_defect)
+        sys.unraisablehook = worker.report_unraisable
         link.report_defect = worker.errors.defect
         loop.add_signal_handler(signal.SIGTERM, worker.shut_down)
         if config.timeouts.worker_stall_s:

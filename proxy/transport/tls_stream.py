@@ -16,6 +16,8 @@ from proxy.transport.stream import CLOSE_S, FINISHED, Stream
 
 _RECORD_BYTES: Final = 16_384  # of plain text in a record, at most (RFC 8446 §5.1): one read takes one record
 _AT_ONCE_BYTES: Final = 32_768  # through OpenSSL's buffers, which never shrink: each connection keeps as much
+#: Unsent when OpenSSL has something to say besides: what we write stays below it, so these are answers of OpenSSL's.
+_UNASKED_BYTES: Final = 524_288
 
 
 class _Phase(Enum):
@@ -72,12 +74,16 @@ class TlsStream(Stream):
             data = await self.read(deadline)
             if not data:
                 raise ConnectionAbortedError
+            if len(data) > _AT_ONCE_BYTES:
+                self.push_back(data[_AT_ONCE_BYTES:])
+                data = data[:_AT_ONCE_BYTES]
             self._incoming.write(data)
         self._flush()
         ended_already = self._reading is FINISHED
+        behind = await self.read(deadline) if self._unread else b""
         self._phase = _SECURED
-        if self._incoming.pending:
-            self.data_received(b"")
+        if behind or self._incoming.pending:
+            self.data_received(behind)
         if ended_already and self._peer_end is None:
             self._cut()
 
@@ -122,7 +128,13 @@ class TlsStream(Stream):
                 self._decrypt(view[start : start + _AT_ONCE_BYTES], pieces)
         tls = self.tls
         if self._outgoing.pending:
-            self._flush()
+            if self._writing_paused and self.transport.get_write_buffer_size() > _UNASKED_BYTES:
+                self.abort()  # it asks for answers (a renegotiation, new keys) and reads none
+            else:
+                self._flush()
+        if self._peer_end is not None and not self._ended_cleanly():
+            # OpenSSL takes nothing more, and an exchange that what came before begins must not meet that.
+            self._phase = _ENDED
         if self.on_session is not None and (session := tls.session) is not None and session.has_ticket:
             self.on_session(session)
             self.on_session = None
@@ -143,6 +155,10 @@ class TlsStream(Stream):
             pass
         except ssl.SSLError as exc:
             self._peer_end = exc
+
+    def has_unread(self) -> bool:
+        """Also between the last bytes and the close_notify that came with them: no connection to use again."""
+        return super().has_unread() or self._peer_end is not None
 
     def _ended_cleanly(self) -> bool:
         return isinstance(self._peer_end, ssl.SSLZeroReturnError)
@@ -191,12 +207,13 @@ class TlsStream(Stream):
         """Send close_notify: what was said before it is whole."""
         if self._phase is not _SECURED or self._ended is not None or self.transport.is_closing():
             return
-        self._phase = _ENDED
         with contextlib.suppress(ssl.SSLError):  # it would wait for the peer's
             self.tls.unwrap()
         self._flush()
+        self._phase = _ENDED
 
     def _flush(self) -> None:
-        """Send what OpenSSL has to say."""
-        if (data := self._outgoing.read()) and self._ended is None and not self.transport.is_closing():
+        """Send what OpenSSL has to say; nothing behind our end, where the loops raise."""
+        data = self._outgoing.read()
+        if data and self._phase is not _ENDED and self._ended is None and not self.transport.is_closing():
             self.transport.write(data)

@@ -1,5 +1,7 @@
 """Services that speak TLS: certificates made for each test, and a proxy that believes them."""
 
+import _ssl
+import ctypes
 import ssl
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,11 @@ import pytest
 
 from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
 from tests.harness.running_proxy import running_proxy
-from tests.harness.scripted import ScriptedUpstream
+from tests.harness.scripted import Peer, ScriptedUpstream
 
 trustme = pytest.importorskip("trustme", reason="makes the certificates: pip install trustme")
+
+_OPENSSL = ctypes.CDLL(_ssl.__file__)
 
 
 class Authority:
@@ -52,6 +56,38 @@ class Authority:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.verify_mode = ssl.CERT_REQUIRED
         self._authority.configure_trust(context)
+
+
+class TlsPeer:
+    """A client's or a service's TLS over a plain connection, record by record in the hands of a test."""
+
+    def __init__(self, peer: Peer, context: ssl.SSLContext, name: str | None = "a.example") -> None:
+        self._peer = peer
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=name is None, server_hostname=name)
+
+    async def shake_hands(self) -> None:
+        """Do the whole handshake."""
+        while True:
+            try:
+                self.tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                await self._peer.send(self._outgoing.read())
+                self._incoming.write(await self._peer.some())
+        await self._peer.send(self._outgoing.read())
+
+    def encrypted(self, data: bytes) -> bytes:
+        """The records that say `data`."""
+        self.tls.write(data)
+        return self._outgoing.read()
+
+    def begin_again(self) -> bytes:
+        """The record that asks for another handshake; TLS 1.2 alone has such."""
+        place = id(self.tls._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)  # type: ignore[attr-defined]
+        _OPENSSL.SSL_renegotiate(ctypes.c_void_p.from_address(place))
+        self.tls.do_handshake()
+        return self._outgoing.read()
 
 
 @pytest.fixture

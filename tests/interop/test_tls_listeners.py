@@ -32,7 +32,7 @@ async def served(
         file = folder / "onehop.toml"
         file.write_text(
             f'workers = {workers}\naccess_log = "json"\n[listeners.public]\naddress = "127.0.0.1:{port}"\n'
-            f'[listeners.public.tls]\ncertificates = [{{ certificate = "{pem}" }}]\n{more}\n'
+            f'[[listeners.public.tls.certificates]]\ncertificate = "{pem}"\n{more}\n'
             f'[upstreams.app]\nurls = ["http://127.0.0.1:{upstream.port}"]\n'
         )
         async with onehop("run", "--config", str(file)) as proxy:
@@ -95,6 +95,28 @@ async def test_a_new_certificate_is_used_without_a_restart_and_a_broken_one_is_n
             tls.sendall(GET)  # the connection from before goes on
             assert (await asyncio.to_thread(tls.recv, 8192)).startswith(b"HTTP/1.1 200 ")
     assert sum("stay in use" in line for line in proxy.banner) == 1
+
+
+async def test_a_name_that_is_not_ascii_fails_its_handshake_and_is_no_defect(
+    tmp_path: Path, authority: Authority, unused_tcp_port: int
+) -> None:
+    def ask() -> bytes:
+        outgoing = ssl.MemoryBIO()
+        tls = authority.client().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="xxxxxxxx.example")
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        with socket.create_connection(("127.0.0.1", unused_tcp_port), timeout=PATIENCE_S) as raw:
+            raw.sendall(outgoing.read().replace(b"xxxxxxxx", b"xxx\xff\xfexxx"))
+            return raw.recv(8192)
+
+    pem = authority.file("b.example", path=str(tmp_path / "b.pem"))
+    second = f'[[listeners.public.tls.certificates]]\ncertificate = "{pem}"'
+    async with served(tmp_path, authority, unused_tcp_port, more=second) as proxy:
+        assert (await asyncio.to_thread(ask)).startswith(b"\x15\x03")
+        await proxy.said("turned away")
+        context = authority.client()
+        assert (await asyncio.to_thread(visit, unused_tcp_port, context))[0] is False
+    assert not [line for line in proxy.banner if "Traceback" in line or "UnicodeDecodeError" in line]
 
 
 async def test_curl_and_openssl_agree(tmp_path: Path, authority: Authority, unused_tcp_port: int) -> None:
