@@ -19,7 +19,7 @@ from proxy.process.control_process import ControlSetup, be_control
 from proxy.process.cpus import worker_count
 from proxy.process.heartbeat import beat_s
 from proxy.process.instance import Instance
-from proxy.process.listeners import modes
+from proxy.process.listeners import CannotStart, modes
 from proxy.process.placing import join_links, place_sockets
 from proxy.process.slot import Role, Slot, State, cause
 from proxy.process.worker_process import WorkerSetup, be_worker
@@ -44,13 +44,18 @@ class Generation:
         count = worker_count(config)
         descriptors.require(config, count)
         of_workers = instance.listeners.bind(listen_addresses(config), count, modes(config))
-        self.workers = [Slot(Role.WORKER, sockets) for sockets in of_workers]
-        self.control: Slot | None = None
-        if control.is_needed(config) or self._watched:
-            self.control = Slot(Role.CONTROL, control.bind(config, instance.control_listeners, self._errors))
-        for slot in self.workers:
-            slot.seat = instance.seats.take()
-        instance.tally.prepare(config, [slot.seat for slot in self.workers])
+        has_control = control.is_needed(config) or bool(self._watched)
+        of_control = control.bind(config, instance.control_listeners, self._errors) if has_control else []
+        seats = [instance.seats.take() for _ in of_workers]
+        try:
+            instance.tally.prepare(config, seats)
+        except CannotStart:
+            for seat in seats:
+                instance.seats.give_back(seat)
+            raise
+        # Only now: a slot holds descriptors, and one of a configuration that is refused would keep them.
+        self.workers = [Slot(Role.WORKER, sockets, seat) for sockets, seat in zip(of_workers, seats, strict=True)]
+        self.control = Slot(Role.CONTROL, of_control) if has_control else None
         self.slots = [*self.workers, *([self.control] if self.control is not None else [])]
         self.stopped_at = _NEVER  # when it was told to stop
         self.has_served = False  # one of its workers, at least

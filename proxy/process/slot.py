@@ -34,10 +34,11 @@ class Role(Enum):
 class Slot:
     """One process's place. Only its generation changes it."""
 
-    def __init__(self, role: Role, sockets: list[socket.socket]) -> None:
+    def __init__(self, role: Role, sockets: list[socket.socket], seat: int = -1) -> None:
+        """`seat` is a worker's: no other worker that lives at the same time has it."""
         self.role = role
         self.sockets = sockets
-        self.seat = -1  # of a worker: no other worker that lives at the same time has it
+        self.seat = seat
         self.state = State.NONE
         self.pid = 0
         self.channel: Channel | None = None
