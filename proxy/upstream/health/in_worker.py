@@ -22,6 +22,7 @@ from proxy.upstream.origin import Origin
 from proxy.upstream.pool import Pool
 from proxy.upstream.service import Service
 
+_PAUSE_S: Final = 1.0  # between two sweeps: this process did not run, so it says nothing of others
 _LOST_AFTER_S: Final = 60.0  # then addresses of names that control has told are not believed any more
 
 
@@ -56,6 +57,7 @@ class WorkerHealth:
         self._heard = -1  # how much control has said
         self._believes = send is not no_control  # what control has said, or has left behind
         self._due = 0.0
+        self._swept_at = loop.time()
         self._used: dict[str, frozenset[Origin]] = {}
         self._ejections = {
             name: Ejection(
@@ -110,6 +112,9 @@ class WorkerHealth:
 
     def sweep(self, now: float) -> None:
         """Do what is due: waits that are in vain end, shares grow, and, without control, ejections end."""
+        pause_s, self._swept_at = now - self._swept_at, now
+        if pause_s > _PAUSE_S:
+            self._heard_at += pause_s  # a container that was paused: what control has said meanwhile is still unread
         if self._openings:
             self._end_vain_waits(now)
         if now < self._due:
@@ -120,6 +125,7 @@ class WorkerHealth:
             if is_alone:
                 if self._believes and now - self._heard_at >= _LOST_AFTER_S:
                     ejection.endpoints.reset()
+                    self._heard = -1  # should the same control process go on, it has to tell everything again
                     self._apply(ejection)
                 self._returning.start(ejection.endpoints.to_connect(now))
                 self._report.use(name, ejection.endpoints, now)
