@@ -1,11 +1,15 @@
 """A simulated client: what it asks, how it asks, how it reads, and when it leaves."""
 
 from dataclasses import dataclass, field
-from random import Random
+from typing import Final
 
-from tests.simulation.kernel import Endpoint, Network
+from tests.simulation.dice import Dice
+from tests.simulation.kernel import Endpoint, ListeningSocket, Network
 from tests.simulation.messages import Broken, Reader, pattern
 from tests.simulation.peers import Peer, Script, write
+from tests.simulation.scenario import Scenario
+
+_SIZES: Final = (0, 10, 3_000, 3_000, 20_000, 70_000, 300_000)
 
 
 @dataclass
@@ -23,6 +27,7 @@ class Ask:
     @property
     def head(self) -> bytes:
         lines = [b"%s /%d HTTP/1.1" % (self.method, self.number), b"Host: h", b"X-Hop: %d" % self.number]
+        lines += [b"X-Key: %d" % (self.number % 7), b"X-User: forged"]
         options = [b"X-Hop"]
         if self.closes:
             options.append(b"close")
@@ -38,7 +43,7 @@ class Ask:
             lines.append(b"Content-Length: %d" % self.size)
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
-    def body(self, rng: Random) -> bytes:
+    def body(self, rng: Dice) -> bytes:
         data = pattern(self.number, 0, self.size)
         if not self.chunked:
             return data
@@ -50,16 +55,16 @@ class Ask:
         return b"".join(chunks) + b"0\r\n\r\n"
 
 
-def choose_ask(rng: Random, number: int, bodies: float, *, is_last: bool) -> Ask:
-    """A request, by the seed; it has a body with probability `bodies`."""
-    has_body = rng.random() < bodies
+def choose_ask(rng: Dice, number: int, scenario: Scenario, *, is_last: bool) -> Ask:
+    """A request, by the seed."""
+    has_body = rng.random() < scenario.bodies
     method = b"POST" if has_body and rng.random() < 0.8 else rng.choice((b"GET", b"GET", b"GET", b"HEAD", b"PUT"))
     if method in (b"GET", b"HEAD"):
         has_body = False
     return Ask(
         number=number,
         method=method,
-        size=rng.choice((0, 10, 3_000, 70_000, 300_000)) if has_body else 0,
+        size=scenario.size(rng.choice(_SIZES)) if has_body else 0,
         chunked=has_body and rng.random() < 0.5,
         expects=has_body and rng.random() < 0.15,
         closes=is_last and rng.random() < 0.5,
@@ -71,9 +76,12 @@ def choose_ask(rng: Random, number: int, bodies: float, *, is_last: bool) -> Ask
 class Client:
     """One connection, and what became of it."""
 
-    endpoint: Endpoint
+    number: int
+    network: Network
+    front: ListeningSocket
     asks: list[Ask]
-    rng: Random
+    rng: Dice
+    comes_at: float = 0.0
     leaves: str = ""  # "": reads to the end; else "fin", "close", "reset", "stops reading": at a moment of its own
     pipelines: bool = False
     reader: Reader = field(default_factory=lambda: Reader(responses=True))
@@ -83,14 +91,31 @@ class Client:
     end: str = ""  # how the proxy ended the connection: "fin", "reset"
     broken: str = ""
     tunnel_sent: bytes = b""
-    last_progress: float = 0.0
+    endpoint: Endpoint = field(init=False, repr=False)
 
-    def start(self, network: Network) -> list[Peer]:
-        """Begin to write and to read."""
-        peers = [Peer(network, self.endpoint, self._write(network)), Peer(network, self.endpoint, self._read(network))]
+    @property
+    def name(self) -> str:
+        """As it stands in a trace."""
+        return f"client{self.number}"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it waits for nothing any more."""
+        return bool(self.end) or self.has_left
+
+    def begin(self) -> None:
+        """Connect, and begin to write and to read."""
+        network = self.network
+        try:
+            self.endpoint = self.front.connect(self.name, self.rng.another())
+        except ConnectionRefusedError:
+            self.end = "refused"
+            network.say(f"{self.name}: refused")
+            return
+        for script in (self._write(network), self._read(network)):
+            Peer(network, self.endpoint, script)
         if self.leaves:
-            peers.append(Peer(network, self.endpoint, self._leave(network)))
-        return peers
+            Peer(network, self.endpoint, self._leave(network))
 
     def _pause(self) -> float:
         return self.rng.choice((0.0, 0.0, 0.0, 0.001, 0.02, 0.3))
@@ -111,7 +136,7 @@ class Client:
                     return
                 self.begun.append(ask)
                 self.reader.methods.append(ask.method)
-                network.say(f"{self.endpoint.name}: asks {ask.method.decode()} /{ask.number} with {ask.size} bytes")
+                network.say(f"{self.name}: asks {ask.method.decode()} /{ask.number} with {ask.size} bytes")
                 pieces = rng.choice((1, 1, 1, 2, 9))
                 body = ask.body(rng)
                 if ask.expects:
@@ -152,9 +177,9 @@ class Client:
                     data = endpoint.recv(count)
                 except BlockingIOError:
                     continue
-                self.last_progress = network.now
                 if not data:
-                    self.end = "fin"
+                    # The error of a reset may have been told to the writer: reading says no more then than an end.
+                    self.end = "fin" if endpoint.fin_received else "reset"
                     self.reader.end()
                     break
                 self.reader.receive(data)
@@ -165,7 +190,7 @@ class Client:
         except Broken as exc:
             self.broken = str(exc)
             self.end = "broken"
-        network.say(f"{endpoint.name}: sees the end: {self.end}")
+        network.say(f"{self.name}: sees the end: {self.end}")
         if endpoint.on_change is not None:
             endpoint.on_change()
         if not self.leaves:
@@ -177,7 +202,7 @@ class Client:
         if self.end:
             return
         self.has_left = True
-        network.say(f"{self.endpoint.name}: leaves ({self.leaves})")
+        network.say(f"{self.name}: leaves ({self.leaves})")
         if self.leaves == "fin":
             if not self.endpoint.is_dead:
                 self.endpoint.shut_down_writing()

@@ -13,17 +13,26 @@ import errno
 import heapq
 import os
 from collections.abc import Callable
-from random import Random
 from typing import Final
 
-_SEGMENTS: Final = (1, 7, 300, 1448, 16_384, 65_536)
+from tests.simulation.dice import Dice
+
+#: How many bytes arrive at once: on most connections whole segments, on some anything.
+_SEGMENTS: Final = (1448, 16_384, 65_536, 65_536)
+_SMALL_SEGMENTS: Final = (1, 7, 300, 1448, 16_384, 65_536)
+_CAPACITIES: Final = (2_000, 40_000, 200_000)
 
 
 class Network:
     """The clock, and everything that is under way between endpoints. Every choice is the seed's."""
 
-    def __init__(self, rng: Random, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, rng: Dice, trace: Callable[[str], None] | None = None, *, scale: int = 1, calm: bool = False
+    ) -> None:
+        """Kernel buffers are `scale` times smaller than usual. Where it is `calm`, all that is sent arrives at once."""
         self.rng = rng
+        self.scale = scale
+        self.calm = calm
         self.now = 0.0
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
@@ -35,10 +44,12 @@ class Network:
         self._count += 1
         heapq.heappush(self._events, (self.now + delay_s, self._count, event))
 
-    def soon(self, event: Callable[[], None]) -> None:
+    def soon(self, event: Callable[[], None], dice: Dice) -> None:
         """Let something happen in a moment: mostly at once, sometimes milliseconds later."""
-        choice = self.rng.random()
-        self.at(0.0 if choice < 0.4 else choice * 0.001 if choice < 0.8 else choice * 0.02, event)
+        choice = dice.random()
+        delay_s = 0.0 if self.calm or choice < 0.4 else choice * (0.001 if choice < 0.8 else 0.02)
+        self._count += 1
+        heapq.heappush(self._events, (self.now + delay_s, self._count, event))
 
     @property
     def next_at(self) -> float:
@@ -47,11 +58,14 @@ class Network:
 
     def advance(self, until: float) -> None:
         """Let everything happen that is due by then."""
-        while self._events and self._events[0][0] <= until:
-            at, _, event = heapq.heappop(self._events)
-            self.now = max(self.now, at)
+        events = self._events
+        while events and events[0][0] <= until:
+            at, _, event = heapq.heappop(events)
+            if at > self.now:
+                self.now = at
             event()
-        self.now = max(self.now, until)
+        if until > self.now:
+            self.now = until
 
     def say(self, text: str) -> None:
         """Write a line of the trace."""
@@ -64,9 +78,9 @@ class Network:
             side = "upstream" if " to " in arrives_at.name else "client"
             self.on_event(f"{event} from {side}")
 
-    def pair(self, one: str, other: str) -> "tuple[Endpoint, Endpoint]":
+    def pair(self, one: str, other: str, dice: Dice) -> "tuple[Endpoint, Endpoint]":
         """Two connected endpoints."""
-        first, second = Endpoint(self, one), Endpoint(self, other)
+        first, second = Endpoint(self, one, dice), Endpoint(self, other, dice)
         first.peer, second.peer = second, first
         return first, second
 
@@ -76,14 +90,15 @@ class Endpoint:
 
     peer: "Endpoint"
 
-    def __init__(self, network: Network, name: str) -> None:
-        rng = network.rng
+    def __init__(self, network: Network, name: str, dice: Dice) -> None:
         self.network = network
         self.name = name
+        self.dice = dice
         self.received = bytearray()
         self.unsent = bytearray()
-        self.capacity_in = rng.choice((2_000, 40_000, 200_000))
-        self.capacity_out = rng.choice((2_000, 40_000, 200_000))
+        self.capacity_in = dice.choice(_CAPACITIES) // network.scale
+        self.capacity_out = dice.choice(_CAPACITIES) // network.scale
+        self._segments = _SMALL_SEGMENTS if dice.random() < 0.2 else _SEGMENTS
         self.delivered = 0  # bytes that have ever reached `received`
         self.fin_received = False
         self.fin_wanted = False
@@ -142,8 +157,9 @@ class Endpoint:
             return
         if self.received or self.linger_zero:
             self.received.clear()
-            if self.unsent and not self.peer.is_closed and self.network.rng.random() < 0.8:
-                self._deliver(len(self.unsent))  # it is on the wire already, and the reset comes behind it
+            is_on_the_wire = self.unsent and not self.peer.is_closed and self.dice.random() < 0.8
+            if is_on_the_wire and self._deliver(len(self.unsent)):  # and the reset comes behind it
+                self.peer._changed()
             self.unsent.clear()
             self._send_reset()
         else:
@@ -179,7 +195,7 @@ class Endpoint:
     def _transmit(self) -> None:
         if not self._under_way and not self.is_dead and (self.unsent or (self.fin_wanted and not self.fin_sent)):
             self._under_way = True
-            self.network.soon(self._arrive)
+            self.network.soon(self._arrive, self.dice)
 
     def _arrive(self) -> None:
         self._under_way = False
@@ -190,7 +206,7 @@ class Endpoint:
             if peer.is_closed:
                 peer._send_reset()  # nobody is there for these bytes
                 return
-            if not self._deliver(self.network.rng.choice(_SEGMENTS)):
+            if not self._deliver(10**9 if self.network.calm else self.dice.choice(self._segments)):
                 return  # `recv` opens the window again
             peer._changed()
             self._changed()
@@ -205,18 +221,20 @@ class Endpoint:
 
     def _deliver(self, most: int) -> int:
         """Move bytes to the peer, as many as it has room for."""
-        peer = self.peer
+        peer, network = self.peer, self.network
         count = max(0, min(peer.capacity_in - len(peer.received), len(self.unsent), most))
         if count:
             peer.received += self.unsent[:count]
             peer.delivered += count
             del self.unsent[:count]
-            self.network.say(f"{self.name} → {peer.name}: {count} bytes")
-            self.network.note(peer, "bytes")
+            if network.trace is not None:
+                network.say(f"{self.name} → {peer.name}: {count} bytes")
+            if network.on_event is not None:
+                network.note(peer, "bytes")
         return count
 
     def _send_reset(self) -> None:
-        self.network.soon(self.peer._reset_arrives)
+        self.network.soon(self.peer._reset_arrives, self.dice)
 
     def _reset_arrives(self) -> None:
         if self.is_dead:
@@ -240,22 +258,29 @@ class ListeningSocket:
         self.name = name
         self.queue: list[Endpoint] = []
         self.is_closed = False
+        self.refuses = False
+        self.users = 0  # descriptors of it
         self.on_change: Callable[[], None] | None = None
         self._connections = 0
 
-    def connect(self, who: str) -> Endpoint:
+    def connect(self, who: str, dice: Dice | None = None) -> Endpoint:
         """A client's endpoint; the other one stands in the queue. Raises ConnectionRefusedError."""
-        if self.is_closed:
+        if self.is_closed or self.refuses:
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
         self._connections += 1
-        ours, theirs = self.network.pair(who, f"{self.name}#{self._connections}")
+        if dice is None:
+            dice = self.network.rng.another()
+        ours, theirs = self.network.pair(who, f"{self.name}#{self._connections}", dice)
         self.queue.append(theirs)
         if self.on_change is not None:
             self.on_change()
         return ours
 
     def close(self) -> None:
-        """Stop listening: who waits in the queue is reset."""
+        """Close a descriptor of it. At the last one, it stops listening: who waits in the queue is reset."""
+        self.users -= 1
+        if self.users > 0:
+            return
         self.is_closed = True
         for waiting in self.queue:
             waiting.reset()

@@ -14,14 +14,53 @@ def broken_laws(world: World) -> Iterator[str]:
     yield from (f"defect: {defect}" for defect in world.defects)
     yield from (f"left over: {what}" for what in world.left_over)
     yield from (
-        f"{service.listening.name} was sent no HTTP: {service.broken}" for service in world.services if service.broken
+        f"{service.name} was sent no HTTP: {service.broken}"
+        for service in (*world.services, world.auth, world.shadow)
+        if service.broken
     )
+    yield from _shutdown(world)
     yield from _requests(world)
+    yield from _beside(world)
     yield from _records(world)
     yield from _tunnels(world)
     answers = {answer.number: answer for service in world.services for answer in service.answers}
     for client in world.clients:
-        yield from (f"{client.endpoint.name}: {what}" for what in _client(world, client, answers))
+        yield from (f"{client.name}: {what}" for what in _client(world, client, answers))
+
+
+def _shutdown(world: World) -> Iterator[str]:
+    """A worker that was told to ends in time."""
+    timeouts = world.config.timeouts
+    most_s = max(timeouts.drain_s, timeouts.tunnel_shutdown_s if world.scenario.has("reload") else 0.0) + 1.5
+    for who, took_s in world.shut_down_took.items():
+        if took_s > most_s:
+            yield f"{who} took {took_s:.1f} s to end"
+
+
+def _beside(world: World) -> Iterator[str]:
+    """What others than the services of the route were sent."""
+    asked = {ask.number: ask for client in world.clients for ask in client.begun}
+    copies = Counter(arrival.message.target for arrival in world.shadow.arrivals)
+    for arrival in world.shadow.arrivals:
+        message = arrival.message
+        ask = asked.get(int(message.target[1:]) if message.target[1:].isdigit() else -1)
+        if ask is None:
+            yield f"a copy of what nobody asked: {message.head!r}"
+        elif bytes(message.body) != pattern(ask.number, 0, len(message.body)):
+            yield f"/{ask.number}: the body of its copy was changed"
+        elif message.complete and len(message.body) != ask.size:
+            yield f"/{ask.number}: its copy has {len(message.body)} of {ask.size} bytes"
+        elif copies[message.target] > 1:
+            yield f"/{ask.number}: was copied {copies[message.target]} times"
+    if not world.scenario.has("auth service"):
+        return
+    for service in (*world.services, world.shadow):
+        for arrival in service.arrivals:
+            message = arrival.message
+            if message.target not in world.auth.admitted:
+                yield f"{message.target!r} came to {service.name}, and nobody had let it in"
+            elif field_value(message.head, b"x-user") != b"u" + message.target[1:]:
+                yield f"{message.target!r}: X-User is {field_value(message.head, b'x-user')!r}"
 
 
 def _requests(world: World) -> Iterator[str]:
@@ -44,10 +83,11 @@ def _requests(world: World) -> Iterator[str]:
                 yield f"/{ask.number}: its body was changed on the way"
             if message.complete and len(message.body) != ask.size:
                 yield f"/{ask.number}: a cut body came to a clean end: {len(message.body)} of {ask.size} bytes"
+    retry = world.config.upstreams["s"].retry
     for number, count in times.items():
-        if count > 1 and asked[number].method == b"POST":
+        if count > 1 and asked[number].method == b"POST" and not retry.methods:
             yield f"/{number}: a POST was sent {count} times"
-        if count > 2 * len(world.services) + 1:
+        if count > retry.attempts + 1:  # one more where an idle connection was closed as it was taken
             yield f"/{number}: sent {count} times"
 
 
@@ -65,14 +105,18 @@ def _tunnels(world: World) -> Iterator[str]:
     """What passes through a tunnel is passed on as it is, in both directions, to the last byte that had arrived."""
     asked = {ask.number: client for client in world.clients for ask in client.begun}
     for service in world.services:
-        for number, tunnel in service.tunnels.items():
+        for tunnel in service.tunnels:
+            number = int(tunnel.target[1:])
             client = asked[number]
+            heads = [message.head for message in client.reader.messages if message.status == 101]
+            if heads and field_value(heads[0], b"x-answer") != b"%d" % tunnel.number:
+                continue  # another attempt is the one that the client talks to
             if not client.tunnel_sent.startswith(tunnel.got):
                 yield f"/{number}: what went up the tunnel was changed"
             came = bytes(client.reader.tunnel or b"")
             if not tunnel.said.startswith(came):
                 yield f"/{number}: what came down the tunnel was changed"
-            if client.leaves or world.shut_down_early:
+            if client.leaves or world.shuts_down_early:
                 continue
             if len(came) < len(tunnel.delivered) and client.reader.tunnel is not None:
                 yield f"/{number}: {len(tunnel.delivered)} bytes had come down the tunnel, {len(came)} were delivered"
@@ -89,10 +133,10 @@ def _client(world: World, client: Client, answers: dict[int, Answer]) -> Iterato
     for ask, message in zip(client.begun, finals, strict=False):
         answer = None
         if said := field_value(message.head, b"x-answer"):
-            answer = answers[int(said)]
+            answer = answers.get(int(said))  # None: a tunnel's
         if field_value(message.head, b"x-hop") is not None:
             yield f"/{ask.number}: a nominated field came back"
-        if answer is not None:
+        if answer is not None and message.status != 101:
             yield from _answer(ask.number, message, answer, client)
         record = records.get(b"/%d" % ask.number)
         if record is None and ask not in client.sent:
@@ -107,8 +151,10 @@ def _client(world: World, client: Client, answers: dict[int, Answer]) -> Iterato
             yield f"/{ask.number}: {len(message.body)} bytes came, {record.response_bytes} are logged"
     if client.leaves:
         return
-    if client.endpoint.is_dead is False and not client.end and not world.shut_down_early:
+    if not client.end:
         yield "waits for ever"
+    if client.end == "refused" and not world.shuts_down_early:
+        yield "was refused"
     for index, ask in enumerate(client.begun):
         record = records.get(b"/%d" % ask.number)
         if record is None:
@@ -121,7 +167,8 @@ def _client(world: World, client: Client, answers: dict[int, Answer]) -> Iterato
         message = finals[index]
         if not message.complete and client.end == "fin" and message.until_close:
             yield f"/{ask.number}: a cut body came to a clean end"
-        yield from _delivered(world, ask.number, message)
+        if record.error != "request_total_timeout":  # which cuts whatever is under way
+            yield from _delivered(world, ask.number, message)
 
 
 def _answer(number: int, message: Arriving, answer: Answer, client: Client) -> Iterator[str]:
@@ -144,14 +191,19 @@ def _answer(number: int, message: Arriving, answer: Answer, client: Client) -> I
 
 def _delivered(world: World, number: int, message: Arriving) -> Iterator[str]:
     """What a service's kernel had delivered to ours reaches a client that reads to the end."""
+    retry = world.config.upstreams["s"].retry
     for service in world.services:
         for answer in service.answers:
-            if answer.request.target != b"/%d" % number or not answer.head_delivered or world.shut_down_early:
+            if answer.request.target != b"/%d" % number or not answer.head_delivered or world.shuts_down_early:
                 continue
+            if answer.status == 503 and "503" in retry.on and retry.attempts > 1:
+                continue  # another attempt was made in its place
             said = field_value(message.head, b"x-answer")
+            if message.status == 101:
+                continue  # another attempt
             if bytes(message.body) == SURPLUS_BODY:
                 continue  # it arrived behind the next request, and nothing tells it from an early answer
-            if said is None and message.status not in (504, 408):
+            if said is None and message.status not in (504, 408, 413):
                 yield f"/{number}: answered with {message.status} by us, though {answer.status} had arrived"
             elif said == b"%d" % answer.number and answer.framing != "chunked" and answer.request.method != b"HEAD":
                 arrived = min(answer.body_delivered, answer.size)

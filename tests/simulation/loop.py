@@ -40,6 +40,7 @@ class ServerSocket:
 
     def __init__(self, listening: ListeningSocket) -> None:
         self.listening = listening
+        listening.users += 1
 
     def listen(self, _: int) -> None:
         pass  # it listens already
@@ -68,6 +69,7 @@ class SimulatedLoop(base_events.BaseEventLoop):
         self.flavour = flavour
         self.services = services  # by port
         self.transports: list[SimulatedTransport] = []
+        self.changed: dict[SimulatedTransport, None] = {}  # of which something may be ready: a set in order
         self.queued_writes: list[SimulatedTransport] = []
         self._readers: dict[ServerSocket, tuple[Callable[..., None], tuple[Any, ...]]] = {}
         self._selector = self
@@ -82,7 +84,7 @@ class SimulatedLoop(base_events.BaseEventLoop):
         """What a selector does: wait for sockets, `timeout` seconds at most. Here, waiting is what moves the clock."""
         network = self.network
         if timeout is not None and timeout <= 0:
-            if network.rng.random() < 0.3:  # time passes while a program computes, and the network does not wait for it
+            if not network.calm and network.rng.random() < 0.3:  # time passes while a program computes
                 network.advance(network.now + network.rng.random() * 0.003)
             else:
                 network.advance(network.now)
@@ -104,8 +106,11 @@ class SimulatedLoop(base_events.BaseEventLoop):
         for listening, (callback, args) in self._readers.items():
             if listening.listening.queue:
                 ready.append(lambda callback=callback, args=args: callback(*args))  # type: ignore[misc]
-        for transport in self.transports:
-            ready += transport.ready()
+        for transport in list(self.changed):
+            if here := transport.ready():
+                ready += here
+            else:
+                del self.changed[transport]
         self.network.rng.shuffle(ready)
         return ready
 
@@ -133,12 +138,12 @@ class SimulatedLoop(base_events.BaseEventLoop):
         return await self._start(protocol_factory, cast("ClientSocket", sock).endpoint, server=True)
 
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
-        rng, service = self.network.rng, self.services[port]
+        network, service = self.network, self.services[port]
         connected: asyncio.Future[None] = self.create_future()
-        choice = rng.random()
+        choice = network.rng.random()
         if choice < 0.01:
             await connected  # a black hole: only the caller's deadline ends this
-        self.network.soon(lambda: None if connected.done() else connected.set_result(None))
+        network.soon(lambda: None if connected.done() else connected.set_result(None), network.rng)
         await connected
         if choice < 0.02:
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))

@@ -15,6 +15,7 @@ class Peer:
 
     def __init__(self, network: Network, endpoint: Endpoint, script: Script) -> None:
         self._network = network
+        self._dice = endpoint.dice
         self._script = script
         self._question: Callable[[], bool] | None = None
         self.ended = False
@@ -26,13 +27,13 @@ class Peer:
             self.look()
 
         endpoint.on_change = changed
-        network.soon(self._resume)
+        network.soon(self._resume, self._dice)
 
     def look(self) -> None:
         """Something has changed: go on if that was waited for."""
         if self._question is not None and self._question():
             self._question = None
-            self._network.soon(self._resume)
+            self._network.soon(self._resume, self._dice)
 
     def _resume(self) -> None:
         try:

@@ -6,12 +6,12 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from random import Random
 from typing import Any, Protocol
 
 import pytest
 import uvloop
 
+from tests.simulation.dice import Dice
 from tests.simulation.kernel import Endpoint, ListeningSocket, Network
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.transport import Flavour
@@ -212,13 +212,16 @@ async def over_a_real_socket(steps: list[Step]) -> list[str]:
         raw.close()
 
 
-class Prompt(Random):
+class Prompt(Dice):
     """No delays: on a loopback interface, what is sent has arrived."""
 
     def random(self) -> float:
         return 0.35
 
-    def choice(self, seq: Any) -> Any:
+    def another(self) -> "Prompt":
+        return self
+
+    def choice(self, seq: Any) -> Any:  # the largest
         return seq[-1]
 
 

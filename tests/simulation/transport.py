@@ -48,7 +48,7 @@ class SimulatedTransport(asyncio.Transport):
         peer, own = ("192.0.2.9", 4242), ("192.0.2.1", 80)
         self._info = {"peername": peer if server else own, "sockname": own, "socket": KernelView(endpoint)}
         self._buffer = bytearray()
-        self._high, self._low = 65_536, 16_384
+        self._high, self._low = 65_536 // loop.network.scale, 16_384 // loop.network.scale
         self._reads = False
         self._paused = False
         self._closing = False
@@ -56,11 +56,17 @@ class SimulatedTransport(asyncio.Transport):
         self._eof_wanted = False
         self._protocol_paused = False
         self._write_queued = False
+        endpoint.on_change = self.look
+
+    def look(self) -> None:
+        """Something has changed: the loop is to ask what is ready."""
+        self._loop.changed[self] = None
 
     def begin(self) -> None:
         """Read from now on."""
         if not self._closing:
             self._reads = True
+            self.look()
 
     # -- readiness -----------------------------------------------------------------------------------------------
 
@@ -103,6 +109,7 @@ class SimulatedTransport(asyncio.Transport):
         self._write_queued = False
         if self._lost or not self._buffer:
             return
+        self.look()
         try:
             count = self.endpoint.send(self._buffer)
         except BlockingIOError:
@@ -144,9 +151,10 @@ class SimulatedTransport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self._paused = False
+        self.look()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self._high = 65_536 if high is None else high
+        self._high = 65_536 // self._loop.network.scale if high is None else high
         self._low = self._high // 4 if low is None else low
 
     def get_write_buffer_size(self) -> int:

@@ -1,0 +1,99 @@
+"""What the proxy asks of the kernel and of its process, answered by the simulation."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from unittest import mock
+
+from proxy.downstream import acceptor, listener
+from proxy.http1.parsing.self_test import disagreements
+from proxy.process import memory, worker
+from proxy.transport import sockets
+from proxy.transport.sockets import PeerEnd
+from tests.simulation.loop import ServerSocket
+from tests.simulation.transport import KernelView
+
+_under_way = False
+
+
+@contextmanager
+def simulated_kernel() -> Iterator[None]:
+    """From here on, the simulated kernel answers. Within another such context, this changes nothing: many worlds in one
+    cost less."""
+    global _under_way
+    if _under_way:
+        yield
+        return
+    found = disagreements()  # an interpreter's, which are the same in every world
+    with ExitStack() as patches:
+        for patch in (
+            mock.patch.object(sockets, "untaken_bytes", _untaken_bytes),
+            mock.patch.object(sockets, "reset_on_close", _reset_on_close),
+            mock.patch.object(sockets, "peer_end", _peer_end),
+            mock.patch("proxy.transport.stream.LastWords", _LastWords),
+            mock.patch.object(acceptor, "has_waiting", _has_waiting),
+            mock.patch.object(listener, "has_waiting", _has_waiting),
+            mock.patch.object(worker, "disagreements", return_value=found),
+            mock.patch.object(memory, "resident_bytes", return_value=0),
+        ):
+            patches.enter_context(patch)
+        _under_way = True
+        try:
+            yield
+        finally:
+            _under_way = False
+
+
+def _untaken_bytes(raw: KernelView) -> int:
+    endpoint = raw.endpoint
+    return 0 if endpoint.is_closed else endpoint.unsent_at_reset if endpoint.is_dead else len(endpoint.unsent)
+
+
+def _reset_on_close(raw: KernelView) -> None:
+    raw.endpoint.linger_zero = True
+
+
+def _peer_end(raw: KernelView) -> PeerEnd | None:
+    endpoint = raw.endpoint
+    if endpoint.is_closed or endpoint.is_dead or (endpoint.fin_received and endpoint.fin_sent):
+        return PeerEnd.RESET
+    return PeerEnd.FIN if endpoint.fin_received else None
+
+
+def _has_waiting(listening: ServerSocket) -> bool:
+    return bool(listening.listening.queue)
+
+
+class _LastWords(sockets.LastWords):
+    """The same over a simulated endpoint: the second descriptor is the endpoint's queue itself."""
+
+    def __init__(self, raw: KernelView, error: OSError) -> None:  # the base class asks the real kernel
+        self._endpoint = raw.endpoint
+        self.first = b""
+        self.ended_cleanly = False
+        self._proper_end = error.errno == 32
+        self._rest = b""
+        self.first = self._read_up_to(65_536, -1)
+        if len(self.first) >= 65_536:
+            self._rest = bytes(self._endpoint.received)
+
+    @property
+    def has_more(self) -> bool:
+        return bool(self._rest)
+
+    def next(self) -> bytes:
+        piece, self._rest = self._rest[:65_536], self._rest[65_536:]
+        if not piece:
+            self.ended_cleanly = self._proper_end
+        return piece
+
+    def drop(self) -> None:
+        self._rest = b""
+
+    def _read(self, descriptor: int) -> bytes:
+        try:
+            piece = self._endpoint.recv(65_536)
+        except OSError:
+            return b""
+        if not piece:
+            self.ended_cleanly = self._proper_end
+        return piece

@@ -1,0 +1,28 @@
+"""Choices by a seed. Who takes part has dice of its own, so that leaving another out changes nothing for it."""
+
+from collections.abc import MutableSequence, Sequence
+from random import Random
+from typing import Any, TypeVar
+from zlib import crc32
+
+T = TypeVar("T")
+
+
+class Dice(Random):
+    """A generator that is as cheap as most of its choices are small."""
+
+    def choice(self, seq: Sequence[T]) -> T:  # type: ignore[override]
+        return seq[int(self.random() * len(seq))]
+
+    def another(self) -> "Dice":
+        """Dice for somebody who has just come."""
+        return Dice(self.getrandbits(64))
+
+    def shuffle(self, x: MutableSequence[Any]) -> None:
+        if len(x) > 1:
+            super().shuffle(x)
+
+
+def dice_of(seed: int, name: str) -> Dice:
+    """What decides for one who takes part in the world of this seed."""
+    return Dice(seed << 32 | crc32(name.encode()))
