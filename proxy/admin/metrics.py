@@ -48,6 +48,7 @@ HELP: Final = {
     "trusted peer may say. Of the heads of forwarded requests, final responses and 101s; not what is stated anew.",
     "errors": "Exchanges that failed, by the error's code, which the log says, too.",
     "would_refuse": "Requests that a limit with dry_run would have refused.",
+    "trace_spans": "Spans that a collector has taken, and those that were dropped: it was too slow, or not there.",
     "reloads": "Configurations that were read again.",
     "config_generation": "How many configurations have been served, this one included.",
     "worker_restarts": "Workers that ended unasked.",
@@ -118,7 +119,10 @@ class Metrics(Collector):
                 errors.add_metric([code], count)
         for result in RELOADS:
             reloads.add_metric([result], block[series.reload_place(result)])
-        yield from (sizes, stripped, errors, reloads)
+        traced = _counter("trace_spans", "result")
+        traced.add_metric(["exported"], block[series.SPANS_EXPORTED])
+        traced.add_metric(["dropped"], block[series.SPANS_DROPPED])
+        yield from (sizes, stripped, errors, reloads, traced)
         for name, place in (
             ("would_refuse", series.WOULD_REFUSE),
             ("worker_restarts", series.WORKER_RESTARTS),

@@ -19,6 +19,7 @@ from msgspec import Meta
 from proxy.config.admin_model import AdminConfig
 from proxy.config.listener_model import ListenerConfig
 from proxy.config.route_model import RouteConfig
+from proxy.config.tracing_model import TracingConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
 
@@ -105,6 +106,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     limits: Limits = Limits()
     pool: PoolSettings = PoolSettings()
     admin: AdminConfig = AdminConfig()
+    tracing: TracingConfig = TracingConfig()
     listeners: dict[str, ListenerConfig] = {}
     upstreams: dict[str, UpstreamConfig] = {}
     routes: dict[str, RouteConfig] = {}

@@ -11,6 +11,7 @@ from proxy.config.log_rules import log_problems
 from proxy.config.model import Config
 from proxy.config.route_rules import route_problems
 from proxy.config.setting_rules import LEAST_HEAD_BYTES, number_problems, time_problems, upgrade_problems
+from proxy.config.tracing_rules import tracing_problems
 from proxy.config.upstream_rules import upstream_problems
 from proxy.policy.forwarded import networks
 
@@ -42,3 +43,4 @@ def rule_problems(config: Config) -> Iterator[Finding]:
     yield from route_problems(config)
     yield from access_problems(config)
     yield from admin_problems(config)
+    yield from tracing_problems(config)

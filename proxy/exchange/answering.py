@@ -86,7 +86,7 @@ class Answering:
             self._context.report_defect(error.__cause__ or error, record.request_id)
         if client.is_gone and not isinstance(error, ClientGone):
             error = ClientGone(CLIENT_CLOSED)
-        record.error, record.detail = error.code, error.detail
+        record.failed(error)
         if self._attempts is not None:
             self._attempts.end(error)
         if isinstance(error, RequestOverdue) and self._response_framing is not None and client.stream.must_drain():

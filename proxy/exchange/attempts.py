@@ -58,7 +58,7 @@ class Attempts(Leasing, eq=False):
         error = await upload.finish_after_response(lease.connection)
         if error is not None:
             error = self.ended_by or error
-            self._record.error, self._record.detail = error.code, error.detail
+            self._record.failed(error)
 
     @property
     def upload_error(self) -> ProxyError | None:
@@ -83,6 +83,8 @@ class Attempts(Leasing, eq=False):
             lease = None if fresh else self._lease_open()
             if lease is None:
                 lease = await self._lease_new(fresh=fresh)
+            if self._record.trace is not None and self._record.earlier is not None:
+                request = self._record.trace.restate(request)
             if b"authorization" in self.head.known and request_authenticates_connection(self.head):
                 self.keep_for_client()
             try:
@@ -102,7 +104,7 @@ class Attempts(Leasing, eq=False):
                 ):
                     # The upstream closed an idle connection just as it was taken: nothing was acted on, so this is the
                     # same attempt, on a new one.
-                    self._record.note_retry(error.code, CLOSED_IDLE)
+                    self._record.note_retry(error.code, CLOSED_IDLE, error.proxy_status)
                     fresh = True
                 elif not self._retry(
                     RESET if isinstance(error, UpstreamClosed) else RESPONSE_TIMEOUT, error.code, error

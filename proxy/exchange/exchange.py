@@ -54,6 +54,8 @@ class Exchange(Answering):
         super().__init__(context, client, head, record)
         if context.observe is not None:
             record.seen = Seen()
+        if context.sampling is not None:
+            record.trace = context.sampling.begin(head, client.identity)
         if client.identity.trusted:
             self._apply_trusted_headers(head)
         elif X_FORWARDED_NAMES in head.known:
@@ -92,7 +94,9 @@ class Exchange(Answering):
         head, client, context, record = self._head, self._client, self._context, self._record
         # 1. Decide what becomes of it.
         decisions = None if record.seen is None else Decisions()
-        decided = plan(head, client.identity, context.routes, context.settings, record.request_id.encode(), decisions)
+        traced = None if record.trace is None else record.trace.stated
+        request_id = record.request_id.encode()
+        decided = plan(head, client.identity, context.routes, context.settings, request_id, decisions, traced)
         if not isinstance(decided, Forward):
             return await self._end_here(decided)
         route = self._route = decided.route
@@ -113,6 +117,8 @@ class Exchange(Answering):
             context.observe(record)
         if route.mirror is not None:
             mirror(route.mirror, context, client, head, decided, self._request_body, record)
+        if record.trace is not None:
+            record.trace.begin_attempts(decided.target)
         request = writer.request_head(head.method, decided.target, decided.fields)
         service = context.services[decided.upstream]
         record.service = service.name

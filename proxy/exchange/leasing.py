@@ -94,7 +94,7 @@ class Leasing(msgspec.Struct, eq=False):
         if another is None:
             return False
         self._tell_service(error)
-        self._record.note_retry(result, reason)
+        self._record.note_retry(result, reason, "" if error is None else error.proxy_status)
         self._tried, self._origin = tried, another
         return True
 

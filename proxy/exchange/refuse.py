@@ -28,7 +28,7 @@ async def refuse_unread(context: WorkerContext, client: ClientConnection, error:
     if client.identity.trusted:
         forwarded_for = [value for name, value in head.fields if name.lower() == b"x-forwarded-for"]
         record.client = client_address(client.peer, forwarded_for, context.trusted)
-    record.error, record.detail = error.code, error.detail
+    record.failed(error)
     settings = context.settings
     answer = error_response(
         error, None, pseudonym=settings.pseudonym, request_id=record.request_id, pages=settings.error_pages

@@ -11,6 +11,13 @@ MASK: Final = "***"
 
 #: What stands before an @ in an authority: with a scheme, or without one, as in `CONNECT user:password@host:443`.
 _USERINFO: Final = re.compile(rb"//[^/?#]*@|^[^/?#]*@")
+#: Parameters of a query that let in whoever has them: tokens, and the signatures of links to stored objects.
+_SECRET_PARAMETER: Final = re.compile(
+    rb"([?&;](?:[a-z0-9]{1,32}[-_.]){0,4}"
+    rb"(?:token|secret|password|passwd|pwd|signature|sig|credential|api[-_]?key|access[-_]?key|awsaccesskeyid|jwt)=)"
+    rb"[^&;#\s]+",
+    re.IGNORECASE,
+)
 #: In a text that a person typed, a password may hold anything but white space.
 _TYPED_USERINFO: Final = re.compile(r"//\S*@")
 
@@ -27,6 +34,19 @@ def target_without_userinfo(target: bytes) -> bytes:
         return target
     mask = MASK.encode()
     return _USERINFO.sub(lambda found: b"//%b@" % mask if found[0][:2] == b"//" else b"%b@" % mask, target)
+
+
+def shown_target(target: bytes) -> bytes:
+    """A request target as it may be shown, of whatever form and however wrong."""
+    if b"@" in target and (target[:1] != b"/" or target[:2] == b"//"):
+        target = target_without_userinfo(target)
+    if b"=" in target:
+        target = _SECRET_PARAMETER.sub(_masked_parameter, target)
+    return target
+
+
+def _masked_parameter(found: re.Match[bytes]) -> bytes:
+    return found[1] + MASK.encode()
 
 
 def text_without_userinfo(text: str) -> str:

@@ -4,6 +4,7 @@ Whatever this hop states is added after stripping, so no client can nominate it 
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -26,6 +27,7 @@ from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import (
     FORGED,
     MADE_ANEW,
+    OF_NO_TRACE,
     STATED,
     STATED_ANEW,
     VARIABLE,
@@ -34,6 +36,7 @@ from proxy.policy.stripping import (
     strip,
     without_underscores,
 )
+from proxy.policy.trace_context import Stated
 from proxy.policy.trailers import announcement
 
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
@@ -71,6 +74,13 @@ _REMOVED_OF_CERTIFIED: Final = {
 }
 
 
+@cache
+def _and_trace(removals: Removals, *, is_new: bool) -> Removals:
+    """The trace's context, too: we are its next part. The state of others goes on unless the trace begins here."""
+    rules = {b"traceparent": STATED_ANEW, **({b"tracestate": OF_NO_TRACE} if is_new else {})}
+    return Removals({**removals.names, **rules})
+
+
 class RequestSemantics(msgspec.Struct, frozen=True):
     """What a request means, read before anything is stripped, and stated to the upstream by this hop."""
 
@@ -82,6 +92,7 @@ class RequestSemantics(msgspec.Struct, frozen=True):
     upgrade: bytes | None = None  # the protocol, as configured
     wants_trailers: bool = False
     max_forwards: int | None = None  # already counted down
+    traced: Stated | None = None  # None: tracing is off, and what the client says of a trace goes on
 
 
 def upstream_request_fields(
@@ -99,8 +110,10 @@ def upstream_request_fields(
     hops_left = semantics.max_forwards
     counted = hops_left is not None
     received = without_underscores(head.fields, decisions) if settings.drop_underscores else head.fields
-    removed = _REMOVED if not client.certificate else _REMOVED_OF_CERTIFIED
-    kept = strip(received, head.options, removed[trusted, counted], forged, decisions)
+    removed = (_REMOVED if not client.certificate else _REMOVED_OF_CERTIFIED)[trusted, counted]
+    if semantics.traced is not None:
+        removed = _and_trace(removed, is_new=semantics.traced.is_new)
+    kept = strip(received, head.options, removed, forged, decisions)
     # 2. The route's rules see what the client may say, and what they put wins over it.
     if rules is not None:
         kept = rules.apply(kept, decisions)
@@ -113,6 +126,8 @@ def upstream_request_fields(
     if host:  # a 1.0 client need not say it
         lines.append((b"X-Forwarded-Host", host))
     lines += (b"X-Forwarded-Proto", scheme), (b"X-Request-Id", semantics.request_id)
+    if semantics.traced is not None and not (rules is not None and rules.owns(b"traceparent")):
+        lines.append((b"traceparent", semantics.traced.traceparent))
     if client.certificate:
         lines.append((b"Client-Cert", client.certificate))
     if settings.state_forwarded:

@@ -24,6 +24,7 @@ from proxy.policy.rewriting import Rewriting, WayBack
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import PlanSettings
+from proxy.policy.trace_context import Stated
 
 _METHODS_WITH_LENGTH: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 _EMPTY: Final = FixedLength(0)
@@ -63,11 +64,12 @@ def plan(
     settings: PlanSettings,
     request_id: bytes,
     decisions: Decisions | None = None,
+    traced: Stated | None = None,
 ) -> Plan:
     """Decide what becomes of a request: it goes to an upstream, is answered here, or is refused.
 
     The head has passed `strictness`. Nothing is raised. With `decisions`, each decision about a field
-    line is recorded in it.
+    line is recorded in it. `traced` is what the upstream is told of the trace, where tracing is on.
     """
     route = None
     try:
@@ -117,6 +119,7 @@ def plan(
             # To a 1.0 client, none could go on.
             b"te" in known and head.http_version >= b"1.1" and asks_for_trailers(known),
             None if hops_left is None else hops_left - 1,
+            traced,
         )
         # 2. Strip, then state.
         fields = upstream_request_fields(head, client, semantics, settings, route.request_fields, decisions)

@@ -23,6 +23,7 @@ BY_DEFINITION: Final = Rule(Outcome.HOP_BY_HOP, "hop-by-hop by definition (RFC 9
 #: Framing and the authority are read before stripping and stated anew after it, whatever `Connection` nominates.
 MADE_ANEW: Final = Rule(Outcome.REPLACED, "made anew for the next hop, nominated or not (RFC 9112 §3.2, §6)")
 STATED_ANEW: Final = Rule(Outcome.REPLACED, "stated anew by this hop")
+OF_NO_TRACE: Final = Rule(Outcome.REPLACED, "a trace begins here: nobody else has a part in it yet")
 STATED: Final = Rule(Outcome.SET, "stated by this hop")
 FORGED: Final = Rule(Outcome.UNTRUSTED, "who the client is, said by a peer we do not trust")
 

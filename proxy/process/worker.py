@@ -28,6 +28,7 @@ from proxy.process.listeners import BACKLOG
 from proxy.process.listening import Listening
 from proxy.process.memory import Memory
 from proxy.process.services import services
+from proxy.process.tracing import sampling, tracing
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.counters import Seat
 from proxy.telemetry.counting import Counting
@@ -45,7 +46,8 @@ from proxy.upstream.resolver import Lookup, Resolver, system_lookup
 #: Something that runs beside a worker and may change its config: the demo service does both.
 Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager[tuple[Config, Observe | None]]]
 
-_LOG_PATIENCE_S = 1.0  # for whoever reads the log, to take its last lines
+_LOG_PATIENCE_S = 1.0  # for whoever reads the log, to take its last lines, and for the collector of spans
+_LEAST_PATIENCE_S = 0.1
 #: There is time at a reload: whoever asks within it learns from an answer that its connection ends.
 _RETIRE_FAREWELL_S = 1.0
 
@@ -97,6 +99,8 @@ class Worker:
         self._counting: Counting | None = None
         if counts is not None:
             self._counting = Counting(counts, self._report_defect, drop_underscores=config.underscore_names == "drop")
+        count_spans = self._counting.spans if self._counting is not None else lambda *_: None
+        self._tracing = tracing(config, pseudonym, self.errors, count_spans)
         if self.self_test_failures:
             self.errors.warning(summary(self.self_test_failures))
         self.deadlines = Deadlines(self._loop, buffer_bytes=config.limits.connection_buffer_bytes // 2)
@@ -153,6 +157,7 @@ class Worker:
             warn_x_forwarded_dropped=self._warn_x_forwarded_dropped,
             events=join([*self._own_sinks(), *sinks], self._report_defect),
             buckets=buckets,
+            sampling=sampling(config),
             observe=look_on if observe is None and config.admin.inspector else observe,
         )
         self._listener = Listener(
@@ -183,6 +188,8 @@ class Worker:
             yield self._counting.sink
         if self._log is not None:
             yield self._log.sink
+        if self._tracing is not None:
+            yield self._tracing.sink
 
     @property
     def clients(self) -> Collection[ClientConnection]:
@@ -216,8 +223,13 @@ class Worker:
         for stream in list(self.deadlines.streams):
             stream.reset()
         await asyncio.sleep(0)  # lets the loop carry out the aborts
+        ends_at = self._loop.time() + _LOG_PATIENCE_S
+        if self._tracing is not None:
+            self._tracing.export_all()  # beside the log: the parent kills 1.5 s after the last exchange was cut
         if self._log is not None:
             self._log.close(patience_s=_LOG_PATIENCE_S)
+        if self._tracing is not None:
+            await self._tracing.close(max(ends_at - self._loop.time(), _LEAST_PATIENCE_S))
 
     def shut_down(self) -> None:
         """Stop accepting, finish what is under way within `drain_s`, close what is idle: the instance ends."""

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from proxy.http1.fields import FieldLine
-from proxy.http1.masking import target_without_userinfo
+from proxy.http1.masking import shown_target, target_without_userinfo
+from proxy.policy.trace_context import received
 from proxy.telemetry.escaping import escape_text, escape_word, needs_escaping
 from proxy.telemetry.record import EarlierAttempt, ExchangeRecord
 
@@ -20,7 +21,6 @@ _HOST_SHOWN: Final = 256
 _USER_AGENT_SHOWN: Final = 512
 _DETAIL_SHOWN: Final = 512
 _FIELD_SHOWN: Final = 512
-_TRACEPARENT: Final = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _CONTROLS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")  # DEL and C1, in UTF-8
 
 
@@ -39,7 +39,9 @@ class Line(msgspec.Struct, omit_defaults=True):
     time: Annotated[str, Meta(description="When it ended, in UTC, to the millisecond.")]
     client: Annotated[str, Meta(description="The client's address: the peer's, or the one that a trusted peer states.")]
     method: Annotated[str, Meta(description="Of the request line, as received.")]
-    target: Annotated[str, Meta(description="Of the request line, as received; a password in it is masked.")]
+    target: Annotated[
+        str, Meta(description="Of the request line, as received; passwords, tokens and signatures in it are masked.")
+    ]
     version: Annotated[str, Meta(description="Of the request line, as received.")]
     status: Annotated[int, Meta(description="What the client was answered; 499: nothing, it left first.")]
     request_bytes: Annotated[
@@ -67,7 +69,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     detail: Annotated[str, Meta(description="What went wrong, in words for the operator.")] = ""
     would_refuse: Annotated[str, Meta(description="The error of a limit with dry_run.")] = ""
     trace_id: Annotated[
-        str, Meta(description="Of the request's traceparent (W3C Trace Context), which passes untouched.")
+        str, Meta(description="Of the request's traceparent (W3C Trace Context), or of the trace that begins here.")
     ] = ""
     fields: Annotated[dict[str, str], Meta(description="Those of access_log_fields, by their names there.")] = {}
     earlier: Annotated[
@@ -109,12 +111,14 @@ def _collect(lines: Iterable[FieldLine], wanted: Mapping[bytes, str], found: dic
 
 
 def trace_id(record: ExchangeRecord) -> str:
-    """The trace that a request belongs to, where its client says so (W3C Trace Context §3.2)."""
+    """The trace that a request belongs to: ours, where tracing is on, or the one that its client says."""
+    if record.trace is not None:
+        return record.trace.trace_id
     head = record.head
     if head is None or b"traceparent" not in head.known:
         return ""
-    found = _TRACEPARENT.fullmatch(head.known[b"traceparent"][0])
-    return found[1].decode("ascii") if found is not None else ""
+    caller = received(head.known)
+    return caller.trace_id if caller is not None else ""
 
 
 def json_line(record: ExchangeRecord, at: str, chosen: ChosenFields | None = None) -> bytes:
@@ -206,8 +210,7 @@ def _to_microseconds(seconds: float) -> float:
 
 
 def _shown_target(target: bytes) -> str:
-    if target[:1] != b"/" and b"@" in target:
-        target = target_without_userinfo(target)  # before it is cut: the cut might take the @ away
+    target = shown_target(target)  # before it is cut: the cut might take the @ away
     if len(target) > _TARGET_SHOWN:
         return target[:_TARGET_SHOWN].decode("latin-1") + "..."
     return target.decode("latin-1")

@@ -5,6 +5,7 @@ A count in memory is exact as soon as an exchange has ended, whatever becomes of
 
 from bisect import bisect_left
 from collections.abc import Callable
+from threading import Lock
 from typing import Final, TypeAlias
 
 from proxy.policy.stripped import (
@@ -37,6 +38,7 @@ class Counting:
         "_connections",
         "_counters",
         "_drop_underscores",
+        "_lock",
         "_report_defect",
         "_request_bytes",
         "_response_bytes",
@@ -51,6 +53,7 @@ class Counting:
         self._report_defect = report_defect
         self._seat = seat
         self._drop_underscores = drop_underscores
+        self._lock = Lock()
         self._alike: dict[tuple[str, bytes, int, str, str, bool], _Alike] = {}
         self._counters: dict[tuple[int, series.Name, int], Counter] = {}
         self._sums: dict[str, Seconds] = {}
@@ -70,6 +73,12 @@ class Counting:
     def opened(self) -> None:
         """A connection to an origin was opened."""
         self._counter(Kind.INSTANCE, (), series.OPENED).add(1)
+
+    def spans(self, exported: int, dropped: int) -> None:
+        """So many spans were exported, or dropped. May be called in any thread."""
+        with self._lock:
+            self._counter(Kind.INSTANCE, (), series.SPANS_EXPORTED).add(exported)
+            self._counter(Kind.INSTANCE, (), series.SPANS_DROPPED).add(dropped)
 
     def _ended(self, record: ExchangeRecord) -> None:
         try:

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from proxy.http1.fields import FieldLine
-from proxy.http1.masking import shown_value, target_without_userinfo
+from proxy.http1.masking import shown_target, shown_value, target_without_userinfo
 from proxy.policy.decisions import Decision
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
@@ -139,7 +139,7 @@ def exchange(record: ExchangeRecord, clock_offset_s: float) -> Shown:
         client=record.client,
         trusted=record.trusted,
         method=_text(record.method),
-        target=_text(target_without_userinfo(record.target)),
+        target=_text(shown_target(record.target)),
         version=_text(record.http_version),
         host=_text(target_without_userinfo(host)),
         route=record.route,
@@ -169,8 +169,8 @@ def _message(message: Message) -> ShownMessage:
     decisions = list(message.decisions)
     return ShownMessage(
         kind=message.kind,
-        received=_text(target_without_userinfo(message.received)),
-        sent=_text(target_without_userinfo(message.sent)),
+        received=_text(shown_target(message.received)),
+        sent=_text(shown_target(message.sent)),
         lines=[_line(decision) for decision in decisions[:_MOST_LINES]],
         sent_lines=list(_shown_lines(message.lines[:_MOST_LINES])),
         left_out=max(0, len(decisions) - _MOST_LINES),

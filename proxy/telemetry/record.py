@@ -5,9 +5,11 @@ from time import monotonic
 
 import msgspec
 
+from proxy.errors import ProxyError
 from proxy.http1.fields import FieldLine
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.telemetry.seen import Seen
+from proxy.telemetry.trace import Trace
 
 
 class EarlierAttempt(msgspec.Struct, frozen=True):
@@ -18,6 +20,7 @@ class EarlierAttempt(msgspec.Struct, frozen=True):
     reason: str  # why another was made: one of `telemetry.series.RETRY_REASONS`
     reused: bool
     ended: float  # monotonic time, in seconds
+    error_type: str = ""  # of RFC 9209, where it failed by an error
 
 
 class ExchangeRecord(msgspec.Struct):
@@ -51,13 +54,21 @@ class ExchangeRecord(msgspec.Struct):
     tunnel_end: str = ""  # why a tunnel ended: `closed`, `idle`, `reset_by_client`, `reset_by_upstream`, `shut_down`
     error: str = ""
     detail: str = ""
+    error_type: str = ""  # of RFC 9209
     would_refuse: str = ""  # the error of a limit that only counts (`dry_run`)
     trusted: bool = False  # the peer: it was believed who the client is
     seen: Seen | None = None  # what it carried, where somebody looks
+    trace: Trace | None = None  # where tracing is on
     is_health_check: bool = False  # `onehop health`, asking from this machine
 
-    def note_retry(self, result: str, reason: str) -> None:
+    def failed(self, error: ProxyError) -> None:
+        """The exchange has failed, or been cut short, for this reason."""
+        self.error, self.detail, self.error_type = error.code, error.detail, error.proxy_status
+
+    def note_retry(self, result: str, reason: str, error_type: str = "") -> None:
         """The attempt under way has failed, and another one follows: to be called before that one begins."""
         if self.earlier is None:
             self.earlier = []
-        self.earlier.append(EarlierAttempt(self.origin, result, reason, self.reused, monotonic()))
+        self.earlier.append(EarlierAttempt(self.origin, result, reason, self.reused, monotonic(), error_type))
+        if self.trace is not None:
+            self.trace.attempt_failed()

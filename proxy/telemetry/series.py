@@ -45,9 +45,10 @@ Name: TypeAlias = tuple[str, ...]  # of a block: (), (route,), (upstream,), (ups
 Key: TypeAlias = tuple[Kind, Name]
 
 #: In the instance's block.
-STARTED, REQUEST_BYTES, RESPONSE_BYTES, OPENED, WORKER_RESTARTS, WOULD_REFUSE, _STRIPPED = range(
-    7
-)  # STARTED: exchanges
+(  # STARTED: exchanges
+    STARTED, REQUEST_BYTES, RESPONSE_BYTES, OPENED, WORKER_RESTARTS, WOULD_REFUSE, SPANS_EXPORTED, SPANS_DROPPED,
+    _STRIPPED,
+) = range(9)  # fmt: skip
 _RELOADS: Final = _STRIPPED + len(DIRECTIONS) * len(STRIPPED)
 _ERRORS: Final = _RELOADS + len(RELOADS)
 #: In a route's block: requests by method and status, then the histogram's buckets, then its sum, which is a float.

@@ -73,6 +73,8 @@ def test_no_two_series_of_a_block_share_a_place() -> None:
         series.OPENED,
         series.WORKER_RESTARTS,
         series.WOULD_REFUSE,
+        series.SPANS_EXPORTED,
+        series.SPANS_DROPPED,
     ]
     assert sorted([*alone, *stripped, *errors, *reloads]) == list(range(series.COUNTERS[Kind.INSTANCE]))
 

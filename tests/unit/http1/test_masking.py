@@ -1,0 +1,28 @@
+"""How targets are shown: without what lets in whoever has it."""
+
+import pytest
+
+from proxy.http1.masking import shown_target
+
+SHOWN = [
+    # target                                        as it is shown
+    (b"/a?x=1&y=2",                                 b"/a?x=1&y=2"),
+    (b"/a?token=s3cret&x=1",                        b"/a?token=***&x=1"),
+    (b"/a?x=1&access_token=s3cret",                 b"/a?x=1&access_token=***"),
+    (b"/a?X=1;API-Key=s3cret#f",                    b"/a?X=1;API-Key=***#f"),
+    (b"/a?X-Amz-Credential=s3/cret&X-Amz-Signature=s3cret", b"/a?X-Amz-Credential=***&X-Amz-Signature=***"),
+    (b"/a?AWSAccessKeyId=s3cret&sig=s3cret",        b"/a?AWSAccessKeyId=***&sig=***"),
+    (b"/a?password=",                               b"/a?password="),
+    (b"/a?keyword=1&author=2&monkey=3&tokens=4",    b"/a?keyword=1&author=2&monkey=3&tokens=4"),
+    (b"/token=a",                                   b"/token=a"),
+    (b"http://u:s3cret@h/a?secret=s3cret",          b"http://***@h/a?secret=***"),
+    (b"u:s3cret@h:443",                             b"***@h:443"),
+    (b"//u:s3cret@h/",                              b"//***@h/"),
+    (b"/@a",                                        b"/@a"),
+    (b"GET /a?token=s3cret HTTP/1.1",               b"GET /a?token=*** HTTP/1.1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "shown"), SHOWN)
+def test_a_target_is_shown_without_its_secrets(target: bytes, shown: bytes) -> None:
+    assert shown_target(target) == shown
