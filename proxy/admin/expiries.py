@@ -1,11 +1,11 @@
-"""When the certificates of listeners expire: read from their files for who asks, and again when those have changed."""
+"""What the certificates of listeners say: read from their files for who asks, and again when those have changed."""
 
 import contextlib
 import os
 import ssl
 from collections.abc import Iterable, Mapping
 
-from proxy.transport.certificates import described
+from proxy.transport.certificates import Described, described
 
 
 class Expiries:
@@ -13,19 +13,19 @@ class Expiries:
 
     def __init__(self, files: Iterable[tuple[str, str]]) -> None:
         self._files = list(dict.fromkeys(files))
-        self._known: dict[str, tuple[int, float]] = {}  # by path: when the file was changed, and what it said
+        self._known: dict[str, tuple[int, Described]] = {}  # by path: when the file was changed, and what it said
 
-    def __call__(self) -> Mapping[str, float]:
-        """By the certificate's path, in seconds since 1970. Of a file that cannot be read, which a worker reports, what
-        it said before: that is still in use."""
+    def __call__(self) -> Mapping[str, Described]:
+        """By the certificate's path. Of a file that cannot be read, which a worker reports, what it said
+        before: that is still in use."""
         for path, key in self._files:
             with contextlib.suppress(OSError):  # ssl.SSLError is one
                 changed_at = os.stat(path).st_mtime_ns
                 if path not in self._known or self._known[path][0] != changed_at:
                     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                     context.load_cert_chain(path, key or None, password=_no_password)
-                    self._known[path] = changed_at, described(context, path).expires_at
-        return {path: expires_at for path, (_, expires_at) in self._known.items()}
+                    self._known[path] = changed_at, described(context, path)
+        return {path: found for path, (_, found) in self._known.items()}
 
 
 def _no_password() -> str:

@@ -1,7 +1,6 @@
-"""The inspector's page, its files, and the stream of exchanges that it follows (server-sent events)."""
+"""The inspector's page, and the stream of exchanges that it follows (server-sent events)."""
 
 from collections.abc import AsyncIterator
-from importlib.resources import files
 from typing import Final
 
 from starlette.requests import Request
@@ -9,38 +8,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from proxy.admin.exchanges import Exchanges
+from proxy.admin.pages import SECURITY, asset
 
 _KEEP_ALIVE_S: Final = 15.0
-_TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
-_ASSETS: Final = files("proxy.admin").joinpath("assets")
-#: Nothing from elsewhere, nothing inline: what a stranger sent cannot become a program.
-SECURITY: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-
-
-def asset(name: str) -> Response:
-    """One of the files of this folder's pages."""
-    content = _ASSETS.joinpath(name).read_bytes()
-    return Response(content, media_type=f"{_TYPES[name.rpartition('.')[2]]}; charset=utf-8", headers=SECURITY)
-
-
-def asset_routes() -> list[Route]:
-    """Where scripts and styles of all pages are."""
-
-    def route(name: str) -> Route:
-        async def serve(_: Request) -> Response:
-            return asset(name)
-
-        return Route(f"/assets/{name}", serve)
-
-    return [route(each.name) for each in _ASSETS.iterdir() if each.name.endswith((".css", ".js"))]
 
 
 def inspector_routes(exchanges: Exchanges) -> list[Route]:

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from proxy.config.describe import RouteInWords, UpstreamInWords
 from proxy.telemetry import series
 from proxy.telemetry.counters import Ledger
 from proxy.telemetry.series import Kind, Name
+from proxy.transport.certificates import Described
 
 #: By upstream and origin: whether it is used.
 Healthy: TypeAlias = Callable[[], Mapping[tuple[str, str], bool]]
-#: By its name in the configuration: when a certificate expires, in seconds since 1970.
-Certificates: TypeAlias = Callable[[], Mapping[str, float]]
+#: By its path: what a certificate says.
+Certificates: TypeAlias = Callable[[], Mapping[str, Described]]
 
 #: A worker writes four times a second: one that has not for so long is busy with something, or hangs.
 _STALLED_S: Final = 2.0
@@ -29,17 +31,27 @@ class WorkerState(NamedTuple):
     clients: int
     in_flight: int
     requests: int  # of all workers that had its seat
+    generation: int
+    since: float  # when it was forked (monotonic time)
 
 
 #: By upstream: what is known of each address of its origins.
 Addresses: TypeAlias = Callable[[], Mapping[str, list[dict[str, Any]]]]
 
 
+#: The configuration in effect: key, value as it may be shown, and where it comes from.
+Settings: TypeAlias = Callable[[], list[tuple[str, str, str]]]
+
+
+def _no_settings() -> list[tuple[str, str, str]]:
+    return []
+
+
 def _no_addresses() -> Mapping[str, list[dict[str, Any]]]:
     return {}
 
 
-def _no_certificates() -> Mapping[str, float]:
+def _no_certificates() -> Mapping[str, Described]:
     return {}
 
 
@@ -55,6 +67,9 @@ class Instance:
     origins: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # by route, those that serve it
     addresses: Addresses = _no_addresses
     certificates: Certificates = _no_certificates
+    routes: Mapping[str, RouteInWords] = field(default_factory=dict)
+    upstreams: Mapping[str, UpstreamInWords] = field(default_factory=dict)
+    settings: Settings = _no_settings
 
     def gauges(self, place: int, kind: Kind, name: Name = ()) -> Iterator[float]:
         """One gauge of every seat."""
@@ -68,9 +83,16 @@ class Instance:
 
     def generation(self) -> int:
         """The number of the configuration that is served."""
+        return int(self._of_parent(series.GENERATION))
+
+    def started(self) -> float:
+        """When the instance was started (monotonic time)."""
+        return self._of_parent(series.SINCE)
+
+    def _of_parent(self, place: int) -> float:
         seat = self.ledger.seats.get(self.parent)
         gauges = seat.gauges() if seat is not None else None
-        return int(gauges[series.GENERATION]) if gauges is not None else 0
+        return gauges[place] if gauges is not None else 0.0
 
     def workers(self, now: float) -> list[WorkerState]:
         """All workers that live, by seat. `now` is monotonic time."""
@@ -90,6 +112,8 @@ class Instance:
                     int(gauges[series.CLIENTS]),
                     max(seat.started()[0] - requests, 0),
                     requests,
+                    int(gauges[series.GENERATION]),
+                    gauges[series.SINCE],
                 )
             )
         return found

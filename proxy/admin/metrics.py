@@ -41,6 +41,7 @@ HELP: Final = {
     "upstream_connections": "Open connections, a quarter of a second ago: idle, or active, with an exchange on it.",
     "upstream_connections_opened": "Connections that were opened.",
     "upstream_connections_reused": "Attempts on a connection that was open already.",
+    "upstream_requests_waiting": "Requests that wait for a connection, where max_connections is set.",
     "upstream_healthy": "1 where an origin is used, 0 where it is left out.",
     "retries": "Attempts that failed and were followed by another, by what the failure was; closed_idle: an idle "
     "connection that its service closed as it was taken.",
@@ -153,6 +154,10 @@ class Metrics(Collector):
                 connections.add_metric([*name, state], sum(self._instance.gauges(place, Kind.ORIGIN, name)))
         yield from (attempts, connections, retries)
         yield _counter("upstream_connections_reused", value=reused)
+        waiting = _gauge("upstream_requests_waiting", "upstream")
+        for name in self._ledger.names(Kind.UPSTREAM):
+            waiting.add_metric([*name], sum(self._instance.gauges(series.WAITING, Kind.UPSTREAM, name)))
+        yield waiting
         healthy = _gauge("upstream_healthy", "upstream", "origin")
         for origin, is_healthy in self._instance.healthy().items():
             healthy.add_metric([*origin], float(is_healthy))
@@ -170,8 +175,8 @@ class Metrics(Collector):
         yield _gauge("event_loop_lag_seconds", value=max((worker.lag_s for worker in workers), default=0.0))
         yield _gauge("config_generation", value=instance.generation())
         expiry = _gauge("certificate_expiry_seconds", "certificate")
-        for certificate, expires_at in instance.certificates().items():
-            expiry.add_metric([certificate], expires_at - time())
+        for certificate, found in instance.certificates().items():
+            expiry.add_metric([certificate], found.expires_at - time())
         yield expiry
 
 

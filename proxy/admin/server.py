@@ -1,4 +1,4 @@
-"""The admin listener: probes, metrics and status, by Starlette on uvicorn, in the control process.
+"""The admin listener: probes, metrics, status and pages, by Starlette on uvicorn, in the control process.
 
 It knows no way to a service, and no client reaches it through the proxy: it has a socket of its own, which is on
 loopback unless configured, and it refuses what this instance has forwarded.
@@ -23,10 +23,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.admin.exchanges import Exchanges
-from proxy.admin.inspector import asset_routes, inspector_routes
+from proxy.admin.inspector import inspector_routes
 from proxy.admin.instance import Instance
 from proxy.admin.metrics import Metrics
-from proxy.admin.status import routes_without_origin, status
+from proxy.admin.pages import asset_routes, status_routes
+from proxy.admin.status import Status, routes_without_origin
 from proxy.telemetry.error_log import ErrorLog
 
 #: What whoever reaches the listener may ask: it says nothing about requests or configuration that a name does not.
@@ -97,7 +98,7 @@ def _text(code: int, text: str, headers: dict[str, str] | None = None) -> Respon
 
 def application(instance: Instance, token: str, *, is_loopback: bool, exchanges: Exchanges | None = None) -> Starlette:
     """What the listener answers. Without `exchanges` there is no inspector."""
-    metrics = Metrics(instance).registry()
+    metrics, status = Metrics(instance).registry(), Status(instance)
 
     async def livez(_: Request) -> Response:
         return _text(200, "live")
@@ -117,7 +118,7 @@ def application(instance: Instance, token: str, *, is_loopback: bool, exchanges:
         return Response(encode(metrics), headers={**_HEADERS, "Content-Type": content_type})
 
     async def status_json(_: Request) -> Response:
-        return JSONResponse(status(instance), headers=_HEADERS)
+        return JSONResponse(status(), headers=_HEADERS)
 
     return Starlette(
         routes=[
@@ -125,6 +126,7 @@ def application(instance: Instance, token: str, *, is_loopback: bool, exchanges:
             Route("/readyz", readyz),
             Route("/metrics", exposition),
             Route("/status.json", status_json),
+            *status_routes(instance, has_inspector=exchanges is not None),
             *(inspector_routes(exchanges) if exchanges is not None else []),
             *asset_routes(),
         ],

@@ -1,64 +1,129 @@
-"""The instance at a glance, for people and scripts: what /status.json says."""
+"""The instance at a glance, for people and scripts: what /status.json says, and the status page shows."""
 
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from proxy import __version__
-from proxy.admin.instance import Instance
+from proxy.admin.instance import Instance, WorkerState
+from proxy.admin.problems import problems
+from proxy.admin.recent import Look, Recent, look, rates
 from proxy.telemetry import series
-from proxy.telemetry.series import CONNECTION_STATES, STATUSES, Kind
+from proxy.telemetry.error_codes import ERROR_CODES
+from proxy.telemetry.series import CONNECTION_STATES, DIRECTIONS, RETRY_REASONS, Kind
 
 
-def status(instance: Instance) -> dict[str, Any]:
-    """Everything that it says. Counts are those since the instance was started."""
-    ledger = instance.ledger
-    workers = instance.workers(monotonic())
-    return {
-        "version": __version__,
-        "generation": instance.generation(),
-        "ready": instance.is_ready(),
-        "requests": sum(seat.ended() for seat in ledger.seats.values()),
-        "requests_in_flight": sum(worker.in_flight for worker in workers),
-        "client_connections": sum(worker.clients for worker in workers),
-        "workers": [
-            {
-                "pid": worker.pid,
-                "state": "stalled" if worker.is_stalled else "serving",
-                "silent_s": round(worker.silent_s, 3),
-                "event_loop_lag_s": round(worker.lag_s, 3),
-                "client_connections": worker.clients,
-                "requests_in_flight": worker.in_flight,
-                "requests": worker.requests,
-            }
-            for worker in workers
-        ],
-        "routes": {route: _route(instance, route) for (route,) in ledger.names(Kind.ROUTE) if route},
-        "upstreams": {upstream: _upstream(instance, upstream) for (upstream,) in ledger.names(Kind.UPSTREAM)},
-    }
+class Status:
+    """What is said of an instance. Counts are those since it was started, `recent` is the last minute."""
 
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._recent = Recent(look(instance.ledger, monotonic()))
 
-def _route(instance: Instance, route: str) -> dict[str, Any]:
-    block = instance.ledger.totals(Kind.ROUTE, (route,))[: series.BUCKETS_START]
-    by_status: dict[str, int] = {}
-    for place, count in enumerate(block):
-        if count:
-            status_label = STATUSES[place % len(STATUSES)]
-            by_status[status_label] = by_status.get(status_label, 0) + count
-    return {"requests": sum(block), "statuses": by_status, "without_origin": route in routes_without_origin(instance)}
-
-
-def _upstream(instance: Instance, upstream: str) -> dict[str, Any]:
-    healthy = instance.healthy()
-    origins = {}
-    for name in instance.ledger.names(Kind.ORIGIN):
-        if name[0] != upstream or (name[0], name[1]) not in healthy:
-            continue
-        connections = {
-            state: int(sum(instance.gauges(place, Kind.ORIGIN, name))) for place, state in enumerate(CONNECTION_STATES)
+    def __call__(self) -> dict[str, Any]:
+        """Everything that it says."""
+        instance, now = self._instance, look(self._instance.ledger, monotonic())
+        before = self._recent.before(now)
+        window_s = now.at - before.at
+        workers = instance.workers(now.at)
+        block = instance.ledger.totals(Kind.INSTANCE)
+        out = set(routes_without_origin(instance))
+        addresses, healthy = instance.addresses(), instance.healthy()
+        certificates = [
+            {"certificate": path, "names": list(found.names), "expires_at": found.expires_at}
+            for path, found in instance.certificates().items()
+        ]
+        upstreams: dict[str, dict[str, Any]] = {
+            name: self._upstream(name, addresses.get(name, [])) for (name,) in instance.ledger.names(Kind.UPSTREAM)
         }
-        attempts = sum(instance.ledger.totals(Kind.ORIGIN, name))
-        origins[name[1]] = {"healthy": healthy[name[0], name[1]], "attempts": attempts, "connections": connections}
-    return {"origins": origins, "addresses": instance.addresses().get(upstream, [])}
+        for (upstream, origin), is_healthy in healthy.items():
+            if upstream in upstreams:
+                upstreams[upstream]["origins"][origin] = self._origin(upstream, origin, is_healthy, now, before)
+        total = now.all
+        return {
+            "version": __version__,
+            "at": round(time(), 3),
+            "started_at": self._since(instance.started(), now.at),
+            "generation": instance.generation(),
+            "ready": instance.is_ready(),
+            "problems": problems(instance, workers, addresses, time()),
+            "requests": total.requests,
+            "requests_in_flight": sum(worker.in_flight for worker in workers),
+            "client_connections": sum(worker.clients for worker in workers),
+            "recent": {"window_s": round(window_s, 3), **rates(total.since(before.all), window_s)},
+            "latency_s": rates(total, 0)["latency_s"],
+            "bytes": dict(zip(DIRECTIONS, (block[series.REQUEST_BYTES], block[series.RESPONSE_BYTES]), strict=True)),
+            "errors": {
+                code: {
+                    "meaning": ERROR_CODES[code].meaning if code in ERROR_CODES else "",
+                    "count": count,
+                    "recent": count - before.errors.get(code, 0),
+                }
+                for code, count in now.errors.items()
+            },
+            "reloads": {result: block[series.reload_place(result)] for result in series.RELOADS},
+            "worker_restarts": block[series.WORKER_RESTARTS],
+            "workers": [self._worker(worker, now.at) for worker in workers],
+            "routes": {
+                route: {
+                    **(instance.routes[route]._asdict() if route in instance.routes else {}),
+                    "requests": totals.requests,
+                    "statuses": totals.statuses,
+                    "without_origin": route in out,
+                    "recent": rates(totals.since(before.routes.get(route)), window_s),
+                    "latency_s": rates(totals, 0)["latency_s"],
+                }
+                for route, totals in now.routes.items()
+                if route
+            },
+            "unmatched_requests": now.routes[""].requests,
+            "upstreams": upstreams,
+            "certificates": certificates,
+        }
+
+    def _since(self, monotonic_s: float, now: float) -> float | None:
+        """As Unix time."""
+        return round(time() - now + monotonic_s, 3) if monotonic_s else None
+
+    def _worker(self, worker: WorkerState, now: float) -> dict[str, Any]:
+        return {
+            "pid": worker.pid,
+            "generation": worker.generation,
+            "started_at": self._since(worker.since, now),
+            "state": "stalled" if worker.is_stalled else "serving",
+            "silent_s": round(worker.silent_s, 3),
+            "event_loop_lag_s": round(worker.lag_s, 3),
+            "client_connections": worker.clients,
+            "requests_in_flight": worker.in_flight,
+            "requests": worker.requests,
+        }
+
+    def _upstream(self, name: str, addresses: list[dict[str, Any]]) -> dict[str, Any]:
+        instance = self._instance
+        block = instance.ledger.totals(Kind.UPSTREAM, (name,))
+        return {
+            **(instance.upstreams[name]._asdict() if name in instance.upstreams else {}),
+            "requests_waiting": int(sum(instance.gauges(series.WAITING, Kind.UPSTREAM, (name,)))),
+            "retries": {reason: count for reason, count in zip(RETRY_REASONS, block, strict=True) if count},
+            "origins": {},
+            "addresses": addresses,
+        }
+
+    def _origin(self, upstream: str, origin: str, is_healthy: bool, now: Look, before: Look) -> dict[str, Any]:
+        name = (upstream, origin)
+        attempts, failed = now.attempts.get(name, (0, 0))
+        attempts_before, failed_before = before.attempts.get(name, (0, 0))
+        window_s = now.at - before.at
+        return {
+            "healthy": is_healthy,
+            "attempts": attempts,
+            "failed": failed,
+            "attempts_per_s": round((attempts - attempts_before) / window_s, 3) if window_s > 0 else None,
+            "failed_per_s": round((failed - failed_before) / window_s, 3) if window_s > 0 else None,
+            "connections": {
+                state: int(sum(self._instance.gauges(place, Kind.ORIGIN, name)))
+                for place, state in enumerate(CONNECTION_STATES)
+            },
+        }
 
 
 def routes_without_origin(instance: Instance) -> list[str]:

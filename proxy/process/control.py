@@ -11,7 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from proxy.config.admin_model import DEFAULT_LISTEN
 from proxy.config.admin_rules import is_loopback, read_token
 from proxy.config.build import candidates, endpoints, origins_by_route, parse_listen
+from proxy.config.describe import routes_in_words, upstreams_in_words
 from proxy.config.model import Config
+from proxy.config.show import effective
+from proxy.config.sources import Loaded
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.process.link import Hub
 from proxy.process.listeners import CannotListen, Listeners
@@ -71,9 +74,12 @@ class Control:
         pseudonym: str = "",
         ledger: Ledger | None = None,
         kept: Kept | None = None,
+        loaded: Loaded | None = None,
         lookup: Lookup = system_lookup,
     ) -> None:
+        """`loaded` says where the configuration came from."""
         self._config = config
+        self._loaded = loaded
         self._sockets = sockets
         self._pseudonym = pseudonym
         self._ledger = ledger if ledger is not None else Ledger()
@@ -129,6 +135,11 @@ class Control:
         """Stop working."""
         self._ended.set()
 
+    def _settings(self) -> list[tuple[str, str, str]]:
+        """The configuration in effect, as it may be shown."""
+        sources, secrets = ({}, frozenset()) if self._loaded is None else (self._loaded.sources, self._loaded.secrets)
+        return effective(self._config, sources, secrets)
+
     @contextlib.asynccontextmanager
     async def _admin(self, listening: socket.socket) -> AsyncIterator[None]:
         """Serve the admin listener meanwhile."""
@@ -150,6 +161,9 @@ class Control:
                 for each in listener.tls.certificates
             ),
             origins=origins_by_route(self._config),
+            routes=routes_in_words(self._config),
+            upstreams=upstreams_in_words(self._config),
+            settings=self._settings,
         )
         admin = self._config.admin
         token = read_token(admin.token_file) if admin.token_file else ""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from proxy.config.model import Config
+from proxy.config.sources import Loaded
 from proxy.process import watch
 from proxy.process.channel import Channel, Kind
 from proxy.process.child_process import be_child
@@ -22,7 +22,7 @@ from proxy.upstream.health.kept import Kept
 class ControlSetup(NamedTuple):
     """What a control process is given."""
 
-    config: Config
+    loaded: Loaded  # a configuration that is right
     sockets: list[socket.socket]  # of its own: none of them is a worker's
     pseudonym: str
     channel: Channel
@@ -39,8 +39,8 @@ def be_control(setup: ControlSetup, stack: StackFile, close_parents_descriptors:
 
 
 async def _serve(setup: ControlSetup) -> None:
-    loop = asyncio.get_running_loop()
-    errors = ErrorLog(level=setup.config.log_level, form=setup.config.log_format)
+    loop, config = asyncio.get_running_loop(), setup.loaded.valid()
+    errors = ErrorLog(level=config.log_level, form=config.log_format)
 
     def report_loop_defect(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         defect = context.get("exception")
@@ -53,12 +53,13 @@ async def _serve(setup: ControlSetup) -> None:
     hub = Hub(loop)
     hub.report_defect = errors.defect
     control = Control(
-        setup.config, setup.sockets, hub, errors, pseudonym=setup.pseudonym, ledger=setup.ledger, kept=setup.kept
-    )
+        config, setup.sockets, hub, errors,
+        pseudonym=setup.pseudonym, ledger=setup.ledger, kept=setup.kept, loaded=setup.loaded,
+    )  # fmt: skip
     control.is_ready = not setup.is_stopping
     loop.add_signal_handler(signal.SIGTERM, control.end)
-    if setup.config.timeouts.worker_stall_s:
-        setup.heartbeat.keep_beating(loop, setup.config.timeouts.worker_stall_s)
+    if config.timeouts.worker_stall_s:
+        setup.heartbeat.keep_beating(loop, config.timeouts.worker_stall_s)
     await control.start()
 
     def receive() -> None:

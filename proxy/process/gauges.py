@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
+from typing import Protocol
 
 from proxy.downstream.listener import Listener
 from proxy.telemetry import series
@@ -13,8 +14,17 @@ from proxy.transport.deadlines import Deadlines
 from proxy.upstream.census import Census, Count
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.pool import Pool
+from proxy.upstream.service import Service
 
 _LAG_KEPT_S = 15.0  # as long as Prometheus usually waits between two scrapes
+
+
+class Limited(Protocol):
+    """The connections of an upstream, which are limited."""
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for one."""
 
 
 def keep_gauges(
@@ -24,10 +34,12 @@ def keep_gauges(
     deadlines: Deadlines,
     pool: Pool,
     listener: Listener,
+    services: Mapping[str, Service],
 ) -> None:
     """Keep the gauges of a worker up to date. `origins` are pairs of an upstream's name and an origin's label."""
     census = Census()
-    gauges = Gauges(seat, os.getpid(), monotonic(), deadlines.interval_s, origins, census.counts)
+    limits = {name: service.limit for name, service in services.items() if service.limit is not None}
+    gauges = Gauges(seat, os.getpid(), monotonic(), deadlines.interval_s, origins, census.counts, limits)
     deadlines.on_sweep.append(lambda _: gauges.update(monotonic()))
     listener.on_clients = gauges.clients
 
@@ -50,9 +62,10 @@ class Gauges:
         interval_s: float,
         origins: Iterable[tuple[str, str]],
         counts: Callable[[], Mapping[str, Count]],
+        limits: Mapping[str, Limited] | None = None,
     ) -> None:
         """`update` is called every `interval_s`. `origins` are pairs of an upstream's name and an origin's label;
-        `counts` says how many connections there are to each."""
+        `counts` says how many connections there are to each, `limits` are those of upstreams."""
         gauges = seat.gauges()
         assert gauges is not None
         self._gauges = gauges
@@ -65,6 +78,11 @@ class Gauges:
             cells = seat.gauges(Kind.ORIGIN, (upstream, label)) or seat.gauges(Kind.ORIGIN, other)
             if cells is not None:
                 self._cells.setdefault(label, cells)
+        self._waiting = [
+            (cells, limit)
+            for upstream, limit in (limits or {}).items()
+            if (cells := seat.gauges(Kind.UPSTREAM, (upstream,))) is not None
+        ]
         self._updated_at = 0.0
         self._worst: tuple[float, float] = (0.0, 0.0)  # lag, and until when it is shown
         gauges[series.PID] = float(pid)
@@ -79,6 +97,8 @@ class Gauges:
                 self._worst = lag, now + _LAG_KEPT_S
             self._gauges[series.LAG] = self._worst[0]
         self._gauges[series.BEAT] = self._updated_at = now
+        for cells, limit in self._waiting:
+            cells[series.WAITING] = float(limit.waiting)
         self.count_connections()
 
     def clients(self, number: int) -> None:

@@ -6,12 +6,11 @@ No process ever changes its configuration: another one means another generation.
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Final
 
 from proxy.config.build import listen_addresses
-from proxy.config.model import Config
+from proxy.config.sources import Loaded
 from proxy.process import control, descriptors
 from proxy.process.channel import Channel, Kind
 from proxy.process.child_process import sigterm_blocked
@@ -33,10 +32,12 @@ _NEVER: Final = float("inf")
 class Generation:
     """Keeps one process in every slot, until it is told to stop. Raises CannotStart."""
 
-    def __init__(self, number: int, config: Config, instance: Instance, files: Sequence[Path] = ()) -> None:
-        """`files` are those that the configuration was read from."""
+    def __init__(self, number: int, loaded: Loaded, instance: Instance) -> None:
+        """`loaded` is a configuration that is right."""
+        config = loaded.valid()
         self.number = number
-        self._watched = tuple(files) if instance.watches else ()
+        self._watched = loaded.files if instance.watches else ()
+        self._loaded = loaded
         self.file_has_changed = False  # one of them, it seems
         self.config = config
         self._instance = instance
@@ -262,6 +263,8 @@ class Generation:
 
     def _fork(self, slot: Slot) -> None:
         slot.stack.clear()
+        if slot.role is Role.WORKER:
+            self._instance.tally.begins(slot.seat, self.number)
         ours, its = Channel.pair()
         try:
             with sigterm_blocked():
@@ -287,6 +290,6 @@ class Generation:
             be_worker(setup, slot.stack, lambda: instance.close_in_child(slot))
         ledger, kept, stops = instance.tally.ledger, instance.kept, self._instance_stops
         of_control = ControlSetup(
-            self.config, slot.sockets, name, channel, slot.heartbeat, ledger, kept, stops, self._watched
+            self._loaded, slot.sockets, name, channel, slot.heartbeat, ledger, kept, stops, self._watched
         )  # fmt: skip
         be_control(of_control, slot.stack, lambda: instance.close_in_child(slot))

@@ -35,7 +35,7 @@ class Generations:
         self._loader = loader
         self._instance = instance
         self._errors = instance.errors
-        self.current = Generation(1, loaded.valid(), instance, loaded.files)
+        self.current = Generation(1, loaded, instance)
         instance.tally.serves(1)
         self._next: Generation | None = None
         self._old: list[Generation] = []  # the oldest first
@@ -174,7 +174,7 @@ class Generations:
         self.freeze()
         self._bound_before = self._instance.listeners.bound() | self._instance.control_listeners.bound()
         try:
-            self._next = Generation(self._number + 1, loaded.config, self._instance, loaded.files)
+            self._next = Generation(self._number + 1, loaded, self._instance)
         except CannotStart as exc:
             self._close_new_sockets()
             self._errors.error(str(exc))

@@ -1,6 +1,7 @@
 """What the parent counts, and the memory in which everybody else does."""
 
 from collections.abc import Iterable
+from time import monotonic
 from typing import Final
 
 from proxy.config.build import counted_names
@@ -19,6 +20,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.ledger = Ledger()
+        self._began = monotonic()
 
     def prepare(self, config: Config, seats: Iterable[int]) -> None:
         """Before processes of a configuration are forked: make what they count in. Raises CannotStart."""
@@ -28,10 +30,16 @@ class Tally:
                 self.ledger.seat(number)
         except OSError as exc:
             raise CannotStart(f"no memory to count in: {exc.strerror}") from exc
+        self._gauge(PARENT, series.SINCE, self._began)
 
     def seat(self, number: int) -> Seat:
         """What the worker in a seat writes."""
         return self.ledger.seats[number]
+
+    def begins(self, number: int, generation: int) -> None:
+        """A worker of this generation is about to be forked for a seat."""
+        self._gauge(number, series.GENERATION, float(generation))
+        self._gauge(number, series.SINCE, monotonic())
 
     def ended(self, number: int, *, unasked: bool) -> None:
         """The worker in a seat has ended."""
@@ -45,9 +53,12 @@ class Tally:
 
     def serves(self, generation: int) -> None:
         """From now on, this generation serves."""
-        gauges = self.seat(PARENT).gauges()
+        self._gauge(PARENT, series.GENERATION, float(generation))
+
+    def _gauge(self, number: int, place: int, value: float) -> None:
+        gauges = self.seat(number).gauges()
         assert gauges is not None
-        gauges[series.GENERATION] = float(generation)
+        gauges[place] = value
 
     def _add(self, place: int) -> None:
         block = self.seat(PARENT).counters(Kind.INSTANCE)

@@ -179,7 +179,7 @@ class Worker:
         self.memory = Memory(config.limits.memory_bytes, self.deadlines, self._listener.memory_is_full)
         if counts is not None and self._counting is not None:
             origins = counted_names(config).origins
-            keep_gauges(counts, self._counting, origins, self.deadlines, self.pool, self._listener)
+            keep_gauges(counts, self._counting, origins, self.deadlines, self.pool, self._listener, self.services)
 
     def _own_sinks(self) -> Iterator[Sink]:
         if self._link is not None and self._config.admin.inspector:

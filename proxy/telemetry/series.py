@@ -63,11 +63,13 @@ COUNTERS: Final[Mapping[Kind, int]] = {
     Kind.ORIGIN: 2 * len(STATUSES),
 }
 
-#: Gauges of a process, in the instance's block, and of its connections, in an origin's.
-PID, GENERATION, BEAT, LAG, CLIENTS = range(5)  # BEAT: monotonic time
+#: Gauges of a process, in the instance's block, of those who wait for a connection, in an upstream's, and of its
+#: connections, in an origin's.
+PID, GENERATION, BEAT, LAG, CLIENTS, SINCE = range(6)  # BEAT, SINCE: monotonic time
+WAITING: Final = 0
 IDLE, ACTIVE = range(2)
 CONNECTION_STATES: Final = ("idle", "active")
-GAUGES: Final[Mapping[Kind, int]] = {Kind.INSTANCE: 5, Kind.ROUTE: 0, Kind.UPSTREAM: 0, Kind.ORIGIN: 2}
+GAUGES: Final[Mapping[Kind, int]] = {Kind.INSTANCE: 6, Kind.ROUTE: 0, Kind.UPSTREAM: 1, Kind.ORIGIN: 2}
 
 _METHOD: Final = {name.encode(): place for place, name in enumerate(METHODS)}
 _STATUS: Final = {name: place for place, name in enumerate(STATUSES)}

@@ -9,17 +9,12 @@ from playwright.async_api import ConsoleMessage, Request, Response, async_playwr
 
 from tests.conftest import require_programs
 from tests.harness.processes import onehop
+from tests.harness.programs.browser import SWITCHES
 from tests.harness.tls import Authority, authority
 
 __all__ = ["authority"]
 
 pytestmark = pytest.mark.interop
-
-#: Keeps the browser off the network: it is to talk to the proxy alone.
-SWITCHES = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-default-apps", "--disable-extensions",
-]  # fmt: skip
 
 
 @pytest.fixture(params=["http", "https"])

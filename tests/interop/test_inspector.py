@@ -2,19 +2,18 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from tests.conftest import require_programs
 from tests.harness.processes import OnehopProcess, onehop
+from tests.harness.programs.browser import page_of
 from tests.harness.programs.process import free_port
 from tests.harness.scripted import ScriptedUpstream, client
-from tests.interop.test_chromium import SWITCHES
 from tests.interop.test_metrics import always_ok
 from tests.unit.admin.serving import Admin
 
@@ -44,21 +43,11 @@ async def inspected(folder: Path, upstreams: str, admin: str = "inspector = true
 
 
 @asynccontextmanager
-async def page_of(port: int, **how: object) -> AsyncIterator[Page]:
-    """The inspector's page in Chromium; leaving fails where it has complained."""
-    complaints: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=SWITCHES)
-        try:
-            page = await browser.new_page(**how)  # type: ignore[arg-type]
-            page.on("console", lambda message: complaints.append(message.text))
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            await page.goto(f"http://127.0.0.1:{port}/inspector")
-            await page.wait_for_selector("#state:has-text('live')")
-            yield page
-        finally:
-            await browser.close()
-    assert not complaints
+async def inspector(port: int, **how: object) -> AsyncIterator[Page]:
+    """The page, once it follows."""
+    async with page_of(f"http://127.0.0.1:{port}/inspector", **how) as page:
+        await page.wait_for_selector("#state:has-text('live')")
+        yield page
 
 
 async def curl(*arguments: str) -> None:
@@ -71,7 +60,7 @@ async def test_a_request_appears_with_what_was_done_to_each_field(tmp_path: Path
     upstream = ScriptedUpstream(always_ok)
     async with upstream.serving():
         app = f'[upstreams.app]\nurls = ["http://127.0.0.1:{upstream.port}"]'
-        async with inspected(tmp_path, app) as (proxy, admin), page_of(admin) as page:
+        async with inspected(tmp_path, app) as (proxy, admin), inspector(admin) as page:
             url = f"http://127.0.0.1:{proxy}"
             nominated = ("-H", "Connection: close, X-Internal", "-H", "X-Internal: 1", "-H", "Cookie: a=hunter2")
             await curl(*nominated, f"{url}/first?a=1")
@@ -110,7 +99,7 @@ async def test_a_retry_is_shown_with_both_attempts(tmp_path: Path) -> None:
     async with upstream.serving():
         urls = f'urls = ["http://127.0.0.1:{free_port()}", "http://127.0.0.1:{upstream.port}"]'
         app = f"[upstreams.app]\n{urls}\n[upstreams.app.retry]\nbudget_percent = 100"
-        async with inspected(tmp_path, app) as (proxy, admin), page_of(admin) as page:
+        async with inspected(tmp_path, app) as (proxy, admin), inspector(admin) as page:
             for number in range(4):  # two workers, which take turns each for itself
                 await curl(f"http://127.0.0.1:{proxy}/{number}")
             await expect(page.locator(".row")).to_have_count(4)
@@ -130,7 +119,7 @@ async def test_the_page_fits(tmp_path: Path, width: int, scheme: str) -> None:
         size = {"width": width, "height": 800}
         async with (
             inspected(tmp_path, app) as (proxy, admin),
-            page_of(admin, viewport=size, color_scheme=scheme) as page,
+            inspector(admin, viewport=size, color_scheme=scheme) as page,
         ):
             await curl("-H", f"X-Long: {'x' * 300}", f"http://127.0.0.1:{proxy}/{'long/' * 40}")
             await page.click(".row")

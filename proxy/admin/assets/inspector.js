@@ -92,7 +92,7 @@ function waterfall(e) {
   const grid = element("div", { className: "waterfall" });
   for (const [name, from, share, took] of phases(e)) {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("class", "bar"); svg.setAttribute("viewBox", "0 0 1000 12"); svg.setAttribute("preserveAspectRatio", "none"); svg.setAttribute("aria-hidden", "true");
+    svg.setAttribute("class", "span"); svg.setAttribute("viewBox", "0 0 1000 12"); svg.setAttribute("preserveAspectRatio", "none"); svg.setAttribute("aria-hidden", "true");
     for (const [kind, x, width] of [["ground", 0, 1000], ["", from * 1000, Math.max(share * 1000, 4)]]) {
       const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
       for (const [key, value] of Object.entries({ class: kind, x, y: kind ? 5 : 0, width, height: kind ? 2 : 12 })) rect.setAttribute(key, value);

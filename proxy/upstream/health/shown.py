@@ -18,7 +18,10 @@ def healthy(upstreams: Mapping[str, Endpoints]) -> dict[tuple[str, str], bool]:
 
 
 def addresses(upstreams: Mapping[str, Endpoints], now: float, wall: float) -> dict[str, list[dict[str, Any]]]:
-    """By upstream, each address: its state, since when (seconds since 1970, or None: since the beginning), and why."""
+    """By upstream, each address: its state, since when (seconds since 1970, or None: since the beginning), and why.
+
+    One that is out may be used all the same, where no other is well.
+    """
     return {
         upstream: [
             {
@@ -26,6 +29,7 @@ def addresses(upstreams: Mapping[str, Endpoints], now: float, wall: float) -> di
                 "address": known.address or origin.host,
                 "state": known.state.value,
                 "is_used": any(candidate.origin == origin for candidate in endpoints.usable(now).candidates),
+                "is_out": endpoints.is_out(known),
                 "cause": known.cause,
                 "since": round(wall - now + known.since, 3) if known.since >= 0 else None,
                 "failures": known.failures,

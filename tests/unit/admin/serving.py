@@ -6,15 +6,18 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
+from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from proxy.admin.instance import Instance
 from proxy.admin.server import AdminServer, application
+from proxy.config.describe import RouteInWords, UpstreamInWords
 from proxy.telemetry import series
 from proxy.telemetry.counters import Ledger
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.series import Names
+from proxy.transport.certificates import Described
 from tests.harness.scripted import client
 
 ROUTES = ["api", "web"]
@@ -30,7 +33,8 @@ class Counts:
         self.ledger.extend(Names(routes, ORIGINS))
         self.ready = True
         self.healthy = dict.fromkeys(ORIGINS, True)
-        self.certificates: dict[str, float] = {}
+        self.certificates: dict[str, Described] = {}
+        self.addresses: dict[str, list[dict[str, Any]]] = {}
         for number in range(seats):
             gauges = self.ledger.seat(number).gauges()
             assert gauges is not None
@@ -41,6 +45,9 @@ class Counts:
         self.instance = Instance(
             ledger=self.ledger, parent=PARENT, pseudonym="onehop-1234", is_ready=lambda: self.ready,
             healthy=lambda: self.healthy, origins={"api": tuple(ORIGINS)}, certificates=lambda: self.certificates,
+            addresses=lambda: self.addresses, settings=lambda: [("workers", "2", "/a.toml:1")],
+            routes={"api": RouteInWords("any host, path /", "upstream app", ("app",))},
+            upstreams={"app": UpstreamInWords("round robin", "", 8, 16)},
         )  # fmt: skip
 
     def hang(self, seat: int, seconds: float) -> None:

@@ -19,10 +19,11 @@ def test_each_certificate_says_when_it_expires_and_says_so_anew_when_its_file_ha
         "b.example", path=str(tmp_path / "b.pem"), not_before=PAST, not_after=PAST + datetime.timedelta(1)
     )
     expiries = Expiries([(first, ""), (second, ""), (str(tmp_path / "missing.pem"), "")])
-    assert expiries() == {first: END.timestamp(), second: PAST.timestamp() + 86_400}
+    said = {path: (found.names, found.expires_at) for path, found in expiries().items()}
+    assert said == {first: (("a.example",), END.timestamp()), second: (("b.example",), PAST.timestamp() + 86_400)}
     later = authority.file("a.example", path=str(tmp_path / "later.pem"), not_after=LATER)
     os.replace(later, first)
     os.utime(first, ns=(1, 1))
-    assert expiries()[first] == LATER.timestamp()
+    assert expiries()[first].expires_at == LATER.timestamp()
     Path(first).write_text("broken")
-    assert expiries()[first] == LATER.timestamp(), "what is still in use"
+    assert expiries()[first].expires_at == LATER.timestamp(), "what is still in use"

@@ -11,6 +11,7 @@ from proxy.admin.metrics import HELP
 from proxy.telemetry import series
 from proxy.telemetry.counters import Counter
 from proxy.telemetry.series import Kind
+from proxy.transport.certificates import Described
 from tests.unit.admin.serving import Counts, labelled, serving
 
 ROOT = Path(proxy.__file__).parents[1]
@@ -62,7 +63,7 @@ async def test_gauges_say_who_hangs_who_is_healthy_and_when_certificates_end() -
     counts = Counts()
     counts.hang(1, 60)
     counts.healthy["app", "b:1"] = False
-    counts.certificates = {"/c.pem": time.time() + 1000}
+    counts.certificates = {"/c.pem": Described("/c.pem", ("c.example",), time.time() + 1000)}
     async with serving(counts) as admin:
         found = await admin.samples()
     assert found[labelled("onehop_workers", state="stalled")] == found[labelled("onehop_workers", state="serving")] == 1

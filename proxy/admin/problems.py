@@ -1,0 +1,50 @@
+"""What somebody should look at, in words: the first thing that the status page shows."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypedDict
+
+from proxy.admin.instance import Instance, WorkerState
+
+_SOON_S: Final = 14 * 86_400  # Let's Encrypt renews 30 days before the end: who comes so close was not renewed
+_STATES: Final = {
+    "trial": "is on trial",
+    "ejected": "is left out",
+    "down": "fails its health checks",
+    "unresolved": "has no address",
+}
+
+
+class Problem(TypedDict):
+    """One of them."""
+
+    what: str
+    cause: str  # "" where none is known
+
+
+def problems(
+    instance: Instance, workers: Sequence[WorkerState], addresses: Mapping[str, list[dict[str, Any]]], now: float
+) -> list[Problem]:
+    """All that is not well. `now` is Unix time."""
+    found: list[Problem] = []
+    if not instance.is_ready():
+        found.append({"what": "the instance is stopping", "cause": "it was told to"})
+    if not workers:
+        found.append({"what": "no worker serves", "cause": ""})
+    for worker in workers:
+        if worker.is_stalled:
+            what = f"worker {worker.pid} hangs"
+            found.append({"what": what, "cause": f"its event loop has not turned for {worker.silent_s:.0f} s"})
+    for upstream, known in addresses.items():
+        for address in known:
+            if said := _STATES.get(address["state"], "fails" if address["is_out"] else ""):
+                where = address["origin"]
+                if address["address"] and address["address"] not in where:
+                    where += f" ({address['address']})"
+                used = ", but is used all the same" if address["is_used"] and address["state"] != "trial" else ""
+                found.append({"what": f"{upstream}: {where} {said}{used}", "cause": address["cause"]})
+    for path, certificate in instance.certificates().items():
+        left_s = certificate.expires_at - now
+        if left_s < _SOON_S:
+            said = f"expires in {left_s // 86_400:.0f} days" if left_s > 0 else "has expired"
+            found.append({"what": f"certificate {path} {said}", "cause": ""})
+    return found

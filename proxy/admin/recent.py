@@ -1,0 +1,113 @@
+"""What the last minute was like: rates, and latency by percentile, from what the counters have said before.
+
+A look at the counters is kept each time somebody asks, at most once a second: nobody who does not ask pays.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from proxy.telemetry import series
+from proxy.telemetry.counters import Ledger
+from proxy.telemetry.series import BUCKETS, METHODS, STATUSES, Kind
+
+WINDOW_S: Final = 60.0
+_APART_S: Final = 1.0  # between two looks that are kept
+_ENOUGH_S: Final = 5.0  # a window of at least so much is preferred to one of more than a minute
+_PERCENTILES: Final = (50, 90, 99)
+#: What no client is to blame for: 5xx, and exchanges that nobody was answered. 499 is a client that left.
+_FAILED: Final = frozenset(place for place, label in enumerate(STATUSES) if label[0] == "5" or label == "none")
+
+
+class Totals(NamedTuple):
+    """Some exchanges, counted."""
+
+    requests: int
+    failed: int
+    buckets: tuple[int, ...]  # of the histogram, not cumulative
+    statuses: dict[str, int]
+
+    def since(self, before: "Totals | None") -> "Totals":
+        """Those after a look before."""
+        if before is None:
+            return self
+        buckets = tuple(now - then for now, then in zip(self.buckets, before.buckets, strict=True))
+        return Totals(self.requests - before.requests, self.failed - before.failed, buckets, {})
+
+
+class Look(NamedTuple):
+    """The counters at one time (monotonic)."""
+
+    at: float
+    routes: dict[str, Totals]
+    attempts: dict[tuple[str, str], tuple[int, int]]  # by upstream and origin: all, and those that failed
+    errors: dict[str, int]
+
+    @property
+    def all(self) -> Totals:
+        """Of all routes together."""
+        routes = self.routes.values()
+        buckets = tuple(map(sum, zip(*(each.buckets for each in routes), strict=True)))
+        return Totals(sum(each.requests for each in routes), sum(each.failed for each in routes), buckets, {})
+
+
+def look(ledger: Ledger, now: float) -> Look:
+    """The counters now."""
+    routes, attempts = {}, {}
+    for (route,) in ledger.names(Kind.ROUTE):
+        block = ledger.totals(Kind.ROUTE, (route,))
+        by_status = [sum(block[place : series.BUCKETS_START : len(STATUSES)]) for place in range(len(STATUSES))]
+        routes[route] = Totals(
+            sum(by_status),
+            sum(by_status[place] for place in _FAILED),
+            tuple(block[series.BUCKETS_START : series.SECONDS]),
+            {STATUSES[place]: count for place, count in enumerate(by_status) if count},
+        )
+    assert len(METHODS) * len(STATUSES) == series.BUCKETS_START
+    for name in ledger.names(Kind.ORIGIN):
+        block = ledger.totals(Kind.ORIGIN, name)
+        failed = sum(block[place] + block[len(STATUSES) + place] for place in _FAILED)
+        attempts[name[0], name[1]] = sum(block), failed
+    block = ledger.totals(Kind.INSTANCE)
+    errors = {code: count for code in series.ERRORS if (count := block[series.error_place(code)])}
+    return Look(now, routes, attempts, errors)
+
+
+class Recent:
+    """The looks of the last minute."""
+
+    def __init__(self, first: Look) -> None:
+        self._looks = deque([first])
+
+    def before(self, now: Look) -> Look:
+        """The look to compare `now` with: the oldest within a minute, or the youngest before that. Keeps `now`."""
+        looks = self._looks
+        while len(looks) > 1 and now.at - looks[0].at > WINDOW_S and now.at - looks[1].at >= _ENOUGH_S:
+            looks.popleft()
+        found = looks[0]
+        if now.at - looks[-1].at >= _APART_S:
+            looks.append(now)
+        return found
+
+
+def rates(totals: Totals, window_s: float) -> dict[str, Any]:
+    """Rates and latency of what was counted within a time; None where it says nothing."""
+    per_s = (lambda count: round(count / window_s, 3)) if window_s > 0 else (lambda _: None)
+    return {
+        "requests_per_s": per_s(totals.requests),
+        "failed_per_s": per_s(totals.failed),
+        "latency_s": {f"p{each}": percentile(totals.buckets, each / 100) for each in _PERCENTILES},
+    }
+
+
+def percentile(buckets: Sequence[int], share: float) -> float | None:
+    """An estimate from a histogram, as Prometheus makes it: spread evenly within a bucket, the last bound beyond it.
+    None where there is nothing."""
+    wanted, below, lower = sum(buckets) * share, 0, 0.0
+    if not wanted:
+        return None
+    for count, upper in zip(buckets, BUCKETS, strict=False):
+        if count and below + count >= wanted:
+            return round(lower + (upper - lower) * (wanted - below) / count, 6)
+        below, lower = below + count, upper
+    return BUCKETS[-1]
