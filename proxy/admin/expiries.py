@@ -5,7 +5,7 @@ import os
 import ssl
 from collections.abc import Iterable, Mapping
 
-from proxy.transport.certificates import Described, described
+from proxy.transport.certificates import Described, described, load_pair
 
 
 class Expiries:
@@ -23,10 +23,6 @@ class Expiries:
                 changed_at = os.stat(path).st_mtime_ns
                 if path not in self._known or self._known[path][0] != changed_at:
                     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                    context.load_cert_chain(path, key or None, password=_no_password)
+                    load_pair(context, path, key)
                     self._known[path] = changed_at, described(context, path)
         return {path: found for path, (_, found) in self._known.items()}
-
-
-def _no_password() -> str:
-    return ""  # else OpenSSL would ask the terminal

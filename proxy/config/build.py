@@ -132,6 +132,13 @@ def client_tls(upstream: UpstreamConfig) -> ClientTls:
     return ClientTls(**msgspec.structs.asdict(upstream.tls))
 
 
+def secured_upstreams(config: Config) -> list[ClientTls]:
+    """How TLS is spoken to upstreams: each way once."""
+    every = config.upstreams.values()
+    secured = [each for each in every if any(one.url.lower().startswith("https:") for one in each.listed())]
+    return list(dict.fromkeys(map(client_tls, secured)))
+
+
 def routing_table(config: Config) -> RoutingTable:
     """The routes, compiled for lookup."""
 

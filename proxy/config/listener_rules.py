@@ -1,5 +1,6 @@
 """What types cannot say about a listener."""
 
+import time
 from collections.abc import Iterator
 
 from proxy.config.build import listen_addresses, parse_listen, server_tls
@@ -7,7 +8,8 @@ from proxy.config.findings import Finding, fault
 from proxy.config.listener_model import ListenerConfig, ListenerTlsConfig
 from proxy.config.model import Config
 from proxy.policy.forwarded import networks
-from proxy.transport.server_tls import CertificateFault, server_contexts
+from proxy.transport.certificates import CertificateFault
+from proxy.transport.server_tls import server_contexts
 
 
 def listener_problems(config: Config) -> Iterator[Finding]:
@@ -52,7 +54,11 @@ def _tls(key: tuple[str, ...], tls: ListenerTlsConfig) -> Iterator[Finding]:
     settings = server_tls(tls)
     assert settings is not None
     try:
-        server_contexts(settings).look_again()  # made here, before any fork: see there
+        contexts = server_contexts(settings)  # made here, before any fork: see there
+        contexts.renew_ticket_keys(time.monotonic())
+        contexts.look_again()
+        if contexts.fault is not None:
+            raise contexts.fault
     except CertificateFault as exc:
         name = "client_ca" if exc.path == tls.client_ca else "certificates"
         wanted = "a PEM file of certificates" if name == "client_ca" else "a certificate and its key in PEM"

@@ -12,6 +12,7 @@ from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
 from proxy.http1.fields import is_token
 from proxy.http1.masking import text_without_userinfo
 from proxy.http1.target import has_authority_form
+from proxy.transport.certificates import CertificateFault
 from proxy.transport.tls import ClientTls, client_context
 from proxy.upstream.balancing.hash import hash_key
 from proxy.upstream.health.settings import HealthCheckSettings, status_ranges
@@ -110,7 +111,7 @@ def _upstream_tls(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Fi
         yield (*key, "key"), f'"{tls.key}"', "belongs to a certificate: set certificate, too"
     if (expected := _file_problem(ClientTls(ca=tls.ca))) is not None:
         yield (*key, "ca"), f'"{tls.ca}"', f"expected a PEM file of certificates: {expected}"
-    elif tls.certificate and (expected := _file_problem(client_tls(upstream))) is not None:
+    elif (expected := _file_problem(client_tls(upstream))) is not None:
         yield (
             (*key, "certificate"),
             f'"{tls.certificate}"',
@@ -120,7 +121,8 @@ def _upstream_tls(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Fi
 
 def _file_problem(settings: ClientTls) -> str | None:
     try:
-        client_context(settings)
-    except OSError as exc:  # an ssl.SSLError is one
-        return exc.strerror or str(exc)
-    return None
+        context = client_context(settings)  # kept by this process: at a reload, files may have changed
+        context.look_again()
+    except CertificateFault as exc:
+        return exc.reason
+    return context.fault.reason if context.fault is not None else None

@@ -4,16 +4,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from proxy.telemetry.error_log import ErrorLog
-from proxy.transport.server_tls import CertificateFault, ServerContexts
+from proxy.transport.certificates import CertificateFault
+from proxy.transport.server_tls import ServerContexts
+from proxy.transport.tls import ClientContext
 
 _LOOK_S: Final = 1.0  # a few calls of stat()
 
 
 class Certificates:
-    """The certificates of all listeners. `errors` is told what changes; None where another worker says it."""
+    """Those of all listeners, and those that services are spoken to with. `errors` is told what changes; None where
+    another worker says it."""
 
-    def __init__(self, contexts: Sequence[ServerContexts], errors: ErrorLog | None) -> None:
-        self._contexts = contexts
+    def __init__(
+        self, servers: Sequence[ServerContexts], clients: Sequence[ClientContext], errors: ErrorLog | None
+    ) -> None:
+        self._servers = servers
+        self._clients = clients
         self._errors = errors
         self._look_at = 0.0
 
@@ -22,7 +28,10 @@ class Certificates:
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_S
-        for contexts in self._contexts:
+        for server in self._servers:
+            server.renew_ticket_keys(now)
+        followed: list[ServerContexts | ClientContext] = [*self._servers, *self._clients]
+        for contexts in followed:
             try:
                 changed = contexts.look_again()
             except CertificateFault as exc:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from proxy.config.build import counted_names, endpoints, plan_settings, routing_table
+from proxy.config.build import counted_names, endpoints, plan_settings, routing_table, secured_upstreams
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection, Phase
 from proxy.downstream.listener import Listener
@@ -37,6 +37,7 @@ from proxy.telemetry.events import Sink, join
 from proxy.telemetry.ids import HttpDate, RequestIds
 from proxy.telemetry.inspection import Inspection, look_on
 from proxy.transport.deadlines import Deadlines
+from proxy.transport.tls import client_context
 from proxy.upstream.connector import Connector
 from proxy.upstream.health.in_worker import WorkerHealth, no_control
 from proxy.upstream.health.kept import Kept
@@ -104,9 +105,10 @@ class Worker:
         if self.self_test_failures:
             self.errors.warning(summary(self.self_test_failures))
         self.deadlines = Deadlines(self._loop, buffer_bytes=config.limits.connection_buffer_bytes // 2)
-        if self._listening.contexts:
+        clients = [client_context(tls) for tls in secured_upstreams(config)]
+        if self._listening.contexts or clients:
             # Each worker follows the files, and one of them says so.
-            certificates = Certificates(self._listening.contexts, self.errors if number == 0 else None)
+            certificates = Certificates(self._listening.contexts, clients, self.errors if number == 0 else None)
             self.deadlines.on_sweep.append(certificates.look_again)
         resolver = Resolver(self._loop, timeout_s=config.timeouts.name_lookup_s, lookup=lookup)
         connector = Connector(self.deadlines, resolver, connect_s=config.timeouts.connect_s)

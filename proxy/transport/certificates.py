@@ -1,12 +1,71 @@
-"""What a certificate says: its names, and how long it is valid.
+"""Files of certificates: whether they have changed, and what they say: names, and how long they are valid.
 
 Asked of OpenSSL by a handshake with ourselves, in memory: `ssl` reads no certificate that it does not verify.
 """
 
+import os
 import ssl
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple, TypeAlias
 
 _NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: an expired one is read, too
+
+
+_Stamp: TypeAlias = tuple[int, int, int]
+
+
+class CertificateFault(OSError):
+    """A file cannot be used. `path` is the one of the certificate, or of those who may sign."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class FollowedFiles:
+    """Files, and whether they have changed since they were looked at last: written, or another put in their place."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._stamps = {path: _stamp(path) for path in paths if path}
+
+    def changed(self) -> list[str]:
+        """Those that have changed; each change is told once."""
+        before, self._stamps = self._stamps, {path: _stamp(path) for path in self._stamps}
+        return [path for path, stamp in self._stamps.items() if stamp != before[path]]
+
+
+def load_pair(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Load a certificate and its key; "" where that stands in the same file. Raises CertificateFault."""
+    is_encrypted = False
+
+    def no_password() -> str:
+        nonlocal is_encrypted
+        is_encrypted = True
+        return ""  # else OpenSSL would ask the terminal, and a worker would wait for it
+
+    try:
+        context.load_cert_chain(certificate, key or None, password=no_password)
+    except OSError as exc:
+        reason = "its key is encrypted: onehop knows no password" if is_encrypted else reason_of(exc)
+        raise CertificateFault(certificate, reason) from exc
+
+
+def reason_of(exc: OSError) -> str:
+    """Why a file cannot be used."""
+    if isinstance(exc, ssl.SSLError):
+        if exc.reason in (None, "PEM_LIB"):
+            return "no certificate and key in PEM"
+        return exc.reason.replace("_", " ").lower()
+    return exc.strerror or str(exc)
+
+
+def _stamp(path: str) -> _Stamp | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 class Described(NamedTuple):

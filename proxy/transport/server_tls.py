@@ -1,24 +1,24 @@
 """TLS towards clients: certificates by name, followed as their files change, and sessions that any worker resumes.
 
-Tickets are encrypted by a key that an `SSLContext` draws when it is made. So it is made in the parent, before the fork,
-and for as long as the process lives: new certificates are loaded into the one that is there.
+Workers resume each other's sessions because they inherit the keys of tickets from the parent; see `ticket_keys`.
 """
 
 import base64
-import os
+import hashlib
 import ssl
+import time
 from functools import lru_cache
-from typing import Final, TypeAlias
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from proxy.transport.certificates import Described, described
+from proxy.transport.certificates import CertificateFault, Described, FollowedFiles, described, load_pair, reason_of
+from proxy.transport.ticket_keys import TicketKeys, set_ticket_keys
 from proxy.transport.tls import VERSIONS
 
 #: For TLS 1.2: forward secrecy and authenticated encryption, nothing else. Those of 1.3 are all such.
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
-
-_Stamp: TypeAlias = tuple[int, int, int]
 
 
 class ServerTls(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,21 +30,16 @@ class ServerTls(msgspec.Struct, frozen=True, kw_only=True):
     client_ca: str = ""  # a PEM file
 
 
-class CertificateFault(OSError):
-    """A file cannot be used. `path` is the one of the certificate, or of `client_ca`."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
-        self.path = path
-        self.reason = reason
-
-
 class ServerContexts:
     """The contexts of one listener: one for each certificate. Raises CertificateFault."""
 
-    def __init__(self, settings: ServerTls) -> None:
+    def __init__(self, settings: ServerTls, now: float) -> None:
+        """`now`, here and below, is the monotonic clock's, which all processes of a machine share."""
+        self.fault: CertificateFault | None = None  # of the last look that found a change
         self._settings = settings
-        self._stamps = self._stamped()
+        self._files = FollowedFiles([*(path for pair in settings.certificates for path in pair), settings.client_ca])
+        self._keys = TicketKeys(now)
+        self._about_signers = b""
         self._contexts: list[ssl.SSLContext] = []
         self._by_name: dict[str, ssl.SSLContext] = {}
         self.certificates: list[Described] = []
@@ -60,28 +55,39 @@ class ServerContexts:
 
         Raises CertificateFault, once for each change, where a file cannot be used: the old ones stay in use.
         """
-        stamps = self._stamped()
-        if stamps == self._stamps:
-            return []
-        before, self._stamps = self._stamps, stamps
-        changed = [path for path in stamps if stamps[path] != before.get(path)]
-        if self._settings.client_ca in changed:
-            # Made anew, with other ticket keys: a session of somebody whom nobody vouches for any more must not resume.
+        if changed := self._files.changed():
             self._build()
-            return changed
-        found = [self._new_context(pair) for pair in self._settings.certificates]
-        for index, (pair, (fresh, _)) in enumerate(zip(self._settings.certificates, found, strict=True)):
-            try:
-                self._contexts[index].load_cert_chain(*_files(pair))
-            except OSError:  # changed again meanwhile, and is broken now: what was checked is used
-                self._contexts[index] = fresh
-        self._name([each for _, each in found])
         return changed
 
+    def renew_ticket_keys(self, now: float) -> None:
+        """Set those of this time, if they are others than before."""
+        if self._keys.advance(now):
+            self._set_ticket_keys(self._contexts)
+
     def _build(self) -> None:
-        found = [self._new_context(pair) for pair in self._settings.certificates]
+        """Make all contexts anew: one into which another kind of key is loaded would keep the old certificate, too."""
+        self.fault = None
+        try:
+            found = [self._new_context(pair) for pair in self._settings.certificates]
+            self._about_signers = self._digest_of_signers()
+        except CertificateFault as exc:
+            self.fault = exc
+            raise
         self._contexts = [context for context, _ in found]
+        self._set_ticket_keys(self._contexts)
         self._name([each for _, each in found])
+
+    def _digest_of_signers(self) -> bytes:
+        """What tickets depend on: a session of somebody whom nobody vouches for any more must not resume."""
+        signers = self._settings.client_ca
+        try:
+            return hashlib.sha256(Path(signers).read_bytes()).digest() if signers else b""
+        except OSError as exc:
+            raise CertificateFault(signers, reason_of(exc)) from exc
+
+    def _set_ticket_keys(self, contexts: list[ssl.SSLContext]) -> None:
+        for context in contexts:
+            set_ticket_keys(context, self._keys.keys(self._about_signers))
 
     def _name(self, certificates: list[Described]) -> None:
         """Say which context a client gets for which name."""
@@ -106,53 +112,28 @@ class ServerContexts:
         context.set_ciphers(_CIPHERS)
         context.set_alpn_protocols(["http/1.1"])
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        load_pair(context, *pair)
         try:
-            context.load_cert_chain(*_files(pair))
             found = described(context, pair[0])
         except OSError as exc:
-            raise CertificateFault(pair[0], _reason(exc)) from exc
+            raise CertificateFault(pair[0], reason_of(exc)) from exc
         if settings.client_certificate != "off":
             context.verify_mode = ssl.CERT_OPTIONAL if settings.client_certificate == "optional" else ssl.CERT_REQUIRED
             try:
                 context.load_verify_locations(settings.client_ca)
             except OSError as exc:
-                raise CertificateFault(settings.client_ca, _reason(exc)) from exc
+                raise CertificateFault(settings.client_ca, reason_of(exc)) from exc
         return context, found
-
-    def _stamped(self) -> dict[str, _Stamp | None]:
-        """Every file, and what changes when somebody writes it or puts another in its place."""
-        files = [path for pair in self._settings.certificates for path in pair] + [self._settings.client_ca]
-        return {path: _stamp(path) for path in files if path}
 
 
 @lru_cache(maxsize=256)
 def server_contexts(settings: ServerTls) -> ServerContexts:
     """The contexts for these settings, which a process makes once: workers inherit them from the parent, and so resume
     each other's sessions. Raises CertificateFault."""
-    return ServerContexts(settings)
+    return ServerContexts(settings, time.monotonic())
 
 
 def client_certificate(tls: ssl.SSLObject) -> bytes:
     """The client's verified certificate as `Client-Cert` says it (RFC 9440 §2.2); empty where there is none."""
     found = tls.getpeercert(binary_form=True) if tls.context.verify_mode is not ssl.CERT_NONE else None
     return b":%b:" % base64.b64encode(found) if found else b""
-
-
-def _files(pair: tuple[str, str]) -> tuple[str, str | None]:
-    return pair[0], pair[1] or None
-
-
-def _stamp(path: str) -> _Stamp | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
-
-
-def _reason(exc: OSError) -> str:
-    if isinstance(exc, ssl.SSLError):
-        if exc.reason is None or exc.reason == "PEM_LIB":
-            return "no certificate and key in PEM"
-        return exc.reason.replace("_", " ").lower()
-    return exc.strerror or str(exc)

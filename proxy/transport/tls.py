@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from proxy.transport.certificates import CertificateFault, FollowedFiles, load_pair, reason_of
+
 #: As configurations write them.
 VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -21,10 +23,42 @@ class ClientTls(msgspec.Struct, frozen=True, kw_only=True):
     min_version: str = "1.2"  # one of VERSIONS
 
 
+class ClientContext:
+    """What OpenSSL needs to know, made anew where a file has changed. Raises CertificateFault."""
+
+    def __init__(self, settings: ClientTls) -> None:
+        systems = "" if settings.ca else ssl.get_default_verify_paths().cafile
+        self._settings = settings
+        self._files = FollowedFiles([settings.ca or systems or "", settings.certificate, settings.key])
+        self.fault: CertificateFault | None = None  # of the last look that found a change
+        self.context = _made(settings)
+
+    def look_again(self) -> list[str]:
+        """Read what has changed since the last look, for new connections. Returns the files.
+
+        Raises CertificateFault, once for each change, where a file cannot be used: the old ones stay in use.
+        """
+        if changed := self._files.changed():
+            self.fault = None
+            try:
+                self.context = _made(self._settings)
+            except CertificateFault as exc:
+                self.fault = exc
+                raise
+        return changed
+
+
 @lru_cache(maxsize=256)
-def client_context(settings: ClientTls) -> ssl.SSLContext:
-    """What OpenSSL needs to know. Raises OSError where a file cannot be read, or holds no such thing."""
-    context = ssl.create_default_context(cafile=settings.ca or None)
+def client_context(settings: ClientTls) -> ClientContext:
+    """The context for these settings, which a process makes once. Raises CertificateFault."""
+    return ClientContext(settings)
+
+
+def _made(settings: ClientTls) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.ca or None)
+    except OSError as exc:
+        raise CertificateFault(settings.ca, _ca_reason(exc)) from exc
     context.minimum_version = VERSIONS[settings.min_version]
     context.options |= ssl.OP_NO_RENEGOTIATION  # nothing in HTTP/1.1 needs it, and no deadline would watch it
     context.set_alpn_protocols(["http/1.1"])
@@ -32,8 +66,12 @@ def client_context(settings: ClientTls) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if settings.certificate:
-        context.load_cert_chain(settings.certificate, settings.key or None)
+        load_pair(context, settings.certificate, settings.key)
     return context
+
+
+def _ca_reason(exc: OSError) -> str:
+    return reason_of(exc) if not isinstance(exc, ssl.SSLError) else "no certificate in PEM"
 
 
 def tls_code(error: ssl.SSLError) -> str:

@@ -99,7 +99,7 @@ class Connector:
     async def _secure(self, stream: TlsStream, origin: Origin) -> None:
         """Shake hands, resuming the last session where there is one. Raises OSError."""
         assert origin.tls is not None
-        context = client_context(origin.tls)
+        context = client_context(origin.tls).context
         kept = self._sessions.get(origin)
         session = kept[1] if kept is not None and kept[0] is context else None
         name = origin.tls.server_name or origin.host.removesuffix(".")

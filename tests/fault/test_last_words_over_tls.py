@@ -88,7 +88,7 @@ async def broken_behind(authority: Authority, words: bytes, *, says_goodbye: boo
     deadlines = Deadlines(loop)
     _, stream = await loop.create_connection(lambda: TlsStream(deadlines), sock=raw)
     await in_fiber(
-        stream.handshake(client_context(ClientTls(ca=authority.pem)), NEVER, server_hostname="service.example")
+        stream.handshake(client_context(ClientTls(ca=authority.pem)).context, NEVER, server_hostname="service.example")
     )
     peer = await shaking
     stream.write(b"a request")

@@ -92,7 +92,7 @@ def test_a_peer_that_asks_to_begin_again_and_reads_no_answer_is_left(run: Run, a
         tls = TlsPeer(peer, context, None)
         shaken = asyncio.create_task(tls.shake_hands())
         settings = ClientTls(ca=authority.pem)
-        await in_fiber(stream.handshake(client_context(settings), NEVER, server_hostname="service.example"))
+        await in_fiber(stream.handshake(client_context(settings).context, NEVER, server_hostname="service.example"))
         await shaken
         peer.pause_reading()
         most = 0

@@ -1,6 +1,7 @@
 """Services that speak TLS: certificates made for each test, and a proxy that believes them."""
 
 import _ssl
+import contextlib
 import ctypes
 import ssl
 from pathlib import Path
@@ -88,6 +89,21 @@ class TlsPeer:
         _OPENSSL.SSL_renegotiate(ctypes.c_void_p.from_address(place))
         self.tls.do_handshake()
         return self._outgoing.read()
+
+
+def exchanged(client: ssl.SSLContext, server: ssl.SSLContext, session: ssl.SSLSession | None = None) -> ssl.SSLObject:
+    """The client's side of a connection in memory, on which a byte went each way. Raises ssl.SSLError."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    us = client.wrap_bio(to_client, to_server, server_hostname="a.example", session=session)
+    them = server.wrap_bio(to_server, to_client, server_side=True)
+    for side in (us, them, us, them, us):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    us.write(b"x")
+    assert them.read(1) == b"x"
+    them.write(b"y")
+    assert us.read(1) == b"y"  # and the tickets before it
+    return us
 
 
 @pytest.fixture

@@ -89,6 +89,9 @@ async def test_a_new_certificate_is_used_without_a_restart_and_a_broken_one_is_n
             async with asyncio.timeout(PATIENCE_S):
                 while (second := await asyncio.to_thread(serial, context)) == first:  # noqa: ASYNC110  # other workers follow by themselves
                     await asyncio.sleep(0.05)
+            session = (await asyncio.to_thread(visit, unused_tcp_port, context))[1]
+            for _ in range(8):  # in both workers
+                assert (await asyncio.to_thread(visit, unused_tcp_port, context, session))[0]
             (tmp_path / "a.pem").write_text("broken")
             await proxy.said("the certificates that were read before stay in use")
             assert await asyncio.to_thread(serial, context) == second
