@@ -32,6 +32,7 @@ from proxy.telemetry.error_log import ErrorLog
 from proxy.upstream.health.kept import Kept
 
 _NEVER: Final = float("inf")
+_LONGEST_WAIT_S: Final = 3600.0
 
 
 class Phase(Enum):
@@ -198,7 +199,8 @@ class Supervisor:
                     waiting.register(slot.channel, select.POLLIN)
         self._commands.register(waiting)
         next_at = min([self._leave_at, self._watchdog_at, *self._generations.due(now)])
-        waiting.poll(None if next_at == _NEVER else max(next_at - now, 0.0) * 1000 + 1)
+        # poll() takes no more than 24 days, and `drain_s` may be longer.
+        waiting.poll(max(min(next_at - now, _LONGEST_WAIT_S), 0.0) * 1000 + 1)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
 

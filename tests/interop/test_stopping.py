@@ -79,6 +79,16 @@ async def test_what_outlasts_the_time_is_cut_and_logged() -> None:
         assert line["error"] == "cancelled"
 
 
+async def test_a_time_that_is_longer_than_a_wait_can_be_is_granted() -> None:
+    settings = ("timeouts.drain_s=30000000", "timeouts.worker_stall_s=0")
+    async with serving(ScriptedUpstream(half_an_answer), *settings) as proxy, cut_client(proxy):
+        proxy.process.send_signal(signal.SIGTERM)
+        await proxy.said("stopping")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(proxy.process.wait(), 0.3)
+        assert await proxy.stop() == 0
+
+
 async def test_a_tunnel_may_be_given_less_time_than_an_exchange() -> None:
     async def script(peer: Peer) -> None:
         await peer.head()
