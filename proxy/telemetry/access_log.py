@@ -4,7 +4,6 @@ Lines are gathered for a moment, and written by a thread. What it cannot take in
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -72,9 +71,7 @@ class AccessLog:
         except OSError as exc:
             self._warn(f"the access log goes on in its old file: {self._file}: {exc.strerror}")
             return
-        if not self._writer.go_on_in(fd):
-            os.close(fd)
-            self._warn("the access log goes on in its old file: too much is waiting to be written")
+        self._writer.go_on_in(fd)
 
     def close(self, patience_s: float) -> None:
         """Write what is left, for at most `patience_s` or a little longer."""

@@ -27,6 +27,8 @@ class LineWriter:
         self._fd = fd
         self._on_no_reader = on_no_reader
         self._batches: queue.Queue[bytes | int | None] = queue.Queue(_BATCHES_WAITING)
+        self._at_once: deque[int] = deque()  # descriptors to go on in before anything else is written
+        self._cut_a_line = False  # the last write ended within one
         self.unwritten: deque[int] = deque()  # how many lines could not be written, in portions
         self.has_reader = True
         self._thread = threading.Thread(target=self._write_batches, name="access-log", daemon=True)
@@ -40,13 +42,13 @@ class LineWriter:
             return False
         return True
 
-    def go_on_in(self, fd: int) -> bool:
-        """Write into another descriptor what is taken from now on, and close the one before; whether there was room."""
+    def go_on_in(self, fd: int) -> None:
+        """Write into another descriptor what is taken from now on, and close the one before: even where that takes
+        nothing any more, as it is what fills the disk; then what was taken before goes into the new one, too."""
         try:
             self._batches.put_nowait(fd)
         except queue.Full:
-            return False
-        return True
+            self._at_once.append(fd)
 
     def close(self, patience_s: float) -> None:
         """Write what was taken, for at most about `patience_s`."""
@@ -58,9 +60,10 @@ class LineWriter:
 
     def _write_batches(self) -> None:
         while (batch := self._batches.get()) is not None:
+            while self._at_once:
+                self._replace(self._at_once.popleft())
             if isinstance(batch, int):
-                os.close(self._fd)
-                self._fd = batch
+                self._replace(batch)
                 continue
             start = 0
             while start < len(batch):
@@ -78,9 +81,17 @@ class LineWriter:
                     break
                 start = end
 
+    def _replace(self, fd: int) -> None:
+        os.close(self._fd)
+        self._fd, self._cut_a_line = fd, False
+
     def _write_whole(self, lines: bytes) -> None:
+        if self._cut_a_line:
+            lines = b"\n" + lines  # else the next line would be lost in what there is of the last one
         while lines:
             try:
-                lines = lines[os.write(self._fd, lines) :]
+                written = os.write(self._fd, lines)
+                self._cut_a_line = lines[written - 1 : written] != b"\n"
+                lines = lines[written:]
             except BlockingIOError:  # somebody made the pipe non-blocking, and it is full
                 select.select([], [self._fd], [], _RETRY_S)

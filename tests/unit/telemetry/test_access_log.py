@@ -17,6 +17,7 @@ import pytest
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.record import ExchangeRecord
 from proxy.upstream.origin import Origin
+from tests.harness.processes import until
 
 _END = b"the end\n"
 
@@ -78,17 +79,15 @@ async def test_a_full_disk_drops_lines_and_the_log_goes_on_when_there_is_room(mo
 
     def write_if_there_is_room(fd: int, data: bytes) -> int:
         if fd == writing and full.is_set():
-            failed.set()
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(fd, data)
 
-    failed = threading.Event()
     monkeypatch.setattr("proxy.telemetry.line_writer.os.write", write_if_there_is_room)
     with pipe() as (reading, writing):
         log = access_log(writing)
         log.write(record())
         log._flush()
-        await asyncio.to_thread(failed.wait)
+        await until(lambda: bool(log._writer.unwritten))
         full.clear()
         log.write(record(b"/later"))
         log.close(patience_s=5)

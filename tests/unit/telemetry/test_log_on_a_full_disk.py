@@ -1,0 +1,57 @@
+"""The access log while its disk is full: what an operator does about that takes effect, and no later line is spoilt."""
+
+import asyncio
+import errno
+import os
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from proxy.telemetry.access_log import AccessLog
+from tests.harness.processes import until
+from tests.unit.telemetry.test_access_log import file_log, record
+
+
+async def test_a_full_log_that_is_renamed_goes_on_in_a_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.telemetry.line_writer._BATCHES_WAITING", 2)
+    monkeypatch.setattr("proxy.telemetry.line_writer._RETRY_S", 0.2)
+    (tmp_path / "log").symlink_to("/dev/full")
+    log = file_log(tmp_path / "log")
+    while not log._dropped:  # so much is waiting to be written that nothing more is taken
+        log.write(record(b"/old"))
+    (tmp_path / "log").unlink()
+    log.reopen()
+    log.write(record(b"/new"))
+    log.close(patience_s=20)
+    lines = [msgspec.json.decode(line) for line in (tmp_path / "log").read_bytes().splitlines()]
+    assert lines[-1]["target"] == "/new"
+
+
+async def test_a_line_that_was_cut_does_not_spoil_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.telemetry.line_writer._RETRY_S", 0.01)
+    write, is_full, room = os.write, threading.Event(), [40]
+    is_full.set()
+
+    def write_while_there_is_room(fd: int, data: bytes) -> int:
+        if threading.current_thread().name != "access-log" or not is_full.is_set():
+            return write(fd, data)
+        if room:
+            return write(fd, data[: room.pop()])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("proxy.telemetry.line_writer.os.write", write_while_there_is_room)
+    log = AccessLog("json", asyncio.get_running_loop(), pytest.fail, file=str(tmp_path / "log"))
+    log.write(record(b"/cut"))
+    log._flush()
+    await until(lambda: bool(log._writer.unwritten))
+    is_full.clear()
+    log.write(record(b"/next"))
+    log.close(patience_s=5)
+    cut, dropped, following = (tmp_path / "log").read_bytes().splitlines()
+    assert len(cut) == 40
+    assert msgspec.json.decode(dropped) == {"dropped_log_lines": 1}
+    assert msgspec.json.decode(following)["target"] == "/next"
