@@ -30,6 +30,11 @@ class Looker:
         self.is_at_end = True
         self._more.set()
 
+    @property
+    def waiting(self) -> int:
+        """How many have not been taken yet."""
+        return len(self._untold)
+
     async def next(self, patience_s: float) -> tuple[int, bytes] | None:
         """The next one with its number; None where there was none for so long, or at the end."""
         if not self._untold and not self.is_at_end:
@@ -45,10 +50,12 @@ class Looker:
 class Exchanges:
     """What the inspector shows."""
 
-    def __init__(self) -> None:
+    def __init__(self, told_before: int = 0) -> None:
+        """The first gets the number behind `told_before`: a greater one than any of the control process before, or who
+        comes again after a reload, and says the last that they know, would miss some."""
         self._recent: deque[tuple[int, bytes]] = deque()
         self._bytes = 0
-        self._count = 0
+        self._count = told_before
         self._lookers: set[Looker] = set()
         self._is_at_end = False
 

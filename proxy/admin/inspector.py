@@ -11,6 +11,8 @@ from proxy.admin.exchanges import Exchanges
 from proxy.admin.pages import SECURITY, asset
 
 _KEEP_ALIVE_S: Final = 15.0
+#: Behind what had ended before: all that follows ends from now on. Browsers skip it.
+LIVE: Final = b": live\n\n"
 
 
 def inspector_routes(exchanges: Exchanges) -> list[Route]:
@@ -28,9 +30,16 @@ def inspector_routes(exchanges: Exchanges) -> list[Route]:
         async def stream() -> AsyncIterator[bytes]:
             yield b"retry: 1000\n\n"
             with exchanges.looking(after) as looker:
+                earlier = looker.waiting
+                if not earlier:
+                    yield LIVE
                 while not looker.is_at_end:
                     found = await looker.next(_KEEP_ALIVE_S)
                     yield b": alive\n\n" if found is None else b"id: %d\ndata: %b\n\n" % found
+                    if earlier and found is not None:
+                        earlier -= 1
+                        if not earlier:
+                            yield LIVE
 
         return StreamingResponse(stream(), media_type="text/event-stream", headers=SECURITY)
 

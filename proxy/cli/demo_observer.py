@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from proxy.cli.explain import shown
+from proxy.cli.explanation import shown
 from proxy.config.model import Config
 from proxy.demo.service import FieldNote, Observation, start_demo_service
 from proxy.exchange.context import Observe

@@ -3,19 +3,16 @@
 Shows the plan that the proxy itself carries out, made from the same configuration.
 """
 
-import re
 from email.utils import formatdate
 from typing import Final, NamedTuple, assert_never
 
-import msgspec
-
+from proxy.cli.explanation import Explanation, notes, safe, shown_head
 from proxy.config.build import field_rules, plan_settings, routing_table
 from proxy.config.model import Config
 from proxy.errors import BadRequest, BadResponse, ProtocolError
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.framing import outgoing_response_framing, response_framing
-from proxy.http1.masking import shown_value
 from proxy.http1.message import (
     BodyFraming,
     Chunked,
@@ -28,7 +25,7 @@ from proxy.http1.message import (
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import persists
 from proxy.policy.access import Access, check_network
-from proxy.policy.decisions import Decision, Decisions
+from proxy.policy.decisions import Decisions
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import (
     ClientIdentity,
@@ -51,8 +48,6 @@ from proxy.policy.settings import Limits, PlanSettings
 
 _PSEUDONYM: Final = b"onehop"  # an instance adds a suffix of its own
 _A_NEW_ID: Final = b"a-new-id"
-_COLOURS: Final = {"kept": "green", "stripped": "red", "untrusted": "red", "replaced": "yellow", "set": "cyan"}
-_WIDEST: Final = 60  # of a field, before the rules beside all others would leave the screen
 
 
 class Setup(NamedTuple):
@@ -64,23 +59,6 @@ class Setup(NamedTuple):
     client: ClientIdentity
     trusted: tuple[Network, ...] = ()
     fast_path: bool = True  # whether plain heads are read by the fast path
-
-
-class Note(msgspec.Struct):
-    """One field line, and what became of it."""
-
-    name: str
-    value: str
-    verdict: str
-    rule: str
-
-
-class Explanation(NamedTuple):
-    """What this proxy does with one message."""
-
-    notes: list[Note]
-    remarks: list[str]  # connection and body
-    sent: str  # the head that goes on; empty where none does
 
 
 def setup_from(config: Config, address: str) -> Setup:
@@ -137,11 +115,11 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
     share = ", by its share" if decided.route.split is not None else ""
     remarks.append(f"the route: {decided.route.name}, to upstream {decided.upstream}{share}")
     if decided.target != head.target and decided.route.rewriting is not None:
-        remarks.append(f"the target: {_shown(head.target)} goes on as {_shown(decided.target)}")
+        remarks.append(f"the target: {shown_head(head.target)} goes on as {shown_head(decided.target)}")
     if decided.upgrade is not None:
         remarks.append(f"if the service answers 101, the connection becomes a tunnel: {decided.upgrade.decode()}")
-    sent = writer.request_head(head.method, decided.target, _safe(decided.fields))
-    return Explanation(notes(decisions), remarks, _shown(sent))
+    sent = writer.request_head(head.method, decided.target, safe(decided.fields))
+    return Explanation(notes(decisions), remarks, shown_head(sent))
 
 
 def _asked(access: Access, head: RequestHead, setup: Setup) -> list[str]:
@@ -169,8 +147,8 @@ def _answered_here(answer: LocalResponse) -> list[str]:
         return ["nothing goes on: Max-Forwards is 0, so this hop answers (RFC 9110 §7.6.2)"]
     rules = answer.route.response_fields
     fields = answer.fields if rules is None else rules.apply(answer.fields)
-    head = writer.response_head(answer.status, answer.reason, _safe(fields))
-    return [f"the route: {answer.route.name}, answered here:", *(f"  {line}" for line in _shown(head).splitlines())]
+    head = writer.response_head(answer.status, answer.reason, safe(fields))
+    return [f"the route: {answer.route.name}, answered here:", *(f"  {line}" for line in shown_head(head).splitlines())]
 
 
 def explain_response(raw_head: bytes, setup: Setup, rules: FieldRules | None = None) -> Explanation:
@@ -198,8 +176,8 @@ def explain_response(raw_head: bytes, setup: Setup, rules: FieldRules | None = N
         if isinstance(framing, UntilClose):
             upstream = "the upstream's connection closes: nothing else delimits the body"
         remarks = [upstream, f"the body: {_named(framing)}; it goes on {_named(outgoing)}"]
-    sent = writer.response_head(head.status, head.reason, _safe(lines))
-    return Explanation(notes(decisions), remarks, _shown(sent))
+    sent = writer.response_head(head.status, head.reason, safe(lines))
+    return Explanation(notes(decisions), remarks, shown_head(sent))
 
 
 def _before_the_final_response(
@@ -214,63 +192,6 @@ def _before_the_final_response(
         raise BadResponse("switched protocols to what a client cannot have asked for")
     lines = switching_response_fields(head, settings, protocol, decisions)
     return lines, ["both connections become a tunnel, if the client asked for it; else the answer is 502"]
-
-
-def shown(decision: Decision) -> tuple[str, str, str, str]:
-    """A decision as text: name, value, verdict, rule. A secret's value is not shown."""
-    [(name, value)] = _safe([decision.line])
-    return name.decode("latin-1"), _shown(value), decision.outcome.verdict, decision.rule
-
-
-def notes(decisions: Decisions) -> list[Note]:
-    """Decisions as text. A secret's value is not shown."""
-    return [Note(*shown(decision)) for decision in decisions]
-
-
-def plain(explanation: Explanation) -> list[str]:
-    """An explanation as aligned text, a field to a line however long it is."""
-    rows = [(note.verdict, f"{note.name}: {note.value}", note.rule) for note in explanation.notes]
-    if rows:
-        rows.insert(0, ("verdict", "field", "rule"))
-    width = max((len(field) for _, field, _ in rows if len(field) <= _WIDEST), default=0)
-    lines = [f"{verdict:<9}  {field:<{width}}  {rule}" for verdict, field, rule in rows]
-    lines += ["", *explanation.remarks] if rows else explanation.remarks
-    if explanation.sent:
-        lines += ["", "The next hop is sent:", "", *(f"  {line}" for line in explanation.sent.splitlines())]
-    return lines
-
-
-def print_in_colour(explanation: Explanation) -> None:
-    """Print an explanation on a terminal, as a table."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(soft_wrap=False)
-    table = Table(box=None, pad_edge=False)
-    for title in ("verdict", "field", "rule"):
-        table.add_column(title, overflow="fold", no_wrap=title == "verdict")
-    for note in explanation.notes:
-        colour = _COLOURS[note.verdict]
-        table.add_row(Text(note.verdict, colour), Text(f"{note.name}: {note.value}"), Text(note.rule, "dim"))
-    if explanation.notes:
-        console.print(table)
-        console.print()
-    for remark in explanation.remarks:
-        console.print(Text(remark))
-    if explanation.sent:
-        console.print(Text("\nThe next hop is sent:\n"))
-    for line in explanation.sent.splitlines():
-        console.print(Text(f"  {line}", "cyan"), overflow="fold")
-
-
-def _safe(lines: Fields) -> Fields:
-    return [(line[0], shown_value(line).encode("latin-1")) for line in lines]
-
-
-def _shown(head: bytes) -> str:
-    text = head.decode("latin-1").replace("\r\n", "\n").rstrip("\n")
-    return re.sub(r"[^\n\t -~\u00a0-\u00ff]", "?", text)  # Latin-1 has control characters that terminals obey
 
 
 def _persistence(version: bytes, options: frozenset[bytes], side: str) -> str:

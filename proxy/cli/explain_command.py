@@ -39,15 +39,8 @@ def explain(response: bool, client: str, route: str | None, as_json: bool, **opt
     Reads a raw head on standard input, and says of each field by which rule it goes on or not.
 
     Goes by the configuration that "run" with the same options would serve."""
-    from proxy.cli.explain import (
-        as_wire,
-        explain_request,
-        explain_response,
-        plain,
-        print_in_colour,
-        response_rules,
-        setup_from,
-    )
+    from proxy.cli.explain import as_wire, explain_request, explain_response, response_rules, setup_from
+    from proxy.cli.explanation import plain, print_in_colour
 
     config = _config_to_explain(options)
     if route is not None and route not in config.routes:

@@ -43,7 +43,7 @@ def _own_answer(host: str, port: int, *, tls: bool) -> bytes:
     """The head that answers `OPTIONS *` with `Max-Forwards: 0`: the proxy's own, whatever its services do."""
     ends_at = time.monotonic() + _HEALTH_S
     with contextlib.ExitStack() as stack:
-        connection = stack.enter_context(_connected(host, port))
+        connection = stack.enter_context(connected(host, port))
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False  # its names are not those of the loopback address
@@ -59,7 +59,8 @@ def _own_answer(host: str, port: int, *, tls: bool) -> bytes:
     return answer
 
 
-def _connected(host: str, port: int) -> socket.socket:
+def connected(host: str, port: int) -> socket.socket:
+    """A connection to a local instance that listens there, on every interface or on a Unix socket. Raises OSError."""
     if not host.startswith("/"):
         return socket.create_connection((_loopback(host), port), _HEALTH_S)
     connection = socket.socket(socket.AF_UNIX)

@@ -1,4 +1,4 @@
-"""The command `onehop`: run, reload, check, demo, explain, health."""
+"""The command `onehop`, and those of its commands that run or check a configuration."""
 
 import os
 import shutil
@@ -15,6 +15,7 @@ from proxy.cli.explain_command import explain
 from proxy.cli.health import health
 from proxy.cli.options import configuration_options, load_options, refuse, valid
 from proxy.cli.reload import ready_to_run, reload
+from proxy.cli.tail import tail
 from proxy.config.build import listen_addresses
 from proxy.config.destinations import where
 from proxy.config.model import Config
@@ -40,6 +41,7 @@ def main() -> None:
 main.add_command(explain)
 main.add_command(health)
 main.add_command(reload)
+main.add_command(tail)
 
 
 @main.command()

@@ -1,7 +1,9 @@
-"""The options by which commands read the configuration that `onehop run` would serve."""
+"""What commands have in common: options for a configuration and for a running instance, and how they end."""
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -82,3 +84,29 @@ def refuse(problems: list[Problem]) -> NoReturn:
     for problem in problems:
         click.echo(f"onehop: {problem}", err=True)
     raise SystemExit(2)
+
+
+def instance_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which running instance is asked."""
+    command = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="TOML file of the instance, for its admin.listen and token; default: the one that ONEHOP_CONFIG names.",
+    )(command)
+    return click.option(
+        "--admin", metavar="HOST:PORT", help="Its admin listener; default: the configuration's, 127.0.0.1:9901."
+    )(command)
+
+
+@contextlib.contextmanager
+def quiet_end() -> Iterator[None]:
+    """Ctrl-C, and a reader that has gone, are how such a command usually ends: with exit status 0, and no complaint."""
+    try:
+        yield
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        pass
+    except BrokenPipeError:
+        # What Python would flush at its end has nowhere to go.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

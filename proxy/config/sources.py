@@ -21,6 +21,8 @@ PREFIX: Final = "ONEHOP_"
 #: What Kubernetes sets in every pod beside a service called onehop, or onehop-something; and Docker's links before it.
 _INJECTED: Final = re.compile(r"ONEHOP_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)\w*|PORT_[0-9]+_(?:TCP|UDP|SCTP)\w*)")
 _INJECTED_VALUE: Final = re.compile(r"(?:tcp|udp|sctp)://.*")  # of ONEHOP_PORT, which a person may have meant
+#: The admin listener's token, for the commands that ask it: no setting, but one of ours.
+TOKEN_VARIABLE: Final = PREFIX + "TOKEN"
 _IMPLIED: Final = "default"  # the name of the upstream and the route that --upstream makes
 _ONE_SERVICE: Final = ("--upstream", PREFIX + "UPSTREAM")
 
@@ -117,7 +119,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[KeyPath, Value]:
 
 def _unknown_variables(environ: Mapping[str, str], used: Collection[str]) -> Iterator[Problem]:
     """Variables that are named like settings, and are none; a file may use one for itself."""
-    known = {*_variables(), PREFIX + "UPSTREAM", PREFIX + "CONFIG"}
+    known = {*_variables(), PREFIX + "UPSTREAM", PREFIX + "CONFIG", TOKEN_VARIABLE}
     for name, text in environ.items():
         if not name.startswith(PREFIX) or name in known or name in used:
             continue

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
+from time import time_ns
 
 from proxy.config.admin_model import DEFAULT_LISTEN
 from proxy.config.admin_rules import is_loopback, read_token
@@ -171,7 +172,7 @@ class Control:
         if admin.inspector:
             from proxy.admin.exchanges import Exchanges
 
-            exchanges = Exchanges()
+            exchanges = Exchanges(time_ns() // 1000)
             self._on_exchange = exchanges.add
         loopback = is_loopback(parse_listen(admin.listen)[0])
         app = application(instance, token, is_loopback=loopback, exchanges=exchanges)

@@ -10,6 +10,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.admin.exchanges import Exchanges
 from proxy.admin.instance import Instance
 from proxy.admin.server import AdminServer, application
 from proxy.config.describe import RouteInWords, UpstreamInWords
@@ -95,10 +96,13 @@ def labelled(name: str, **labels: str) -> tuple[str, tuple[tuple[str, str], ...]
 
 
 @asynccontextmanager
-async def serving(counts: Counts, *, token: str = "", is_loopback: bool = True) -> AsyncIterator[Admin]:
+async def serving(
+    counts: Counts, *, token: str = "", is_loopback: bool = True, exchanges: Exchanges | None = None
+) -> AsyncIterator[Admin]:
     """The listener, until it is left."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = AdminServer(application(counts.instance, token, is_loopback=is_loopback), ErrorLog())
+    app = application(counts.instance, token, is_loopback=is_loopback, exchanges=exchanges)
+    server = AdminServer(app, ErrorLog())
     task = asyncio.create_task(server.serve(listening))
     try:
         yield Admin(listening.getsockname()[1])

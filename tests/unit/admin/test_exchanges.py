@@ -18,6 +18,10 @@ async def test_a_page_that_comes_back_misses_nothing_and_sees_nothing_twice() ->
         exchanges.add(b"%d" % number)
     with exchanges.looking(after=3) as looker:
         assert [await looker.next(1), await looker.next(1)] == [(4, b"3"), (5, b"4")]
+    of_the_next_process = Exchanges(1_000)
+    of_the_next_process.add(b"new")
+    with of_the_next_process.looking(after=5) as looker:
+        assert await looker.next(1) == (1_001, b"new")
     with exchanges.looking(after=999) as looker:  # the number is of a control process that has ended since
         assert await looker.next(1) == (1, b"0")
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from proxy.cli.explain import Explanation, as_wire, explain_request, explain_response, plain, setup_from
+from proxy.cli.explain import as_wire, explain_request, explain_response, setup_from
+from proxy.cli.explanation import Explanation, plain
 from proxy.config.model import Config
 from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.explain import as_wire, explain_request, plain, setup_from
+from proxy.cli.explain import as_wire, explain_request, setup_from
+from proxy.cli.explanation import plain
 from proxy.config.sources import load
 from proxy.errors import Forbidden
 

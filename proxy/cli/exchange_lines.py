@@ -1,0 +1,78 @@
+"""An exchange of the inspector as lines of text: what became of it, and what was decided about each field."""
+
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import click
+
+from proxy.cli.explanation import COLOURS, aligned
+from proxy.telemetry.escaping import escape_control, escape_text, escape_word
+from proxy.telemetry.inspection import Shown, ShownMessage
+
+_TITLES: Final = {
+    # of a message: where it came from, and where it went
+    "request": ("the client sent", "the service was sent"),
+    "interim": ("the service answered for the time being", "the client was sent"),
+    "response": ("the service answered", "the client was sent"),
+    "request trailers": ("trailers of the client", ""),
+    "response trailers": ("trailers of the service", ""),
+}
+
+
+def one_line(exchange: Shown, *, colour: bool = False) -> str:
+    """Time, client, request, status, bytes, duration, and what served it: as the access log's text line has it."""
+    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(exchange.at)) + f".{int(exchange.at % 1 * 1000):03d}Z"
+    status = str(exchange.status)
+    if colour:
+        status = click.style(status, "red" if exchange.error or exchange.status >= 500 else _tone(exchange.status))
+    method, target = escape_word(exchange.method) or "-", escape_word(exchange.target) or "-"
+    origin, reused = "-", ""
+    if exchange.attempts:
+        origin, reused = exchange.attempts[-1].origin, " reused" if exchange.attempts[-1].reused else ""
+    attempts = ""
+    if len(exchange.attempts) > 1:
+        earlier = ",".join(f"{each.origin}:{each.result}" for each in exchange.attempts[:-1])
+        attempts = f" attempts={len(exchange.attempts)} earlier={earlier}"
+    route = f" route={exchange.route}" if exchange.route else ""
+    tunnel = f" tunnel={exchange.tunnel_end}" if exchange.tunnel_end else ""
+    failed = f" error={exchange.error} ({escape_text(exchange.detail)})" if exchange.error else ""
+    return (
+        f'{at} {escape_word(exchange.client)} "{method} {target} HTTP/{escape_word(exchange.version) or "?"}" '
+        f"{status} {exchange.request_bytes}>{exchange.response_bytes} {exchange.ended_ms:.1f}ms "
+        f"{origin}{reused}{attempts}{route} id={escape_word(exchange.id)}{tunnel}{failed}"
+    )
+
+
+def _tone(status: int) -> str:
+    return "yellow" if status >= 400 else "green"
+
+
+def decided(exchange: Shown, *, colour: bool = False) -> Iterator[str]:
+    """Each message: as it came, with what was decided about each line and why, and the line that it went on with."""
+    for message in exchange.messages:
+        came, went = _TITLES.get(message.kind, (message.kind, ""))
+        if message.received or message.kind.endswith("trailers"):
+            yield f"  {came}: {escape_control(message.received)}".rstrip(": ")
+        elif message.kind == "response":
+            yield "  onehop answered"
+        yield from (f"    {line}" for line in decision_lines(message, colour=colour))
+        if message.sent:
+            yield f"  {went}: {escape_control(message.sent)}"
+
+
+def decision_lines(message: ShownMessage, *, colour: bool = False) -> list[str]:
+    """A line for each field line of a message: the verdict, the field, and the rule."""
+    rows = [
+        (line.verdict, escape_control(f"{line.name}: {line.value}"), escape_control(line.rule))
+        for line in message.lines
+    ]
+    lines = aligned(rows)
+    if colour:
+        lines = [
+            click.style(line[: len(row[0])], COLOURS.get(row[0])) + line[len(row[0]) :]
+            for row, line in zip(rows, lines, strict=True)
+        ]
+    if message.left_out:
+        lines.append(f"and {message.left_out} lines more")
+    return lines

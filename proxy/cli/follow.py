@@ -1,0 +1,111 @@
+"""Writes the exchanges that the inspector of a running instance tells of."""
+
+import contextlib
+import os
+import sys
+import time
+from collections import deque
+from typing import Any, Final
+
+import click
+import msgspec
+
+from proxy.cli.admin_client import AdminListener, CannotAsk, Following, HasEnded, Told
+from proxy.cli.exchange_lines import decided, one_line
+from proxy.cli.filters import Filter
+from proxy.telemetry.inspection import Shown
+
+_AGAIN_S: Final = 0.1
+_decode = msgspec.json.Decoder(Shown).decode
+
+
+def follow(listener: AdminListener, wanted: Filter, how: dict[str, Any]) -> None:
+    """Write those that are wanted until the instance ends, or nobody reads them. `how` are the options of `tail`.
+
+    Raises CannotAsk."""
+    lines = _Lines(wanted, how["explained"], how["as_json"], how["last"])
+    while True:
+        try:
+            following = Following(listener, lines.number)
+        except HasEnded:
+            if not lines.is_live:
+                raise  # it was never there
+            click.echo("onehop: the instance has ended", err=True)
+            return
+        with contextlib.closing(following):
+            for told in following.told(_stdout()):
+                if told is None:
+                    return
+                if told.number:
+                    lines.take(told.number, _shown(listener, told), told.exchange)
+                else:
+                    lines.go_live()
+                    if how["no_follow"]:
+                        return
+        lines.begin_again()
+        time.sleep(_AGAIN_S)  # a reload begins another control process
+
+
+def _shown(listener: AdminListener, told: Told) -> Shown:
+    try:
+        return _decode(told.exchange)
+    except msgspec.DecodeError as exc:
+        raise CannotAsk(f"the onehop at {listener.address} is of another version than this command: {exc}") from exc
+
+
+def _stdout() -> int | None:
+    """Standard output's descriptor, where it has one."""
+    try:
+        return sys.stdout.fileno()
+    except (OSError, ValueError):
+        return None
+
+
+class _Lines:
+    """Writes exchanges: the last of those that had ended before, then each."""
+
+    def __init__(self, wanted: Filter, explained: bool, as_json: bool, last: int) -> None:
+        self._wanted = wanted
+        self._explained = explained
+        self._as_json = as_json
+        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self._earlier: deque[tuple[Shown, bytes]] = deque(maxlen=max(last, 0))
+        self.is_live = False
+        self.number = 0  # of the last one
+        self._before = 0  # on this connection
+
+    def begin_again(self) -> None:
+        """What comes now is from another connection."""
+        self._before = 0
+
+    def take(self, number: int, exchange: Shown, source: bytes) -> None:
+        """There is another one."""
+        if self.is_live:
+            if exchange.skipped:
+                click.echo(f"onehop: {exchange.skipped} more were not told: a worker tells 200 a second", err=True)
+            if 0 < self._before < number - 1:
+                left_out = number - self._before - 1
+                click.echo(f"onehop: {left_out} were left out: they ended faster than they are read here", err=True)
+        self.number = self._before = number
+        if not self._wanted.matches(exchange):
+            return
+        if self.is_live:
+            self._write(exchange, source)
+        else:
+            self._earlier.append((exchange, source))
+
+    def go_live(self) -> None:
+        """All that follows ends from now on."""
+        for each in self._earlier:
+            self._write(*each)
+        self._earlier.clear()
+        self.is_live = True
+
+    def _write(self, exchange: Shown, source: bytes) -> None:
+        if self._as_json:
+            click.echo(source)
+            return
+        lines = [one_line(exchange, colour=self._colour)]
+        if self._explained:
+            lines += [*decided(exchange, colour=self._colour), ""]
+        click.echo("\n".join(lines), color=self._colour)
