@@ -81,16 +81,19 @@ class Connector:
         loop = self._deadlines.loop
         patience_s = self._connect_s if connect_s is None else connect_s
         stream = Stream(self._deadlines) if origin.tls is None else TlsStream(self._deadlines)
+        is_open = False
         try:
             async with asyncio.timeout(patience_s):
                 if origin.path:
                     await loop.create_unix_connection(lambda: stream, origin.path)
                 else:
                     await loop.create_connection(lambda: stream, address, origin.port)
+                is_open = True
                 if isinstance(stream, TlsStream):
                     await self._secure(stream, origin)
         except BaseException as exc:
-            stream.give_up()
+            if not is_open:
+                stream.give_up()  # else it is closing, and watched: a peer that takes nothing would hold it for ever
             if isinstance(exc, TimeoutError) and exc.errno is None:
                 raise TimeoutError(f"no answer in {patience_s:g} s") from exc
             raise

@@ -3,16 +3,16 @@
 from functools import partial
 
 from tests.simulation.dice import Dice
-from tests.simulation.kernel import Endpoint
 from tests.simulation.messages import Reader, field_value
-from tests.simulation.peers import write
-from tests.simulation.service import Arrival, Next, Service
+from tests.simulation.peers import Channel, write
+from tests.simulation.said import Arrival
+from tests.simulation.service import Next, Service
 
 
 class AuthService(Service):
     """Answers as a service does that decides, or as one that is broken."""
 
-    def _answer(self, endpoint: Endpoint, reader: Reader, arrival: Arrival, sent: int, rng: Dice) -> Next:
+    def _answer(self, endpoint: Channel, reader: Reader, arrival: Arrival, sent: int, rng: Dice) -> Next:
         message, act = arrival.message, self.act(rng)
         asked_for = field_value(message.head, b"x-forwarded-uri") or b""
         yield self.pause(rng)

@@ -6,8 +6,9 @@ from typing import Final
 from tests.simulation.dice import Dice
 from tests.simulation.kernel import Endpoint, ListeningSocket, Network
 from tests.simulation.messages import Broken, Reader, pattern
-from tests.simulation.peers import Peer, Script, write
+from tests.simulation.peers import Channel, Peer, Script, write
 from tests.simulation.scenario import Scenario
+from tests.simulation.secured import Secured
 
 _SIZES: Final = (0, 10, 3_000, 3_000, 20_000, 70_000, 300_000)
 
@@ -91,7 +92,9 @@ class Client:
     end: str = ""  # how the proxy ended the connection: "fin", "reset"
     broken: str = ""
     tunnel_sent: bytes = b""
-    endpoint: Endpoint = field(init=False, repr=False)
+    speaks_tls: bool = False
+    proxy_header: bool = False  # a balancer's, which says who the client is
+    endpoint: Channel = field(init=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -107,15 +110,47 @@ class Client:
         """Connect, and begin to write and to read."""
         network = self.network
         try:
-            self.endpoint = self.front.connect(self.name, self.rng.another())
+            raw = self.endpoint = self.front.connect(self.name, self.rng.another())
         except ConnectionRefusedError:
             self.end = "refused"
             network.say(f"{self.name}: refused")
             return
-        for script in (self._write(network), self._read(network)):
-            Peer(network, self.endpoint, script)
+        if self.speaks_tls or self.proxy_header:
+            Peer(network, raw, self._arrive(raw))
+        else:
+            self._talk(raw)
         if self.leaves:
-            Peer(network, self.endpoint, self._leave(network))
+            Peer(network, raw, self._leave(network))
+
+    @property
+    def address(self) -> bytes:
+        """Who a PROXY header says that it is."""
+        return b"203.0.113.%d" % self.number if self.proxy_header else b"192.0.2.9"
+
+    def _talk(self, raw: Endpoint) -> None:
+        for script in (self._write(self.network), self._read(self.network)):
+            Peer(self.network, raw, script)
+
+    def _arrive(self, raw: Endpoint) -> Script:
+        """What stands before HTTP."""
+        rng = self.rng
+        try:
+            if self.proxy_header:
+                line = b"PROXY TCP4 %s 192.0.2.1 4242 80\r\n" % self.address
+                if rng.random() < 0.5:
+                    there = bytes((203, 0, 113, self.number)) + bytes((192, 0, 2, 1, 1, 0, 0, 80))
+                    line = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + there
+                yield from write(raw, line, rng.choice((1, 1, 3)), self._pause)
+            if self.speaks_tls:
+                secured = Secured(raw, rng, server_side=False)
+                yield from secured.handshake()
+                self.endpoint = secured
+        except OSError:
+            self.end = "reset"
+            self.network.say(f"{self.name}: sees the end before HTTP")
+            return
+        if not self.has_left:
+            self._talk(raw)
 
     def _pause(self) -> float:
         return self.rng.choice((0.0, 0.0, 0.0, 0.001, 0.02, 0.3))
@@ -179,8 +214,9 @@ class Client:
                     continue
                 if not data:
                     # The error of a reset may have been told to the writer: reading says no more then than an end.
-                    self.end = "fin" if endpoint.fin_received else "reset"
-                    self.reader.end()
+                    self.end = "fin" if endpoint.ended_cleanly else "reset"
+                    if endpoint.ended_cleanly:
+                        self.reader.end()
                     break
                 self.reader.receive(data)
                 if endpoint.on_change is not None:

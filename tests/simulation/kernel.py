@@ -89,6 +89,7 @@ class Endpoint:
     """One side of a connection, as the kernel keeps it for a program."""
 
     peer: "Endpoint"
+    says_goodbye = True  # by FIN: see `Secured`
 
     def __init__(self, network: Network, name: str, dice: Dice) -> None:
         self.network = network
@@ -170,6 +171,16 @@ class Endpoint:
         """Close with RST, whatever is unread or unsent."""
         self.linger_zero = True
         self.close()
+
+    @property
+    def arrived(self) -> int:
+        """How many bytes of what was written have reached the peer's kernel."""
+        return self.peer.delivered
+
+    @property
+    def ended_cleanly(self) -> bool:
+        """Whether the peer has ended its side properly."""
+        return self.fin_received
 
     @property
     def is_readable(self) -> bool:
@@ -261,16 +272,17 @@ class ListeningSocket:
         self.refuses = False
         self.users = 0  # descriptors of it
         self.on_change: Callable[[], None] | None = None
-        self._connections = 0
+        self.next_number = 1  # of the next connection
 
     def connect(self, who: str, dice: Dice | None = None) -> Endpoint:
         """A client's endpoint; the other one stands in the queue. Raises ConnectionRefusedError."""
         if self.is_closed or self.refuses:
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
-        self._connections += 1
+        number = self.next_number
+        self.next_number += 1
         if dice is None:
             dice = self.network.rng.another()
-        ours, theirs = self.network.pair(who, f"{self.name}#{self._connections}", dice)
+        ours, theirs = self.network.pair(who, f"{self.name}#{number}", dice)
         self.queue.append(theirs)
         if self.on_change is not None:
             self.on_change()

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from tests.simulation.client import Client
 from tests.simulation.messages import Arriving, field_value, pattern
-from tests.simulation.service import SURPLUS_BODY, Answer
+from tests.simulation.said import Answer
+from tests.simulation.service import SURPLUS_BODY
 from tests.simulation.world import World
 
 
@@ -81,6 +82,9 @@ def _requests(world: World) -> Iterator[str]:
                 yield f"/{ask.number}: a nominated field went upstream"
             if bytes(message.body) != pattern(ask.number, 0, len(message.body)):
                 yield f"/{ask.number}: its body was changed on the way"
+            address = next(client.address for client in world.clients if ask in client.begun)
+            if field_value(message.head, b"x-forwarded-for") != address:
+                yield f"/{ask.number}: X-Forwarded-For is {field_value(message.head, b'x-forwarded-for')!r}"
             if message.complete and len(message.body) != ask.size:
                 yield f"/{ask.number}: a cut body came to a clean end: {len(message.body)} of {ask.size} bytes"
     retry = world.config.upstreams["s"].retry
@@ -116,8 +120,10 @@ def _tunnels(world: World) -> Iterator[str]:
             came = bytes(client.reader.tunnel or b"")
             if not tunnel.said.startswith(came):
                 yield f"/{number}: what came down the tunnel was changed"
-            if client.leaves or world.shuts_down_early:
+            if client.leaves or world.shuts_down_early or not client.endpoint.says_goodbye:
                 continue
+            if any(record.tunnel_end == "idle" and record.target == tunnel.target for record in world.records):
+                continue  # ended by the proxy: what is said from then on, nobody awaits
             if len(came) < len(tunnel.delivered) and client.reader.tunnel is not None:
                 yield f"/{number}: {len(tunnel.delivered)} bytes had come down the tunnel, {len(came)} were delivered"
             if tunnel.saw_end and tunnel.got != client.tunnel_sent:
@@ -181,7 +187,9 @@ def _answer(number: int, message: Arriving, answer: Answer, client: Client) -> I
         yield f"/{number}: the response's body was changed on the way"
     if not message.complete or message.method == b"HEAD" or answer.request.method == b"HEAD":
         return
-    if len(message.body) != answer.size:
+    if answer.framing == "until close" and not answer.channel.says_goodbye:
+        yield f"/{number}: a response that ended without close_notify looks whole"
+    elif len(message.body) != answer.size:
         yield f"/{number}: a cut response looks whole: {len(message.body)} of {answer.size} bytes"
     elif not answer.whole and answer.size:
         delivered_all = answer.body_delivered >= answer.size

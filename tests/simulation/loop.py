@@ -147,7 +147,9 @@ class SimulatedLoop(base_events.BaseEventLoop):
         await connected
         if choice < 0.02:
             raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
-        return await self._start(protocol_factory, service.connect(f"proxy to {service.name}"), server=False)
+        return await self._start(
+            protocol_factory, service.connect(f"proxy to {service.name}#{service.next_number}"), server=False
+        )
 
     async def _start(self, protocol_factory: Any, endpoint: Endpoint, *, server: bool) -> Any:
         protocol = protocol_factory()

@@ -1,13 +1,39 @@
 """How a simulated peer is written: a generator over its endpoint, resumed when what it waits for has happened."""
 
 from collections.abc import Callable, Generator
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from tests.simulation.kernel import Endpoint, Network
 
 #: What a script waits for: seconds, or a question that is asked again whenever its endpoint has changed.
 Wait: TypeAlias = float | Callable[[], bool]
 Script: TypeAlias = Generator[Wait, None, None]
+
+
+class Channel(Protocol):
+    """What a script reads and writes on: an `Endpoint`, or a `Secured` one."""
+
+    says_goodbye: bool  # so that its end is clean
+
+    def send(self, data: bytes) -> int: ...
+    def recv(self, count: int) -> bytes: ...
+    def shut_down_writing(self) -> None: ...
+    def close(self) -> None: ...
+    def reset(self) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def on_change(self) -> Callable[[], None] | None: ...
+    @property
+    def arrived(self) -> int: ...
+    @property
+    def ended_cleanly(self) -> bool: ...
+    @property
+    def is_dead(self) -> bool: ...
+    @property
+    def is_readable(self) -> bool: ...
+    @property
+    def is_writable(self) -> bool: ...
 
 
 class Peer:
@@ -48,7 +74,7 @@ class Peer:
             self._network.at(wanted, self._resume)
 
 
-def write(endpoint: Endpoint, data: bytes, pieces: int, pause: Callable[[], float]) -> Script:
+def write(endpoint: Channel, data: bytes, pieces: int, pause: Callable[[], float]) -> Script:
     """Send it, in about so many pieces. Raises OSError where the connection has broken."""
     size = max(1, len(data) // pieces)
     at = 0

@@ -12,7 +12,7 @@ from proxy.config.access_model import AccessConfig, ForwardAuthConfig
 from proxy.config.model import Config
 from proxy.config.route_model import MirrorConfig, RouteConfig
 from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
-from proxy.config.upstream_model import UpstreamConfig, UpstreamRetryConfig
+from proxy.config.upstream_model import UpstreamConfig, UpstreamRetryConfig, UpstreamTlsConfig
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
 from proxy.upstream.health.settings import EjectionSettings
 from tests.simulation.dice import Dice, dice_of
@@ -38,8 +38,8 @@ TIMEOUTS: Final = Timeouts(
 #: Longer than every deadline of an exchange together: whoever waits longer waits for ever.
 PATIENCE_S: Final = 90.0
 MOST_BODY_BYTES: Final = 50_000  # where there is a limit
-FRONT_PORT: Final = 80
 _FIRST_PORT: Final = 9000
+_TLS: Final = UpstreamTlsConfig(verify=False)
 
 #: What a world may have beside clients and services that misbehave, and in how many worlds.
 FEATURES: Final[dict[str, float]] = {
@@ -60,6 +60,9 @@ FEATURES: Final[dict[str, float]] = {
     "total time": 0.1,
     "body limit": 0.1,
     "short times": 0.15,
+    "TLS to clients": 0.12,
+    "TLS to services": 0.12,
+    "PROXY header": 0.1,
 }  # fmt: skip
 BALANCES: Final[tuple[Literal["round_robin", "least_requests", "random_two", "hash"], ...]] = (
     "round_robin", "least_requests", "random_two", "hash",
@@ -145,12 +148,14 @@ class Scenario:
         limits = RouteLimitsConfig()
         if self.has("body limit"):
             limits = RouteLimitsConfig(request_body_bytes=MOST_BODY_BYTES // self.scale)
-        urls = [f"http://192.0.2.2:{_FIRST_PORT + number}" for number in range(self.services + 2)]
+        scheme = "https" if self.has("TLS to services") else "http"
+        urls = [f"{scheme}://192.0.2.2:{_FIRST_PORT + number}" for number in range(self.services + 2)]
         access = AccessConfig()
         mirror: dict[str, Any] = {}
         upstreams = {
             "s": UpstreamConfig(
                 urls=urls[: self.services],
+                tls=_TLS,
                 balance=balance,
                 hash_on="header:X-Key",
                 max_connections=most if self.has("connection limit") else 0,
@@ -167,13 +172,14 @@ class Scenario:
             )
         }
         if self.has("auth service"):
-            upstreams["auth"] = UpstreamConfig(urls=[urls[self.services]])
+            upstreams["auth"] = UpstreamConfig(urls=[urls[self.services]], tls=_TLS)
             access = AccessConfig(forward_auth=ForwardAuthConfig(upstream="auth", path="/verify", copy=["X-User"]))
         if self.has("mirror"):
-            upstreams["shadow"] = UpstreamConfig(urls=[urls[self.services + 1]])
+            upstreams["shadow"] = UpstreamConfig(urls=[urls[self.services + 1]], tls=_TLS)
             mirror = {"mirror": MirrorConfig(upstream="shadow")}
         return Config(
             access_log="off",
+            log_level="error",
             workers=1,
             reader="h11" if self.has("h11") else "auto",
             client_half_close=self.has("half close"),

@@ -1,76 +1,22 @@
 """A simulated service: does anything that a service may do, and what it may not."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
 from tests.simulation.dice import Dice, dice_of
 from tests.simulation.kernel import Endpoint, ListeningSocket, Network
 from tests.simulation.messages import Arriving, Broken, Reader, field_value, pattern
-from tests.simulation.peers import Peer, Script, Wait, write
+from tests.simulation.peers import Channel, Peer, Script, Wait, write
+from tests.simulation.said import Answer, Arrival, Tunnelled
 from tests.simulation.scenario import Scenario
+from tests.simulation.secured import Secured
 
 _ACTS: Final = ("cut", "cut by reset", "silent", "reset", "close", "early close", "early close", "surplus", "stall")
 _SIZES: Final = (0, 12, 12, 2_000, 2_000, 20_000, 80_000, 400_000)
 SURPLUS_BODY: Final = b"evil"
 #: Whether the connection goes on, and how many bytes have been sent on it.
 Next: TypeAlias = Generator[Wait, None, tuple[bool, int]]
-
-
-@dataclass
-class Answer:
-    """What a service said to one request."""
-
-    number: int
-    endpoint: Endpoint  # the service's
-    proxy_end: Endpoint
-    request: Arriving
-    status: int
-    size: int
-    framing: str  # "length", "chunked", "until close"
-    head: bytes
-    begins_at: int  # the offset of its head among all that was sent on this connection
-    intended: str
-    whole: bool = False  # everything was written
-    closed: bool = False  # and, where only that delimits it, the end was written, too
-
-    @property
-    def head_delivered(self) -> bool:
-        """Whether its head has reached the proxy's kernel."""
-        return self.proxy_end.delivered >= self.begins_at + len(self.head)
-
-    @property
-    def body_delivered(self) -> int:
-        """How many of the bytes behind its head have."""
-        return max(0, self.proxy_end.delivered - self.begins_at - len(self.head))
-
-
-@dataclass
-class Arrival:
-    """A request that has reached a service."""
-
-    message: Arriving
-    at: float
-    answer: Answer | None = None
-
-
-@dataclass
-class Tunnelled:
-    """What a service has seen and said behind a 101."""
-
-    number: int  # of the answer that begins it
-    target: bytes
-    proxy_end: Endpoint
-    begins_at: int  # the offset of what it said, among all that was sent on this connection
-    said: bytes = b""  # as far as it was written
-    got: bytes = b""
-    saw_end: bool = False
-
-    @property
-    def delivered(self) -> bytes:
-        """What of `said` has reached the proxy's kernel."""
-        return self.said[: max(0, self.proxy_end.delivered - self.begins_at)]
 
 
 class Service:
@@ -122,9 +68,15 @@ class Service:
         """How long it waits between two pieces."""
         return rng.choice((0.0, 0.0, 0.0, 0.001, 0.03, 0.4))
 
-    def _serve(self, endpoint: Endpoint) -> Script:
-        reader, seen, sent, rng = Reader(responses=False), 0, 0, endpoint.dice
+    def _serve(self, raw: Endpoint) -> Script:
+        reader, seen, sent, rng = Reader(responses=False), 0, 0, raw.dice
+        endpoint: Channel = raw
         try:
+            if self.scenario.has("TLS to services"):
+                if rng.random() < 0.03:
+                    yield 1e6  # accepts, and says nothing
+                secured = endpoint = Secured(raw, rng, server_side=True)
+                yield from secured.handshake()
             while True:
                 while len(reader.messages) <= seen:
                     goes_on = yield from self._receive(endpoint, reader, rng)
@@ -148,7 +100,7 @@ class Service:
             pass
         endpoint.close()
 
-    def _receive(self, endpoint: Endpoint, reader: Reader, rng: Dice) -> Generator[Wait, None, bool]:
+    def _receive(self, endpoint: Channel, reader: Reader, rng: Dice) -> Generator[Wait, None, bool]:
         """Read once; whether anything came."""
         idle_s = rng.choice((0.0, 0.01, 100.0, 100.0, 100.0)) if not reader.current else 100.0
         if idle_s < 1:  # closes idle connections soon: the race that every pool has
@@ -169,7 +121,7 @@ class Service:
             return "answer"
         return self.habit if rng.random() < 0.7 else rng.choice(_ACTS)
 
-    def _answer(self, endpoint: Endpoint, reader: Reader, arrival: Arrival, sent: int, rng: Dice) -> Next:
+    def _answer(self, endpoint: Channel, reader: Reader, arrival: Arrival, sent: int, rng: Dice) -> Next:
         message = arrival.message
         act = self.act(rng)
         early = act == "early close" or rng.random() < 0.2
@@ -201,7 +153,7 @@ class Service:
             return False, sent
         return (yield from self._respond(endpoint, reader, arrival, sent, act, rng))
 
-    def _respond(self, endpoint: Endpoint, reader: Reader, arrival: Arrival, sent: int, act: str, rng: Dice) -> Next:
+    def _respond(self, endpoint: Channel, reader: Reader, arrival: Arrival, sent: int, act: str, rng: Dice) -> Next:
         message = arrival.message
         self._numbers[0] += 1
         number = self._numbers[0]
@@ -226,7 +178,7 @@ class Service:
             body = b"".join(chunks) + b"0\r\n\r\n"
         if message.method == b"HEAD":
             body = b""
-        answer = Answer(number, endpoint, endpoint.peer, message, status, size, framing, head, sent, act)
+        answer = Answer(number, endpoint, message, status, size, framing, head, sent, act)
         self.answers.append(answer)
         arrival.answer = answer
         data = head + body
@@ -235,7 +187,9 @@ class Service:
         )
         if act in ("cut", "cut by reset", "stall"):
             cut_at = rng.randrange(len(data))
-            if act == "cut" and framing == "until close":  # nothing tells that more was meant to come
+            if (
+                act == "cut" and framing == "until close" and endpoint.says_goodbye
+            ):  # nothing tells that more was meant to come
                 answer.size, answer.whole = max(0, min(cut_at - len(head), size)), True
             yield from write(endpoint, data[:cut_at], rng.choice((1, 3)), partial(self.pause, rng))
             yield self.pause(rng)
@@ -265,13 +219,13 @@ class Service:
             return False, sent
         return True, sent
 
-    def _tunnel(self, endpoint: Endpoint, message: Arriving, sent: int, rng: Dice) -> Script:
+    def _tunnel(self, endpoint: Channel, message: Arriving, sent: int, rng: Dice) -> Script:
         """Switch, say something, read on for as long as it likes, and say a last word."""
         self._numbers[0] += 1
         number = self._numbers[0]
         head = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         head += b"X-Answer: %d\r\n\r\n" % number
-        tunnel = Tunnelled(number, message.target, endpoint.peer, sent + len(head))
+        tunnel = Tunnelled(number, message.target, endpoint, sent + len(head))
         self.tunnels.append(tunnel)
         self.network.say(f"{endpoint.name}: switches for {message.target.decode()}")
         tunnel.said = b"hello" * rng.choice((1, 20_000 // self.scenario.scale))

@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+import ssl
 from collections.abc import Callable
 from typing import Any, cast
-from unittest import mock
 
+from proxy.downstream.arrival import ListenerSettings
+from proxy.policy.forwarded import networks
 from proxy.process.worker import Worker
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
@@ -15,6 +17,7 @@ from tests.simulation.client import Client, choose_ask
 from tests.simulation.kernel import ListeningSocket, Network
 from tests.simulation.loop import ServerSocket, SimulatedLoop
 from tests.simulation.scenario import PATIENCE_S, Reduction, Scenario
+from tests.simulation.secured import server_context
 from tests.simulation.service import Service
 from tests.simulation.transport import Flavour
 
@@ -29,6 +32,14 @@ class InOrder(dict[Any, None]):
     def discard(self, one: Any) -> None:
         """Let it be in here no more."""
         self.pop(one, None)
+
+
+class _Contexts:
+    """As a listener has them, with one certificate."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        return server_context()
 
 
 class World:
@@ -117,9 +128,13 @@ class World:
         server = cast("Any", ServerSocket(self.front))
         worker = Worker(self.config, [server], "onehop-simulated", sinks=[Sink(ended=self.records.append)])
         worker.errors.defect = self._note_defect  # type: ignore[method-assign]
-        quiet = mock.Mock()  # a world is full of faults, and each would have its line
-        worker.errors.warning = worker.errors.info = quiet  # type: ignore[method-assign]
         worker.deadlines.streams = cast("Any", InOrder())
+        settings = ListenerSettings(
+            "public",
+            proxy_peers=networks(["192.0.2.0/24"]) if self.scenario.has("PROXY header") else (),
+            contexts=cast("Any", _Contexts()) if self.scenario.has("TLS to clients") else None,
+        )
+        worker._listening._by_bound[server.getsockname()] = settings
         self._workers.append(worker)
         await worker.start()
         return worker
@@ -161,7 +176,8 @@ class World:
         asks = [choose_ask(rng, 100 * number + index, scenario, is_last=index == count - 1) for index in range(count)]
         asks = [ask for ask in asks if ask.number not in scenario.reduction.asks]
         leaves = "" if rng.random() < 0.65 else rng.choice(("fin", "close", "reset", "stops reading"))
-        return Client(number, self.network, self.front, asks, rng, comes_at, leaves, pipelines=rng.random() < 0.4)
+        return Client(number, self.network, self.front, asks, rng, comes_at, leaves, pipelines=rng.random() < 0.4,
+            speaks_tls=scenario.has("TLS to clients"), proxy_header=scenario.has("PROXY header"))  # fmt: skip
 
     def _still_there(self, loop: SimulatedLoop) -> list[str]:
         """What ought to be gone once all workers have ended."""
