@@ -12,6 +12,7 @@ from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings, Timeouts
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
+from proxy.telemetry.seen import Look
 from proxy.telemetry.trace import Sampling
 from proxy.upstream.pool import Pool
 from proxy.upstream.service import Service
@@ -42,4 +43,5 @@ class WorkerContext:
     buckets: Buckets | None = None  # of rate limits; None where no route has any
     copies: set[object] = field(default_factory=set)  # of requests, for mirrors, under way
     sampling: Sampling | None = None  # None: tracing is off, and trace context passes untouched
-    observe: Observe | None = None  # None: nothing is recorded for anybody to look at, and nothing is paid for that
+    look: Look | None = None  # None: nothing is recorded for anybody to look at, and nothing is paid for that
+    observe: Observe | None = None

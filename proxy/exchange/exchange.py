@@ -30,7 +30,7 @@ from proxy.policy.response_fields import final_response_fields, switching_respon
 from proxy.policy.stripping import STATED
 from proxy.policy.trailers import forwarded_trailers
 from proxy.telemetry.record import ExchangeRecord
-from proxy.telemetry.seen import BY_AUTH_SERVICE, Seen
+from proxy.telemetry.seen import BY_AUTH_SERVICE
 from proxy.transport.deadlines import NEVER
 from proxy.upstream.pool import Lease
 
@@ -52,8 +52,8 @@ class Exchange(Answering):
             head,
         )
         super().__init__(context, client, head, record)
-        if context.observe is not None:
-            record.seen = Seen()
+        if context.look is not None:
+            record.seen = context.look(started)
         if context.sampling is not None:
             record.trace = context.sampling.begin(head, client.identity)
         if client.identity.trusted:
@@ -112,9 +112,10 @@ class Exchange(Answering):
             decided.fields.extend(admitted)
             if decisions is not None:
                 decisions.decide_all(admitted, BY_AUTH_SERVICE)
-        if context.observe is not None and decisions is not None and record.seen is not None:
+        if decisions is not None and record.seen is not None:
             record.seen.request(head, decided.target, decided.fields, decisions)
-            context.observe(record)
+            if context.observe is not None:
+                context.observe(record)
         if route.mirror is not None:
             mirror(route.mirror, context, client, head, decided, self._request_body, record)
         if record.trace is not None:

@@ -10,7 +10,6 @@ from proxy.http1.parsing.refused import other_protocol, refused_head
 from proxy.policy.forwarded import client_address
 from proxy.policy.local_responses import error_response
 from proxy.telemetry.record import ExchangeRecord
-from proxy.telemetry.seen import Seen
 
 
 async def refuse_unread(context: WorkerContext, client: ClientConnection, error: ProxyError, started: float) -> None:
@@ -23,8 +22,8 @@ async def refuse_unread(context: WorkerContext, client: ClientConnection, error:
     record = ExchangeRecord(
         client.peer, started, context.next_request_id(), head.method, head.target, head.http_version, head.fields
     )
-    if context.observe is not None:
-        record.seen = Seen()
+    if context.look is not None:
+        record.seen = context.look(started)
     if client.identity.trusted:
         forwarded_for = [value for name, value in head.fields if name.lower() == b"x-forwarded-for"]
         record.client = client_address(client.peer, forwarded_for, context.trusted)

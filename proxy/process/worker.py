@@ -35,7 +35,8 @@ from proxy.telemetry.counting import Counting
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink, join
 from proxy.telemetry.ids import HttpDate, RequestIds
-from proxy.telemetry.inspection import Inspection, look_on
+from proxy.telemetry.inspection import Inspection
+from proxy.telemetry.seen import look_at_all
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.tls import client_context
 from proxy.upstream.connector import Connector
@@ -91,6 +92,7 @@ class Worker:
         self._pseudonym = pseudonym.encode("ascii")
         trusted = networks(config.trusted_networks)
         self.errors = ErrorLog(level=config.log_level, form=config.log_format)
+        self._inspection = Inspection(link.send) if link is not None and config.admin.inspector else None
         self._log: AccessLog | None = None
         if config.access_log != "off":
             self._log = AccessLog(
@@ -160,7 +162,8 @@ class Worker:
             events=join([*self._own_sinks(), *sinks], self._report_defect),
             buckets=buckets,
             sampling=sampling(config),
-            observe=look_on if observe is None and config.admin.inspector else observe,
+            look=look_at_all if observe is not None else None if self._inspection is None else self._inspection.look,
+            observe=observe,
         )
         self._listener = Listener(
             self.deadlines,
@@ -184,8 +187,8 @@ class Worker:
             keep_gauges(counts, self._counting, origins, self.deadlines, self.pool, self._listener, self.services)
 
     def _own_sinks(self) -> Iterator[Sink]:
-        if self._link is not None and self._config.admin.inspector:
-            yield Inspection(self._link.send).sink
+        if self._inspection is not None:
+            yield self._inspection.sink
         if self._counting is not None:
             yield self._counting.sink
         if self._log is not None:

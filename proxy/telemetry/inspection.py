@@ -4,7 +4,7 @@ Secrets are masked here, in the worker: the inspector never holds one. Texts are
 looks at a page needs no more than a person can see.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from time import monotonic, time
 from typing import Final
 
@@ -12,19 +12,25 @@ import msgspec
 
 from proxy.http1.fields import FieldLine
 from proxy.http1.masking import shown_target, shown_value, target_without_userinfo
-from proxy.policy.decisions import Decision
+from proxy.policy.decisions import Outcome
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
-from proxy.telemetry.seen import Message
+from proxy.telemetry.seen import Message, Seen
 
 _MOST_TEXT: Final = 400  # characters of a value or a target
 _MOST_LINES: Final = 60  # of a message
 _MOST_MESSAGES: Final = 12  # of an exchange
 #: Of a worker. More are counted, not shown.
 MOST_PER_SECOND: Final = 200
+MOST_FAILED_PER_SECOND: Final = 50  # besides
 
 #: What marks a worker's message as an exchange; everything else that workers tell is JSON.
 MARK: Final = b"E"
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+#: By outcome: the verdict and the outcome as texts. An enum's own attributes cost more than all else about a line.
+_OUTCOMES: Final = {outcome: (outcome.verdict, outcome.value) for outcome in Outcome}
 
 
 class ShownLine(msgspec.Struct):
@@ -85,12 +91,16 @@ class Shown(msgspec.Struct):
 
 
 class Inspection:
-    """Tells each exchange that has ended, as a message of JSON behind `MARK`."""
+    """Tells each exchange that has ended, as a message of JSON behind `MARK`.
+
+    Which are shown is decided as they begin, so that all others cost nothing. Of those, the ones that fail are shown as
+    well, without their heads.
+    """
 
     def __init__(self, send: Callable[[bytes], object]) -> None:
         self._send = send
-        self._second = 0
-        self._told = 0
+        self._second = self._ending_second = 0
+        self._begun = self._told = self._failed = 0  # within it
         self._skipped = 0
 
     @property
@@ -98,24 +108,34 @@ class Inspection:
         """What it listens to."""
         return Sink(ended=self.tell)
 
+    def look(self, now: float) -> Seen | None:
+        """What to record a request in that begins now; None beyond the bound."""
+        second = int(now)
+        if second != self._second:
+            self._second, self._begun = second, 0
+        self._begun += 1
+        return Seen() if self._begun <= MOST_PER_SECOND else None
+
     def tell(self, record: ExchangeRecord) -> None:
         """Take one record; beyond the bound, only count it."""
+        if record.seen is None and not record.error:
+            self._skipped += 1
+            return
         if record.is_health_check:
             return
         second = int(record.ended)
-        if second != self._second:
-            self._second, self._told = second, 0
-        self._told += 1
-        if self._told > MOST_PER_SECOND:
+        if second != self._ending_second:
+            self._ending_second, self._told, self._failed = second, 0, 0
+        if record.seen is None:
+            self._failed += 1
+        else:
+            self._told += 1  # may have begun in other seconds: tunnels that end together
+        if self._told > MOST_PER_SECOND or self._failed > MOST_FAILED_PER_SECOND:
             self._skipped += 1
             return
         shown = exchange(record, time() - monotonic())
         shown.skipped, self._skipped = self._skipped, 0
-        self._send(MARK + msgspec.json.encode(shown))
-
-
-def look_on(_: ExchangeRecord) -> None:
-    """What is called as a request goes on: the inspector is told of it once it has ended."""
+        self._send(MARK + _ENCODER.encode(shown))
 
 
 def exchange(record: ExchangeRecord, clock_offset_s: float) -> Shown:
@@ -167,26 +187,28 @@ def _first_and_last(messages: list[Message]) -> list[Message]:
 
 def _message(message: Message) -> ShownMessage:
     decisions = list(message.decisions)
+    shown: dict[int, tuple[str, str]] = {}  # by the line's identity: most lines go on as they came
+    lines = []
+    for line, outcome, rule in decisions[:_MOST_LINES]:
+        name, value = shown[id(line)] = _shown_line(line)
+        lines.append(ShownLine(name, value, *_OUTCOMES[outcome], rule))
     return ShownMessage(
         kind=message.kind,
-        received=_text(shown_target(message.received)),
-        sent=_text(shown_target(message.sent)),
-        lines=[_line(decision) for decision in decisions[:_MOST_LINES]],
-        sent_lines=list(_shown_lines(message.lines[:_MOST_LINES])),
+        received=_text(target_without_userinfo(message.received)),
+        sent=_text(target_without_userinfo(message.sent)),
+        lines=lines,
+        sent_lines=[shown.get(id(line)) or _shown_line(line) for line in message.lines[:_MOST_LINES]],
         left_out=max(0, len(decisions) - _MOST_LINES),
     )
 
 
-def _line(decision: Decision) -> ShownLine:
-    name, value = next(iter(_shown_lines([decision.line])))
-    return ShownLine(name, value, decision.outcome.verdict, decision.outcome.value, decision.rule)
-
-
-def _shown_lines(lines: Iterable[FieldLine]) -> Iterable[tuple[str, str]]:
-    for line in lines:
-        yield _text(line[0]), _text(shown_value(line).encode("latin-1"))
+def _shown_line(line: FieldLine) -> tuple[str, str]:
+    return _text(line[0]), _cut(shown_value(line))
 
 
 def _text(data: bytes) -> str:
-    text = data.decode("latin-1")
+    return _cut(data.decode("latin-1"))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _MOST_TEXT else text[:_MOST_TEXT] + "…"

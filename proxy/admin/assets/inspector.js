@@ -3,7 +3,7 @@
 const MOST = 500;
 const $ = (id) => document.getElementById(id);
 const exchanges = [];
-let paused = false, waiting = 0, chosen = null, routes = new Set();
+let paused = false, waiting = 0, skipped = 0, chosen = null, routes = new Set();
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -50,6 +50,7 @@ function drawSoon() {
 function add(e) {
   exchanges.unshift(e);
   exchanges.length = Math.min(exchanges.length, MOST);
+  skipped += e.skipped;
   if (e.route && !routes.has(e.route)) {
     routes.add(e.route);
     $("route").append(element("option", { textContent: e.route }));
@@ -132,7 +133,7 @@ function open(e, focus = true) {
       ["at", new Date(e.at * 1000).toISOString()], ["request id", e.id], ["request body", bytes(e.request_bytes)], ["response body", bytes(e.response_bytes)],
       ["tunnel", e.tunnel_end ? `ended: ${e.tunnel_end}` : ""],
     ]),
-    copied, element("h3", { textContent: "Time" }), waterfall(e), ...[attempts(e)].filter(Boolean), ...e.messages.map(pair));
+    copied, element("h3", { textContent: "Time" }), waterfall(e), ...[attempts(e)].filter(Boolean), ...(e.messages.length ? e.messages.map(pair) : [element("p", { className: "quiet", textContent: "Its heads were not recorded: too many requests began in that second. It is shown because it failed." })]));
   $("detail").hidden = false;
   $("detail").scrollTop = 0;
   if (focus) $("detail").focus();
@@ -159,7 +160,7 @@ function har() {
 }
 
 function tell() {
-  $("state").textContent = paused ? `paused, ${waiting} more since` : `live, ${exchanges.length} kept`;
+  $("state").textContent = paused ? `paused, ${waiting} more since` : `live, ${exchanges.length} kept${skipped ? `, ${skipped.toLocaleString("en")} more not shown` : ""}`;
 }
 function listen() {
   const source = new EventSource("/inspector/events");
@@ -177,7 +178,7 @@ $("pause").addEventListener("click", () => {
   $("pause").setAttribute("aria-pressed", paused); $("pause").textContent = paused ? "Go on" : "Pause";
   tell();
 });
-$("clear").addEventListener("click", () => { exchanges.length = 0; chosen = null; document.body.classList.remove("opened"); $("detail").hidden = true; draw(); tell(); });
+$("clear").addEventListener("click", () => { exchanges.length = 0; skipped = 0; chosen = null; document.body.classList.remove("opened"); $("detail").hidden = true; draw(); tell(); });
 $("har").addEventListener("click", har);
 $("back").addEventListener("click", () => { document.body.classList.remove("opened"); $("text").focus(); });
 $("filters").addEventListener("input", drawSoon);

@@ -5,7 +5,7 @@ import pytest
 
 from proxy.http1.message import RequestHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
-from proxy.telemetry.inspection import MARK, MOST_PER_SECOND, Inspection, Shown, exchange
+from proxy.telemetry.inspection import MARK, MOST_FAILED_PER_SECOND, MOST_PER_SECOND, Inspection, Shown, exchange
 from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.seen import Seen
 from tests.harness.notation import request, response
@@ -87,6 +87,24 @@ def test_what_nobody_can_look_at_in_a_second_is_counted(monkeypatch: pytest.Monk
     inspection.tell(record)
     assert told[-1].startswith(MARK)
     assert msgspec.json.decode(told[-1][1:], type=Shown).skipped == 7
+
+
+def test_what_began_beyond_the_bound_is_not_recorded_and_shown_only_where_it_failed() -> None:
+    told: list[bytes] = []
+    inspection = Inspection(told.append)
+    looked = [inspection.look(100.5) for _ in range(MOST_PER_SECOND + 9)]
+    assert sum(seen is not None for seen in looked) == MOST_PER_SECOND
+    assert inspection.look(101.0) is not None
+    record = record_of("GET /a HTTP/1.1|Host: h")
+    record.seen = None
+    inspection.tell(record)
+    assert told == []
+    record.error, record.detail = "upstream_closed", "10.0.0.1:80 closed the connection before a response"
+    for _ in range(MOST_FAILED_PER_SECOND + 3):
+        inspection.tell(record)
+    assert len(told) == MOST_FAILED_PER_SECOND
+    first = msgspec.json.decode(told[0][1:], type=Shown)
+    assert (first.error, first.messages, first.skipped) == ("upstream_closed", [], 1)
 
 
 def test_the_health_check_of_this_machine_is_not_shown() -> None:
