@@ -14,7 +14,6 @@ from ipaddress import ip_address
 from typing import Final
 
 import uvicorn
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -23,6 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proxy.admin.exchanges import Exchanges
+from proxy.admin.exposition import Exposition
 from proxy.admin.inspector import inspector_routes
 from proxy.admin.instance import Instance
 from proxy.admin.metrics import Metrics
@@ -98,7 +98,7 @@ def _text(code: int, text: str, headers: dict[str, str] | None = None) -> Respon
 
 def application(instance: Instance, token: str, *, is_loopback: bool, exchanges: Exchanges | None = None) -> Starlette:
     """What the listener answers. Without `exchanges` there is no inspector."""
-    metrics, status = Metrics(instance).registry(), Status(instance)
+    metrics, exposition, status = Metrics(instance).registry(), Exposition(), Status(instance)
 
     async def livez(_: Request) -> Response:
         return _text(200, "live")
@@ -113,8 +113,8 @@ def application(instance: Instance, token: str, *, is_loopback: bool, exchanges:
         out = routes_without_origin(instance)
         return _text(200, "ready" + "".join(f"\nroute {route}: every origin is left out" for route in out))
 
-    async def exposition(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    async def metrics_text(request: Request) -> Response:
+        encode, content_type = exposition.encoder(request.headers.get("accept", ""))
         return Response(encode(metrics), headers={**_HEADERS, "Content-Type": content_type})
 
     async def status_json(_: Request) -> Response:
@@ -124,7 +124,7 @@ def application(instance: Instance, token: str, *, is_loopback: bool, exchanges:
         routes=[
             Route("/livez", livez),
             Route("/readyz", readyz),
-            Route("/metrics", exposition),
+            Route("/metrics", metrics_text),
             Route("/status.json", status_json),
             *status_routes(instance, has_inspector=exchanges is not None),
             *(inspector_routes(exchanges) if exchanges is not None else []),

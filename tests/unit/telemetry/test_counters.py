@@ -128,7 +128,7 @@ def test_names_of_a_later_configuration_get_memory_and_earlier_ones_keep_theirs(
     add(seat, Kind.UPSTREAM, ("app",), 0, 1)
     counts.extend(Names(["api", "new"], [("app", "a:1"), ("other", "c:1")]))
     assert seat.counters(Kind.ROUTE, ("new",)) is None, "a process of before does not know it"
-    assert counts.totals(Kind.ROUTE, ("new",)) == [0] * series.COUNTERS[Kind.ROUTE]
+    assert counts.totals(Kind.ROUTE, ("new",)) == [0] * series.SECONDS
     add(counts.seat(0), Kind.ROUTE, ("new",), 0, 2)
     add(counts.seat(1), Kind.UPSTREAM, ("app",), 0, 3)
     assert counts.totals(Kind.ROUTE, ("new",))[0] == 2
