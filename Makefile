@@ -8,7 +8,7 @@ PROGRAMS := nginx:nginx-light curl:curl chromium:chromium ab:apache2-utils wrk:w
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons check coverage bench stress faults fuzz simulate conformance reference image image-test clean
+.PHONY: help demo test test-pythons check coverage bench stress faults fuzz simulate conformance reference docs image image-test clean
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ reference: $(VENV)/.installed  ## write config/onehop.toml, config/schema.json a
 	$(BIN)/onehop check --reference > config/onehop.toml
 	$(BIN)/python -m docs.reference
 
+docs: $(VENV)/.installed-docs  ## build the documentation as a site in build/docs
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(BIN)/mkdocs build --quiet
+
 image:  ## build the container image with docker, podman or buildah
 	deploy/build-image.sh $(ARGS)
 
@@ -81,6 +84,10 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 $(VENV)/.installed-peers: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,peers]'
 	@touch $(VENV)/.installed $(VENV)/.installed-test $@
+
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@touch $(VENV)/.installed $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

@@ -78,6 +78,13 @@ def log_fields() -> str:
     return as_table(("field", "says"), rows)
 
 
+def comparison() -> str:
+    """How many cases of which level and theme each proxy passes, as the matrix says."""
+    matrix = (DOCS.parent / "tests" / "conformance" / "MATRIX.md").read_text("utf-8")
+    by_level, by_theme = (re.findall(rf"## {title}\n\n((?:\|.*\n)+)", matrix)[0] for title in ("By level", "By theme"))
+    return f"{by_level}\n{by_theme}"
+
+
 def keys() -> str:
     """Every key of the configuration, a section for each table."""
     return "\n".join(_sections(tables(Config)))
@@ -86,8 +93,7 @@ def keys() -> str:
 def _sections(found: Iterable[Table]) -> Iterator[str]:
     for table in found:
         if table.name:
-            yield f"## `[{table.name}]`\n"
-        yield f"{table.meaning}\n"
+            yield f"## `[{table.name}]`\n\n{table.meaning}\n"
         if table.keys:
             yield as_table(("key", "default", "means"), map(_row, table.keys))
 
@@ -98,7 +104,12 @@ def _row(key: Key) -> list[str]:
 
 
 #: By page: what its table is called, and how it is made.
-PAGES: Final[Mapping[str, Callable[[], str]]] = {"errors": errors, "metrics": metrics, "logs": log_fields}
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "comparison": comparison,
+    "errors": errors,
+    "logs": log_fields,
+    "metrics": metrics,
+}
 
 
 def with_table(page: str, table: str) -> str:

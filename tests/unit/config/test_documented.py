@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 import proxy
 from docs.reference import DOCS, PAGES, as_table, keys, keys_in_code, with_table
@@ -38,6 +39,24 @@ def test_every_key_is_in_the_reference() -> None:
 def test_names_of_keys_are_shown_as_code() -> None:
     assert keys_in_code("Beyond limits.passes, or dry_run") == "Beyond `limits.passes`, or `dry_run`"
     assert as_table(["a"], [["b|c"]]) == "| a |\n| --- |\n| b\\|c |\n"
+
+
+def test_every_page_of_the_documentation_is_found_from_the_site() -> None:
+    def pages(entry: object) -> Iterator[str]:
+        if isinstance(entry, str):
+            yield entry
+        elif isinstance(entry, dict | list):
+            for each in entry.values() if isinstance(entry, dict) else entry:
+                yield from pages(each)
+
+    navigation = yaml.safe_load((DOCS.parent / "mkdocs.yml").read_text("utf-8"))["nav"]
+    assert sorted(pages(navigation)) == sorted({path.name for path in DOCS.glob("*.md")} | {"keys.md"})
+
+
+@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_no_link_leads_nowhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)\s#]+)", page.read_text("utf-8"))
+    assert [link for link in links if link != "keys.md" and not (page.parent / link).exists()] == []
 
 
 def said_in_source() -> Iterator[tuple[str, int]]:
