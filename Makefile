@@ -5,6 +5,8 @@ ARGS ?=
 
 # What the tests drive, as program:package. Debian keeps some of them where only root looks.
 PROGRAMS := nginx:nginx-light curl:curl chromium:chromium ab:apache2-utils wrk:wrk gunicorn:gunicorn haproxy:haproxy
+# Most tests wait for something. A file's tests stay together: they share what they have started.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
@@ -18,7 +20,7 @@ demo: $(VENV)/.installed  ## run the proxy in front of a demo service
 
 test: $(VENV)/.installed-test  ## run all tests; ARGS="-k pool" runs some
 	@.ci/install-programs $(PROGRAMS)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 test-pythons: $(VENV)/.installed-test  ## run the suite on every Python that the project claims
 	$(BIN)/python .ci/test-pythons $(ARGS)

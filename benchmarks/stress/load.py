@@ -102,7 +102,8 @@ class Load:
         except TimeoutError:
             self._fail("timed out", connection, begun)
         except asyncio.IncompleteReadError as exc:
-            if reused and not exc.partial and self._method == "GET":
+            if reused and connection is not None and not exc.partial and self._method == "GET":
+                connection.writer.close()
                 await self._ask()  # the proxy closed an idle connection: any client asks again
             else:
                 self._fail("cut", connection, begun)

@@ -33,7 +33,7 @@ _DIFFERENT: Final = frozenset({
 })  # fmt: skip
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("reader", READERS)
 def test_every_case_holds_over_tls_and_a_unix_socket(
     reader: str, authority: Authority, tmp_path: Path, request: pytest.FixtureRequest

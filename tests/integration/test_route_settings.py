@@ -64,7 +64,7 @@ TIMES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("times", "script", "request_bytes", "expected"), TIMES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("times", "script", "request_bytes", "expected"), TIMES, ids=[case[3][1] for case in TIMES])
 @on_both_loops
 async def test_a_route_may_have_less_time(
     times: dict[str, float], script: Script, request_bytes: bytes, expected: tuple[int, str]

@@ -34,7 +34,8 @@ def _stopped(setting: Setting) -> Figure:
             os.kill(server.pid, GRACEFUL[setting.proxy])
             time.sleep(1)
         lost = load.failures - load.failed["ConnectionRefusedError"]
-    return Figure(lost, f"{lost} lost of {load.answered + lost}")
+    kinds = ", ".join(f"{count} {kind}" for kind, count in load.failed.items() if kind != "ConnectionRefusedError")
+    return Figure(lost, f"{lost} lost of {load.answered + lost}" + (f" ({kinds})" if kinds else ""))
 
 
 ROWS: Final = [
