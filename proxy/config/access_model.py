@@ -38,6 +38,13 @@ class AccessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             '401. Authorization goes no further. Needs the extra "auth".'
         ),
     ] = ""
+    user_field: Annotated[
+        str,
+        Meta(
+            description="A field in which the service is told the name of who has passed basic_auth, and that no "
+            'client can say; "": none.'
+        ),
+    ] = ""
     forward_auth: ForwardAuthConfig = ForwardAuthConfig()
 
 
@@ -45,7 +52,9 @@ class RateLimitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """How often one client may use a route, all workers together: a bucket of tokens, one for each request. IPv6
     addresses count by their first 64 bits."""
 
-    requests_per_s: Annotated[float, Meta(description="Tokens that come in a second; more: 429; 0: no limit.")] = 0.0
+    requests_per_s: Annotated[
+        float, Meta(description="Tokens that come in a second, more than 0; beyond them: 429.", examples=[10.0])
+    ] = 0.0
     burst: Annotated[
         int, Meta(description="Tokens of a full bucket: so many requests at once; 0: as many as come in a second.")
     ] = 0

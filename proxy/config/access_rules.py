@@ -34,6 +34,8 @@ def access_problems(config: Config) -> Iterator[Finding]:
         yield from _networks(("routes", name, "access"), route.access)
         if route.access.basic_auth:
             yield from _basic_auth(("routes", name, "access", "basic_auth"), route.access.basic_auth)
+        if route.access.user_field:
+            yield from _user_field(("routes", name, "access", "user_field"), route)
         if route.access.forward_auth != ForwardAuthConfig():
             yield from _forward_auth(("routes", name, "access", "forward_auth"), route, config)
         if route.rate_limit != RateLimitConfig():
@@ -59,6 +61,29 @@ def _basic_auth(key: tuple[str, ...], path: str) -> Iterator[Finding]:
         yield key, f'"{path}"', f"{path}:{exc}"
 
 
+def _user_field(key: tuple[str, ...], route: RouteConfig) -> Iterator[Finding]:
+    field = route.access.user_field
+    if not route.access.basic_auth:
+        yield key, f'"{field}"', "does nothing without basic_auth"
+    elif (expected := _not_stated(field, route)) is not None:
+        yield key, f'"{field}"', expected
+    elif canonical_name(field.encode()) in map(canonical_name, map(str.encode, route.access.forward_auth.copy)):
+        yield key, f'"{field}"', "is copied from the auth service already"
+
+
+def _not_stated(field: str, route: RouteConfig) -> str | None:
+    """Why a field cannot be one that the route states, or None."""
+    encoded = field.encode("latin-1", "replace")
+    canonical = canonical_name(encoded)
+    if not TOKEN.fullmatch(encoded):
+        return "expected a field name"
+    if canonical in _NEVER_COPIED:
+        return "is stated by this proxy itself, or belongs to one hop"
+    if canonical in {canonical_name(name.encode("latin-1", "replace")) for name in route.request_fields.put}:
+        return "is put by the route already"
+    return None
+
+
 def _forward_auth(key: tuple[str, ...], route: RouteConfig, config: Config) -> Iterator[Finding]:
     auth = route.access.forward_auth
     if not auth.upstream:
@@ -68,18 +93,11 @@ def _forward_auth(key: tuple[str, ...], route: RouteConfig, config: Config) -> I
         yield (*key, "upstream"), f'"{auth.upstream}"', f"no such upstream{meant}"
     if not _TARGET.fullmatch(auth.path):
         yield (*key, "path"), f'"{auth.path}"', 'expected a path that begins with "/", in visible ASCII, without "#"'
-    put = {canonical_name(name.encode("latin-1", "replace")) for name in route.request_fields.put}
     for name in auth.copy:
-        encoded = name.encode("latin-1", "replace")
-        canonical = canonical_name(encoded)
         if "*" in name:
             yield (*key, "copy"), f'"{name}"', "names have no wildcards: write each name by itself"
-        elif not TOKEN.fullmatch(encoded):
-            yield (*key, "copy"), f'"{name}"', "expected a field name"
-        elif canonical in _NEVER_COPIED:
-            yield (*key, "copy"), f'"{name}"', "is stated by this proxy itself, or belongs to one hop"
-        elif canonical in put:
-            yield (*key, "copy"), f'"{name}"', "is put by the route already"
+        elif (expected := _not_stated(name, route)) is not None:
+            yield (*key, "copy"), f'"{name}"', expected
 
 
 def _rate_limit(key: tuple[str, ...], limit: RateLimitConfig) -> Iterator[Finding]:
@@ -106,8 +124,13 @@ def _burst(limit: RateLimitConfig) -> int:
 
 def consumed_fields(route: RouteConfig) -> list[bytes]:
     """Names of fields that no client's request takes beyond this proxy, in any spelling."""
-    copied = [name.lower().encode("ascii") for name in route.access.forward_auth.copy]
-    return [*copied, b"authorization"] if route.access.basic_auth else copied
+    access = route.access
+    copied = [name.lower().encode("ascii") for name in access.forward_auth.copy]
+    if access.basic_auth:
+        copied.append(b"authorization")
+    if access.user_field:
+        copied.append(access.user_field.lower().encode("ascii"))
+    return copied
 
 
 def access_of(name: str, config: Config, default_host: Callable[[str], bytes]) -> Access | None:
@@ -120,6 +143,7 @@ def access_of(name: str, config: Config, default_host: Callable[[str], bytes]) -
         return None
     return Access(
         basic_auth=access.basic_auth,
+        user_field=access.user_field.encode("ascii"),
         auth_service=AuthService(
             auth.upstream,
             auth.path.encode("ascii"),

@@ -60,6 +60,9 @@ class ListenerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "`listeners` name this one."
         ),
     ] = False
+    https_port: Annotated[
+        int, Meta(description="Where redirect_to_https leads: the port as clients see it, of a load balancer perhaps.")
+    ] = 443
     socket_mode: Annotated[
         str, Meta(pattern="^0?[0-7]{3}$", description="Of a Unix socket's file: who may connect.")
     ] = "0666"  # as nginx has it: who may come in is better said by the folder

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from typing import Final
 
 from proxy.config.build import listen_addresses, parse_listen, server_tls
 from proxy.config.findings import Finding, fault
@@ -10,6 +11,8 @@ from proxy.config.model import Config
 from proxy.policy.forwarded import networks
 from proxy.transport.certificates import CertificateFault
 from proxy.transport.server_tls import server_contexts
+
+_HIGHEST_PORT: Final = 65_535
 
 
 def listener_problems(config: Config) -> Iterator[Finding]:
@@ -36,6 +39,10 @@ def listener_problems(config: Config) -> Iterator[Finding]:
                 yield (*key, "proxy_protocol"), f'"{network}"', expected
         if listener.tls.certificates and listener.redirect_to_https:
             yield (*key, "redirect_to_https"), "true", "expected a listener without TLS: whoever comes here speaks it"
+        if not 1 <= listener.https_port <= _HIGHEST_PORT:
+            yield (*key, "https_port"), str(listener.https_port), "expected a port, from 1 to 65535"
+        elif listener.https_port != ListenerConfig(address="").https_port and not listener.redirect_to_https:
+            yield (*key, "https_port"), str(listener.https_port), "does nothing without redirect_to_https"
         yield from _tls((*key, "tls"), listener.tls)
 
 

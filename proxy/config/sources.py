@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 from proxy.config.convert import build_config, from_text, listed, scalar_keys
 from proxy.config.expand import Expansion, without_secrets
 from proxy.config.files import with_files
+from proxy.config.given import empty_problems, with_paths
 from proxy.config.include import INCLUDE, Files
 from proxy.config.model import Config
 from proxy.config.problem import InvalidConfiguration, KeyPath, Problem, Value, nearest, problem_at, suggestion
@@ -71,7 +72,8 @@ def load(
     from_environment = _from_environment(given)
     files = Files(expansion, problems)
     values = files.values(path, above.get(INCLUDE) or from_environment.get(INCLUDE))
-    values = expansion.expand(values | from_environment | above, problems)
+    values = with_paths(expansion.expand(values | from_environment | above, problems))
+    problems += empty_problems(values)
     problems[:0] = _unknown_variables(given, expansion.used)
     _imply(values, problems)
     sources = {".".join(key): value.origin for key, value in values.items()}

@@ -26,7 +26,7 @@ class ListenerSettings(NamedTuple):
     is_unix: bool = False
     proxy_peers: tuple[Network, ...] = ()  # whose connections begin with a PROXY header
     contexts: ServerContexts | None = None  # where TLS is spoken
-    redirects_to_https: bool = False
+    https_port: int = 0  # to which it redirects; 0: it does not
 
     @property
     def begins_with_http(self) -> bool:
@@ -57,7 +57,7 @@ def identity_of(stream: Stream, settings: ListenerSettings, trusted: tuple[Netwo
         address.encode("ascii"),
         bool(trusted) and is_trusted(address, trusted),
         listener=settings.name,
-        redirects_to_https=settings.redirects_to_https,
+        https_port=settings.https_port,
     )
 
 
@@ -77,7 +77,7 @@ async def arrive(
             if stated is not None:
                 identity = ClientIdentity(
                     stated.encode("ascii"), is_trusted(stated, trusted), identity.scheme, listener=identity.listener,
-                    redirects_to_https=identity.redirects_to_https,
+                    https_port=identity.https_port,
                 )  # fmt: skip
         if settings.contexts is None:
             return identity

@@ -11,13 +11,12 @@ from proxy.downstream.connection import ClientConnection
 from proxy.errors import ProxyError, RateLimited, Unauthorized
 from proxy.exchange.auth_service import ask
 from proxy.exchange.context import WorkerContext
-from proxy.exchange.passwords import Passwords
 from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead
 from proxy.policy.access import check_network
 from proxy.policy.basic_auth import credentials
 from proxy.policy.local_responses import LocalResponse
-from proxy.policy.rate_limit import SECOND, RateLimit
+from proxy.policy.rate_limit import SECOND, WRONG_PASSWORDS, RateLimit
 from proxy.policy.route import Route
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport import fiber
@@ -33,29 +32,45 @@ async def admit(
     access = route.access
     assert access is not None
     check_network(access, record.client)
+    admitted: Fields = []
     if access.basic_auth:
-        await _check_password(access.basic_auth, context.passwords, client, head)
-    admitted: Fields | LocalResponse = []
+        name = await _check_password(access.basic_auth, context, client, head, record)
+        if access.user_field:
+            admitted.append((access.user_field, name))
     if access.auth_service is not None:
-        admitted = await ask(access.auth_service, context, client, head, route, record)
-        if isinstance(admitted, LocalResponse):
-            return admitted
+        said = await ask(access.auth_service, context, client, head, route, record)
+        if isinstance(said, LocalResponse):
+            return said
+        admitted += said
     if access.rate_limit is not None:
         _check_rate(access.rate_limit, context, head, record)
     return admitted
 
 
-async def _check_password(path: str, passwords: Passwords, client: ClientConnection, head: RequestHead) -> None:
+async def _check_password(
+    path: str, context: WorkerContext, client: ClientConnection, head: RequestHead, record: ExchangeRecord
+) -> bytes:
+    """The name of the user who asks. Raises Unauthorized, RateLimited, LimitReached."""
+    passwords, buckets = context.passwords, context.buckets
     said = credentials(head.known.get(b"authorization", ()))
     if said is None:
         raise Unauthorized("no name and password")
+    if passwords.are_remembered(path, *said):
+        return said[0]
+    # Whoever guesses waits, before a thread is busy with it: others would find no thread free.
+    key = WRONG_PASSWORDS.key(head, record.client)
+    if buckets is not None and (wait_ns := buckets.take(key, WRONG_PASSWORDS, monotonic_ns(), only_look=True)):
+        raise RateLimited("too many wrong passwords from this client", math.ceil(wait_ns / SECOND))
     client.exchange = _Waiting()
     try:
         right = await passwords.are_right(path, *said)
     finally:
         client.exchange = None
     if not right:
+        if buckets is not None:
+            buckets.take(key, WRONG_PASSWORDS, monotonic_ns())
         raise Unauthorized("wrong name or password")
+    return said[0]
 
 
 class _Waiting:

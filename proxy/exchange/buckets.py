@@ -39,19 +39,20 @@ class Buckets:
         self._memory.release()
         os.close(self._locks)
 
-    def take(self, key: bytes, limit: RateLimit, now: int) -> int:
-        """Take a token for `key` at `now` (monotonic nanoseconds). Returns 0, or how long it takes until it has one."""
+    def take(self, key: bytes, limit: RateLimit, now: int, *, only_look: bool = False) -> int:
+        """Take a token for `key` at `now` (monotonic nanoseconds), or only look whether there is one. Returns 0, or how
+        long it takes until it has one."""
         digest = hashlib.blake2b(key, key=self._secret, digest_size=16).digest()
         place = int.from_bytes(digest[:8], "little") % self._sets
         tag = int.from_bytes(digest[8:], "little") or 1  # 0 is an empty place
         held = self._lock(place)
         try:
-            return self._take(place * 2 * _PLACES, tag, limit, now)
+            return self._take(place * 2 * _PLACES, tag, limit, now, only_look=only_look)
         finally:
             if held:
                 fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, place)
 
-    def _take(self, start: int, tag: int, limit: RateLimit, now: int) -> int:
+    def _take(self, start: int, tag: int, limit: RateLimit, now: int, *, only_look: bool) -> int:
         cells = self._memory[start : start + 2 * _PLACES].tolist()
         tags, times = cells[::2], cells[1::2]
         if tag in tags:
@@ -60,7 +61,7 @@ class Buckets:
         else:
             found, full_at = times.index(min(times)), 0  # of an empty place, the time is 0
         after, wait_ns = take_token(full_at, now, limit)
-        if not wait_ns:
+        if not wait_ns and not only_look:
             self._memory[start + 2 * found], self._memory[start + 2 * found + 1] = tag, after
         return wait_ns
 

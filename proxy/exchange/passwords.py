@@ -38,18 +38,30 @@ class Passwords:
         """Check no more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def are_right(self, path: str, name: bytes, password: bytes) -> bool:
-        """Whether this is the password of a user in the file. Raises LimitReached where too many wait to be told."""
+    def are_remembered(self, path: str, name: bytes, password: bytes) -> bool:
+        """Whether this was found right a moment ago."""
         now = self._loop.time()
+        file = self._file(path, now)
+        hashed = file.users.hashes.get(name)
+        if hashed is None:
+            return False
+        return self._remembered.get(self._digest(path.encode(), name, password, hashed), 0.0) > now
+
+    def _file(self, path: str, now: float) -> UsersFile:
         file = self._files.get(path)
         if file is None:
             file = self._files[path] = UsersFile(path, self._report)
         if file.look(now):
             self._remembered.clear()
+        return file
+
+    async def are_right(self, path: str, name: bytes, password: bytes) -> bool:
+        """Whether this is the password of a user in the file. Raises LimitReached where too many wait to be told."""
+        if self.are_remembered(path, name, password):
+            return True
+        file = self._files[path]  # looked at just now
         hashed = file.users.hashes.get(name)
         digest = self._digest(path.encode(), name, password, hashed or b"")
-        if hashed is not None and self._remembered.get(digest, 0.0) > now:
-            return True
         waiting = self._waiting.get(digest)
         if waiting is None:
             if len(self._waiting) >= _MOST_WAITING:

@@ -63,6 +63,7 @@ class Access(msgspec.Struct, frozen=True):
     allow: NetworkSet | None = None
     deny: NetworkSet | None = None
     basic_auth: str = ""  # the file of users and passwords; "": nobody is asked for one
+    user_field: bytes = b""  # in which the service is told who it is; b"": in none
     auth_service: AuthService | None = None
     rate_limit: RateLimit | None = None
 

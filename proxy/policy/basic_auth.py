@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 _BCRYPT: Final = re.compile(rb"\$2[abxy]\$([0-9]{2})\$[./A-Za-z0-9]{53}")
+_CONTROL: Final = re.compile(rb"[\0-\x1f\x7f]")  # no field can say them
 _COSTS: Final = range(4, 16)  # bcrypt's least; at 15, a password takes two seconds
 _KINDS: Final = {
     b"$apr1$": "MD5 (apr1)", b"$1$": "MD5", b"{SHA}": "SHA-1", b"{SSHA}": "SHA-1", b"$5$": "SHA-256 (crypt)",
@@ -40,6 +41,8 @@ def parse_users(text: bytes) -> Users:
         if not colon or not name:
             raise ValueError(f"{number}: expected NAME:HASH, as htpasswd -B writes it")
         shown = name.decode("utf-8", "backslashreplace")
+        if _CONTROL.search(name):
+            raise ValueError(f"{number}: {shown!r} holds a control character")
         if name in hashes:
             raise ValueError(f"{number}: {shown} has a line already")
         found = _BCRYPT.fullmatch(hashed := hashed.strip())

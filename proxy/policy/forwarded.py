@@ -13,6 +13,7 @@ from proxy.http1.fields import X_FORWARDED_NAMES, Index
 
 Network = IPv4Network | IPv6Network | str  # the text is UNIX
 
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")  # RFC 4291 §2.5.5.2
 _MOST_HOPS: Final = 32
 _ABSENT: Final = (b"",)
 #: Printable, and without what would end a column or a quoted text in somebody's log.
@@ -38,13 +39,22 @@ class ClientIdentity(msgspec.Struct, frozen=True):
     trusted: bool = False  # lies in a trusted network: what it says about the client behind it is believed
     scheme: bytes = b"http"
     listener: str = ""  # the name of the one it came by; "" for those of `listen`
-    redirects_to_https: bool = False  # whether that listener does, for routes that are not its own
+    https_port: int = 0  # to which that listener redirects, for routes that are not its own; 0: it does not
     certificate: bytes = b""  # its verified certificate, as `Client-Cert` says it
 
 
 def networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
     """Parse CIDR strings, and "unix". Raises ValueError, which names the one that is neither."""
-    return tuple(UNIX if cidr == UNIX else ip_network(cidr) for cidr in cidrs)
+    return tuple(UNIX if cidr == UNIX else _plain_network(ip_network(cidr)) for cidr in cidrs)
+
+
+def _plain_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """A network of IPv4 addresses that is written as IPv6's (`::ffff:10.0.0.0/104`), as addresses are compared: a
+    `deny` would match nobody."""
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        first = network.network_address.ipv4_mapped
+        return ip_network(f"{first}/{network.prefixlen - 96}")
+    return network
 
 
 def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:

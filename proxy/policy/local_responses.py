@@ -19,6 +19,7 @@ from proxy.policy.route import Route
 _HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)
 #: Phrases that some Python versions lack, or spell otherwise than RFC 9110 §15.
 _PHRASES: Final = {413: b"Content Too Large", 414: b"URI Too Long", 499: b"Client Closed Request"}
+_HTTPS_PORT: Final = 443
 ALLOW: Final = b"GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE"
 
 
@@ -78,13 +79,15 @@ def error_response(
     return LocalResponse(error.status, phrase, lines, body)
 
 
-def https_redirect(target: RequestTarget) -> LocalResponse:
-    """308 to the same target on https, at its usual port. Raises ProtocolError where a 1.0 client named no host."""
+def https_redirect(target: RequestTarget, port: int) -> LocalResponse:
+    """308 to the same target on https, at this port. Raises ProtocolError where a 1.0 client named no host."""
     host = target.authority
     if not host:
         raise ProtocolError("no host, and this port only says where https is")
     if host[-1:] != b"]":  # an IPv6 address without a port
         host = host.rpartition(b":")[0] or host
+    if port != _HTTPS_PORT:
+        host = b"%b:%d" % (host, port)
     path = b"" if target.origin_form == b"*" else target.origin_form
     return LocalResponse(308, reason(308), [(b"Location", b"https://%b%b" % (host, path))], b"")
 

@@ -34,6 +34,10 @@ class RateLimit(msgspec.Struct, frozen=True):
         return b"%b\0a%b" % (self.route, client_key(address))
 
 
+#: Of one client's wrong passwords: twenty at once, then ten a minute.
+WRONG_PASSWORDS: Final = RateLimit(b"\0wrong passwords", 6 * SECOND, 20)
+
+
 def client_key(address: str) -> bytes:
     """What stands for one client: its address; of IPv6, the first 64 bits."""
     parsed = parse_address(address)

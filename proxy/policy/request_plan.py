@@ -86,8 +86,8 @@ def plan(
         if hops_left == 0:
             return options_response() if head.method == b"OPTIONS" else trace_response(head)
         route = routes.match(target.authority, target.origin_form, head, client.listener)
-        if client.redirects_to_https and not (route is not None and route.listeners) and not _is_secured(head, client):
-            return https_redirect(target)
+        if client.https_port and not (route is not None and route.listeners) and not _is_secured(head, client):
+            return https_redirect(target, client.https_port)
         if route is None:
             if allowed := routes.methods(target.authority, target.origin_form, head, client.listener):
                 error = NoRoute("this route does not take this method", status=405, code="method_not_allowed")

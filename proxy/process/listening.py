@@ -77,5 +77,5 @@ def _settings(config: Config, name: str) -> ListenerSettings:
         is_unix=listener.address.startswith("unix:"),
         proxy_peers=networks(listener.proxy_protocol),
         contexts=server_contexts(tls) if tls is not None else None,
-        redirects_to_https=listener.redirect_to_https,
+        https_port=listener.https_port if listener.redirect_to_https else 0,
     )

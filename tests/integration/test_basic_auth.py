@@ -1,6 +1,7 @@
 """`access.basic_auth`: who is let in, what is asked of others, and that a password goes no further."""
 
 import base64
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from proxy.config.access_model import AccessConfig
 from proxy.config.route_model import FieldRulesConfig, RouteConfig
 from proxy.exchange import passwords
+from proxy.exchange.buckets import Buckets
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client, fields_of
 
@@ -147,3 +149,52 @@ async def proxy_turn() -> None:
     import asyncio
 
     await asyncio.sleep(0.005)
+
+
+async def test_the_service_is_told_who_it_is_and_no_client_can_say_so(users: str) -> None:
+    requests: list[bytes] = []
+    access = AccessConfig(basic_auth=users, user_field="X-User")
+    upstream = ScriptedUpstream(answering(OK, OK, requests=requests))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, routes={"r": RouteConfig(upstream="default", access=access)}) as proxy,
+        client(proxy.port) as peer,
+    ):
+        for _ in range(2):  # checked, then remembered
+            await peer.send(
+                b"GET / HTTP/1.1\r\nHost: h\r\nX-User: root\r\nx_user: root\r\nConnection: X-User\r\n"
+                b"Authorization: Basic %b\r\n\r\n" % ANN.encode()
+            )
+            assert (await peer.response())[1] == b"ok"
+    for request in requests:
+        assert fields_of(request)["x-user"] == ["ann"]
+        assert b"root" not in request
+
+
+async def test_whoever_guesses_waits_and_keeps_nobody_else_from_the_door(users: str) -> None:
+    async def status(said: str, address: str) -> tuple[bytes, dict[str, list[str]]]:
+        await peer.send(
+            f"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: {address}\r\nAuthorization: Basic {said}\r\n\r\n".encode()
+        )
+        head, _ = await peer.response()
+        return head.split()[1], fields_of(head)
+
+    upstream = ScriptedUpstream(answering(*[OK] * 3))
+    with contextlib.closing(Buckets()) as buckets:
+        async with (
+            upstream.serving(),
+            running_proxy(
+                upstream.port, routes=protected(users), buckets=buckets, trusted_networks=["127.0.0.1"]
+            ) as proxy,
+            client(proxy.port) as peer,
+        ):
+            assert (await status(ANN, "192.0.2.1"))[0] == b"200"
+            assert [(await status(WRONG, "192.0.2.1"))[0] for _ in range(20)] == [b"401"] * 20
+            told, fields = await status(WRONG, "192.0.2.1")
+            assert told == b"429"
+            assert 1 <= int(fields["retry-after"][0]) <= 6
+            assert (await status(BOB, "192.0.2.1"))[0] == b"429"
+            assert (await status(ANN, "192.0.2.1"))[0] == b"200", "remembered: the same address may be many people"
+            assert (await status(ANN, "192.0.2.2"))[0] == b"200"
+            await proxy.records.wait_for(25)
+            assert [record.error for record in proxy.records[21:23]] == ["rate_limited"] * 2

@@ -248,6 +248,17 @@ async def test_a_listener_may_send_everybody_to_https(request_: bytes, location:
         assert upstream.connections == 0
 
 
+async def test_https_may_be_at_another_port() -> None:
+    async with (
+        running_proxy(1, listen=[], listeners=plain(redirect_to_https=True, https_port=8443)) as proxy,
+        client(proxy.port) as peer,
+    ):
+        for host in (b"h.example:8080", b"[::1]"):
+            await peer.send(b"GET /a?b HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
+            name = host.removesuffix(b":8080")
+            assert b"\r\nLocation: https://%b:8443/a?b\r\n" % name in (await peer.response())[0]
+
+
 async def test_a_redirect_needs_a_host() -> None:
     async with (
         running_proxy(1, listen=[], listeners=plain(redirect_to_https=True)) as proxy,

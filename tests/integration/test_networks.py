@@ -14,6 +14,7 @@ CASES: list[tuple[dict[str, Any], bytes, int]] = [
     ({"allow": ["127.0.0.0/8"]},                   b"",                           200),
     ({"allow": ["10.0.0.0/8"]},                    b"",                           403),
     ({"deny": ["127.0.0.1"]},                      b"",                           403),
+    ({"deny": ["::ffff:127.0.0.0/104"]},           b"",                           403),
     ({"deny": ["10.0.0.0/8"]},                     b"",                           200),
     # 127.0.0.1 is trusted: the address that it names is what counts.
     ({"allow": ["127.0.0.0/8"]},                   b"X-Forwarded-For: 10.1.1.1",  403),

@@ -41,6 +41,9 @@ REFUSED = [
     ('address = ":1"\ntls.certificates = [{ certificate = "PEM" }]\ntls.client_ca = "CA"', "a.tls.client_ca"),
     ('address = ":1"\ntls.certificates = [{ certificate = "PEM" }]\ntls.client_ca = "/no"\ntls.client_certificate = "optional"',
      'a.tls.client_ca = "/no": expected a PEM file of certificates: No such file'),
+    ('address = ":1"\n[listeners.a.tls]',                     "listeners.a.tls: needs certificates: without one, no TLS is spoken"),
+    ('address = ":1"\nhttps_port = 8443',                      "a.https_port = 8443: does nothing without redirect_to_https"),
+    ('address = ":1"\nredirect_to_https = true\nhttps_port = 0', "a.https_port = 0: expected a port, from 1 to 65535"),
     ('address = ":1"\ncertificates = []',                      "listeners.a.certificates: unknown key"),
 ]  # fmt: skip
 

@@ -20,7 +20,7 @@ REFUSED = [
     ("http://h",    "verify = false",              "tls: does nothing: none of the upstream's urls begins with https://"),
     ("https://h",   'server_name = "a..b"',        'tls.server_name = "a..b": expected a host name'),
     ("https://h",   'server_name = "h:443"',       'tls.server_name = "h:443": expected a host name'),
-    ("https://h",   'key = "k.pem"',               'tls.key = "k.pem": belongs to a certificate: set certificate, too'),
+    ("https://h",   'key = "/k.pem"',               'tls.key = "/k.pem": belongs to a certificate: set certificate, too'),
     ("https://h",   'ca = "/nowhere/ca.pem"',      'tls.ca = "/nowhere/ca.pem": expected a PEM file of certificates'),
     ("https://h",   'certificate = "/nowhere/c"',  'tls.certificate = "/nowhere/c": expected a certificate and its key'),
     ("https://h",   'min_version = "1.1"',         'tls.min_version = "1.1": expected one of "1.2", "1.3"'),
