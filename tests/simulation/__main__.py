@@ -9,12 +9,15 @@ from tests.simulation.beneath import simulated_kernel
 from tests.simulation.laws import broken_laws
 from tests.simulation.reintroduced import FAULTS
 from tests.simulation.search import Found, judged, search
+from tests.simulation.shrink import shrunk
+from tests.simulation.trace import Trace
 from tests.simulation.world import World
 
 
 def main() -> int:
     options = argparse.ArgumentParser(prog="make simulate ARGS=...", description=__doc__)
     options.add_argument("--seed", type=int, help="replay one, with its trace")
+    options.add_argument("--shrink", action="store_true", help="with --seed: as small as the broken law allows")
     options.add_argument("--first", type=int, default=1, help="the first of many")
     options.add_argument("--seconds", type=float, default=60.0, help="for how long")
     options.add_argument("--jobs", type=int, default=1, help="in so many processes")
@@ -23,7 +26,7 @@ def main() -> int:
     options.add_argument("--states", action="store_true", help="print what was met in which state")
     given = options.parse_args()
     if given.seed is not None:
-        return replay(given.seed)
+        return replay(given.seed, shrinks=given.shrink)
     if given.reintroduce:
         return reintroduce(given.seconds)
     return look_for_finds(given.first, given.seconds, given.jobs, given.finds, states=given.states)
@@ -68,16 +71,29 @@ def reintroduce(seconds: float) -> int:
     return 1 if missed else 0
 
 
-def replay(seed: int) -> int:
-    world = World(seed, print)
+def replay(seed: int, *, shrinks: bool) -> int:
+    reduction = None
+    if shrinks:
+        try:
+            reduction, _ = shrunk(seed, lambda text: print(text, file=sys.stderr, flush=True))
+        except ValueError as exc:
+            print(exc)
+            return 0
+    trace = Trace()
+    world = World(seed, trace, reduction)
     print(world.scenario)
     try:
         world.run()
     finally:
+        trace.flush()
         for client in world.clients:
             print(f"{client.name} {client.leaves or 'reads to the end'}: {client.end or 'no end'}")
         for record in world.records:
-            print(record)
+            print(
+                f"logged: {record.method.decode()} {record.target.decode()} {record.status} {record.error} "
+                f"{record.detail} {record.tunnel_end} {record.request_bytes} bytes up, {record.response_bytes} down, "
+                f"{record.attempts} attempts, the last one at {record.origin}"
+            )
     laws = list(broken_laws(world))
     for law in laws:
         print("BROKEN:", law)

@@ -35,8 +35,9 @@ TIMEOUTS: Final = Timeouts(
     linger_total_s=20.0,
     worker_stall_s=0.0,
 )
-#: Longer than every deadline of an exchange together: whoever waits longer waits for ever.
-PATIENCE_S: Final = 90.0
+#: Longer than every deadline of as many exchanges as one client asks for, with all their attempts: whoever waits longer
+#: waits for ever.
+PATIENCE_S: Final = 400.0
 MOST_BODY_BYTES: Final = 50_000  # where there is a limit
 _FIRST_PORT: Final = 9000
 _TLS: Final = UpstreamTlsConfig(verify=False)

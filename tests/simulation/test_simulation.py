@@ -4,7 +4,11 @@ import pytest
 
 from tests.simulation.beneath import simulated_kernel
 from tests.simulation.reintroduced import FAULTS
+from tests.simulation.scenario import Reduction, Scenario
 from tests.simulation.search import judged, look_at
+from tests.simulation.shrink import kind, shrunk
+from tests.simulation.trace import Trace
+from tests.simulation.world import World
 
 pytestmark = pytest.mark.timeout(600)  # work, not waiting: a loaded machine takes its time
 _WORLDS = 200
@@ -20,6 +24,43 @@ def test_every_law_holds_in_every_world() -> None:
 def test_a_fault_that_is_put_back_is_found(name: str) -> None:
     with FAULTS[name](), simulated_kernel():
         assert any(judged(seed)[1] for seed in range(1, _MOST_WORLDS_TO_A_FIND))
+
+
+def lines_of(seed: int, reduction: Reduction) -> int:
+    lines: list[str] = []
+    trace = Trace(lines.append)
+    World(seed, trace, reduction).run()
+    trace.flush()
+    return len(lines)
+
+
+def test_a_world_that_breaks_a_law_is_made_smaller() -> None:
+    with FAULTS["a cut response is thrown away"](), simulated_kernel():
+        seed = next(seed for seed in range(1, 2_000) if judged(seed)[1] and len(Scenario(seed).clients) > 2)
+        before = judged(seed)[1]
+        reduction, law = shrunk(seed)
+        world, after = judged(seed, reduction)
+        assert kind(law) in map(kind, before)
+        assert law in after
+        assert len(world.clients) < len(Scenario(seed).clients)
+        assert lines_of(seed, reduction) < lines_of(seed, Reduction()) / 2
+
+
+def test_pieces_that_follow_each_other_are_one_line_of_a_trace() -> None:
+    lines: list[str] = []
+    trace = Trace(lines.append)
+    for line in (
+        "    0.1000  a → b: 7 bytes",
+        "    0.2000  a → b: 3 bytes",
+        "    0.2000  b → a: 1 bytes",
+        "    0.3000  a: close",
+    ):
+        trace(line)
+    assert lines == [
+        "    0.1000  a → b: 10 bytes in 2 pieces, until 0.2000",
+        "    0.2000  b → a: 1 bytes",
+        "    0.3000  a: close",
+    ]
 
 
 def test_a_seed_repeats_its_world() -> None:
