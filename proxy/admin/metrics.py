@@ -46,7 +46,7 @@ HELP: Final = {
     "retries": "Attempts that failed and were followed by another, by what the failure was; closed_idle: an idle "
     "connection that its service closed as it was taken.",
     "fields_stripped": "Field lines that ended here: nominated by Connection, hop-by-hop by definition, or what only a "
-    "trusted peer may say. Of the heads of forwarded requests, final responses and 101s; not what is stated anew.",
+    "trusted peer may say. Of what was forwarded: heads, interim responses, trailers; not what is stated anew.",
     "errors": "Exchanges that failed, by the error's code, which the log says, too.",
     "would_refuse": "Requests that a limit with dry_run would have refused.",
     "trace_spans": "Spans that a collector has taken, and those that were dropped: it was too slow, or not there.",

@@ -26,7 +26,9 @@ from proxy.policy.decisions import Decisions
 from proxy.policy.request_plan import Forward
 from proxy.policy.response_fields import interim_response_fields, is_switch_to
 from proxy.policy.retry import CLOSED_IDLE, RESET, RESPONSE_TIMEOUT, is_stale_reuse
+from proxy.policy.stripped import stripped_from_response
 from proxy.policy.trailers import forwarded_trailers
+from proxy.telemetry.series import FROM_RESPONSE
 from proxy.upstream.pool import Lease
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -235,6 +237,7 @@ class Attempts(Leasing, eq=False):
                 fields = interim_response_fields(head, decisions)
                 if decisions is not None and seen is not None:
                     seen.response(head, fields, decisions)
+                self._record.note_stripped(FROM_RESPONSE, stripped_from_response(head))
                 client.stream.write(writer.response_head(head.status, head.reason, fields))
                 await client.wait_for_client()
             head = await self._read_head(lease)

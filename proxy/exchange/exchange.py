@@ -27,10 +27,12 @@ from proxy.policy.forwarded import client_address, trusted_request_id
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.request_plan import Forward, plan
 from proxy.policy.response_fields import final_response_fields, switching_response_fields
+from proxy.policy.stripped import stripped_from_trailers
 from proxy.policy.stripping import STATED
 from proxy.policy.trailers import forwarded_trailers
 from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.seen import BY_AUTH_SERVICE
+from proxy.telemetry.series import FROM_REQUEST, FROM_RESPONSE
 from proxy.transport.deadlines import NEVER
 from proxy.upstream.pool import Lease
 
@@ -81,7 +83,10 @@ class Exchange(Answering):
             if self._attempts is not None:
                 self._attempts.end()
             if self._request_body is not None:
-                record.request_bytes = self._request_body.body.received_bytes
+                body = self._request_body.body
+                record.request_bytes = body.received_bytes
+                if body.trailers and self._attempts is not None:
+                    record.note_stripped(FROM_REQUEST, stripped_from_trailers(body.trailers, self._head.options))
                 if self._request_body.copy is not None:
                     self._request_body.copy.drop()
             if self._context.events.ended is not None:
@@ -180,6 +185,8 @@ class Exchange(Answering):
                 await copy_body(upstream, sink, self._response_body_deadline)
         finally:
             record.response_bytes = body.received_bytes
+        if trailers is not None and body.trailers:
+            record.note_stripped(FROM_RESPONSE, stripped_from_trailers(body.trailers, head.options))
         if not request_sent:
             client.stream.end_writing()  # it was told close: only the rest of its upload is still waited for
             await attempts.end_upload()

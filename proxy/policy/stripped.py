@@ -9,11 +9,12 @@ from typing import Final, NamedTuple
 from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import X_FORWARDED_NAMES, Fields, connection_options
 from proxy.http1.message import RequestHead, ResponseHead
-from proxy.policy.decisions import Outcome, Rule
+from proxy.policy.decisions import Decisions, Outcome, Rule
 from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES
 from proxy.policy.request_fields import request_rules
 from proxy.policy.response_fields import response_rules
 from proxy.policy.stripping import HOP_BY_HOP, without_underscores
+from proxy.policy.trailers import forwarded_trailers
 
 #: A head whose index has none of these loses no line that is counted. `Connection` is one, so nothing is nominated.
 #: What delimits a body is made anew, which is not counted.
@@ -44,6 +45,18 @@ def stripped_from_response(head: ResponseHead) -> Stripped:
     return _count(head.fields, response_rules(head))
 
 
+def stripped_from_trailers(lines: Fields, options: frozenset[bytes]) -> Stripped:
+    """What a trailer section lost. `options` are those of its message's `Connection`. What no trailer may say at all is
+    under no reason."""
+    decisions = Decisions()  # by the function that strips them: they are so rare that no short cut is needed
+    forwarded_trailers(lines, options, decisions=decisions)
+    return _by_reason([decision.outcome for decision in decisions])
+
+
 def _count(lines: Fields, rules: Mapping[bytes, Rule]) -> Stripped:
     removed = [rule.outcome for name, _ in lines if (rule := rules.get(name.lower())) is not None]
-    return Stripped(*(removed.count(outcome) for outcome in (Outcome.NOMINATED, Outcome.HOP_BY_HOP, Outcome.UNTRUSTED)))
+    return _by_reason(removed)
+
+
+def _by_reason(outcomes: list[Outcome]) -> Stripped:
+    return Stripped(*map(outcomes.count, (Outcome.NOMINATED, Outcome.HOP_BY_HOP, Outcome.UNTRUSTED)))

@@ -124,6 +124,9 @@ class Counting:
                         counter.cell[0] = counter.value = counter.value + len(known[b"connection"])
                     else:
                         self._count_stripped(0, stripped_from_request(head, record.trusted, self._drop_underscores))
+            if record.also_stripped is not None:
+                for direction, stripped in enumerate(record.also_stripped):
+                    self._count_stripped(direction, stripped)
             if record.error:
                 self._counter(Kind.INSTANCE, (), series.error_place(record.error)).add(1)
             if record.would_refuse:

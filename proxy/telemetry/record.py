@@ -1,6 +1,7 @@
 """What became of one request: everything the access log, the counters and a person reading them ask for."""
 
 from collections.abc import Sequence
+from operator import add
 from time import monotonic
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from proxy.errors import ProxyError
 from proxy.http1.fields import FieldLine
 from proxy.http1.message import RequestHead, ResponseHead
+from proxy.policy.stripped import Stripped
 from proxy.telemetry.seen import Seen
 from proxy.telemetry.trace import Trace
 
@@ -57,9 +59,16 @@ class ExchangeRecord(msgspec.Struct):
     error_type: str = ""  # of RFC 9209
     would_refuse: str = ""  # the error of a limit that only counts (`dry_run`)
     trusted: bool = False  # the peer: it was believed who the client is
+    also_stripped: list[Stripped] | None = None  # what is in no head of the request or its final response
     seen: Seen | None = None  # what it carried, where somebody looks
     trace: Trace | None = None  # where tracing is on
     is_health_check: bool = False  # `onehop health`, asking from this machine
+
+    def note_stripped(self, direction: int, stripped: Stripped) -> None:
+        """An interim response, or a trailer section, has lost these lines. `direction`: one of `series.DIRECTIONS`."""
+        if self.also_stripped is None:
+            self.also_stripped = [Stripped(), Stripped()]
+        self.also_stripped[direction] = Stripped(*map(add, self.also_stripped[direction], stripped))
 
     def failed(self, error: ProxyError) -> None:
         """The exchange has failed, or been cut short, for this reason."""

@@ -182,6 +182,31 @@ async def test_stripped_lines_are_counted_by_direction_and_reason(
         assert counted.stripped() == expected
 
 
+async def test_lines_that_interim_responses_and_trailers_lose_are_counted_too() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nConnection: X-A\r\nX-A: 1\r\nKeep-Alive: 1\r\nLink: a\r\n\r\n"
+    final = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nUpgrade: a\r\nX-B: 1\r\nContent-Length: 1\r\n\r\n"
+    )
+    request = (
+        b"POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: TE, X-C\r\nTE: trailers\r\n\r\n"
+        b"0\r\nX-C: 1\r\nX-C: 2\r\nX-D: 3\r\nKeep-Alive: 4\r\nX-Forwarded-User: 5\r\n\r\n"
+    )
+    async with counting(answering(early + early + final)) as counted:
+        async with client(counted.proxy.port) as peer:
+            await peer.send(request)
+            await peer.head()
+            await peer.head()
+            await peer.response()
+        await counted.proxy.records.wait_for(1)
+        assert counted.stripped() == {
+            ("request", "hop_by_hop"): 2,  # Connection, and Keep-Alive in the trailers
+            ("request", "nominated"): 3,  # TE, and X-C twice in the trailers
+            ("request", "untrusted"): 1,
+            ("response", "hop_by_hop"): 5,  # Connection and Keep-Alive of each 103, Upgrade in the trailers
+            ("response", "nominated"): 2,
+        }
+
+
 async def test_a_tunnel_has_a_status_and_no_duration() -> None:
     async with counting(answering(SWITCHING)) as counted:
         async with client(counted.proxy.port) as peer:
