@@ -61,18 +61,38 @@ def decided(exchange: Shown, *, colour: bool = False) -> Iterator[str]:
             yield f"  {went}: {escape_control(message.sent)}"
 
 
-def decision_lines(message: ShownMessage, *, colour: bool = False) -> list[str]:
-    """A line for each field line of a message: the verdict, the field, and the rule."""
-    rows = [
-        (line.verdict, escape_control(f"{line.name}: {line.value}"), escape_control(line.rule))
-        for line in message.lines
-    ]
-    lines = aligned(rows)
-    if colour:
-        lines = [
-            click.style(line[: len(row[0])], COLOURS.get(row[0])) + line[len(row[0]) :]
-            for row, line in zip(rows, lines, strict=True)
-        ]
+def decision_lines(message: ShownMessage, *, stated: bool = True, colour: bool = False) -> list[str]:
+    """A line for each field line of a message: the verdict, the field, and the rule. `stated`: also for those that did
+    not come, but were added."""
+    lines = _rows(
+        [
+            (line.verdict, f"{line.name}: {line.value}", line.rule)
+            for line in message.lines
+            if stated or line.verdict != "set"
+        ],
+        colour,
+    )
     if message.left_out:
         lines.append(f"and {message.left_out} lines more")
     return lines
+
+
+def sent_lines(message: ShownMessage, *, colour: bool = False) -> list[str]:
+    """A line for each field line that went on, in order: set here, and by which rule, or kept."""
+    rules = {(line.name, line.value): line.rule for line in message.lines if line.verdict == "set"}
+    rows = []
+    for name, value in message.sent_lines:
+        rule = rules.get((name, value))
+        rows.append(("kept" if rule is None else "set", f"{name}: {value}", rule or "as it came"))
+    return _rows(rows, colour)
+
+
+def _rows(rows: list[tuple[str, str, str]], colour: bool) -> list[str]:
+    rows = [(verdict, escape_control(field), escape_control(rule)) for verdict, field, rule in rows]
+    lines = aligned(rows)
+    if not colour:
+        return lines
+    return [
+        click.style(line[: len(row[0])], COLOURS.get(row[0])) + line[len(row[0]) :]
+        for row, line in zip(rows, lines, strict=True)
+    ]

@@ -3,14 +3,27 @@
 import sys
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import click
 import msgspec
+from click.core import ParameterSource
 
-from proxy.cli.options import configuration_options, load_options, valid
+from proxy.cli.options import configuration_options, load_options, quiet_end, valid
 from proxy.config.model import Config
 from proxy.errors import ProxyError
+
+#: Options by the names of their parameters.
+_ONLY_WITH_A_URL: Final = {
+    "admin": "--admin", "method": "-X", "fields": "-H", "data": "-d", "connect": "--connect", "insecure": "-k",
+    "timeout_s": "--timeout",
+}  # fmt: skip
+_ONLY_WITH_A_HEAD: Final = {
+    "response": "--response", "client": "--client", "route": "--route", "listen": "--listen",
+    "upstream": "--upstream", "workers": "--workers", "access_log": "--access-log", "reader": "--reader",
+    "settings": "--set",
+}  # fmt: skip
 
 
 def _address(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -21,6 +34,7 @@ def _address(_context: click.Context, _option: click.Parameter, value: str) -> s
 
 
 @click.command()
+@click.argument("what", metavar="[FILE | URL]", default="-")
 @configuration_options
 @click.option("--response", is_flag=True, help="The head is a response's.")
 @click.option(
@@ -33,12 +47,29 @@ def _address(_context: click.Context, _option: click.Parameter, value: str) -> s
 )
 @click.option("--route", metavar="NAME", help="The route whose rules a response meets; default: the only one.")
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name, value, verdict, rule.")
-def explain(response: bool, client: str, route: str | None, as_json: bool, **options: Any) -> None:
+@click.option("--admin", metavar="HOST:PORT", help="With a URL: the instance's admin listener; default: as configured.")
+@click.option("-X", "--request", "method", metavar="METHOD", help="With a URL: default GET, or POST with a body.")
+@click.option("-H", "--header", "fields", metavar="FIELD", multiple=True, help='With a URL: "Name: value". Repeatable.')
+@click.option("-d", "--data", metavar="TEXT", help="With a URL: a body, or @FILE.")
+@click.option("--connect", metavar="HOST:PORT", help="With a URL: connect there instead of to its host.")
+@click.option("-k", "--insecure", is_flag=True, help="With a URL: do not verify its certificate.")
+@click.option("--timeout", "timeout_s", default=10.0, show_default=True, help="With a URL: seconds for its answer.")
+@click.pass_context
+def explain(
+    context: click.Context, /, what: str, response: bool, client: str, route: str | None, as_json: bool, **options: Any
+) -> None:
     """Show what becomes of a request's or response's fields, and why.
 
-    Reads a raw head on standard input, and says of each field by which rule it goes on or not.
+    Reads a raw head in FILE or on standard input, and says of each field by which rule it goes on or not, by the
+    configuration that "run" with the same options would serve.
 
-    Goes by the configuration that "run" with the same options would serve."""
+    With a URL, a request is sent to a running instance, whose inspector (admin.inspector) then tells what became of it:
+    what the client sent, what the service was sent, what it answered, and what the client was sent."""
+    if what.startswith(("http://", "https://")):
+        _ask_for(context, what, as_json, options)
+        return
+    if given := _given(context, _ONLY_WITH_A_URL):
+        raise click.UsageError(f"{', '.join(given)}: only with a URL", context)
     from proxy.cli.explain import as_wire, explain_request, explain_response, response_rules, setup_from
     from proxy.cli.explanation import plain, print_in_colour
 
@@ -46,9 +77,9 @@ def explain(response: bool, client: str, route: str | None, as_json: bool, **opt
     if route is not None and route not in config.routes:
         raise click.BadParameter(f"no route is called {route!r}", param_hint="--route")
     setup = setup_from(config, client)
-    if sys.stdin.isatty():
+    if what == "-" and sys.stdin.isatty():
         click.echo("Type or paste a head; an empty line and Ctrl-D end it.", err=True)
-    raw_head = as_wire(sys.stdin.buffer.read())
+    raw_head = as_wire(_read(what))
     try:
         if response:
             explanation = explain_response(raw_head, setup, response_rules(config, route))
@@ -64,6 +95,34 @@ def explain(response: bool, client: str, route: str | None, as_json: bool, **opt
         print_in_colour(explanation)
     else:
         click.echo("\n".join(plain(explanation)))
+
+
+def _read(file: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as exc:
+        raise click.BadParameter(f"{file} cannot be read: {exc.strerror}", param_hint="FILE") from exc
+
+
+def _given(context: click.Context, names: Mapping[str, str]) -> list[str]:
+    """Those that stand on the command line."""
+    return [flag for name, flag in names.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+
+
+def _ask_for(context: click.Context, url: str, as_json: bool, options: Mapping[str, Any]) -> None:
+    """Explain what a running instance does with a request."""
+    if given := _given(context, _ONLY_WITH_A_HEAD):
+        raise click.UsageError(f"{', '.join(given)}: not with a URL, which a running instance is asked for", context)
+    from proxy.cli.admin_client import find
+    from proxy.cli.explain_url import Asked, body_of, checked_url, explain_url
+
+    body = body_of(options["data"])
+    method = options["method"] or ("GET" if body is None else "POST")
+    asked = Asked(
+        checked_url(url), method, options["fields"], body, options["connect"], options["insecure"], options["timeout_s"]
+    )
+    with quiet_end():
+        explain_url(asked, find(options["admin"], options["config"]), as_json=as_json)
 
 
 def _config_to_explain(options: Mapping[str, Any]) -> Config:

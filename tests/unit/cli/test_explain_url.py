@@ -1,0 +1,46 @@
+"""`onehop explain URL`: what is refused before anything is sent."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy.cli.explain_url import body_of
+from tests.unit.cli.calling import onehop
+
+REFUSED = [
+    (["http://"],                                       "'http://': expected http[s]://HOST[:PORT][/PATH]"),
+    (["http://h:99999/"],                               "expected http[s]://HOST"),
+    (["http://u:hunter2@h/"],                           "without a password"),
+    (["http://h/a b"],                                  "of ASCII"),
+    (["http://h/", "--response"],                       "--response: not with a URL"),
+    (["http://h/", "--upstream", "http://u"],           "--upstream: not with a URL"),
+    (["-X", "PUT"],                                     "-X: only with a URL"),
+    (["-", "-H", "A: 1", "-d", "x"],                    "-H, -d: only with a URL"),
+    (["http://h/", "-d", "@/nowhere/at/all"],           "cannot be read"),
+    (["/nowhere/at/all"],                               "/nowhere/at/all cannot be read"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "said"), REFUSED)
+def test_what_cannot_be_asked_is_refused(words: list[str], said: str) -> None:
+    result = onehop("explain", *words, stdin=b"GET / HTTP/1.1\nHost: h\n")
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
+
+
+def test_its_own_request_id_cannot_be_given() -> None:
+    result = onehop("explain", "http://127.0.0.1:1/", "-H", "x-request-id: mine")
+    assert result.exit_code == 2
+    assert "X-Request-Id is how explain knows its own exchange again" in result.stderr
+
+
+def test_a_body_may_be_a_files(tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(b"\x00\xff")
+    assert (body_of(None), body_of("a=b"), body_of(f"@{tmp_path / 'body'}")) == (None, b"a=b", b"\x00\xff")
+
+
+def test_a_head_may_be_a_files(tmp_path: Path) -> None:
+    (tmp_path / "head").write_text("GET / HTTP/1.1\nHost: h\nConnection: X-A\nX-A: 1\n")
+    result = onehop("explain", str(tmp_path / "head"))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "nominated by Connection" in result.stdout
