@@ -7,22 +7,24 @@ goes on serving (`onehop run`) is left running until the page ends. `<!-- not ru
 
 import asyncio
 import os
+import random
 import re
 import shutil
 import signal
+import socket
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.harness.examples import EXAMPLES
 from tests.harness.processes import until
-from tests.harness.programs.process import free_port
 from tests.harness.scripted import PATIENCE_S
 
 _BLOCK: Final = re.compile(r"(?:<!-- not run: ([^>]+) -->\n+)?```console\n(.*?)```", re.DOTALL)
 _SERVES: Final = re.compile(r"(?:[A-Z_]+=\S+ )*onehop (run|demo)\b")
 _PORTS: Final = (8080, 8443, 9000, 9001, 9002, 9901)
+_ANY: Final = random.SystemRandom()  # pytest plugins seed the usual one, in every process alike
 _READY: Final = "stop with Ctrl-C"
 #: What differs from run to run, and what stands for it.
 _VARIES: Final = [
@@ -105,7 +107,7 @@ class Session:
     """A shell in a folder with the example files, whose ports are free ones."""
 
     def __init__(self, folder: Path) -> None:
-        self.ports = {port: free_port() for port in _PORTS}
+        self.ports = dict(zip(_PORTS, _ports_of_nobody(len(_PORTS)), strict=True))
         self._folder = folder
         self._serving: list[asyncio.subprocess.Process] = []
         self._readers: list[asyncio.Task[None]] = []
@@ -173,6 +175,19 @@ class Session:
                 await process.wait()
             await asyncio.gather(*self._readers)
         self._serving, self._readers = [], []
+
+
+def _ports_of_nobody(count: int) -> list[int]:
+    """Free ports that the kernel gives to no other socket, so that they are still free when a command comes to use them."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    with ExitStack() as probes:
+        found: set[int] = set()
+        while len(found) < count:
+            probe, port = probes.enter_context(socket.socket()), _ANY.randrange(max(lowest - 20_000, 1024), lowest)
+            with suppress(OSError):
+                probe.bind(("0.0.0.0", port))
+                found.add(port)
+    return sorted(found)
 
 
 async def _collect(source: asyncio.StreamReader, lines: list[str]) -> None:

@@ -2,8 +2,10 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +16,7 @@ from proxy import errors
 from proxy.config.convert import scalar_keys
 from proxy.telemetry.error_codes import ERROR_CODES
 
+CONFIG = DOCS.parent / "config" / "examples"
 SOURCES = sorted(Path(proxy.__file__).parent.rglob("*.py"))
 
 
@@ -57,6 +60,24 @@ def test_every_page_of_the_documentation_is_found_from_the_site() -> None:
 def test_no_link_leads_nowhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)\s#]+)", page.read_text("utf-8"))
     assert [link for link in links if link != "keys.md" and not (page.parent / link).exists()] == []
+
+
+def leaves(table: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    for name, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*above, name))
+        else:
+            yield (*above, name), value
+
+
+EXAMPLES = [dict(leaves(tomllib.loads(file.read_text("utf-8")))) for file in CONFIG.rglob("*.toml")]
+
+
+@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_a_configuration_that_a_page_shows_is_part_of_an_example(page: Path) -> None:
+    for excerpt in re.findall(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        shown = dict(leaves(tomllib.loads(excerpt)))
+        assert any(all(example.get(key) == value for key, value in shown.items()) for example in EXAMPLES), excerpt
 
 
 def said_in_source() -> Iterator[tuple[str, int]]:
