@@ -1,10 +1,14 @@
 """What a route asks of a request besides its host and path: a method, a listener, fields.
 
 The routes of one host and path are grouped by the kinds of things they ask for. Each group is one look-up, so that a
-thousand routes that differ by a field's value cost what one does.
+thousand routes that differ by a field's value cost what one does. Where there are many groups, only those are looked at
+whose rarest field the request has, so that a thousand routes that ask for a field each cost no more either.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Final
 
 from proxy.http1.message import RequestHead
 from proxy.policy.route import Route
@@ -12,6 +16,8 @@ from proxy.policy.route import Route
 #: Of a route: the names of fields that it compares, those that must only be there, and whether it asks for a method and
 #: for a listener.
 Kind = tuple[tuple[bytes, ...], tuple[bytes, ...], bool, bool]
+
+_FEW: Final = 8  # groups: to look at all of them costs less than to find out which
 
 
 class Asked:
@@ -100,25 +106,38 @@ class Place:
     """The routes of one host and path: those with more conditions go first, then those that compare values, then the
     one that stands first in the configuration."""
 
-    __slots__ = ("_groups", "_kinds")
+    __slots__ = ("_by_name", "_groups", "_kinds")
 
     def __init__(self) -> None:
         self._kinds: dict[Kind, _Group] = {}
         self._groups: list[_Group] = []
+        self._by_name: dict[bytes, list[int]] = {}  # places of groups, by their rarest field; b"": they ask for none
 
     def add(self, route: Route) -> None:
         for kind, listener, values, method in keys_of(route):
             self._kinds.setdefault(kind, _Group(kind)).add(listener, values, method, route)
         kinds = sorted(self._kinds, key=lambda kind: (condition_count(kind), len(kind[0])), reverse=True)
         self._groups = [self._kinds[kind] for kind in kinds]
+        frequency = Counter(name for compared, present, *_ in kinds for name in (*compared, *present))
+        self._by_name = {}
+        for number, (compared, present, *_) in enumerate(kinds):
+            rarest = min((*compared, *present), key=frequency.__getitem__, default=b"")
+            self._by_name.setdefault(rarest, []).append(number)
+
+    def _candidates(self, asked: Asked) -> Sequence[_Group]:
+        """The groups of which one may have the request's route, in order."""
+        if len(self._groups) <= _FEW:
+            return self._groups
+        numbers = chain.from_iterable(self._by_name.get(name, ()) for name in (b"", *asked.values()))
+        return [self._groups[number] for number in sorted(numbers)]
 
     def find(self, asked: Asked) -> Route | None:
         """The route whose conditions the request meets, if there is one."""
-        for group in self._groups:
+        for group in self._candidates(asked):
             if (route := group.find(asked)) is not None:
                 return route
         return None
 
     def methods(self, asked: Asked) -> Iterable[bytes]:
         """The methods with which the request would have found a route here."""
-        return (method for group in self._groups for method in group.methods(asked))
+        return (method for group in self._candidates(asked) for method in group.methods(asked))
