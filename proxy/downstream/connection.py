@@ -70,8 +70,8 @@ class ClientConnection:
 
     __slots__ = (
         "_deadlines", "_grace_ends", "_half_close", "_overdue_at", "_served_one", "_untaken_bytes", "ending",
-        "exchange", "identity", "limits", "peer", "phase", "reader", "shutting_down", "stream", "timeouts",
-        "waiting_since",
+        "exchange", "identity", "limits", "peer", "phase", "queued_before", "reader", "shutting_down",
+        "stream", "timeouts", "waiting_since",
     )  # fmt: skip
 
     def __init__(
@@ -93,9 +93,9 @@ class ClientConnection:
         self._served_one = False
         self._untaken_bytes = 0  # when its grace began
         self._deadlines = deadlines
-        # Loop times; `stream.alarm_at` is the earlier one.
-        self._grace_ends = NEVER  # of a client that has ended its side
-        self._overdue_at = NEVER  # the request under way has had all the time that it may take
+        self.queued_before = 0  # bytes of earlier responses, untaken when the request under way got its time
+        # Of a client that has ended its side; of the request under way. `stream.alarm_at` is the earlier one.
+        self._grace_ends = self._overdue_at = NEVER
         stream.owner = self
 
     async def serve(self, run_exchange: RunExchange, report_unread: ReportUnread) -> None:
@@ -290,6 +290,7 @@ class ClientConnection:
         """From now on, the request under way has `timeouts.request_total_s`."""
         total_s = self.timeouts.request_total_s
         self._overdue_at = self._deadlines.loop.time() + total_s if total_s else NEVER
+        self.queued_before = self.stream.untaken_bytes() if total_s else 0
         self._set_alarm()
 
     def _set_alarm(self) -> None:

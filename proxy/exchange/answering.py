@@ -89,8 +89,9 @@ class Answering:
         record.failed(error)
         if self._attempts is not None:
             self._attempts.end(error)
-        if isinstance(error, RequestOverdue) and self._response_framing is not None and client.stream.must_drain():
-            client.stream.reset()  # the client was too slow: it gets no more time for what is queued
+        is_cut_late = isinstance(error, RequestOverdue) and self._response_framing is not None
+        if is_cut_late and client.stream.must_drain() and not client.queued_before:
+            client.stream.reset()  # the client was too slow: it gets no more time, but for a response before this one
         if isinstance(error, ClientGone) or self._response_framing is not None:
             record.status = record.status or 499
             untaken = await client.deliver_cut(only_the_end_delimits=self._response_framing is UNTIL_CLOSE)

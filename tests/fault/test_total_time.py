@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from proxy.config.upstream_model import UpstreamConfig
+from proxy.downstream.connection import Phase
 from tests.harness.loops import on_both_loops
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, Script, ScriptedUpstream, answering, client, raw_client
@@ -161,6 +162,37 @@ async def test_a_client_that_takes_its_response_slowly_has_no_more_time() -> Non
                     await asyncio.sleep(0 if proxy.records else 0.02)
         assert 0 < received < 100_000_000
         await record_is(proxy, 200)
+
+
+@on_both_loops
+async def test_a_pipelined_request_that_is_overdue_leaves_the_response_before_it_whole() -> None:
+    first = b"1" * 40_000  # all of it is written at once, and most of it waits in the kernel for the client
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n" + first)
+        await peer.head()
+        with contextlib.suppress(ConnectionError):
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + b"2" * 8_000_000)
+
+    upstream = ScriptedUpstream(script)
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts=TOTAL) as proxy,
+        raw_client(proxy.port, 4096) as raw,
+    ):
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(raw, GET + GET)
+        async with asyncio.timeout(PATIENCE_S):
+            clients = proxy.worker.clients
+            while len(proxy.records) < 2 and all(each.phase is not Phase.DELIVERING for each in clients):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            received = b""
+            with contextlib.suppress(ConnectionResetError):
+                while data := await loop.sock_recv(raw, 1_000_000):
+                    received += data
+        assert first in received
+        assert len(received) < 8_000_000
 
 
 @on_both_loops

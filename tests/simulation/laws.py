@@ -173,7 +173,7 @@ def _client(world: World, client: Client, answers: dict[int, Answer]) -> Iterato
         message = finals[index]
         if not message.complete and client.end == "fin" and message.until_close:
             yield f"/{ask.number}: a cut body came to a clean end"
-        if record.error != "request_total_timeout":  # which cuts whatever is under way
+        if record.error not in ("request_total_timeout", "body_too_large"):  # which cut whatever is under way
             yield from _delivered(world, ask.number, message)
 
 
