@@ -18,6 +18,10 @@ class Census:
     def __init__(self) -> None:
         self._connections: set[UpstreamConnection] = set()
 
+    def __len__(self) -> int:
+        """How many it knows, with those that were closed since somebody asked."""
+        return len(self._connections)
+
     def opened(self, connection: UpstreamConnection) -> None:
         """There is another one."""
         self._connections.add(connection)
