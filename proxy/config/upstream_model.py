@@ -114,7 +114,8 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             ge=0,
             le=1_000_000,
             description="To each origin, idle ones included, of the whole instance; 0: no limit. Divided over the "
-            "workers, of which there are no more than connections.",
+            "workers, of which there are no more than connections. During a reload, requests and tunnels that the old "
+            "workers still carry come on top.",
         ),
     ] = 0
     queue: Annotated[

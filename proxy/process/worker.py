@@ -238,15 +238,15 @@ class Worker:
 
     def shut_down(self) -> None:
         """Stop accepting, finish what is under way within `drain_s`, close what is idle: the instance ends."""
-        timeouts = self._config.timeouts
         self._listener.shut_down()
-        self._later(timeouts.drain_s, self._listener.cut_all)
-        self._later(timeouts.tunnel_shutdown_s, lambda: self._listener.cut(_is_tunnel))
+        self._later(self._config.timeouts.drain_s, self._listener.cut_all)
+        self._later(self._config.timeouts.tunnel_shutdown_s, lambda: self._listener.cut(_is_tunnel))
 
     def retire(self) -> None:
         """Stop accepting, because another generation does: only tunnels may outlast `drain_s`."""
         timeouts = self._config.timeouts
         self._listener.shut_down(_RETIRE_FAREWELL_S)
+        self.pool.shut_down()  # idle connections would come on top of the other generation's
         self._later(timeouts.drain_s, lambda: self._listener.cut(lambda client: not _is_tunnel(client)))
         self._later(timeouts.tunnel_shutdown_s, lambda: self._listener.cut(_is_tunnel))
         self._later(max(timeouts.drain_s, timeouts.tunnel_shutdown_s), self._listener.cut_all)
@@ -269,7 +269,7 @@ class Worker:
             self._log.reopen()
 
     def _warn_x_forwarded_dropped(self, peer: str) -> None:
-        """Tell an operator whose gateway is not in `trusted_networks` why its X-Forwarded-* does not arrive."""
+        """Tell an operator whose gateway is not trusted why its X-Forwarded-* does not arrive."""
         self.errors.warn_once_a_minute(
             "x-forwarded dropped",
             lambda: (
