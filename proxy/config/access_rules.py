@@ -122,7 +122,7 @@ def _burst(limit: RateLimitConfig) -> int:
     return limit.burst or max(1, math.ceil(limit.requests_per_s))
 
 
-def consumed_fields(route: RouteConfig) -> list[bytes]:
+def consumed_fields(config: Config, route: RouteConfig) -> list[bytes]:
     """Names of fields that no client's request takes beyond this proxy, in any spelling."""
     access = route.access
     copied = [name.lower().encode("ascii") for name in access.forward_auth.copy]
@@ -130,6 +130,8 @@ def consumed_fields(route: RouteConfig) -> list[bytes]:
         copied.append(b"authorization")
     if access.user_field:
         copied.append(access.user_field.lower().encode("ascii"))
+    if config.explain.secret:
+        copied.append(config.explain.header.lower().encode("ascii"))
     return copied
 
 
@@ -148,7 +150,7 @@ def access_of(name: str, config: Config, default_host: Callable[[str], bytes]) -
             auth.upstream,
             auth.path.encode("ascii"),
             {name.lower().encode("ascii"): name.encode("ascii") for name in auth.copy},
-            rules_of(name for name in consumed_fields(route) if access.basic_auth or name not in _CREDENTIALS),
+            rules_of(name for name in consumed_fields(config, route) if access.basic_auth or name not in _CREDENTIALS),
             (config.upstreams[auth.upstream].host or "").encode("ascii"),
             default_host(auth.upstream),
         )

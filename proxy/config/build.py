@@ -15,7 +15,9 @@ from proxy.config.rewriting import rewriting_of
 from proxy.config.route_model import FieldRulesConfig, RouteConfig
 from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 from proxy.config.upstream_model import UpstreamConfig
+from proxy.policy.explaining import Explaining
 from proxy.policy.field_rules import FieldRules
+from proxy.policy.forwarded import networks
 from proxy.policy.retry import IDEMPOTENT, RetrySettings
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
@@ -162,7 +164,7 @@ def routing_table(config: Config) -> RoutingTable:
             methods=frozenset(method.encode("ascii") for method in route.methods),
             headers=conditions(route.headers),
             listeners=frozenset(route.listeners),
-            request_fields=field_rules(route.request_fields, consumed_fields(route)),
+            request_fields=field_rules(route.request_fields, consumed_fields(config, route)),
             response_fields=field_rules(route.response_fields),
             host_override=destination(route.upstream).host_override if route.upstream else b"",
             default_host=default_host(route.upstream) if route.upstream else b"",
@@ -206,6 +208,20 @@ def plan_settings(config: Config, pseudonym: bytes) -> PlanSettings:
         state_via=config.via,
         passes=config.limits.passes,
         drop_underscores=config.underscore_names == "drop",
+    )
+
+
+def explaining(config: Config) -> Explaining | None:
+    """Who is told in responses what was decided; None where nobody is."""
+    explain = config.explain
+    if not explain.secret:
+        return None
+    return Explaining(
+        header=explain.header.lower().encode("ascii"),
+        secret=explain.secret.encode("ascii"),
+        networks=networks(explain.networks),
+        server_timing=explain.server_timing,
+        field_bytes=explain.field_bytes,
     )
 
 

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from proxy.config.admin_model import AdminConfig
+from proxy.config.explain_model import ExplainConfig
 from proxy.config.listener_model import ListenerConfig
 from proxy.config.route_model import RouteConfig
 from proxy.config.tracing_model import TracingConfig
@@ -106,6 +107,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     limits: Limits = Limits()
     pool: PoolSettings = PoolSettings()
     admin: AdminConfig = AdminConfig()
+    explain: ExplainConfig = ExplainConfig()
     tracing: TracingConfig = TracingConfig()
     listeners: dict[str, ListenerConfig] = {}
     upstreams: dict[str, UpstreamConfig] = {}

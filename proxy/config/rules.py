@@ -5,6 +5,7 @@ from typing import Final
 
 from proxy.config.access_rules import access_problems
 from proxy.config.admin_rules import admin_problems
+from proxy.config.explain_rules import explain_problems
 from proxy.config.findings import Finding, fault
 from proxy.config.listener_rules import listener_problems
 from proxy.config.log_rules import log_problems
@@ -43,4 +44,5 @@ def rule_problems(config: Config) -> Iterator[Finding]:
     yield from route_problems(config)
     yield from access_problems(config)
     yield from admin_problems(config)
+    yield from explain_problems(config)
     yield from tracing_problems(config)

@@ -37,6 +37,8 @@ def shown(key: KeyPath, value: object, *, secret: bool = False) -> str:
     """A value as a person would write it; what a route puts into fields may be a secret, and is not shown."""
     if secret:
         return MASK
+    if value and key == ("explain", "secret"):
+        return MASK
     if value and key[0] == "routes" and len(key) > 2 and key[2].endswith("_fields") and key[3:4] != ("remove",):
         return MASK
     if value and key[0] == "routes" and key[2:3] == ("headers",) and is_secret(key[-1].encode("latin-1", "replace")):

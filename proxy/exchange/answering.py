@@ -8,16 +8,21 @@ from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, Requ
 from proxy.exchange.admission import admit
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
+from proxy.exchange.told import tell
 from proxy.exchange.upload import RequestBody
 from proxy.http1.framing import request_framing
 from proxy.http1.message import NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead
 from proxy.http1.parsing.body import EMPTY_BODY
 from proxy.http1.persistence import persists
+from proxy.policy.decisions import Decisions
+from proxy.policy.explaining import Explaining
 from proxy.policy.forwarded import is_from_this_machine, plain_address
 from proxy.policy.local_responses import LocalResponse, error_response
 from proxy.policy.request_plan import Refused
 from proxy.policy.route import Route
+from proxy.policy.stripping import STATED
 from proxy.telemetry.record import ExchangeRecord
+from proxy.telemetry.seen import Seen
 
 
 class Answering:
@@ -114,6 +119,14 @@ class Answering:
             await client.deliver_cut(only_the_end_delimits=False)
             return False
 
+    def _told(self, explaining: Explaining, seen: Seen, answer: LocalResponse) -> LocalResponse:
+        """The answer with what was decided, for a client that may know it."""
+        record, fields, decisions = self._record, [*answer.fields], Decisions()
+        seen.ended_here(record.method, record.target, record.http_version, record.fields)
+        decisions.decide_all(fields, STATED)
+        tell(explaining, record, fields, b"", decisions)
+        return msgspec.structs.replace(answer, fields=fields)
+
     async def _answer(self, answer: LocalResponse, *, keep_open: bool) -> bool:
         """Send a complete answer. The connection goes on only where no byte of this request can still come."""
         head, client = self._head, self._client
@@ -127,6 +140,8 @@ class Answering:
         if self._route is not None and self._route.response_fields is not None:
             fields = self._route.response_fields.apply(answer.fields)
             answer = msgspec.structs.replace(answer, fields=fields)
+        if self._context.explaining is not None and self._record.seen is not None:
+            answer = self._told(self._context.explaining, self._record.seen, answer)
         await write_answer(
             client,
             answer,

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from proxy.exchange.buckets import Buckets
 from proxy.exchange.passwords import Passwords
+from proxy.policy.explaining import Explaining
 from proxy.policy.forwarded import Network
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings, Timeouts
@@ -43,5 +44,6 @@ class WorkerContext:
     buckets: Buckets | None = None  # of rate limits; None where no route has any
     copies: set[object] = field(default_factory=set)  # of requests, for mirrors, under way
     sampling: Sampling | None = None  # None: tracing is off, and trace context passes untouched
+    explaining: Explaining | None = None  # None: no response says what was decided
     look: Look | None = None  # None: nothing is recorded for anybody to look at, and nothing is paid for that
     observe: Observe | None = None

@@ -15,6 +15,7 @@ from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import BodySink, Trailers, copy_body, framed, write_all
 from proxy.exchange.mirror import mirror
+from proxy.exchange.told import tell
 from proxy.exchange.tunnel import Tunnel, TunnelEnd
 from proxy.exchange.upload import RequestBody
 from proxy.http1 import writer
@@ -31,7 +32,7 @@ from proxy.policy.stripped import stripped_from_trailers
 from proxy.policy.stripping import STATED
 from proxy.policy.trailers import forwarded_trailers
 from proxy.telemetry.record import ExchangeRecord
-from proxy.telemetry.seen import BY_AUTH_SERVICE
+from proxy.telemetry.seen import BY_AUTH_SERVICE, Seen
 from proxy.telemetry.series import FROM_REQUEST, FROM_RESPONSE
 from proxy.transport.deadlines import NEVER
 from proxy.upstream.pool import Lease
@@ -62,6 +63,9 @@ class Exchange(Answering):
             self._apply_trusted_headers(head)
         elif X_FORWARDED_NAMES in head.known:
             context.warn_x_forwarded_dropped(client.peer)
+        if context.explaining is not None and context.explaining.is_asked(head.fields, record.client):
+            record.seen = record.seen or Seen()
+            record.seen.is_told = True
         if context.events.began is not None:
             context.events.began(record)
 
@@ -165,6 +169,8 @@ class Exchange(Answering):
         if attempts.service.is_sticky or record.earlier is not None:
             self._state_attempts(attempts, lines, decisions)
         if decisions is not None and record.seen is not None:
+            if context.explaining is not None:
+                tell(context.explaining, record, lines, b"HTTP/%b %d" % (head.http_version, head.status), decisions)
             record.seen.response(head, lines, decisions)
         trailers: Trailers | None = None
         if forward.wants_trailers:
@@ -233,6 +239,8 @@ class Exchange(Answering):
         if attempts.service.is_sticky or record.earlier is not None:
             self._state_attempts(attempts, fields, decisions)
         if decisions is not None and record.seen is not None:
+            if self._context.explaining is not None:
+                tell(self._context.explaining, record, fields, b"HTTP/1.1 101", decisions)
             record.seen.response(head, fields, decisions)
         record.status = 101
         self._response_begins(UNTIL_CLOSE)

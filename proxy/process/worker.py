@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from proxy.config.build import counted_names, endpoints, plan_settings, routing_table, secured_upstreams
+from proxy.config.build import counted_names, endpoints, explaining, plan_settings, routing_table, secured_upstreams
 from proxy.config.model import Config
 from proxy.downstream.connection import ClientConnection, Phase
 from proxy.downstream.listener import Listener
@@ -59,8 +59,7 @@ def _is_tunnel(client: ClientConnection) -> bool:
 
 
 class Worker:
-    """Serves clients on listening sockets until it is told to shut down. Without `link` there is no control process,
-    and without `counts` nothing is counted."""
+    """Serves clients until it is told to shut down. Without `link` there is no control, without `counts` no count."""
 
     def __init__(
         self,
@@ -162,6 +161,7 @@ class Worker:
             events=join([*self._own_sinks(), *sinks], self._report_defect),
             buckets=buckets,
             sampling=sampling(config),
+            explaining=explaining(config),
             look=look_at_all if observe is not None else None if self._inspection is None else self._inspection.look,
             observe=observe,
         )

@@ -34,9 +34,10 @@ class Message(msgspec.Struct):
 class Seen:
     """Everything that one exchange has carried besides its bodies."""
 
-    __slots__ = ("marks", "messages")
+    __slots__ = ("is_told", "marks", "messages")
 
     def __init__(self) -> None:
+        self.is_told = False  # to the client, in its response
         self.messages: list[Message] = []
         self.marks: list[tuple[str, float]] = []  # what happened, and when (monotonic time)
 

@@ -255,7 +255,7 @@ def test_the_schema_takes_one_address_and_describes_every_key_outside_named_tabl
     assert {"type": "string"} in properties["listen"]["anyOf"]
     for group in ("Timeouts", "Limits", "PoolSettings", "AdminConfig", "TracingConfig"):
         assert all(key["description"] for key in schema["$defs"][group]["properties"].values())
-    named = {"timeouts", "limits", "pool", "admin", "tracing", "listeners", "upstreams", "routes"}
+    named = {"timeouts", "limits", "pool", "admin", "explain", "tracing", "listeners", "upstreams", "routes"}
     assert all(key["description"] for name, key in properties.items() if name not in named)
     assert schema["$defs"]["Timeouts"]["properties"]["connect_s"]["description"].startswith(
         "In seconds: to one address"

@@ -1,0 +1,42 @@
+"""What types cannot say about explanations on the wire."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from proxy.config.explain_model import ExplainConfig
+from proxy.config.findings import Finding, fault
+from proxy.config.model import Config
+from proxy.http1.field_names import TRAITS, canonical_name, is_secret
+from proxy.http1.masking import MASK
+from proxy.policy.forwarded import networks
+
+_SECRET: Final = re.compile(r"[!-~]{16,256}")
+_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+_LEAST_BYTES: Final = 256
+_MOST_BYTES: Final = 32_768
+
+
+def explain_problems(config: Config) -> Iterator[Finding]:
+    """Everything wrong with explanations on the wire. The secret itself is never shown."""
+    explain = config.explain
+    if not explain.secret:
+        if explain != ExplainConfig():
+            yield ("explain", "secret"), "", "explain needs a secret: without one, nobody is told anything"
+    elif not _SECRET.fullmatch(explain.secret):
+        yield ("explain", "secret"), MASK, "expected 16 to 256 visible ASCII characters, without spaces"
+    name = explain.header.encode("latin-1", "replace")
+    if not _NAME.fullmatch(name):
+        yield ("explain", "header"), f'"{explain.header}"', "expected a field name"
+    elif canonical_name(name) in TRAITS or not is_secret(name):
+        wanted = (
+            'expected a name of its own, with "secret", "token" or "key" in it: so no log and no page shows its value'
+        )
+        yield ("explain", "header"), f'"{explain.header}"', wanted
+    if not explain.networks:
+        yield ("explain", "networks"), "[]", 'expected the networks that may ask, such as "10.0.0.0/8"'
+    for network in explain.networks:
+        if (expected := fault(lambda text: networks([text]), network)) is not None:
+            yield ("explain", "networks"), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"
+    if not _LEAST_BYTES <= explain.field_bytes <= _MOST_BYTES:
+        yield ("explain", "field_bytes"), str(explain.field_bytes), f"expected {_LEAST_BYTES} to {_MOST_BYTES}"
