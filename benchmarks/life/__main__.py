@@ -1,114 +1,92 @@
-"""`python -m benchmarks.life`: the same load over onehop, nginx and HAProxy; writes benchmarks/LIFE.md.
+"""`python -m benchmarks.life`: what clients lose while a proxy lives; writes benchmarks/LIFE.md.
 
-Ten reloads, a second apart, then a graceful stop, before which the load has ended what it began. The clients are those
-of `tests.harness.steady_load`: keep-alive, new connections, uploads, slow downloads, tunnels.
+The same load over onehop, and over nginx and HAProxy where they have the same thing. The clients are those of
+`tests.harness.steady_load`: keep-alive, new connections, uploads, slow downloads, tunnels.
 """
 
 import asyncio
 import os
-import signal
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.harness.programs import NGINX, finder, nginx_user
-from tests.harness.programs.process import free_port, launched
-from tests.harness.steady_load import CheckedService, SteadyLoad
+from benchmarks.life import events
+from benchmarks.life.events import DELAY_S, KILLS, PAUSE_S, RELOADS, Event, Outcome
+from benchmarks.life.peers import Peer, peers
+from benchmarks.load.machine import describe_machine
+from tests.harness.programs import finder
 
-_RELOADS: Final = 10
-_PAUSE_S: Final = 1.0
 _REPORT: Final = Path(__file__).parents[1] / "LIFE.md"
-_ONEHOP: Final = """
-listen = "127.0.0.1:{port}"
-workers = 2
-access_log = "off"
-admin = {{ listen = "" }}
-upstreams.a.urls = ["http://127.0.0.1:{upstream}"]
-"""
-_NGINX: Final = """
-{user} worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
-  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
-  upstream a {{ server 127.0.0.1:{upstream}; keepalive 64; }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://a; proxy_http_version 1.1; proxy_request_buffering off;
-      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
-    }}
-  }}
-}}
-"""
-_HAPROXY: Final = """
-global
-  nbthread 2
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 60s
-  timeout server 60s
-  timeout tunnel 60s
-frontend all
-  bind 127.0.0.1:{port}
-  default_backend a
-backend a
-  server a 127.0.0.1:{upstream}
-"""
+_HEAD: Final = (
+    "| proxy | answers | lost | with a killed worker | done twice | slowest small answer |\n"
+    "| --- | ---: | --- | ---: | ---: | ---: |\n"
+)
 
 
-class _Peer(NamedTuple):
-    """A proxy: its configuration, how it is started and told to reload."""
-
-    name: str
-    configuration: str
-    command: Sequence[str]
-    reload: signal.Signals
+class _Section(NamedTuple):
+    title: str
+    said: str
+    event: Event
+    has: Callable[[Peer], bool]
 
 
-def _peers() -> Iterator[_Peer]:
-    yield _Peer("onehop", _ONEHOP, [sys.executable, "-m", "proxy", "run", "--config", "{file}"], signal.SIGHUP)
-    if nginx := NGINX.find():
-        yield _Peer("nginx", _NGINX, [nginx, "-c", "{file}", "-p", "{folder}"], signal.SIGHUP)
-    if haproxy := finder("haproxy")():
-        yield _Peer("HAProxy", _HAPROXY, [haproxy, "-W", "-f", "{file}"], signal.SIGUSR2)
+_SECTIONS: Final = (
+    _Section(
+        f"{RELOADS} reloads", f"The configuration is read again {RELOADS} times, {PAUSE_S:g} s apart.",
+        events.reloads, lambda _: True,
+    ),
+    _Section(
+        f"{KILLS} worker kills",
+        "SIGKILL to a worker, twice. What was in its hands is lost with any proxy, and counted apart. HAProxy has threads, "
+        "not workers.",
+        events.worker_kills, lambda peer: bool(peer.worker),
+    ),
+    _Section(
+        "A kill of the control process", "SIGKILL to the process that checks health and serves metrics.",
+        events.control_kill, lambda peer: peer.name == "onehop",
+    ),
+    _Section(
+        "A stop with a delay",
+        f"Told to stop, the proxy serves on for {DELAY_S} s, in which a balancer finds out: `shutdown_delay_s` of onehop, `grace` "
+        "of HAProxy. nginx has no such thing.",
+        events.delayed_stop, lambda peer: peer.delays_its_stop,
+    ),
+    _Section(
+        "A rolling restart of two instances",
+        "Behind HAProxy, which asks for their port every 100 ms: each is stopped (SIGTERM, SIGQUIT, SIGUSR1), and started again "
+        "once it has ended.",
+        events.rolling_restart, lambda _: finder("haproxy")() is not None,
+    ),
+)  # fmt: skip
 
 
-async def _measure(peer: _Peer) -> str:
-    service, port = CheckedService(), free_port()
-    with tempfile.TemporaryDirectory() as name:
-        file = Path(name) / "configuration"
-        os.chmod(name, 0o755)  # nginx's workers are another user's
-        async with service.serving():
-            places = {"port": port, "upstream": service.port, "folder": name, "file": str(file), "user": nginx_user()}
-            file.write_text(peer.configuration.format(**places))
-            async with launched([word.format(**places) for word in peer.command], port) as server:
-                load = SteadyLoad(service, [port])
-                async with load.running():
-                    for _ in range(_RELOADS):
-                        await asyncio.sleep(_PAUSE_S)
-                        os.kill(server.pid, peer.reload)
-                    await asyncio.sleep(_PAUSE_S)
-    twice = sum(count > 1 for count in service.asked.values())
-    kinds = {kind: sum(failure.kind == kind for failure in load.failures) for kind in sorted(load.done)}
+def _row(peer: Peer, outcome: Outcome) -> str:
+    load = outcome.load
+    twice = sum(count > 1 for count in load.service.asked.values())
+    others = [failure for failure in load.failures if failure.local_port not in outcome.lost_with_workers]
+    kinds = {kind: sum(failure.kind == kind for failure in others) for kind in sorted(load.done)}
     lost = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "0"
-    return f"| {peer.name} | {load.done.total():,} | {lost} | {twice} | {load.slowest_s * 1000:.0f} ms |"
+    with_workers = str(len(load.failures) - len(others)) if outcome.lost_with_workers else "–"
+    return f"| {peer.name} | {load.done.total():,} | {lost} | {with_workers} | {twice} | {load.slowest_s * 1000:.0f} ms |\n"
 
 
 async def _main() -> None:
-    rows = [await _measure(peer) for peer in _peers()]
-    head = "| proxy | answers | lost | done twice | slowest small answer |\n| --- | ---: | --- | ---: | ---: |"
     text = (
-        f"# What clients lose at reloads\n\n{_RELOADS} reloads, {_PAUSE_S:g} s apart, under a steady load of which every "
-        f"answer is\nchecked: keep-alive, new connections, uploads, slow downloads, tunnels. `python -m benchmarks.life` writes this\n"
-        f"page.\n\n{head}\n" + "\n".join(rows) + "\n"
+        "# What clients lose while a proxy lives\n\n"
+        "A steady load of which every answer is checked: 4 keep-alive clients, 2 that open a connection for each request, 2\n"
+        "uploads, 3 slow downloads and 3 tunnels at any time. `python -m benchmarks.life` writes this page; it takes two\n"
+        "minutes, and each row is one run. What is under way when a proxy stops has 6 s with each.\n\n"
+        f"Measured on {describe_machine().partition(';')[0]}, whose load was {os.getloadavg()[0]:.0f} when it began: other work\n"
+        "ran beside it, which shows in the slowest answers.\n"
     )
+    for section in _SECTIONS:
+        text += f"\n## {section.title}\n\n{section.said}\n\n{_HEAD}"
+        for peer in peers():
+            if section.has(peer):
+                row = _row(peer, await section.event(peer))
+                print(f"{section.title}: {row}", end="", flush=True)
+                text += row
     _REPORT.write_text(text)
-    print(text)
 
 
 if __name__ == "__main__":

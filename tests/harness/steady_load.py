@@ -21,6 +21,7 @@ _KEY: Final = b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBu
 _ACCEPT: Final = b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
 _SLOW_PARTS: Final = 10
 _PART: Final = b"x" * 20_000
+_PART_S: Final = 0.05  # between two: so a download lasts half a second, about as long as a reload
 
 
 class Failure(NamedTuple):
@@ -85,7 +86,7 @@ class CheckedService:
             for _ in range(_SLOW_PARTS):
                 writer.write(_PART)
                 await writer.drain()
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(_PART_S)
             return True
         body = b"ok"
         if "content-length" in fields:
@@ -226,7 +227,7 @@ class SteadyLoad:
         for _ in range(5):
             connection.writer.write(_PART)
             await connection.writer.drain()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(_PART_S)
         return await self._answered(connection, number, b"%d" % (5 * len(_PART)))
 
     async def _slow(self, connection: _Connection, number: bytes) -> bool:
@@ -243,7 +244,7 @@ class SteadyLoad:
             said = b"%b-%d" % (number, turn)
             connection.writer.write(said)
             assert await connection.reader.readexactly(len(said)) == said
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_PART_S / 2)
         return False
 
     async def _answered(self, connection: _Connection, number: bytes, body: bytes) -> bool:

@@ -99,7 +99,7 @@ def wait_until_listening(server: Server) -> None:
     """Return once the server takes connections. Raises RuntimeError where it does not, or has ended."""
     ends_at = time.monotonic() + _STARTS_WITHIN_S
     while time.monotonic() < ends_at:
-        if _has_ended(server.pid):
+        if has_ended(server.pid):
             raise RuntimeError(f"the server for port {server.port} ended at once: {_last_words(server)}")
         with socket.socket() as probe:
             if probe.connect_ex((server.host, server.port)) == 0:
@@ -113,7 +113,8 @@ def _last_words(server: Server) -> str:
     return said[-300:] or "without a word"
 
 
-def _has_ended(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
+    """Whether a process is no more, or waits only to be waited for."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
