@@ -80,10 +80,10 @@ def blocks(page: str) -> list[Block]:
 
 
 def steady(text: str) -> list[str]:
-    """Lines without what differs from run to run."""
+    """Lines without what differs from run to run; columns are apart, however wide they are."""
     for pattern, name in _VARIES:
         text = pattern.sub(name, text)
-    lines = [line.rstrip() for line in text.replace("\r\n", "\n").splitlines()]
+    lines = [re.sub(r"(?<=\S) {2,}", "  ", line.rstrip()) for line in text.replace("\r\n", "\n").splitlines()]
     lines = [line for line in lines if not _BY_MACHINE.match(line)]
     while lines and not lines[-1]:
         lines.pop()
