@@ -1,8 +1,14 @@
 """What is said at start: where it listens, and where requests go."""
 
+from typing import Final
+
 from proxy.config.destinations import where
 from proxy.config.model import Config
+from proxy.policy.settings import Limits
 from proxy.process import descriptors
+
+#: Clients at once, per worker: enough for who did not ask for a number. `onehop check` says it in any case.
+_PLENTY: Final = 4096
 
 
 def banner(config: Config, urls: list[str], workers: int, *, admin: str, demo: bool) -> list[str]:
@@ -14,7 +20,10 @@ def banner(config: Config, urls: list[str], workers: int, *, admin: str, demo: b
             + (f"  (route {name})" if len(config.routes) > 1 else "")
         )
     room = descriptors.room(config, workers)
-    if room.clients < config.limits.connections and not demo:
+    wanted = config.limits.connections
+    if wanted == Limits().connections:
+        wanted = _PLENTY
+    if room.clients < wanted and not demo:
         lines.append(f"  {descriptors.describe(room, config.limits.connections)}")
     if admin:
         inspector = ", /inspector" if config.admin.inspector else ""

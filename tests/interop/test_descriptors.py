@@ -65,6 +65,25 @@ async def test_with_64_descriptors_100_clients_at_once_are_all_answered(loop: st
         assert not [line for line in proxy.banner if "error" in line or "defect" in line], proxy.banner
 
 
+SAID = [
+    # descriptors   limits.connections   said
+    (16_000,        16_384,              False),  # nobody asked for so many
+    (16_000,        16_385,              True),
+    (1_024,         16_384,              True),
+    (1_024,         100,                 False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("descriptors", "connections", "said"), SAID)
+async def test_few_descriptors_are_mentioned_where_somebody_may_miss_them(
+    descriptors: int, connections: int, said: bool
+) -> None:
+    async with onehop_with(
+        descriptors, "uvloop", "--workers", "1", "--set", f"limits.connections={connections}"
+    ) as proxy:
+        assert any("clients at once per worker" in line for line in proxy.banner) is said
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 async def test_as_many_clients_as_check_says_are_served_at_once(loop: str) -> None:
     """And so no descriptor is missing that the count forgot: all of them want an upstream connection together."""
