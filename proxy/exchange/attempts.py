@@ -186,8 +186,8 @@ class Attempts(Leasing, eq=False):
         )
         self._upload = Upload(source, sink, self._request_body_deadline, self._upload_ended)
         if forward.expects_continue and not source.body.complete:
-            self._upload.await_100()
-            self._context.loop.call_later(self._client.timeouts.continue_s, self._send_100_continue)
+            patience_s = self._client.timeouts.continue_s
+            self._upload.await_100(self._context.loop.call_later(patience_s, self._send_100_continue))
         self._upload.start(request, arrived)
 
     def _request_body_deadline(self) -> float:

@@ -4,6 +4,7 @@ Both directions run at once where the body did not arrive whole with its head: a
 answer while they read.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -152,7 +153,7 @@ class RequestBody:
 class Upload:
     """Carries a request's body upstream. Raises nothing: the exchange asks for `state` and `error`, and decides."""
 
-    __slots__ = ("_deadline", "_fiber", "_on_end", "_sink", "_source", "error", "expectation", "state")
+    __slots__ = ("_deadline", "_fiber", "_on_end", "_patience", "_sink", "_source", "error", "expectation", "state")
 
     def __init__(
         self, source: RequestBody, sink: BodySink, deadline: Callable[[], float], on_end: Callable[[], None]
@@ -163,6 +164,7 @@ class Upload:
         self._deadline = deadline
         self._on_end = on_end
         self._fiber: Fiber | None = None
+        self._patience: asyncio.TimerHandle | None = None  # with an upstream that is silent about `Expect`
         self.state = UploadState.SENDING
         self.expectation = Continue.NOT_EXPECTED
         self.error: ProxyError | None = None
@@ -178,6 +180,7 @@ class Upload:
 
     def stop(self) -> None:
         """Carry no more of it. Twice does no harm."""
+        self._cancel_patience()
         if self.state is UploadState.SENDING:
             self.state = UploadState.STOPPED
         if self._fiber is not None:
@@ -195,9 +198,10 @@ class Upload:
             self._may_send(Continue.SENT_BY_UPSTREAM)
         return not sent_by_us
 
-    def await_100(self) -> None:
-        """The client holds the body back until it gets a 100."""
+    def await_100(self, patience: asyncio.TimerHandle) -> None:
+        """The client holds the body back until it gets a 100: by the upstream, or when `patience` is over."""
         self.expectation = Continue.AWAITED
+        self._patience = patience
         if self._source.rate is not None:
             self._source.rate.held_back = True
 
@@ -206,9 +210,16 @@ class Upload:
         self._may_send(Continue.SENT_BY_US)
 
     def _may_send(self, expectation: Continue) -> None:
+        self._cancel_patience()
         if self.expectation is Continue.AWAITED and self._source.rate is not None:
             self._source.rate.release(self._source.time())
         self.expectation = expectation
+
+    def _cancel_patience(self) -> None:
+        """A timer would hold the whole exchange, long after its end."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _may_finish_after_response(self, upstream: UpstreamConnection) -> bool:
         """Whether the rest of the body goes up, though a final response has begun: the upstream has neither said close
@@ -250,6 +261,7 @@ class Upload:
             self._end(UploadState.SENT)
 
     def _end(self, state: UploadState, error: ProxyError | None = None) -> None:
+        self._cancel_patience()
         self.state = state
         self.error = error
         self._on_end()

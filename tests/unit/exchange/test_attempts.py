@@ -276,3 +276,13 @@ async def test_who_is_abandoned_while_it_waits_is_not_sent_again() -> None:
     assert isinstance(attempted.result, UpstreamClosed), "of which the exchange knows the cause"
     assert attempted.attempts.ended_by is not None
     assert len(attempted.streams) == 1
+
+
+async def test_no_timer_outlives_a_request_that_expected_a_100() -> None:
+    attempted = Attempted("POST / HTTP/1.1|Host: h|Content-Length: 4|Expect: 100-continue")
+    await attempted.start()
+    assert attempted.attempts._upload is not None
+    timer = attempted.attempts._upload._patience
+    assert timer is not None
+    attempted.attempts.end()
+    assert timer.cancelled()
