@@ -129,7 +129,9 @@ class Service:
                     return None
             else:
                 candidates = self._left(tried[-1:]) or self._in_use
-        return self._choose(candidates, request, again=True) if self.budget.take(now) else None
+        # Whoever was on the way to an origin as it was ejected would not be sent there now: that is no load of a retry.
+        is_late = reason == CONNECT_FAILURE and tried[-1] in self.ejected
+        return self._choose(candidates, request, again=True) if is_late or self.budget.take(now) else None
 
     def _left(self, tried: Sequence[Origin]) -> Sequence[Candidate]:
         """Where else a request may go."""

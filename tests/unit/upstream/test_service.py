@@ -231,6 +231,15 @@ def test_retries_have_a_budget() -> None:
     assert [retried(service, (A,)) for _ in range(60)] == [B] * 50 + [None] * 10  # 10 % of 300, and 20
 
 
+def test_who_was_on_the_way_to_an_origin_as_it_was_ejected_goes_elsewhere_whatever_the_budget_says() -> None:
+    service = service_of(offer(A, B), budget_percent=0.0, on=frozenset({CONNECT_FAILURE, "reset"}))
+    assert [retried(service, (A,)) for _ in range(30)] == [B] * 20 + [None] * 10
+    service.use(offer(B))
+    service.ejected = [A]
+    assert [retried(service, (A,)) for _ in range(30)] == [B] * 30
+    assert retried(service, (A,), "reset") is None, "what was sent may have been work"
+
+
 def test_clients_read_of_an_origin_by_its_number() -> None:
     service = service_of((Candidate(A), Candidate(B, backup=True)))
     service.use(offer(B))
