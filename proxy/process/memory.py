@@ -16,6 +16,12 @@ _TRIM_S: Final = 10.0  # between two trims
 _GROWN_BYTES: Final = 16 << 20  # more than after the last trim: worth another
 _GONE: Final = 64  # connections that have ended since: so is that
 _ROOM: Final = 0.9  # of the limit: below that, newcomers are accepted again
+#: glibc gives a buffer of 128 KiB and more pages of its own, and what is free at the end of the heap back to the
+#: system: bodies pass in buffers of up to 256 KiB, and the kernel would clear their pages for every read anew. That was
+#: half of what 10 MB over TLS cost.
+_PAGES_OF_THEIR_OWN_BYTES: Final = 1 << 20
+_FREE_AT_THE_END_BYTES: Final = 4 << 20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -54,6 +60,16 @@ class Memory:
         if is_full is not self._is_full:
             self._is_full = is_full
             self._on_full(is_full, held)
+
+
+def reuse_buffers() -> bool:
+    """Let this process use the memory of its buffers again, as they come and go. Returns whether that can be said to
+    its C library; what stays free is given back by `Memory`."""
+    try:
+        tell: Callable[[int, int], int] = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(tell(_M_MMAP_THRESHOLD, _PAGES_OF_THEIR_OWN_BYTES) and tell(_M_TRIM_THRESHOLD, _FREE_AT_THE_END_BYTES))
 
 
 def resident_bytes() -> int:

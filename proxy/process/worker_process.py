@@ -15,6 +15,7 @@ from proxy.process.channel import Channel, Kind
 from proxy.process.child_process import be_child
 from proxy.process.heartbeat import Heartbeat, StackFile
 from proxy.process.link import Link
+from proxy.process.memory import reuse_buffers
 from proxy.process.worker import Companion, Worker
 from proxy.telemetry.counters import Seat
 from proxy.upstream.health.kept import Kept
@@ -43,6 +44,7 @@ def be_worker(setup: WorkerSetup, stack: StackFile, close_parents_descriptors: C
 
 
 async def _serve(setup: WorkerSetup) -> None:
+    reuse_buffers()
     loop = asyncio.get_running_loop()
     config = setup.config
     async with contextlib.AsyncExitStack() as stack:

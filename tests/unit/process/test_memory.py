@@ -1,6 +1,8 @@
 """A worker's memory: when what was freed is given back, and when the limit is told of."""
 
 import asyncio
+import subprocess
+import sys
 
 import pytest
 
@@ -78,3 +80,26 @@ def test_what_this_process_holds_is_known() -> None:
 
 def test_giving_back_does_no_harm_on_this_machine() -> None:
     memory._find_trim()(0)
+
+
+@pytest.mark.parametrize("reuses", [True, False])
+def test_buffers_that_come_and_go_use_the_same_pages(reuses: bool) -> None:
+    if not memory.reuse_buffers():
+        pytest.skip("not glibc")
+    faults = subprocess.run([sys.executable, "-c", FAULTS, "x" * reuses], capture_output=True, text=True, check=True)
+    assert (int(faults.stdout) < 5_000) is reuses  # they have 120,000 pages
+
+
+FAULTS = """
+import resource, sys
+from proxy.process.memory import reuse_buffers
+
+if sys.argv[1]:
+    reuse_buffers()
+for number in range(300):
+    if number == 20:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    buffers = [b"x" * 260_000 for _ in range(8)]
+    del buffers
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
