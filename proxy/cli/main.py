@@ -16,6 +16,7 @@ from proxy.cli.health import health
 from proxy.cli.options import configuration_options, load_options, refuse, valid
 from proxy.cli.reload import ready_to_run, reload
 from proxy.cli.tail import tail
+from proxy.cli.top import top
 from proxy.config.build import listen_addresses
 from proxy.config.destinations import where
 from proxy.config.model import Config
@@ -42,6 +43,7 @@ main.add_command(explain)
 main.add_command(health)
 main.add_command(reload)
 main.add_command(tail)
+main.add_command(top)
 
 
 @main.command()
