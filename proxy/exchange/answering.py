@@ -14,6 +14,7 @@ from proxy.http1.framing import request_framing
 from proxy.http1.message import NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead
 from proxy.http1.parsing.body import EMPTY_BODY
 from proxy.http1.persistence import persists
+from proxy.policy import keeping
 from proxy.policy.decisions import Decisions
 from proxy.policy.explaining import Explaining
 from proxy.policy.forwarded import is_from_this_machine, plain_address
@@ -99,6 +100,8 @@ class Answering:
             client.stream.reset()  # the client was too slow: it gets no more time, but for a response before this one
         if isinstance(error, ClientGone) or self._response_framing is not None:
             record.status = record.status or 499
+            if record.seen is not None:
+                record.seen.client = keeping.CUT
             untaken = await client.deliver_cut(only_the_end_delimits=self._response_framing is UNTIL_CLOSE)
             record.response_bytes = max(0, record.response_bytes - untaken)
             return False
@@ -131,9 +134,19 @@ class Answering:
         """Send a complete answer. The connection goes on only where no byte of this request can still come."""
         head, client = self._head, self._client
         body = self._request_body.body if self._request_body is not None else EMPTY_BODY
-        stays_open = (
-            keep_open and body.complete and not client.shutting_down and persists(head.http_version, head.options)
-        )
+        if not keep_open:
+            kept = keeping.NOT_SAFE
+        elif not body.complete:
+            kept = keeping.UPLOAD_UNFINISHED
+        elif client.shutting_down:
+            kept = keeping.LEAVING
+        elif not persists(head.http_version, head.options):
+            kept = keeping.NOT_ASKED
+        else:
+            kept = keeping.CLIENT_KEPT
+        stays_open = kept is keeping.CLIENT_KEPT
+        if self._record.seen is not None:
+            self._record.seen.client = kept
         connection = b"close"
         if stays_open:
             connection = b"keep-alive" if head.http_version < b"1.1" else b""

@@ -23,6 +23,7 @@ from proxy.http1 import writer
 from proxy.http1.message import CHUNKED, ResponseHead
 from proxy.policy.connection_auth import request_authenticates_connection, response_authenticates_connection
 from proxy.policy.decisions import Decisions
+from proxy.policy.keeping import GIVEN_UP
 from proxy.policy.request_plan import Forward
 from proxy.policy.response_fields import interim_response_fields, is_switch_to
 from proxy.policy.retry import CLOSED_IDLE, RESET, RESPONSE_TIMEOUT, is_stale_reuse
@@ -112,8 +113,10 @@ class Attempts(Leasing, eq=False):
                     RESET if isinstance(error, UpstreamClosed) else RESPONSE_TIMEOUT, error.code, error
                 ):
                     raise
-                lease.end()
+                self._give_up(lease)
             else:
+                if self._record.seen is not None:
+                    self._record.seen.answered()
                 if self.service.trying and self._origin is not None:
                     self.service.responded(self._origin, head.status)
                 if head.status in self.service.retried_statuses and self._retry_status(head.status, lease):
@@ -131,15 +134,22 @@ class Attempts(Leasing, eq=False):
         self._status = status
         if not self._retry(str(status), str(status)):
             return False
-        lease.discard_response()
+        keeping = lease.discard_response()
+        if self._record.seen is not None:
+            self._record.seen.released(keeping)
         return True
+
+    def _give_up(self, lease: Lease) -> None:
+        if self._record.seen is not None:
+            self._record.seen.released(GIVEN_UP)
+        lease.end()  # who waits for it may run to the end of the exchange before this returns
 
     def abandon(self, error: ProxyError) -> None:
         """End the upstream's work for this reason, which wakes whoever waits for it, some of them before this
         returns."""
         self.ended_by = error
         if self.lease is not None:
-            self.lease.end()
+            self._give_up(self.lease)
         if self._opening is not None:
             self._opening.interrupt(error)
         elif self._upload is not None and isinstance(error, RequestOverdue):
@@ -151,7 +161,7 @@ class Attempts(Leasing, eq=False):
         if self._upload is not None:
             self._upload.stop()
         if self.lease is not None and not self.lease.ended:
-            self.lease.end()
+            self._give_up(self.lease)
         if self._origin is not None:
             self._tell_service(error)
 
@@ -212,6 +222,8 @@ class Attempts(Leasing, eq=False):
         if self._upload is not None and self._state is SENDING and self._upload.expectation is Continue.AWAITED:
             self._upload.sent_100()
             self._client.stream.write(_CONTINUE)
+            if self._record.seen is not None:
+                self._record.seen.answer(100, b"Continue", [])
 
     # -- awaiting the response -----------------------------------------------------------------------------------
 

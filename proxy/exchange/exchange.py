@@ -23,6 +23,7 @@ from proxy.http1.fields import X_FORWARDED_NAMES, Fields
 from proxy.http1.framing import outgoing_response_framing
 from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead, ResponseHead
 from proxy.http1.persistence import persists
+from proxy.policy import keeping
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import client_address, trusted_request_id
 from proxy.policy.local_responses import LocalResponse
@@ -79,6 +80,8 @@ class Exchange(Answering):
         except asyncio.CancelledError:
             record.error, record.detail = "cancelled", "the worker ended first"
             client.stream.reset()
+            if record.seen is not None:
+                record.seen.client = keeping.STOPPED
             record.response_bytes = max(0, record.response_bytes - client.stream.untaken_bytes())
             raise
         except Exception as exc:  # a defect of ours costs its own exchange, is logged, and costs no other
@@ -149,12 +152,17 @@ class Exchange(Answering):
         request, upstream = self._head, lease.connection
         framing = outgoing_response_framing(upstream.framing, request.http_version)
         request_sent = attempts.request_sent
-        stays_open = (
-            request_sent
-            and not client.shutting_down
-            and framing is not UNTIL_CLOSE
-            and persists(request.http_version, request.options)
-        )
+        if not request_sent:
+            kept = keeping.UPLOAD_UNFINISHED
+        elif client.shutting_down:
+            kept = keeping.LEAVING
+        elif framing is UNTIL_CLOSE:
+            kept = keeping.DELIMITS
+        elif not persists(request.http_version, request.options):
+            kept = keeping.NOT_ASKED
+        else:
+            kept = keeping.CLIENT_KEPT
+        stays_open = kept is keeping.CLIENT_KEPT
         connection = None
         if not stays_open:
             connection = b"close"
@@ -172,6 +180,7 @@ class Exchange(Answering):
             if context.explaining is not None:
                 tell(context.explaining, record, lines, b"HTTP/%b %d" % (head.http_version, head.status), decisions)
             record.seen.response(head, lines, decisions)
+            record.seen.client = kept
         trailers: Trailers | None = None
         if forward.wants_trailers:
             rules = forward.route.response_fields
@@ -197,7 +206,9 @@ class Exchange(Answering):
             client.stream.end_writing()  # it was told close: only the rest of its upload is still waited for
             await attempts.end_upload()
             request_sent = attempts.request_sent
-        lease.give_back(request_complete=request_sent)
+        given_back = lease.give_back(request_complete=request_sent)
+        if record.seen is not None:
+            record.seen.released(given_back)
         if client.stream.must_drain():
             client.phase = Phase.DELIVERING
             await client.wait_for_client()
@@ -242,6 +253,7 @@ class Exchange(Answering):
             if self._context.explaining is not None:
                 tell(self._context.explaining, record, fields, b"HTTP/1.1 101", decisions)
             record.seen.response(head, fields, decisions)
+            record.seen.client = keeping.TUNNELLED
         record.status = 101
         self._response_begins(UNTIL_CLOSE)
         client.stream.write(writer.response_head(101, head.reason, fields))
@@ -258,6 +270,8 @@ class Exchange(Answering):
             record.request_bytes, record.response_bytes = tunnel.bytes_up, tunnel.bytes_down
             self._request_body = None
         lease.close()
+        if record.seen is not None:
+            record.seen.released(keeping.TUNNELLED)
         client.ending = Ending.LINGER
 
     # -- details -------------------------------------------------------------------------------------------------
@@ -267,6 +281,7 @@ class Exchange(Answering):
         known, record = head.known, self._record
         record.trusted = True
         if b"x-forwarded-for" in known:
-            record.client = client_address(self._client.peer, known[b"x-forwarded-for"], self._context.trusted)
+            walk = None if record.seen is None else record.seen.walk
+            record.client = client_address(self._client.peer, known[b"x-forwarded-for"], self._context.trusted, walk)
         if given := trusted_request_id(known, head.options):
             record.request_id = given.decode("ascii")

@@ -13,6 +13,7 @@ from proxy.policy.retry import CLOSED_IDLE, CONNECT_FAILURE
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport import fiber
 from proxy.transport.fiber import Fiber
+from proxy.transport.tls_stream import TlsStream
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.connection_limit import ConnectionLimit
 from proxy.upstream.origin import Origin
@@ -119,6 +120,9 @@ class Leasing(msgspec.Struct, eq=False):
         record.origin = lease.connection.label
         record.reused = True
         record.attempts += 1
+        if record.seen is not None:
+            connection = lease.connection
+            record.seen.took(self._context.loop.time() - connection.open_since, connection.exchanges - 1)
 
     async def _lease_new(self, *, fresh: bool) -> Lease:
         """A connection that is opened for this request; without `fresh`, or an idle one where none can be.
@@ -138,13 +142,15 @@ class Leasing(msgspec.Struct, eq=False):
             self._record.attempts += 1
             self._opening = fiber.running
             if self._record.seen is not None:
-                self._record.seen.mark("connecting")
+                self._record.seen.opening()
             try:
                 lease = self.lease = await self._context.pool.lease_fresh(
                     origin, self._client.timeouts.connect_s, limit
                 )
             except (ConnectFailed, ConnectTimeout) as error:
                 # Nothing was sent, so any request may go to the next one.
+                if self._record.seen is not None:
+                    self._record.seen.released(None)
                 if not self._retry(CONNECT_FAILURE, error.code, error):
                     raise
                 idle = None if fresh else self._lease_idle(self._origin)
@@ -154,7 +160,8 @@ class Leasing(msgspec.Struct, eq=False):
             finally:
                 self._opening = None
             if self._record.seen is not None:
-                self._record.seen.mark("connected")
+                stream = lease.connection.stream
+                self._record.seen.opened(stream.handshake_began if isinstance(stream, TlsStream) else 0.0)
             if self._client.is_gone:
                 raise ClientGone("the client closed the connection before the request was sent")
             return lease
@@ -168,6 +175,8 @@ class Leasing(msgspec.Struct, eq=False):
         pool = self._context.pool
         # One that this request has just closed, or one that it may not use: its place is free in a moment.
         soon = fresh or bool(self._tried) or pool.close_one_idle(origin)
+        if self._record.seen is not None:
+            self._record.seen.mark("queued")
         while True:
             waiter = limit.enter(self.service.waits_for(self, origin, self._tried), soon=soon)
             self._opening = fiber.running

@@ -8,6 +8,7 @@ from proxy.errors import BadRequest, ProxyError
 from proxy.exchange.context import WorkerContext
 from proxy.http1.parsing.refused import other_protocol, refused_head
 from proxy.policy.forwarded import client_address
+from proxy.policy.keeping import NOT_SAFE
 from proxy.policy.local_responses import error_response
 from proxy.telemetry.record import ExchangeRecord
 
@@ -26,8 +27,11 @@ async def refuse_unread(context: WorkerContext, client: ClientConnection, error:
         record.seen = context.look(started)
     if client.identity.trusted:
         forwarded_for = [value for name, value in head.fields if name.lower() == b"x-forwarded-for"]
-        record.client = client_address(client.peer, forwarded_for, context.trusted)
+        walk = None if record.seen is None else record.seen.walk
+        record.client = client_address(client.peer, forwarded_for, context.trusted, walk)
     record.failed(error)
+    if record.seen is not None:
+        record.seen.client = NOT_SAFE
     settings = context.settings
     answer = error_response(
         error, None, pseudonym=settings.pseudonym, request_id=record.request_id, pages=settings.error_pages

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -60,10 +60,17 @@ def _plain_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Netw
 def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
     """Whether a peer address lies in a trusted network. A Unix socket's peer, which has none, does where "unix" is
     one."""
+    return trusting_network(address, trusted) is not None
+
+
+def trusting_network(address: str, trusted: tuple[Network, ...]) -> Network | None:
+    """The trusted network in which a peer address lies, if any."""
     if address == UNIX:
-        return UNIX in trusted
+        return UNIX if UNIX in trusted else None
     parsed = parse_address(address)
-    return parsed is not None and any(parsed in network for network in trusted if not isinstance(network, str))
+    if parsed is None:
+        return None
+    return next((network for network in trusted if not isinstance(network, str) and parsed in network), None)
 
 
 def plain_address(address: str) -> str:
@@ -92,21 +99,39 @@ def trusted_scheme(known: Index, options: frozenset[bytes]) -> bytes:
     return given if _SCHEME.fullmatch(given) else b""
 
 
-def client_address(peer: str, forwarded_for: Sequence[bytes], trusted: tuple[Network, ...]) -> str:
+class Hop(NamedTuple):
+    """One on the way from the client to us, and whether it is believed who was before it."""
+
+    address: str
+    element: int  # of X-Forwarded-For, counted from its right end; 0: the peer itself
+    why: str
+
+
+def client_address(
+    peer: str, forwarded_for: Sequence[bytes], trusted: tuple[Network, ...], walk: list[Hop] | None = None
+) -> str:
     """The address of the client that a trusted peer speaks for.
 
     Walks `X-Forwarded-For` from the right, the end that our side wrote, past every trusted hop: the first address
     that is not trusted is the client. Everything to its left is only what that client claims. The walk ends at the
-    32nd hop: so long a chain of trusted gateways is a forgery by one of them, and it is named.
+    32nd hop: so long a chain of trusted gateways is a forgery by one of them, and it is named. With `walk`, each hop is
+    recorded in it, the client last.
     """
-    address = peer
+    address, element, why = peer, 0, "no element before it is read"
     for member in islice(_from_the_right(forwarded_for), _MOST_HOPS):
-        if not is_trusted(address, trusted):
+        network = trusting_network(address, trusted)
+        if network is None:
+            why = "in no trusted network: what it says of others is not believed"
             break
         hop = _address_of(member)
         if hop is None:
+            why = "the element before it is no address"
             break
-        address = hop
+        if walk is not None:
+            walk.append(Hop(address, element, f"in trusted network {network}: the element before it is believed"))
+        address, element = hop, element + 1
+    if walk is not None:
+        walk.append(Hop(address, element, why))
     return address
 
 

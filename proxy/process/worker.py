@@ -23,6 +23,7 @@ from proxy.policy.forwarded import networks
 from proxy.process import descriptors
 from proxy.process.certificates import Certificates
 from proxy.process.gauges import keep_gauges
+from proxy.process.inspecting import inspection, look
 from proxy.process.link import Link
 from proxy.process.listeners import BACKLOG
 from proxy.process.listening import Listening
@@ -35,8 +36,6 @@ from proxy.telemetry.counting import Counting
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink, join
 from proxy.telemetry.ids import HttpDate, RequestIds
-from proxy.telemetry.inspection import Inspection
-from proxy.telemetry.seen import look_at_all
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.tls import client_context
 from proxy.upstream.connector import Connector
@@ -91,7 +90,7 @@ class Worker:
         self._pseudonym = pseudonym.encode("ascii")
         trusted = networks(config.trusted_networks)
         self.errors = ErrorLog(level=config.log_level, form=config.log_format)
-        self._inspection = Inspection(link.send) if link is not None and config.admin.inspector else None
+        self._inspection = inspection(config, link)
         self._log: AccessLog | None = None
         if config.access_log != "off":
             self._log = AccessLog(
@@ -162,7 +161,7 @@ class Worker:
             buckets=buckets,
             sampling=sampling(config),
             explaining=explaining(config),
-            look=look_at_all if observe is not None else None if self._inspection is None else self._inspection.look,
+            look=look(self._inspection, observe),
             observe=observe,
         )
         self._listener = Listener(

@@ -4,7 +4,7 @@ Secrets are masked here, in the worker: the inspector never holds one. Texts are
 looks at a page needs no more than a person can see.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic, time
 from typing import Final
 
@@ -13,6 +13,7 @@ import msgspec
 from proxy.http1.fields import FieldLine
 from proxy.http1.masking import shown_target, shown_value, target_without_userinfo
 from proxy.policy.decisions import Outcome
+from proxy.policy.forwarded import Hop
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.seen import Message, Seen
@@ -55,12 +56,20 @@ class ShownMessage(msgspec.Struct):
 
 
 class ShownAttempt(msgspec.Struct):
-    """An attempt at a service."""
+    """An attempt at a service. Times are milliseconds from the exchange's beginning; 0: it has not come to that."""
 
     origin: str
     reused: bool
     result: str  # a status, an error's code, or "" where it was given up
     ended_ms: float
+    began_ms: float = 0.0
+    tls_ms: float = 0.0  # when TLS began, on a new connection
+    connected_ms: float = 0.0
+    answered_ms: float = 0.0  # its response's head was there
+    age_s: float = 0.0  # of the connection, when it was taken
+    exchanges: int = 0  # that it had carried before
+    kept: bool | None = None  # whether the connection stayed open; None: there was none
+    why: str = ""
 
 
 class Shown(msgspec.Struct):
@@ -87,6 +96,10 @@ class Shown(msgspec.Struct):
     response_bytes: int
     tunnel_end: str
     messages: list[ShownMessage]
+    route_serves: str = ""  # what the route asks of requests: it has matched
+    walk: list[Hop] = []  # from the peer, which is trusted, to the client
+    client_kept: bool | None = None  # whether the client's connection stays open; None: the exchange did not say
+    client_why: str = ""
     skipped: int = 0  # exchanges that this worker has not told since the last
 
 
@@ -97,8 +110,10 @@ class Inspection:
     well, without their heads.
     """
 
-    def __init__(self, send: Callable[[bytes], object]) -> None:
+    def __init__(self, send: Callable[[bytes], object], routes: Mapping[str, str] | None = None) -> None:
+        """`routes` says of each route, in words, which requests it serves."""
         self._send = send
+        self._routes = routes or {}
         self._second = self._ending_second = 0
         self._begun = self._told = self._failed = 0  # within it
         self._skipped = 0
@@ -133,25 +148,29 @@ class Inspection:
         if self._told > MOST_PER_SECOND or self._failed > MOST_FAILED_PER_SECOND:
             self._skipped += 1
             return
-        shown = exchange(record, time() - monotonic())
+        shown = exchange(record, time() - monotonic(), self._routes.get(record.route, ""))
         shown.skipped, self._skipped = self._skipped, 0
         self._send(MARK + _ENCODER.encode(shown))
 
 
-def exchange(record: ExchangeRecord, clock_offset_s: float) -> Shown:
+def exchange(record: ExchangeRecord, clock_offset_s: float, route_serves: str = "") -> Shown:
     """An exchange that has ended. `clock_offset_s` is how far Unix time is ahead of monotonic time."""
     began = record.started
 
     def ms(at: float) -> float:
         return round(max(0.0, at - began) * 1000, 3) if at else 0.0
 
-    result = record.error or (str(record.response.status) if record.response is not None else "")
-    attempts = [
-        ShownAttempt(each.origin, each.reused, each.result, ms(each.ended)) for each in record.earlier or ()
-    ]  # fmt: skip
+    attempts = [ShownAttempt(each.origin, each.reused, each.result, ms(each.ended)) for each in record.earlier or ()]
     if record.origin:
+        result = record.error or (str(record.response.status) if record.response is not None else "")
         attempts.append(ShownAttempt(record.origin, record.reused, result, ms(record.responded or record.ended)))
     seen = record.seen
+    for shown, its in zip(attempts, seen.attempts if seen is not None else (), strict=False):
+        shown.began_ms, shown.tls_ms, shown.connected_ms = ms(its.began), ms(its.tls_began), ms(its.connected)
+        shown.answered_ms, shown.age_s, shown.exchanges = ms(its.answered), round(its.age_s, 3), its.exchanges
+        if its.connection is not None:
+            shown.kept, shown.why = its.connection
+    kept, why = seen.client if seen is not None and seen.client is not None else (None, "")
     host = next((value for name, value in record.fields if name.lower() == b"host"), b"")
     return Shown(
         id=_text(record.request_id.encode()),
@@ -175,6 +194,10 @@ def exchange(record: ExchangeRecord, clock_offset_s: float) -> Shown:
         response_bytes=record.response_bytes,
         tunnel_end=record.tunnel_end,
         messages=[_message(each) for each in _first_and_last(seen.messages)] if seen is not None else [],
+        route_serves=route_serves,
+        walk=seen.walk if seen is not None else [],
+        client_kept=kept,
+        client_why=why,
     )
 
 

@@ -13,6 +13,8 @@ import msgspec
 from proxy.http1.fields import FieldLine, Fields
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
+from proxy.policy.forwarded import Hop
+from proxy.policy.keeping import Keeping
 from proxy.policy.stripping import STATED
 
 _MOST_INTERIM: Final = 40  # of one exchange: they may come for hours
@@ -31,12 +33,29 @@ class Message(msgspec.Struct):
     decisions: Decisions
 
 
-class Seen:
-    """Everything that one exchange has carried besides its bodies."""
+class SeenAttempt(msgspec.Struct):
+    """An attempt at a service, and its connection. Times are monotonic; 0.0: it has not come to that."""
 
-    __slots__ = ("is_told", "marks", "messages")
+    began: float  # a connection was asked for, or taken
+    reused: bool = False
+    age_s: float = 0.0  # of the connection, when it was taken
+    exchanges: int = 0  # that it had carried before
+    tls_began: float = 0.0  # on a new one
+    connected: float = 0.0
+    answered: float = 0.0  # the final response's head was read, or the 101's
+    ended: float = 0.0
+    connection: Keeping | None = None  # what became of it
+
+
+class Seen:
+    """Everything that one exchange has carried besides its bodies, and what became of its connections."""
+
+    __slots__ = ("attempts", "client", "is_told", "marks", "messages", "walk")
 
     def __init__(self) -> None:
+        self.attempts: list[SeenAttempt] = []
+        self.client: Keeping | None = None  # what became of the client's connection
+        self.walk: list[Hop] = []  # from the peer, which is trusted, to the client
         self.is_told = False  # to the client, in its response
         self.messages: list[Message] = []
         self.marks: list[tuple[str, float]] = []  # what happened, and when (monotonic time)
@@ -44,6 +63,30 @@ class Seen:
     def mark(self, name: str) -> None:
         """Something has happened now."""
         self.marks.append((name, monotonic()))
+
+    def opening(self) -> None:
+        """A connection is opened for another attempt."""
+        self.mark("connecting")
+        self.attempts.append(SeenAttempt(self.marks[-1][1]))
+
+    def opened(self, tls_began: float) -> None:
+        """It is open; TLS, if it is spoken, began at this time, or else at 0.0."""
+        self.mark("connected")
+        self.attempts[-1].tls_began, self.attempts[-1].connected = tls_began, self.marks[-1][1]
+
+    def took(self, age_s: float, exchanges: int) -> None:
+        """A connection that was open already is used for another attempt."""
+        now = monotonic()
+        self.attempts.append(SeenAttempt(now, True, age_s, exchanges, connected=now))
+
+    def answered(self) -> None:
+        """The attempt under way has its response's head."""
+        self.attempts[-1].answered = monotonic()
+
+    def released(self, connection: Keeping | None) -> None:
+        """The attempt under way has ended, and its connection became this. Twice does no harm."""
+        if self.attempts and not self.attempts[-1].ended:
+            self.attempts[-1].ended, self.attempts[-1].connection = monotonic(), connection
 
     def request(self, head: RequestHead, target: bytes, lines: Fields, decisions: Decisions) -> None:
         """The request goes on like this."""
@@ -70,10 +113,11 @@ class Seen:
         self.messages.append(Message(kind, received, sent, lines, decisions))
 
     def answer(self, status: int, reason: bytes, lines: Fields) -> None:
-        """An answer of our own goes to the client: no service said any of it."""
+        """An answer of our own goes to the client, or a 100: no service said any of it."""
+        kind = "interim" if status < 200 else "response"
         decisions = Decisions()
         decisions.decide_all(lines, STATED)
-        self.messages.append(Message("response", b"", b"HTTP/1.1 %d %b" % (status, reason), lines, decisions))
+        self.messages.append(Message(kind, b"", b"HTTP/1.1 %d %b" % (status, reason), lines, decisions))
 
     def watch_trailers(self, kind: str, forward: Callable[..., Fields]) -> Callable[[Fields], Fields]:
         """A function that says which trailers of a "request" or "response" go on, and takes note of what it said."""

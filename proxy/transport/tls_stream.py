@@ -9,6 +9,7 @@ import contextlib
 import ssl
 from collections.abc import Callable
 from enum import Enum, auto
+from time import monotonic
 from typing import Final
 
 from proxy.transport.deadlines import Deadlines
@@ -35,7 +36,7 @@ class TlsStream(Stream):
     """A stream over TLS. The peer's end is clean only where its close_notify says so: a bare FIN is ConnectionEnded, so
     that nobody on the way can cut a body that ends with its connection."""
 
-    __slots__ = ("_incoming", "_outgoing", "_peer_end", "_phase", "on_session", "tls")
+    __slots__ = ("_incoming", "_outgoing", "_peer_end", "_phase", "handshake_began", "on_session", "tls")
 
     def __init__(self, deadlines: Deadlines, on_connected: "Callable[[Stream], None] | None" = None) -> None:
         super().__init__(deadlines, on_connected)
@@ -45,6 +46,7 @@ class TlsStream(Stream):
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._phase = _RAW
+        self.handshake_began = 0.0  # monotonic time
         self._peer_end: ssl.SSLError | None = None  # SSLZeroReturnError is its close_notify; any other, what broke TLS
 
     async def handshake(
@@ -61,6 +63,7 @@ class TlsStream(Stream):
         Raises ssl.SSLError (the peer has been told), TimeoutError past `deadline` (loop time), ConnectionEnded, and
         ConnectionAbortedError where the peer ended its side within the handshake.
         """
+        self.handshake_began = monotonic()
         tls = self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side, server_hostname, session)
         while True:
             try:

@@ -22,6 +22,8 @@ from proxy.http1.parsing.body import EMPTY_BODY, Body
 from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import KeepAlive, keep_alive, persists
+from proxy.policy import keeping
+from proxy.policy.keeping import Keeping
 from proxy.transport.body_reader import BodyCutShort, BodyReader
 from proxy.transport.deadlines import NEVER
 from proxy.transport.stream import ConnectionEnded, Stream
@@ -191,15 +193,16 @@ class UpstreamConnection:
         """Hand over what arrived behind a 101."""
         return self._parser.take_unread()
 
-    def may_be_reused(self) -> bool:
-        """Whether the next request may go on it: the response is complete and self-delimited, both sides keep the
+    def why_closed(self) -> Keeping | None:
+        """Why no other request may go on it. None: the response is complete and self-delimited, both sides keep the
         connection open, nothing surplus has arrived, and it has not ended. Whether our request was sent whole, only
         the exchange knows."""
-        return (
-            self.stays_open
-            and self._body_reader.body.complete
-            and self.framing is not UNTIL_CLOSE
-            and not self._parser.unread
-            and not self.stream.has_unread()
-            and self.promise.max_requests != 0
-        )
+        if not self.stays_open:
+            return keeping.CLOSES
+        if not self._body_reader.body.complete:
+            return keeping.NOT_WHOLE
+        if self.framing is UNTIL_CLOSE:
+            return keeping.ENDS_BODY
+        if self._parser.unread or self.stream.has_unread():
+            return keeping.SURPLUS
+        return keeping.LAST_PROMISED if self.promise.max_requests == 0 else None

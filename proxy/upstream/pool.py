@@ -1,6 +1,7 @@
 """Lease a connection to an origin, and take it back. The rules of reuse are RFC 9112 §9.3 and the pool's settings."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from functools import partial
 
@@ -8,6 +9,8 @@ import msgspec
 
 from proxy.errors import BadResponse
 from proxy.http1.limits import MessageLimits
+from proxy.policy import keeping
+from proxy.policy.keeping import Keeping
 from proxy.policy.settings import PoolSettings
 from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.stream import Stream
@@ -35,27 +38,25 @@ class Lease(msgspec.Struct, eq=False):
         """The connection carries a login (NTLM, Negotiate): from now on it serves this owner alone."""
         self._bound_to = (owner, service)
 
-    def give_back(self, *, request_complete: bool) -> None:
-        """The response is complete: keep the connection where its next request is safe, close it otherwise.
-
-        Does not await, so a cancelled exchange gives its socket back, too.
+    def give_back(self, *, request_complete: bool) -> Keeping | None:
+        """The response is complete: keep the connection where its next request is safe, close it otherwise. Returns
+        which, and why; None where the lease had ended. Does not await, so a cancelled exchange gives its socket back.
         """
-        if not self.ended:
-            self.ended = True
-            self._pool.take_back(self.connection, self._bound_to, request_complete=request_complete)
+        if self.ended:
+            return None
+        self.ended = True
+        return self._pool.take_back(self.connection, self._bound_to, request_complete=request_complete)
 
-    def discard_response(self) -> None:
+    def discard_response(self) -> Keeping | None:
         """Nobody wants the response whose head was read: keep the connection where all of it has arrived, and close it
-        otherwise, rather than wait for a body of any length."""
+        otherwise, rather than wait for a body of any length. Returns what `give_back` does."""
         connection = self.connection
-        try:
+        with contextlib.suppress(BadResponse):
             connection.arrived()
-        except BadResponse:
-            pass
-        else:
             if connection.body.complete:
-                self.give_back(request_complete=True)
+                return self.give_back(request_complete=True)
         self.end()
+        return keeping.GIVEN_UP
 
     def close(self) -> None:
         """Close the connection once everything written has been sent: after a tunnel."""
@@ -189,33 +190,35 @@ class Pool:
 
     def take_back(
         self, connection: UpstreamConnection, bound_to: tuple[object, str] | None, *, request_complete: bool
-    ) -> None:
+    ) -> Keeping:
         """What `Lease.give_back` does: by the rules of reuse, which are RFC 9112 §9.3 and the settings."""
         now = self._deadlines.loop.time()
-        settings = self._settings
-        if self._shutting_down or not request_complete or not connection.may_be_reused():
-            connection.discard()
-            return
-        if bound_to is not None:
-            self.bound.keep(*bound_to, connection)
-            return
-        if connection.exchanges >= settings.max_requests or now - connection.open_since > settings.max_age_s:
-            connection.discard()
-            return
-        if self._retired and connection.origin in self._retired:
-            connection.discard()
-            return
         promised_s = connection.promise.timeout_s
         idle_s = self._idle_s if promised_s is None else min(self._idle_s, promised_s - _MARGIN_S)
-        if idle_s <= 0:
+        closed = keeping.POOL_ENDED if self._shutting_down else None if request_complete else keeping.NOT_SENT
+        closed = closed or connection.why_closed()
+        if closed is None and bound_to is None:
+            if connection.exchanges >= self._settings.max_requests:
+                closed = keeping.TOO_MANY
+            elif now - connection.open_since > self._settings.max_age_s:
+                closed = keeping.TOO_OLD
+            elif self._retired and connection.origin in self._retired:
+                closed = keeping.RETIRED
+            elif idle_s <= 0:
+                closed = keeping.TOO_SHORT
+        if closed is not None:
             connection.discard()
-            return
+            return closed
+        if bound_to is not None:
+            self.bound.keep(*bound_to, connection)
+            return keeping.BOUND
         if connection.limit is not None and connection.limit.offer(connection):
-            return
+            return keeping.HANDED_OVER
         connection.state = IDLE
         connection.stream.watcher = connection.on_idle_event
         for surplus in self._idle.put(connection.origin, connection, now, now + idle_s):
             surplus.discard()
+        return keeping.POOLED
 
     def lease_granted(self, connection: UpstreamConnection) -> Lease | None:
         """A connection that was handed over to a request that waited for it; None where something has arrived on it

@@ -11,6 +11,7 @@ from proxy.config.model import Config
 from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.exchange.buckets import Buckets
+from proxy.exchange.context import Observe
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
 from proxy.process.listeners import Listeners
 from proxy.process.worker import Worker
@@ -68,6 +69,7 @@ async def running_proxy(
     counts: Seat | None = None,
     lookup: Lookup = system_lookup,
     buckets: Buckets | None = None,
+    observe: Observe | None = None,
     **settings: Any,
 ) -> AsyncIterator[RunningProxy]:
     """A worker in front of the given loopback ports. Leaving shuts it down, and fails if a task or socket is left over."""
@@ -97,6 +99,7 @@ async def running_proxy(
         sinks=[*sinks, Sink(ended=records.report)],
         counts=counts,
         lookup=lookup,
+        observe=observe,
     )
     await worker.start()
     try:

@@ -70,7 +70,12 @@ async def test_a_request_appears_with_what_was_done_to_each_field(tmp_path: Path
             assert "nominated" in await lines.inner_text()
             assert "hunter2" not in await page.content()
             assert await page.locator(".line", has_text="Cookie: *** (9 bytes)").count() == 2  # as it came, and went
-            assert await page.locator(".waterfall rect").count() >= 4
+            steps = await page.locator(".waterfall > span:nth-child(3n + 1)").all_inner_texts()
+            assert {"connect", "first byte"} <= set(steps), steps
+            facts = await page.inner_text("#shown dl")
+            assert "default, which serves any host, path /" in facts and "closed: its request said close" in facts
+            attempt = await page.inner_text(".attempts tbody")
+            assert "new" in attempt and "kept: idle, for another request" in attempt
             assert "GET /first?a=1 HTTP/1.1" in await page.inner_text("#shown")
 
             await curl(f"{url}/second")

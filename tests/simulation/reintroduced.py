@@ -27,7 +27,7 @@ FAULTS: Final[dict[str, Callable[[], AbstractContextManager[object]]]] = {
     "a client that still sends is closed at once": lambda: mock.patch.object(connection, "linger", _close_at_once),
     "a cut response is thrown away": lambda: mock.patch.object(ClientConnection, "deliver_cut", _reset_at_once),
     "surplus bytes go to the next request": lambda: mock.patch.object(
-        UpstreamConnection, "may_be_reused", return_value=True
+        UpstreamConnection, "why_closed", return_value=None
     ),
     "everything is sent again": lambda: mock.patch.object(attempts, "is_stale_reuse", return_value=True),
 }

@@ -63,7 +63,7 @@ function facts(pairs) {
 
 function pair(message) {
   const titles = { request: "Request", interim: "Interim response", response: "Response", "request trailers": "Request trailers", "response trailers": "Response trailers" };
-  const came = element("div", { className: "head" }, element("h4", { textContent: message.received ? "as it came, and what was decided" : "what this proxy said" }));
+  const came = element("div", { className: "head" }, element("h4", { textContent: message.received || message.kind.endsWith("trailers") ? "as it came, and what was decided" : "what this proxy said" }));
   if (message.received) came.append(element("div", { className: "line", textContent: message.received }));
   for (const line of message.lines) {
     came.append(element("div", { className: `line ${line.verdict}` },
@@ -77,39 +77,63 @@ function pair(message) {
   return element("section", {}, element("h3", { textContent: titles[message.kind] || message.kind }), element("div", { className: "pair" }, came, went));
 }
 
+// From what was recorded of each attempt: [name, kind, from, to] in milliseconds.
 function phases(e) {
-  const at = Object.fromEntries(e.marks), steps = [];
-  const end = Math.max(e.ended_ms, 0.001), responded = e.responded_ms || end;
-  if ("connecting" in at) {
-    steps.push(["before connecting", 0, at.connecting]);
-    steps.push(["connecting", at.connecting, "connected" in at ? at.connected : responded]);
-  }
-  steps.push(["waiting for the response", "connected" in at ? at.connected : "connecting" in at ? responded : 0, responded]);
-  if (e.responded_ms) steps.push([e.tunnel_end ? "tunnel" : "response body", responded, end]);
-  return steps.filter(([, from, to]) => to > from).map(([name, from, to]) => [name, from / end, (to - from) / end, to - from]);
+  const steps = [], many = e.attempts.length > 1, responded = e.responded_ms || e.ended_ms;
+  let reached = 0;
+  e.attempts.forEach((a, i) => {
+    const name = (text) => (many ? `${i + 1}: ${text}` : text), end = i < e.attempts.length - 1 ? a.ended_ms : responded;
+    if (!a.began_ms && !a.connected_ms) return;
+    steps.push([name("queue"), "queue", reached, a.began_ms]);
+    if (!a.reused) steps.push([name("connect"), "connect", a.began_ms, a.tls_ms || a.connected_ms || end]);
+    if (a.tls_ms) steps.push([name("TLS"), "tls", a.tls_ms, a.connected_ms || end]);
+    if (a.connected_ms) steps.push([name("first byte"), "wait", a.connected_ms, a.answered_ms || end]);
+    reached = a.answered_ms || end;
+  });
+  if (!steps.length) steps.push(["answered here", "wait", 0, responded]);
+  if (e.responded_ms) steps.push([e.tunnel_end ? "tunnel" : "body", "body", e.responded_ms, e.ended_ms]);
+  return steps.filter(([, , from, to]) => to > from);
 }
 
 function waterfall(e) {
   const grid = element("div", { className: "waterfall" });
-  for (const [name, from, share, took] of phases(e)) {
+  const end = Math.max(e.ended_ms, 0.001);
+  for (const [name, step, from, to] of phases(e)) {
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("class", "span"); svg.setAttribute("viewBox", "0 0 1000 12"); svg.setAttribute("preserveAspectRatio", "none"); svg.setAttribute("aria-hidden", "true");
-    for (const [kind, x, width] of [["ground", 0, 1000], ["", from * 1000, Math.max(share * 1000, 4)]]) {
+    for (const [kind, x, width] of [["ground", 0, 1000], [step, (from / end) * 1000, Math.max(((to - from) / end) * 1000, 4)]]) {
       const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-      for (const [key, value] of Object.entries({ class: kind, x, y: kind ? 5 : 0, width, height: kind ? 2 : 12 })) rect.setAttribute(key, value);
+      for (const [key, value] of Object.entries({ class: kind, x: Math.min(x, 996), y: kind === "ground" ? 5 : 0, width, height: kind === "ground" ? 2 : 12 })) rect.setAttribute(key, value);
       svg.append(rect);
     }
-    grid.append(element("span", { textContent: name }), svg, element("span", { textContent: ms(took) }));
+    grid.append(element("span", { textContent: name }), svg, element("span", { className: "n", textContent: ms(to - from) }));
   }
   return grid;
 }
 
+const ended = (kept, why) => (why ? `${kept ? "kept" : "closed"}: ${why}` : "");
+const age = (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : seconds < 120 ? `${seconds.toFixed(0)} s` : `${(seconds / 60).toFixed(0)} min`);
 function attempts(e) {
   if (!e.attempts.length) return null;
-  const head = element("tr", {}, ...["attempt", "origin", "connection", "result", "ended after"].map((textContent) => element("th", { textContent, scope: "col" })));
-  const rows = e.attempts.map((a, i) => element("tr", {}, ...[i + 1, a.origin, a.reused ? "reused" : "new", a.result || "given up", ms(a.ended_ms)].map((textContent) => element("td", { textContent }))));
-  return element("section", {}, element("h3", { textContent: "Attempts" }),
-    element("div", { className: "scrolled", tabIndex: 0 }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows))));
+  const names = ["attempt", "origin", "connection", "result", "ended after", "then the connection was"];
+  const head = element("tr", {}, ...names.map((textContent) => element("th", { textContent, scope: "col" })));
+  const rows = e.attempts.map((a, i) => {
+    const connection = a.reused ? `reused, ${age(a.age_s)} old, after ${a.exchanges} exchange${a.exchanges === 1 ? "" : "s"}` : a.connected_ms ? "new" : "none came about";
+    return element("tr", {}, ...[`${i + 1}`, a.origin, connection, a.result || "given up", ms(a.ended_ms), ended(a.kept, a.why) || "–"].map((text, column) => {
+      const cell = element(column ? "td" : "th", {}, element("span", { textContent: text }));
+      if (column) cell.dataset.name = names[column]; else cell.scope = "row";
+      return cell;
+    }));
+  });
+  return element("section", {}, element("h3", { textContent: e.attempts.length > 1 ? "Attempts" : "Attempt" }),
+    element("div", { className: "scrolled", tabIndex: 0 }, element("table", { className: "stacked attempts" }, element("thead", {}, head), element("tbody", {}, ...rows))));
+}
+
+function client(e) {
+  if (!e.walk.length) return null;
+  const where = (hop) => (hop[1] ? `element ${hop[1]} of X-Forwarded-For, from its right end` : "the peer");
+  return element("section", {}, element("h3", { textContent: "Who the client is" }), element("ol", { className: "walk" },
+    ...e.walk.map((hop, i) => element("li", {}, `${hop[0]}, ${where(hop)}${i === e.walk.length - 1 ? ", is the client" : ""} `, element("span", { className: "why", textContent: `(${hop[2]})` })))));
 }
 
 function curl(e) {
@@ -129,15 +153,22 @@ function open(e, focus = true) {
     element("h2", { textContent: `${e.method} ${e.target}` }),
     element("p", { className: tone(e), textContent: e.error ? `${e.status} ${e.error}: ${e.detail}` : String(e.status) }),
     facts([
-      ["client", e.trusted ? `${e.client} (as a trusted peer says)` : e.client], ["host", e.host], ["route", e.route], ["upstream", e.upstream],
+      ["client", e.walk.length ? e.client : `${e.client}, the peer${e.trusted ? "" : "; what it may say of others is not believed"}`], ["host", e.host],
+      ["route", e.route_serves ? `${e.route}, which serves ${e.route_serves}` : e.route], ["upstream", e.upstream],
       ["at", new Date(e.at * 1000).toISOString()], ["request id", e.id], ["request body", bytes(e.request_bytes)], ["response body", bytes(e.response_bytes)],
-      ["tunnel", e.tunnel_end ? `ended: ${e.tunnel_end}` : ""],
+      ["tunnel", e.tunnel_end ? `ended: ${e.tunnel_end.replaceAll("_", " ")}` : ""], ["connection", ended(e.client_kept, e.client_why)],
     ]),
-    copied, element("h3", { textContent: "Time" }), waterfall(e), ...[attempts(e)].filter(Boolean), ...(e.messages.length ? e.messages.map(pair) : [element("p", { className: "quiet", textContent: "Its heads were not recorded: too many requests began in that second. It is shown because it failed." })]));
+    copied, element("h3", { textContent: "Time" }), waterfall(e), ...[attempts(e), client(e)].filter(Boolean), ...(e.messages.length ? e.messages.map(pair) : [element("p", { className: "quiet", textContent: "Its heads were not recorded: too many requests began in that second. It is shown because it failed." })]));
   $("detail").hidden = false;
   $("detail").scrollTop = 0;
   if (focus) $("detail").focus();
   drawSoon();
+}
+
+function timings(e) {
+  const took = (kind) => phases(e).filter(([, step]) => step === kind).reduce((sum, [, , from, to]) => sum + to - from, 0);
+  const ssl = took("tls"), connect = took("connect") + ssl;  // HAR counts TLS as a part of connecting
+  return { blocked: took("queue"), dns: -1, connect: connect || -1, ssl: ssl || -1, send: 0, wait: took("wait"), receive: took("body") };
 }
 
 function har() {
@@ -150,7 +181,7 @@ function har() {
         headers: headers(request ? request.lines.filter((l) => l.verdict !== "set").map((l) => [l.name, l.value]) : []) },
       response: { status: e.status, statusText: response ? response.sent.split(" ").slice(2).join(" ") : "", httpVersion: "HTTP/1.1", cookies: [], redirectURL: "", headersSize: -1, bodySize: e.response_bytes,
         content: { size: e.response_bytes, mimeType: "" }, headers: headers(response ? response.sent_lines : []) },
-      cache: {}, timings: { send: 0, wait: e.responded_ms, receive: Math.max(0, e.ended_ms - e.responded_ms) }, _onehop: e,
+      cache: {}, timings: timings(e), _onehop: e,
     };
   });
   const file = new Blob([JSON.stringify({ log: { version: "1.2", creator: { name: "onehop", version: "1" }, entries } }, null, 1)], { type: "application/json" });

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 import pytest
 
 from proxy.policy import forwarded
-from proxy.policy.forwarded import client_address, is_trusted, networks, trusted_request_id
+from proxy.policy.forwarded import Hop, client_address, is_trusted, networks, trusted_request_id
 
 TRUSTED = networks(["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32", "fe80::/10"])
 
@@ -125,3 +125,25 @@ REQUEST_IDS = [
 @pytest.mark.parametrize(("given", "expected"), REQUEST_IDS)
 def test_a_request_id_is_believed_where_it_forges_no_columns_of_a_log(given: bytes, expected: bool) -> None:
     assert trusted_request_id({b"x-request-id": [given]}, frozenset()) == (given if expected else b"")
+
+
+IN_TEN = "in trusted network 10.0.0.0/8: the element before it is believed"
+WALKS = [
+    ("192.0.2.9", [b"6.6.6.6"], [("192.0.2.9", 0, "in no trusted network: what it says of others is not believed")]),
+    ("10.0.0.1", [b"6.6.6.6, 1.2.3.4"], [("10.0.0.1", 0, IN_TEN),
+     ("1.2.3.4", 1, "in no trusted network: what it says of others is not believed")]),
+    ("10.0.0.1", [b"1.2.3.4", b"10.0.0.2"], [("10.0.0.1", 0, IN_TEN), ("10.0.0.2", 1, IN_TEN),
+     ("1.2.3.4", 2, "no element before it is read")]),
+    ("10.0.0.1", [b"unknown"], [("10.0.0.1", 0, "the element before it is no address")]),
+    ("10.0.0.1", [b""], [("10.0.0.1", 0, "no element before it is read")]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("peer", "forwarded_for", "expected"), WALKS)
+def test_the_way_to_the_client_is_recorded_where_it_is_walked(
+    peer: str, forwarded_for: list[bytes], expected: list[tuple[str, int, str]]
+) -> None:
+    walk: list[Hop] = []
+    found = client_address(peer, forwarded_for, networks(["10.0.0.0/8"]), walk)
+    assert walk == expected
+    assert found == walk[-1].address == client_address(peer, forwarded_for, networks(["10.0.0.0/8"]))

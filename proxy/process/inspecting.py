@@ -1,0 +1,22 @@
+"""The inspector's part of a worker, assembled: a part of `worker`."""
+
+from proxy.config.describe import matches
+from proxy.config.model import Config
+from proxy.exchange.context import Observe
+from proxy.process.link import Link
+from proxy.telemetry.inspection import Inspection
+from proxy.telemetry.seen import Look, look_at_all
+
+
+def inspection(config: Config, link: Link | None) -> Inspection | None:
+    """What tells the control process of exchanges, where it shows them."""
+    if link is None or not config.admin.inspector:
+        return None
+    return Inspection(link.send, {name: matches(route) for name, route in config.routes.items()})
+
+
+def look(shown: Inspection | None, observe: Observe | None) -> Look | None:
+    """Which exchanges are recorded for somebody to look at: all, where this worker has an observer."""
+    if observe is not None:
+        return look_at_all
+    return shown.look if shown is not None else None
