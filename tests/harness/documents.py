@@ -35,6 +35,9 @@ _VARIES: Final = [
     (re.compile(r"\b\d+(\.\d+)? ?ms\b"), "DURATION"),
     (re.compile(r"\b\d+ workers?\b"), "WORKERS"),
     (re.compile(r"\bcurl/[\d.]+"), "curl/VERSION"),
+    (re.compile(r"\bexplain-[0-9a-f]{32}\b"), "ID"),
+    (re.compile(r"\bdur=[\d.]+"), "dur=DURATION"),
+    (re.compile(r"(DURATION \S+) reused\b"), r"\1"),  # by chance: each worker has connections of its own
     (re.compile(r"^( *\"client_port\":) \d+", re.MULTILINE), r"\1 PORT"),
 ]
 #: Lines that are there or not, by the machine: its limit of descriptors, and who else uses the usual admin port.
