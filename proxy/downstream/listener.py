@@ -208,6 +208,7 @@ class Listener:
         if not settings.begins_with_http:
             fiber = Fiber(self._arrive(settings, stream), partial(self._arrived, stream))
             self._arriving[stream] = fiber
+            self._places.arrivals[stream] = self._loop.time()
             fiber.resume()
             return
         self._places.arriving -= 1
@@ -227,6 +228,7 @@ class Listener:
                 identity = await arrive(stream, settings, self._trusted, deadline)
             finally:
                 self._places.arriving -= 1
+                self._places.arrivals.pop(stream, None)
                 del self._arriving[stream]
         except TurnedAway as exc:
             peer = exc.identity.address.decode("ascii") if exc.identity is not None else "a client"

@@ -1,9 +1,9 @@
 """How many clients there may be at once, and who leaves when newcomers wait.
 
 Every client has a place, and with it the certainty of a descriptor for an upstream connection. While all places are
-taken, newcomers wait in the kernel's queue. For one who waits, the client that has been idle longest is closed; if none
-is idle, every answer says `Connection: close` until nobody waits. Where no place has come free for `patience_s`,
-newcomers are told 503, a few at a time.
+taken, newcomers wait in the kernel's queue. For one who waits, the client that has been idle longest is closed, or the
+connection whose handshake takes longest; if there is none, every answer says `Connection: close` until nobody waits.
+Where no place has come free for `patience_s`, newcomers are told 503, a few at a time.
 """
 
 from collections.abc import Callable, Collection
@@ -11,7 +11,8 @@ from heapq import nsmallest
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from proxy.downstream.connection import ClientConnection
+from proxy.downstream.connection import FIRST_REQUEST_S, ClientConnection
+from proxy.transport.stream import Stream
 
 _FOUND_AT_ONCE: Final = 64  # idle clients: the search looks at all, so it pays for as many newcomers
 _SEARCH_PAUSE_S: Final = 0.2  # after one that found nobody
@@ -48,6 +49,7 @@ class Places:
         self._turn_away_at = 0.0
         self.leaving: set[ClientConnection] = set()  # idle ones that were closed, and are not gone yet
         self.arriving = 0  # accepted, and no clients yet
+        self.arrivals: dict[Stream, float] = {}  # those whose handshake has begun: when, the oldest first
         self.is_crowded = False  # newcomers wait, and every answer says close
         self.is_memory_full = False  # there is no place for anybody, however few there are
 
@@ -72,6 +74,8 @@ class Places:
         if longest_idle is not None:
             self.leaving.add(longest_idle)
             longest_idle.stream.close()
+            return True
+        if self._end_oldest_arrival(now):
             return True
         if not self.is_crowded:
             self.begin_crowded(now)
@@ -98,6 +102,16 @@ class Places:
     def left(self, client: ClientConnection) -> None:
         """A client is gone."""
         self.leaving.discard(client)
+
+    def _end_oldest_arrival(self, now: float) -> bool:
+        """End the connection that has waited longest for its handshake, once that has had a moment: silent ones would
+        keep everybody out for `handshake_s`, again and again."""
+        oldest = next(iter(self.arrivals), None)
+        if oldest is None or now - self.arrivals[oldest] <= FIRST_REQUEST_S or self.is_memory_full:
+            return False
+        del self.arrivals[oldest]
+        oldest.abort()
+        return True
 
     def _take_longest_idle(self, now: float) -> ClientConnection | None:
         while True:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from proxy.downstream import places
 from tests.harness.listeners import listener, tls_client, tls_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, fields_of
 from tests.harness.tls import Authority, authority
@@ -277,3 +278,19 @@ async def test_a_worker_that_shuts_down_does_not_wait_for_a_handshake_that_never
             begun = await stack.enter_async_context(tls_client(authority, proxy.port))  # the one before is accepted
         assert await peer.ended()
         assert await begun.ended()
+
+
+async def test_silent_connections_keep_nobody_out(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "FIRST_REQUEST_S", 0.1)
+    upstream = ScriptedUpstream(answering(OK))
+    async with (
+        upstream.serving(),
+        tls_proxy(authority, upstream.port, limits={"connections": 2}, timeouts={"handshake_s": 600.0}) as proxy,
+        client(proxy.port) as silent,
+        client(proxy.port) as slow,
+    ):
+        await slow.send(b"\x16\x03\x01")
+        async with tls_client(authority, proxy.port) as peer:
+            await peer.send(GET)
+            assert (await peer.response())[1] == b"ok"
+        assert await silent.ended()  # the oldest
