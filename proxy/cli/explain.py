@@ -3,11 +3,15 @@
 Shows the plan that the proxy itself carries out, made from the same configuration.
 """
 
+from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Final, NamedTuple, assert_never
+from urllib.parse import urlsplit
+
+import msgspec
 
 from proxy.cli.explanation import Explanation, notes, safe, shown_head
-from proxy.config.build import field_rules, plan_settings, routing_table
+from proxy.config.build import plan_settings, routing_table
 from proxy.config.model import Config
 from proxy.errors import BadRequest, BadResponse, ProtocolError
 from proxy.http1 import writer
@@ -26,7 +30,6 @@ from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import persists
 from proxy.policy.access import Access, check_network
 from proxy.policy.decisions import Decisions
-from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import (
     ClientIdentity,
     Network,
@@ -36,7 +39,7 @@ from proxy.policy.forwarded import (
     trusted_request_id,
 )
 from proxy.policy.local_responses import LocalResponse
-from proxy.policy.request_plan import Refused, plan
+from proxy.policy.request_plan import Forward, Refused, plan
 from proxy.policy.response_fields import (
     final_response_fields,
     interim_response_fields,
@@ -74,13 +77,36 @@ def setup_from(config: Config, address: str) -> Setup:
     )
 
 
-def response_rules(config: Config, route: str | None) -> FieldRules | None:
-    """What a route changes in responses. Without a name, the only route's. Raises KeyError: there is no such route."""
-    if route is None:
-        if len(config.routes) != 1:
-            return None
-        [route] = config.routes
-    return field_rules(config.routes[route].response_fields)
+def answered_request(config: Config, setup: Setup, route: str | None, url: str | None) -> Forward | None:
+    """The GET of a client that a service answers: for `url`, else for the path of the route. `route` takes it, whatever
+    its conditions are; without a name, the only route, or the one that serves the URL. None: nobody says which.
+
+    Raises ValueError where no service is asked.
+    """
+    routes = setup.routes
+    if route is None and url is None and len(config.routes) != 1:
+        return None
+    if route is not None or url is None:
+        [route] = config.routes if route is None else [route]
+        chosen = config.routes[route]
+        url = url or f"http://{chosen.host.replace('*', 'any') or 'the-host'}{chosen.path}"
+        anything = msgspec.structs.replace(chosen, host="", path="/", methods=[], headers={}, listeners=[])
+        routes = routing_table(msgspec.structs.replace(config, routes={route: anything}))
+    parts = urlsplit(url)
+    target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+    parser = HeadParser(setup.limits, fast_path=setup.fast_path)
+    parser.receive(f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode("latin-1", "replace"))
+    try:
+        head = parser.request_head()
+    except ProtocolError as exc:
+        raise ValueError(f"{url}: {exc}") from exc
+    assert head is not None
+    decided = plan(head, setup.client, routes, setup.settings, _A_NEW_ID)
+    if isinstance(decided, Refused):
+        raise ValueError(f"{url}: {decided.error.detail}")
+    if isinstance(decided, LocalResponse):
+        raise ValueError(f"{url}: no service is asked, the route answers itself")
+    return decided
 
 
 def as_wire(text: bytes) -> bytes:
@@ -151,8 +177,8 @@ def _answered_here(answer: LocalResponse) -> list[str]:
     return [f"the route: {answer.route.name}, answered here:", *(f"  {line}" for line in shown_head(head).splitlines())]
 
 
-def explain_response(raw_head: bytes, setup: Setup, rules: FieldRules | None = None) -> Explanation:
-    """What happens to a response to a GET by an HTTP/1.1 client. `rules` are those of the route for responses.
+def explain_response(raw_head: bytes, setup: Setup, request: Forward | None = None) -> Explanation:
+    """What happens to a response to a GET by an HTTP/1.1 client: to `request`, whose route has a say in it.
 
     Raises ProxyError where the proxy refuses it.
     """
@@ -166,12 +192,21 @@ def explain_response(raw_head: bytes, setup: Setup, rules: FieldRules | None = N
         raise BadResponse("the head is not complete")
     decisions = Decisions()
     if head.status < 200:
-        lines, remarks = _before_the_final_response(head, setup.settings, decisions)
+        upgrades = setup.settings.upgrades
+        if request is not None and request.route.upgrades is not None:
+            upgrades = request.route.upgrades
+        lines, remarks = _before_the_final_response(head, setup.settings, upgrades, decisions)
     else:
         framing = response_framing(head, b"GET")
         outgoing = outgoing_response_framing(framing, b"1.1")
         date = formatdate(usegmt=True).encode("ascii")
-        lines = final_response_fields(head, setup.settings, outgoing, date, None, rules, decisions)
+        if request is None:
+            lines = final_response_fields(head, setup.settings, outgoing, date, None, None, decisions)
+        else:
+            lines = final_response_fields(
+                head, setup.settings, outgoing, date, None, request.route.response_fields, decisions,
+                upgrades=request.route.upgrades, way_back=request.way_back,
+            )  # fmt: skip
         upstream = _persistence(head.http_version, head.options, "upstream")
         if isinstance(framing, UntilClose):
             upstream = "the upstream's connection closes: nothing else delimits the body"
@@ -181,13 +216,13 @@ def explain_response(raw_head: bytes, setup: Setup, rules: FieldRules | None = N
 
 
 def _before_the_final_response(
-    head: ResponseHead, settings: PlanSettings, decisions: Decisions
+    head: ResponseHead, settings: PlanSettings, upgrades: Mapping[bytes, bytes], decisions: Decisions
 ) -> tuple[Fields, list[str]]:
     """What goes on of a 1xx: it is stripped like any message, and states nothing that the upstream did not say."""
     if head.status != 101:
         lines = interim_response_fields(head, decisions)
         return lines, ["the upstream's connection stays open: the final response is still to come"]
-    protocol = next((name for lower, name in settings.upgrades.items() if is_switch_to(head, (lower,))), None)
+    protocol = next((name for lower, name in upgrades.items() if is_switch_to(head, (lower,))), None)
     if protocol is None:
         raise BadResponse("switched protocols to what a client cannot have asked for")
     lines = switching_response_fields(head, settings, protocol, decisions)

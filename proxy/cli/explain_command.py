@@ -20,7 +20,7 @@ _ONLY_WITH_A_URL: Final = {
     "timeout_s": "--timeout",
 }  # fmt: skip
 _ONLY_WITH_A_HEAD: Final = {
-    "response": "--response", "client": "--client", "route": "--route", "listen": "--listen",
+    "response": "--response", "client": "--client", "route": "--route", "url": "--url", "listen": "--listen",
     "upstream": "--upstream", "workers": "--workers", "access_log": "--access-log", "reader": "--reader",
     "settings": "--set",
 }  # fmt: skip
@@ -46,6 +46,11 @@ def _address(_context: click.Context, _option: click.Parameter, value: str) -> s
     help="Who sends the request.",
 )
 @click.option("--route", metavar="NAME", help="The route whose rules a response meets; default: the only one.")
+@click.option(
+    "--url",
+    metavar="URL",
+    help="With --response: what the client asked for; default: the route's path.",
+)
 @click.option("--json", "as_json", is_flag=True, help="A list of objects: name, value, verdict, rule.")
 @click.option("--admin", metavar="HOST:PORT", help="With a URL: the instance's admin listener; default: as configured.")
 @click.option("-X", "--request", "method", metavar="METHOD", help="With a URL: default GET, or POST with a body.")
@@ -56,7 +61,15 @@ def _address(_context: click.Context, _option: click.Parameter, value: str) -> s
 @click.option("--timeout", "timeout_s", default=10.0, show_default=True, help="With a URL: seconds for its answer.")
 @click.pass_context
 def explain(
-    context: click.Context, /, what: str, response: bool, client: str, route: str | None, as_json: bool, **options: Any
+    context: click.Context,
+    /,
+    what: str,
+    response: bool,
+    client: str,
+    route: str | None,
+    url: str | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Show what becomes of a request's or response's fields, and why.
 
@@ -70,21 +83,26 @@ def explain(
         return
     if given := _given(context, _ONLY_WITH_A_URL):
         raise click.UsageError(f"{', '.join(given)}: only with a URL", context)
-    from proxy.cli.explain import as_wire, explain_request, explain_response, response_rules, setup_from
+    from proxy.cli.explain import answered_request, as_wire, explain_request, explain_response, setup_from
     from proxy.cli.explanation import plain, print_in_colour
 
     config = _config_to_explain(options)
     if route is not None and route not in config.routes:
         raise click.BadParameter(f"no route is called {route!r}", param_hint="--route")
     setup = setup_from(config, client)
+    if url is not None and not response:
+        raise click.UsageError("--url: only with --response", context)
+    answered = None
+    if response:
+        try:
+            answered = answered_request(config, setup, route, url)
+        except ValueError as exc:
+            raise click.BadParameter(str(exc), param_hint="--url" if url else "--route") from exc
     if what == "-" and sys.stdin.isatty():
         click.echo("Type or paste a head; an empty line and Ctrl-D end it.", err=True)
     raw_head = as_wire(_read(what))
     try:
-        if response:
-            explanation = explain_response(raw_head, setup, response_rules(config, route))
-        else:
-            explanation = explain_request(raw_head, setup)
+        explanation = explain_response(raw_head, setup, answered) if response else explain_request(raw_head, setup)
     except ProxyError as error:
         click.echo(f"refused with {error.status}, {error.code}: {error.detail}", err=True)
         raise SystemExit(1) from error

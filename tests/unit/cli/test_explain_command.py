@@ -92,6 +92,40 @@ def test_a_response_meets_the_rules_of_the_route_that_is_named(config: str) -> N
     assert unknown.exit_code == 2
 
 
+TURNED_BACK = [
+    # which                                            Location
+    (["--route", "v1"],                                "/v1/login"),
+    (["--url", "http://any/v1/a"],                     "/v1/login"),
+    (["--url", "http://any/other"],                    "/login"),
+    (["--route", "v1", "--url", "http://any/other"],   "/login"),
+    ([],                                               "/login"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("which", "location"), TURNED_BACK)
+def test_a_response_is_that_to_a_request(tmp_path: Path, which: list[str], location: str) -> None:
+    file = tmp_path / "onehop.toml"
+    file.write_text(
+        '[upstreams.app]\nurls = ["http://app"]\n[routes.v1]\nupstream = "app"\npath = "/v1"\nstrip_prefix = "/v1"\n'
+        'methods = ["POST"]\n[routes.all]\nupstream = "app"\n[routes.fixed]\npath = "/fixed"\nrespond = { status = 204 }\n'
+    )
+    if which[:1] == ["--url"] and "/v1" in which[1]:
+        file.write_text(file.read_text().replace('methods = ["POST"]\n', ""))
+    head = b"HTTP/1.1 302 Found\nLocation: /login\nContent-Length: 0\n"
+    result = onehop("explain", "--config", str(file), "--response", *which, stdin=head)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert f"  Location: {location}\n" in result.stdout.partition("The next hop is sent:")[2]
+    for words, said in (
+        (["--route", "fixed"], "no service is asked, the route answers itself"),
+        (["--url", "http://any/fixed"], "no service is asked"),
+        (["--url", "http://a b/"], "http://a b/"),
+    ):
+        wrong = onehop("explain", "--config", str(file), "--response", *words, stdin=head)
+        assert wrong.exit_code == 2
+        assert said in " ".join(wrong.stderr.split())
+    assert "--url: only with --response" in onehop("explain", "--url", "http://h/", stdin=GET).stderr
+
+
 def test_a_broken_configuration_is_told_and_nothing_is_explained() -> None:
     result = onehop("explain", "--set", "limits.passes=0", stdin=GET)
     assert (result.exit_code, result.stdout) == (2, "")
