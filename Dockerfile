@@ -1,9 +1,11 @@
 # docker run -e ONEHOP_UPSTREAM=http://app:8000 -p 8080:8080 onehop
 #
-# BASE_IMAGE needs Python 3.11 or later, with venv.
+# BASE_IMAGE needs Python 3.11 or later, with venv. BUILD_IMAGE needs the same Python, at the same path, with its headers,
+# and a C compiler.
 ARG BASE_IMAGE=python:3.13-slim
+ARG BUILD_IMAGE=python:3.13
 
-FROM ${BASE_IMAGE} AS build
+FROM ${BUILD_IMAGE} AS build
 # Read by pip. Empty they change nothing; behind a mirror: --build-arg PIP_INDEX_URL=...
 ARG PIP_INDEX_URL=""
 ARG PIP_NO_INDEX=""
@@ -11,6 +13,8 @@ ARG PIP_FIND_LINKS=""
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY proxy proxy
+# The modules of the hot path become C; where that fails, so does the build.
+ENV HATCH_BUILD_HOOK_ENABLE_MYPYC=1
 # pip compiles what it installs, then leaves: the image that runs installs nothing.
 RUN python3 -m venv /opt/onehop \
     && /opt/onehop/bin/pip install --no-cache-dir --disable-pip-version-check . \

@@ -10,7 +10,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons check coverage bench stress faults fuzz simulate conformance reference docs image image-test clean
+.PHONY: help demo test test-pythons check wheel test-compiled coverage bench stress faults fuzz simulate conformance reference docs image image-test clean
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,12 @@ test: $(VENV)/.installed-test  ## run all tests; ARGS="-k pool" runs some
 
 test-pythons: $(VENV)/.installed-test  ## run the suite on every Python that the project claims
 	$(BIN)/python .ci/test-pythons $(ARGS)
+
+wheel: $(VENV)/.installed-test  ## build wheels with compiled modules, for every Python found; needs a C compiler
+	$(BIN)/python .ci/build-wheels $(ARGS)
+
+test-compiled: $(VENV)/.installed-test  ## run a part of the suite over compiled modules; ARGS as pytest's
+	$(BIN)/python .ci/test-compiled $(ARGS)
 
 check: $(VENV)/.installed-test  ## lint, format, types, direction of imports, length of files
 	$(BIN)/ruff check

@@ -12,6 +12,7 @@ suite=bookworm
 suite_python=3.11
 cache=$PWD/.cache
 base=localhost/onehop-base:$suite
+build_base=localhost/onehop-build-base:$suite
 image=localhost/onehop:proof
 
 began=${began:-$EPOCHSECONDS}
@@ -36,18 +37,19 @@ use_own_storage() {
         "$cache/containers" "$cache/containers-run" >"$CONTAINERS_STORAGE_CONF"
 }
 
+# usage: make_base IMAGE PACKAGES
 make_base() {
     local root=$cache/base.partial mirror new
-    buildah inspect --type image "$base" >/dev/null 2>&1 && return
+    buildah inspect --type image "$1" >/dev/null 2>&1 && return
     # The mirror this machine uses itself; where it is no Debian, debootstrap's default.
     mirror=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $suite" 2>/dev/null | grep -m 1 '^http' || true)
     rm -rf "$root"
-    debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates "$suite" "$root" \
+    debootstrap --variant=minbase "--include=$2" "$suite" "$root" \
         ${mirror:+"$mirror"} >"$cache/debootstrap.log" 2>&1 || fail "debootstrap: $(tail -n 3 "$cache/debootstrap.log")"
     rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,locale,man}/*
     new=$(buildah from scratch)
     buildah copy --quiet "$new" "$root" / >/dev/null
-    buildah commit --quiet --rm "$new" "$base" >/dev/null
+    buildah commit --quiet --rm "$new" "$1" >/dev/null
     rm -rf "$root"
 }
 
@@ -60,7 +62,8 @@ download_wheels() {
     .venv/bin/python - >"$wheels/requirements.txt" <<'PYTHON'
 import tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))
-print(*project["build-system"]["requires"], *project["project"]["dependencies"], sep="\n")
+hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["mypyc"]
+print(*project["build-system"]["requires"], *hook["dependencies"], *project["project"]["dependencies"], sep="\n")
 PYTHON
     .venv/bin/pip download --quiet --disable-pip-version-check --python-version "$suite_python" --only-binary :all: \
         --requirement "$wheels/requirements.txt" --dest "$wheels"
@@ -70,7 +73,7 @@ PYTHON
 build() {
     buildah rm --all >/dev/null
     buildah rmi --force "$image" >/dev/null 2>&1 || true
-    ENGINE=buildah IMAGE=$image deploy/build-image.sh --quiet --network host --build-arg "BASE_IMAGE=$base" \
+    ENGINE=buildah IMAGE=$image deploy/build-image.sh --quiet --network host --build-arg "BASE_IMAGE=$base" --build-arg "BUILD_IMAGE=$build_base" \
         --volume "$cache/wheels:/wheels:ro" --build-arg PIP_NO_INDEX=1 --build-arg PIP_FIND_LINKS=/wheels \
         >"$cache/build.log" 2>&1 || fail "$(tail -n 20 "$cache/build.log")"
 }
@@ -139,6 +142,13 @@ run() {
     process=$(first_process "$runner")
     [[ $(stat --format %u "/proc/$process") == "$user" ]] || fail "process $process is not of user $user"
 
+    step "the processes run compiled modules"
+    [[ $(in_container onehop --version) == *", compiled" ]] || fail "onehop --version: $(in_container onehop --version)"
+    for process in "$process" $(cat /proc/"$process"/task/*/children); do
+        grep -q '__mypyc.*\.so' "/proc/$process/maps" || fail "process $process has loaded no compiled module"
+    done
+    process=$(first_process "$runner")
+
     step "a request: what the client nominates in Connection ends at the proxy"
     seen=$(curl --silent --show-error --fail --max-time 5 -H 'Connection: close, X-Internal' -H 'X-Internal: swordfish' \
         http://127.0.0.1:8080/some/path?query=1)
@@ -163,7 +173,7 @@ run() {
 if [[ ${1-} == run ]]; then
     run
     buildah rm "$container" >/dev/null && container=
-    step "proved: built, serves, is healthy, leaves on SIGTERM with status 0"
+    step "proved: built, runs compiled, serves, is healthy, leaves on SIGTERM with status 0"
     exit
 fi
 
@@ -174,7 +184,10 @@ for program in buildah debootstrap curl flock ip python3 unshare; do
     command -v "$program" >/dev/null || fail "needs $program: apt-get install buildah debootstrap curl iproute2 python3"
 done
 use_own_storage
-step "base image: Debian $suite and its Python" && make_base
+runs=python3,python3-venv,ca-certificates
+step "base images: Debian $suite and its Python, without a compiler and with one"
+make_base "$base" "$runs"
+make_base "$build_base" "$runs,python3-dev,gcc,libc6-dev"
 step "wheels" && download_wheels
 step "build" && build
 began=$began exec unshare --net --pid --fork --kill-child --mount-proc "$0" run

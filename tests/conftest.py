@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from proxy.cli.compiled import is_compiled
 from tests.harness.running_proxy import READERS
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
@@ -45,6 +46,14 @@ def pytest_asyncio_loop_factories(
 def reader(request: pytest.FixtureRequest) -> str:
     """Both readers: whatever is tested with this fixture must hold for either."""
     return str(request.param)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if is_compiled():
+        skip = pytest.mark.skip(reason="replaces what is compiled")
+        for item in items:
+            if item.get_closest_marker("interpreted") is not None:
+                item.add_marker(skip)
 
 
 def require_programs(*programs: str) -> None:

@@ -14,7 +14,8 @@ from proxy.http1.parsing.fast_path import parse_plain_request
 from proxy.http1.parsing.h11_parser import parse_request
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.policy.forwarded import ClientIdentity
-from proxy.policy.request_plan import Forward, plan
+from proxy.policy.plans import Forward
+from proxy.policy.request_plan import plan
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import PlanSettings

@@ -13,13 +13,14 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from proxy.exchange.buckets import Buckets
 from proxy.exchange.passwords import Passwords
+from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead
 from proxy.policy.access import Access, NetworkSet, check_network
 from proxy.policy.basic_auth import credentials
 from proxy.policy.rate_limit import RateLimit
 
 USERS = Path(__file__).parents[2] / "config" / "examples" / "users.htpasswd"
-FIELDS = [(b"Host", b"h"), (b"User-Agent", b"x"), (b"Accept", b"*/*"), (b"X-Api-Key", b"abc")]
+FIELDS: Fields = [(b"Host", b"h"), (b"User-Agent", b"x"), (b"Accept", b"*/*"), (b"X-Api-Key", b"abc")]
 HEAD = RequestHead(b"GET", b"/", b"1.1", FIELDS, {}, frozenset())
 
 

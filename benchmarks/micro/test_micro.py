@@ -16,7 +16,8 @@ from proxy.http1.parsing.h11_parser import parse_request, parse_response
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.parsing.strictness import check_request
 from proxy.policy.forwarded import ClientIdentity
-from proxy.policy.request_plan import Forward, plan
+from proxy.policy.plans import Forward
+from proxy.policy.request_plan import plan
 from proxy.policy.response_fields import final_response_fields
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable

@@ -39,7 +39,8 @@ from proxy.policy.forwarded import (
     trusted_request_id,
 )
 from proxy.policy.local_responses import LocalResponse
-from proxy.policy.request_plan import Forward, Refused, plan
+from proxy.policy.plans import Forward, Refused
+from proxy.policy.request_plan import plan
 from proxy.policy.response_fields import (
     final_response_fields,
     interim_response_fields,

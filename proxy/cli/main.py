@@ -1,5 +1,6 @@
 """The command `onehop`, and those of its commands that run or check a configuration."""
 
+import json
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ import click
 import msgspec
 
 from proxy import __version__
+from proxy.cli.compiled import how_it_runs
 from proxy.cli.explain_command import explain
 from proxy.cli.health import health
 from proxy.cli.options import configuration_options, load_options, refuse, valid
@@ -30,7 +32,7 @@ from proxy.process.standard_streams import open_missing
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="onehop")
+@click.version_option(f"{__version__}, {how_it_runs()}", prog_name="onehop")
 def main() -> None:
     """An HTTP/1.1 reverse proxy in which a header that belongs to one hop never survives it.
 
@@ -162,6 +164,4 @@ def _serve(loader: Loader, **how: Any) -> NoReturn:
 
 
 def _write_schema() -> None:
-    import json
-
     click.echo(json.dumps(config_schema(), indent=2, sort_keys=True))

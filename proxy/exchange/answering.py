@@ -19,7 +19,7 @@ from proxy.policy.decisions import Decisions
 from proxy.policy.explaining import Explaining
 from proxy.policy.forwarded import is_from_this_machine, plain_address
 from proxy.policy.local_responses import LocalResponse, error_response
-from proxy.policy.request_plan import Refused
+from proxy.policy.plans import Refused
 from proxy.policy.route import Route
 from proxy.policy.stripping import STATED
 from proxy.telemetry.record import ExchangeRecord

@@ -17,14 +17,14 @@ from proxy.exchange import states
 from proxy.exchange.copy_body import BodySink, Trailers
 from proxy.exchange.interim import InterimRate
 from proxy.exchange.leasing import Leasing
-from proxy.exchange.states import AWAITING_HEAD, RESPONDING, SENDING, AttemptState, Continue, UploadState
-from proxy.exchange.upload import RequestBody, Upload
+from proxy.exchange.states import AWAITING_HEAD, RESPONDING, SENDING, Continue, UploadState
+from proxy.exchange.upload import Upload
 from proxy.http1 import writer
 from proxy.http1.message import CHUNKED, ResponseHead
 from proxy.policy.connection_auth import request_authenticates_connection, response_authenticates_connection
 from proxy.policy.decisions import Decisions
 from proxy.policy.keeping import GIVEN_UP
-from proxy.policy.request_plan import Forward
+from proxy.policy.plans import Forward
 from proxy.policy.response_fields import interim_response_fields, is_switch_to
 from proxy.policy.retry import CLOSED_IDLE, RESET, RESPONSE_TIMEOUT, is_stale_reuse
 from proxy.policy.stripped import stripped_from_response
@@ -35,13 +35,10 @@ from proxy.upstream.pool import Lease
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-class Attempts(Leasing, eq=False):
+class Attempts(Leasing):
     """One request's attempts: connections are leased, head and body sent, interim responses passed on."""
 
-    request_body: RequestBody | None = None
-    _state: AttemptState = states.CONNECTING
-    _upload: Upload | None = None
-    ended_by: ProxyError | None = None  # why it was abandoned: what breaks then is only what comes of it
+    __slots__ = ()
 
     @property
     def request_sent(self) -> bool:

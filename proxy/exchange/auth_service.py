@@ -16,7 +16,7 @@ from proxy.http1.message import NO_BODY, RequestHead, ResponseHead
 from proxy.policy.access import AuthService
 from proxy.policy.auth_request import answer_of, auth_request_fields, copied_fields
 from proxy.policy.local_responses import LocalResponse
-from proxy.policy.request_plan import Forward
+from proxy.policy.plans import Forward
 from proxy.policy.route import Route
 from proxy.telemetry.record import ExchangeRecord
 from proxy.upstream.connection import UpstreamConnection

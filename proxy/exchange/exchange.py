@@ -27,7 +27,8 @@ from proxy.policy import keeping
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import client_address, trusted_request_id
 from proxy.policy.local_responses import LocalResponse
-from proxy.policy.request_plan import Forward, plan
+from proxy.policy.plans import Forward
+from proxy.policy.request_plan import plan
 from proxy.policy.response_fields import final_response_fields, switching_response_fields
 from proxy.policy.stripped import stripped_from_trailers
 from proxy.policy.stripping import STATED

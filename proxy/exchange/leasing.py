@@ -1,10 +1,10 @@
 """Which upstream connection a request goes on: one of this client's own, an idle one, or a new one."""
 
-import msgspec
-
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import ClientGone, ConnectFailed, ConnectTimeout, ProxyError
 from proxy.exchange.context import WorkerContext
+from proxy.exchange.states import CONNECTING, AttemptState
+from proxy.exchange.upload import RequestBody, Upload
 from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead
 from proxy.policy.forwarded import trusted_scheme
@@ -21,24 +21,37 @@ from proxy.upstream.pool import Lease
 from proxy.upstream.service import Service
 
 
-class Leasing(msgspec.Struct, eq=False):
+class Leasing:
     """The connections of one request, one after the other. `lease` is that of the attempt under way.
 
-    The service is told of the end of every attempt at an origin that it chose. A Struct, because one is made per
-    request, and `__init__` would cost four times as much.
+    The service is told of the end of every attempt at an origin that it chose. One is made per request: so all
+    attributes, those of `Attempts` included, are set by one call.
     """
 
-    _context: WorkerContext
-    service: Service
-    _client: ClientConnection
-    head: RequestHead  # as it was received: balancing policies look at it
-    _record: ExchangeRecord
-    _origin: Origin | None = None  # of the attempt under way, whose end the service has not been told
-    _status: int = 0  # of the final response
-    _tried: tuple[Origin, ...] = ()  # where attempts have failed, the last one last
-    _opening: Fiber | None = None  # who waits for a connection to be opened
-    _replayable: bool = True  # whether the body, if any, is still in our hands
-    lease: Lease | None = None
+    __slots__ = (
+        "_client", "_context", "_opening", "_origin", "_record", "_replayable", "_state", "_status", "_tried",
+        "_upload", "ended_by", "head", "lease", "request_body", "service",
+    )  # fmt: skip
+
+    def __init__(
+        self, context: WorkerContext, service: Service, client: ClientConnection, head: RequestHead,
+        record: ExchangeRecord, request_body: RequestBody | None = None,
+    ) -> None:  # fmt: skip
+        self._context = context
+        self.service = service
+        self._client = client
+        self.head = head  # as it was received: balancing policies look at it
+        self._record = record
+        self.request_body = request_body
+        self.lease: Lease | None = None
+        self._origin: Origin | None = None  # of the attempt under way, whose end the service has not been told
+        self._status = 0  # of the final response
+        self._tried: tuple[Origin, ...] = ()  # where attempts have failed, the last one last
+        self._opening: Fiber | None = None  # who waits for a connection to be opened
+        self._replayable = True  # whether the body, if any, is still in our hands
+        self._state: AttemptState = CONNECTING
+        self._upload: Upload | None = None
+        self.ended_by: ProxyError | None = None  # why it was abandoned: what breaks then is only what comes of it
 
     @property
     def client_address(self) -> str:
@@ -137,16 +150,8 @@ class Leasing(msgspec.Struct, eq=False):
                 if lease is not None:
                     return lease
                 origin = self._origin
-            self._record.origin = origin.label
-            self._record.reused = False
-            self._record.attempts += 1
-            self._opening = fiber.running
-            if self._record.seen is not None:
-                self._record.seen.opening()
             try:
-                lease = self.lease = await self._context.pool.lease_fresh(
-                    origin, self._client.timeouts.connect_s, limit
-                )
+                return await self._open(origin, limit)
             except (ConnectFailed, ConnectTimeout) as error:
                 # Nothing was sent, so any request may go to the next one.
                 if self._record.seen is not None:
@@ -156,15 +161,26 @@ class Leasing(msgspec.Struct, eq=False):
                 idle = None if fresh else self._lease_idle(self._origin)
                 if idle is not None:
                     return idle
-                continue
-            finally:
-                self._opening = None
-            if self._record.seen is not None:
-                stream = lease.connection.stream
-                self._record.seen.opened(stream.handshake_began if isinstance(stream, TlsStream) else 0.0)
-            if self._client.is_gone:
-                raise ClientGone("the client closed the connection before the request was sent")
-            return lease
+
+    async def _open(self, origin: Origin, limit: ConnectionLimit[UpstreamConnection] | None) -> Lease:
+        """A new connection to one origin. Raises what `_lease_new` does."""
+        record = self._record
+        record.origin = origin.label
+        record.reused = False
+        record.attempts += 1
+        self._opening = fiber.running
+        if record.seen is not None:
+            record.seen.opening()
+        try:
+            lease = self.lease = await self._context.pool.lease_fresh(origin, self._client.timeouts.connect_s, limit)
+        finally:
+            self._opening = None
+        if record.seen is not None:
+            stream = lease.connection.stream
+            record.seen.opened(stream.handshake_began if isinstance(stream, TlsStream) else 0.0)
+        if self._client.is_gone:
+            raise ClientGone("the client closed the connection before the request was sent")
+        return lease
 
     async def _wait_for_place(
         self, limit: ConnectionLimit[UpstreamConnection], origin: Origin, *, fresh: bool

@@ -15,7 +15,7 @@ from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.message import CHUNKED, FixedLength, RequestHead
 from proxy.http1.parsing.body import Body
-from proxy.policy.request_plan import Forward
+from proxy.policy.plans import Forward
 from proxy.policy.retry import IDEMPOTENT
 from proxy.policy.route import Mirror
 from proxy.policy.split import share

@@ -11,7 +11,9 @@ from typing import Final, TypeAlias
 from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, names, spellings, variables
 from proxy.http1.remembered import Remembered
 
-FieldLine: TypeAlias = tuple[bytes, bytes]
+#: A name and a value. Typed as a tuple of any length: a pair, compiled, would be taken apart and made anew wherever it
+#: is passed on, which costs, and a line is known by its identity (`policy.decisions`).
+FieldLine: TypeAlias = tuple[bytes, ...]
 Fields: TypeAlias = list[FieldLine]
 
 #: Lower-case name -> its values in wire order; only names in `INDEXED` are in it.

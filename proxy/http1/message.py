@@ -1,6 +1,7 @@
-"""The values that travel through the proxy: heads, and how a body is delimited.
+"""The values that travel through the proxy: heads, what is read from them, and how a body is delimited.
 
-Structs, because one of each is made per message: they cost a third of a frozen dataclass.
+Structs, because one of each is made per message: they cost a third of a frozen dataclass. They stay as they are where
+the code around them is compiled.
 """
 
 from typing import Final, TypeAlias
@@ -34,6 +35,24 @@ class ResponseHead(msgspec.Struct, frozen=True):
     fields: Fields
     known: Index
     options: frozenset[bytes]
+
+
+class RequestTarget(msgspec.Struct, frozen=True):
+    """Where a request wants to go. `origin_form` is what the upstream is sent; `authority` is `b""` if none came.
+
+    Both keep the client's bytes: no decoding, no dot-segment removal. `secured`: the target itself said https.
+    """
+
+    origin_form: bytes
+    authority: bytes
+    secured: bool = False
+
+
+class KeepAlive(msgspec.Struct, frozen=True):
+    """What a `Keep-Alive` field promises: seconds it stays open idle, and further requests; None: it does not say."""
+
+    timeout_s: int | None = None
+    max_requests: int | None = None
 
 
 class NoBody(msgspec.Struct, frozen=True):

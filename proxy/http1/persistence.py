@@ -4,9 +4,8 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-import msgspec
-
 from proxy.http1.fields import members, short_list
+from proxy.http1.message import KeepAlive
 
 
 def persists(http_version: bytes, connection_options: Collection[bytes]) -> bool:
@@ -16,13 +15,6 @@ def persists(http_version: bytes, connection_options: Collection[bytes]) -> bool
     if http_version >= b"1.1":
         return True
     return b"keep-alive" in connection_options
-
-
-class KeepAlive(msgspec.Struct, frozen=True):
-    """What a `Keep-Alive` field promises: seconds it stays open idle, and further requests; None: it does not say."""
-
-    timeout_s: int | None = None
-    max_requests: int | None = None
 
 
 _PARAMETER: Final = re.compile(rb"(timeout|max)[ \t]*=[ \t]*\"?([0-9]{1,9})(?:\.[0-9]*+)?\"?", re.IGNORECASE)

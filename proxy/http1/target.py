@@ -4,10 +4,8 @@ import re
 from ipaddress import IPv6Address
 from typing import Final
 
-import msgspec
-
 from proxy.errors import ProtocolError
-from proxy.http1.message import RequestHead
+from proxy.http1.message import RequestHead, RequestTarget
 from proxy.http1.remembered import Remembered
 
 _AUTHORITY: Final = re.compile(
@@ -38,17 +36,6 @@ def has_authority_form(text: bytes) -> bool:
 
 #: The same, remembered: a service has few names.
 IS_AUTHORITY: Final = Remembered(has_authority_form, 256)
-
-
-class RequestTarget(msgspec.Struct, frozen=True):
-    """Where a request wants to go. `origin_form` is what the upstream is sent; `authority` is `b""` if none came.
-
-    Both keep the client's bytes: no decoding, no dot-segment removal. `secured`: the target itself said https.
-    """
-
-    origin_form: bytes
-    authority: bytes
-    secured: bool = False
 
 
 def request_target(head: RequestHead) -> RequestTarget:

@@ -16,7 +16,8 @@ from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.loops import via
-from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
+from proxy.policy.plans import RequestSemantics
+from proxy.policy.request_fields import upstream_request_fields
 from proxy.policy.route import Route
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import MADE_ANEW, STATED_ANEW, Removals, strip

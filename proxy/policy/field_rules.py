@@ -5,7 +5,7 @@ from functools import cached_property
 import msgspec
 
 from proxy.http1.field_names import canonical_name
-from proxy.http1.fields import Fields
+from proxy.http1.fields import FieldLine, Fields
 from proxy.policy.decisions import Decisions, Outcome, Rule
 
 _PUT = Rule(Outcome.SET, "by the route's rules")
@@ -21,8 +21,8 @@ class FieldRules(msgspec.Struct, frozen=True, dict=True):
     """
 
     remove: frozenset[bytes] = frozenset()
-    put: tuple[tuple[bytes, bytes], ...] = ()
-    add: tuple[tuple[bytes, bytes], ...] = ()
+    put: tuple[FieldLine, ...] = ()
+    add: tuple[FieldLine, ...] = ()
 
     @cached_property
     def _owned(self) -> dict[bytes, Rule]:

@@ -10,8 +10,7 @@ import msgspec
 from proxy.errors import NoRoute, ProtocolError, ProxyError
 from proxy.http1.field_names import Trait, is_secret, names
 from proxy.http1.fields import Fields, members, short_list
-from proxy.http1.message import RequestHead
-from proxy.http1.target import RequestTarget
+from proxy.http1.message import RequestHead, RequestTarget
 from proxy.policy.error_pages import ErrorPages
 from proxy.policy.proxy_status import Told, proxy_status
 from proxy.policy.route import Route

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-import msgspec
-
 from proxy.http1.field_names import Trait, names, spellings
 from proxy.http1.fields import X_FORWARDED_NAMES, FieldLine, Fields, members, short_list
 from proxy.http1.framing import framing_fields
-from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, RequestHead
+from proxy.http1.message import CHUNKED, NO_BODY, RequestHead
 from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import (
@@ -23,6 +21,7 @@ from proxy.policy.forwarded import (
     trusted_scheme,
 )
 from proxy.policy.loops import cdn_loop, passes, via
+from proxy.policy.plans import RequestSemantics
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import (
     FORGED,
@@ -36,7 +35,6 @@ from proxy.policy.stripping import (
     strip,
     without_underscores,
 )
-from proxy.policy.trace_context import Stated
 from proxy.policy.trailers import announcement
 
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
@@ -79,20 +77,6 @@ def _and_trace(removals: Removals, *, is_new: bool) -> Removals:
     """The trace's context, too: we are its next part. The state of others goes on unless the trace begins here."""
     rules = {b"traceparent": STATED_ANEW, **({b"tracestate": OF_NO_TRACE} if is_new else {})}
     return Removals({**removals.names, **rules})
-
-
-class RequestSemantics(msgspec.Struct, frozen=True):
-    """What a request means, read before anything is stripped, and stated to the upstream by this hop."""
-
-    authority: bytes  # whom the client asked for; empty where a 1.0 client did not say
-    host: bytes  # what Host says to the upstream
-    framing: BodyFraming
-    request_id: bytes
-    expects_continue: bool = False
-    upgrade: bytes | None = None  # the protocol, as configured
-    wants_trailers: bool = False
-    max_forwards: int | None = None  # already counted down
-    traced: Stated | None = None  # None: tracing is off, and what the client says of a trace goes on
 
 
 def upstream_request_fields(

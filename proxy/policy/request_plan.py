@@ -4,22 +4,21 @@ The exchange carries it out; `explain` and the demo page show it. Nobody decides
 """
 
 from collections.abc import Mapping
-from typing import Final, TypeAlias
-
-import msgspec
+from typing import Final
 
 from proxy.errors import BadRequest, LoopDetected, NoRoute, ProtocolError, ProxyError
-from proxy.http1.fields import Fields, protocols
+from proxy.http1.fields import protocols
 from proxy.http1.framing import request_framing
-from proxy.http1.message import NO_BODY, BodyFraming, FixedLength, RequestHead
+from proxy.http1.message import NO_BODY, FixedLength, RequestHead, RequestTarget
 from proxy.http1.parsing.strictness import asks_for_trailers, expects_continue, max_forwards
-from proxy.http1.target import RequestTarget, request_target
+from proxy.http1.target import request_target
 from proxy.policy.answers import FixedAnswer, Redirect
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import ClientIdentity, trusted_scheme
 from proxy.policy.local_responses import LocalResponse, https_redirect, options_response, reason, trace_response
 from proxy.policy.loops import is_loop
-from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
+from proxy.policy.plans import Forward, Plan, Refused, RequestSemantics
+from proxy.policy.request_fields import upstream_request_fields
 from proxy.policy.rewriting import Rewriting, WayBack
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
@@ -28,33 +27,6 @@ from proxy.policy.trace_context import Stated
 
 _METHODS_WITH_LENGTH: Final = frozenset({b"POST", b"PUT", b"PATCH"})
 _EMPTY: Final = FixedLength(0)
-
-
-class Forward(msgspec.Struct, frozen=True):
-    """The request goes to an upstream."""
-
-    route: Route
-    target: bytes  # in origin-form: the client's bytes, but for what the route rewrites
-    fields: Fields  # of the request as the upstream is sent it
-    framing: BodyFraming  # of the body that the client sends
-    request_id: bytes
-    expects_continue: bool  # the client waits for a 100 (Continue) before it sends the body
-    #: The protocol that a 101 may switch to, spelled as configured. The switch comes after the whole request, its body
-    #: included: what the client sends before that belongs to the request (RFC 9110 §7.8).
-    upgrade: bytes | None
-    wants_trailers: bool  # the client takes trailer fields
-    upstream: str = ""  # its name
-    way_back: WayBack | None = None  # how paths in the response become the client's again
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """The request is answered with an error."""
-
-    error: ProxyError
-    route: Route | None = None  # that it matched: its rules and pages are for such answers, too
-
-
-Plan: TypeAlias = Forward | LocalResponse | Refused
 
 
 def plan(

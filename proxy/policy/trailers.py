@@ -42,7 +42,7 @@ def announcement(
     values = head.known.get(b"trailer")
     if values is None:
         return []
-    names = [(name, b"") for name in dict.fromkeys(tokens(short_list(values)))]
+    names: Fields = [(name, b"") for name in dict.fromkeys(tokens(short_list(values)))]
     going_on = forwarded_trailers(names, head.options, rules, drop_underscores=drop_underscores)
     announced = b", ".join(name for name, _ in going_on)
     return [(b"Trailer", announced)] if announced else []

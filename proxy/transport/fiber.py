@@ -6,9 +6,11 @@ tasks like any coroutine; only what asks for the current task (`asyncio.timeout`
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
-from types import coroutine
+from collections.abc import Callable, Coroutine
+from types import CoroutineType
 from typing import Any
+
+from proxy.transport.parking import PARKED, apart
 
 #: The fiber that runs now; None while the loop does.
 running: "Fiber | None" = None
@@ -25,18 +27,18 @@ class Fiber:
     def __init__(
         self, coroutine: Coroutine[Any, Any, object], on_end: Callable[[BaseException | None], None] | None = None
     ) -> None:
-        self._coroutine = coroutine
+        self._coroutine = coroutine if isinstance(coroutine, CoroutineType) else apart(coroutine)
         self._on_end = on_end
         self._future: asyncio.Future[Any] | None = None
         self._joining: Fiber | None = None
         self.ended = False
 
-    def resume(self, value: object = None, error: BaseException | None = None) -> None:
-        """Run until it waits again, or ends. Where it waits, `value` is what came, or `error` is raised."""
+    def resume(self, error: BaseException | None = None) -> None:
+        """Run until it waits again, or ends. `error`, if any, is raised where it waits."""
         global running
         outer, running = running, self
         try:
-            awaited = self._coroutine.send(value) if error is None else self._coroutine.throw(error)
+            awaited = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
         except StopIteration:
             self._end(None)
         except BaseException as exc:
@@ -66,7 +68,7 @@ class Fiber:
         if not self.ended:
             self._joining = running
             try:
-                await parked()
+                await PARKED
             finally:
                 self._joining = None
 
@@ -89,12 +91,6 @@ class Fiber:
             asyncio.get_running_loop().call_exception_handler({"message": "a fiber failed", "exception": exc})
         if self._joining is not None:
             self._joining.resume()
-
-
-@coroutine
-def parked() -> Generator[None, None, None]:
-    """Wait until somebody resumes this fiber, who must know it by then: `running`."""
-    yield
 
 
 async def yield_to_loop() -> None:

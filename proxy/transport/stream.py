@@ -5,8 +5,7 @@ attributes that one timer per worker sweeps (`Deadlines`), so that no request co
 """
 
 import asyncio
-from collections.abc import Callable, Generator
-from types import coroutine
+from collections.abc import Callable
 from typing import Final, cast
 
 from proxy.transport import fiber, sockets
@@ -14,6 +13,7 @@ from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import Fiber
 from proxy.transport.owner import Owner
 from proxy.transport.pacing import FINISHED, PacedReading, Reading
+from proxy.transport.parking import PARKED
 from proxy.transport.sockets import LastWords, PeerEnd
 from proxy.transport.writing import ConnectionEnded
 
@@ -27,7 +27,7 @@ class Stream(PacedReading):
     """One connection. At most one fiber reads and one writes at a time; what happens here resumes them at once."""
 
     __slots__ = (
-        "__weakref__", "_close_deadline", "_last_words", "_read_deadline", "_reader", "_unread",
+        "__weakref__", "_arrived", "_close_deadline", "_last_words", "_read_deadline", "_reader", "_unread",
         "_unread_bytes", "alarm_at", "on_connected", "owner", "watcher",
     )  # fmt: skip
 
@@ -39,6 +39,7 @@ class Stream(PacedReading):
         self.watcher: Callable[[], None] | None = None  # told of anything that happens on an idle connection
         self._unread: list[bytes] = []
         self._unread_bytes = 0
+        self._arrived: bytes | None = None  # for the read that is being resumed
         self._last_words: LastWords | None = None
         self._reader: Fiber | None = None
         self._read_deadline = NEVER
@@ -59,7 +60,8 @@ class Stream(PacedReading):
         if self._reader is not None:
             if len(data) >= self._deadlines.buffer_bytes:
                 self._let_others_read()
-            self._reader.resume(data)  # as the object that arrived, to the read that waits for it
+            self._arrived = data  # the object itself goes to the read that waits for it
+            self._reader.resume()
             return
         self._unread.append(data)
         self._unread_bytes += len(data)
@@ -96,8 +98,7 @@ class Stream(PacedReading):
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    @coroutine
-    def read(self, deadline: float) -> Generator[None, bytes | None, bytes]:
+    async def read(self, deadline: float) -> bytes:
         """Return what arrived, at least one byte; `b""` once the peer has ended its side.
 
         Raises TimeoutError past `deadline` (loop time), ConnectionEnded if the connection broke: only once everything
@@ -115,12 +116,14 @@ class Stream(PacedReading):
             self._reader = fiber.running
             self._read_deadline = deadline
             try:
-                data = yield
+                await PARKED
             finally:
                 self._reader = None
                 self._read_deadline = NEVER
-            if data is not None:
-                return data
+            arrived = self._arrived
+            if arrived is not None:
+                self._arrived = None
+                return arrived
         # Several segments are many small ones: joining costs less than a turn for each.
         data = self._unread[0] if len(self._unread) == 1 else b"".join(self._unread)
         self._unread.clear()

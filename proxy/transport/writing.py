@@ -10,9 +10,10 @@ from typing import Final
 
 from proxy.transport import fiber, sockets
 from proxy.transport.deadlines import NEVER, Deadlines
-from proxy.transport.fiber import Fiber, parked
+from proxy.transport.fiber import Fiber
+from proxy.transport.parking import PARKED
 
-_NOT_ASKED: Final = float("inf")  # of untaken bytes: whatever comes next is fewer
+_NOT_ASKED: Final = 1 << 62  # of untaken bytes: whatever comes next is fewer
 #: In these releases, asyncio's own `writelines` tells nobody to pause (CVE-2024-12254): buffers would grow.
 _WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
 
@@ -36,7 +37,7 @@ class WritingSide(asyncio.Protocol):
         self._writer: Fiber | None = None
         self._write_deadline = NEVER
         self._queued = 0  # bytes in our own queue, when a fiber began to wait for it
-        self._untaken: float = _NOT_ASKED  # bytes, when `has_taken_more` was asked last
+        self._untaken = _NOT_ASKED  # bytes, when `has_taken_more` was asked last
         self._untaken_at_end = 0
         self.transport: asyncio.Transport
 
@@ -97,7 +98,7 @@ class WritingSide(asyncio.Protocol):
         self._writer = fiber.running
         self._write_deadline = deadline
         try:
-            await parked()
+            await PARKED
         finally:
             self._writer = None
             self._write_deadline = NEVER

@@ -17,11 +17,11 @@ from proxy.errors import (
 )
 from proxy.http1.framing import response_framing
 from proxy.http1.limits import MessageLimits
-from proxy.http1.message import UNTIL_CLOSE, BodyFraming, ResponseHead
+from proxy.http1.message import UNTIL_CLOSE, BodyFraming, KeepAlive, ResponseHead
 from proxy.http1.parsing.body import EMPTY_BODY, Body
 from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.head_parser import HeadParser
-from proxy.http1.persistence import KeepAlive, keep_alive, persists
+from proxy.http1.persistence import keep_alive, persists
 from proxy.policy import keeping
 from proxy.policy.keeping import Keeping
 from proxy.transport.body_reader import BodyCutShort, BodyReader

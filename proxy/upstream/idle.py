@@ -4,18 +4,15 @@ Newest first: the connection used last is the least likely to have been closed b
 """
 
 from itertools import islice
-from typing import Generic, TypeVar
-
-import msgspec
+from typing import Generic, TypeAlias, TypeVar
 
 from proxy.upstream.origin import Origin
 
 C = TypeVar("C")
 
 
-class _Entry(msgspec.Struct):
-    since: float
-    expires_at: float
+#: When it went idle, and when it expires.
+_Entry: TypeAlias = tuple[float, float]
 
 
 class IdleConnections(Generic[C]):
@@ -37,7 +34,7 @@ class IdleConnections(Generic[C]):
         entries = self._entries.get(origin)
         if entries is None:
             entries = self._entries[origin] = {}
-        entries[connection] = _Entry(now, expires_at)
+        entries[connection] = (now, expires_at)
         if len(entries) <= self._per_origin:
             return []
         surplus = list(islice(entries, len(entries) - self._per_origin))
@@ -54,7 +51,8 @@ class IdleConnections(Generic[C]):
         if not entries:
             return None
         connection, entry = entries.popitem()
-        if entry.expires_at <= now or entry.since < newest_since:
+        since, expires_at = entry
+        if expires_at <= now or since < newest_since:
             entries[connection] = entry
             return None
         return connection
@@ -77,7 +75,7 @@ class IdleConnections(Generic[C]):
         oldest = [(next(iter(entries.items())), entries) for entries in self._entries.values() if entries]
         if not oldest:
             return None
-        (connection, _), entries = min(oldest, key=lambda found: found[0][1].since)
+        (connection, _), entries = min(oldest, key=lambda found: found[0][1][0])
         del entries[connection]
         return connection
 
@@ -93,7 +91,7 @@ class IdleConnections(Generic[C]):
         """Drop and return those past their time."""
         expired: list[C] = []
         for origin, entries in list(self._entries.items()):
-            late = [connection for connection, entry in entries.items() if entry.expires_at <= now]
+            late = [connection for connection, (_, expires_at) in entries.items() if expires_at <= now]
             for connection in late:
                 del entries[connection]
             expired += late

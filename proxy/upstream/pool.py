@@ -5,8 +5,6 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
-
 from proxy.errors import BadResponse
 from proxy.http1.limits import MessageLimits
 from proxy.policy import keeping
@@ -24,15 +22,19 @@ from proxy.upstream.origin import Origin
 _MARGIN_S = 1.0  # a promise of N seconds is used for N-1: our request must arrive before the end
 
 
-class Lease(msgspec.Struct, eq=False):
+class Lease:
     """A connection in the hands of one exchange, until one of `give_back`, `close` and `end` ends the lease. All three
     do nothing after that: the connection may be somebody else's by then."""
 
-    _pool: "Pool"
-    connection: UpstreamConnection
-    reused: bool  # whether it has carried an exchange before
-    ended: bool = False
-    _bound_to: tuple[object, str] | None = None
+    __slots__ = ("_bound_to", "_pool", "connection", "ended", "reused")
+
+    def __init__(self, pool: "Pool", connection: UpstreamConnection, reused: bool) -> None:
+        """`reused`: whether it has carried an exchange before."""
+        self._pool = pool
+        self.connection = connection
+        self.reused = reused
+        self.ended = False
+        self._bound_to: tuple[object, str] | None = None
 
     def bind(self, owner: object, service: str) -> None:
         """The connection carries a login (NTLM, Negotiate): from now on it serves this owner alone."""
@@ -139,9 +141,8 @@ class Pool:
         loop = self._deadlines.loop
         self.make_room(1)
         self._connecting += 1
-        opening = loop.create_task(
-            self._connector.connect(origin, connect_s)
-        )  # a task: asyncio's time-outs ask for one
+        # A task: asyncio's time-outs ask for one.
+        opening = loop.create_task(self._connector.connect(origin, connect_s))
         try:
             stream = await opening
         except BaseException:

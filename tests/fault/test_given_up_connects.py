@@ -6,7 +6,8 @@ import pytest
 
 from proxy.transport import fiber
 from proxy.transport.deadlines import Deadlines
-from proxy.transport.fiber import Fiber, parked
+from proxy.transport.fiber import Fiber
+from proxy.transport.parking import PARKED
 from proxy.upstream.connector import Connector
 from proxy.upstream.origin import Origin
 from proxy.upstream.resolver import Resolver
@@ -50,7 +51,7 @@ async def test_a_fiber_interrupted_as_its_future_is_done_is_not_resumed_by_it() 
             await future
         except RuntimeError:
             waiting.append(fiber.running)
-            await parked()
+            await PARKED
             resumed.append("by whoever was to resume it")
 
     waiting: list[Fiber | None] = []

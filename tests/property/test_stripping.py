@@ -9,7 +9,8 @@ from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, FixedLength, NoBo
 from proxy.policy.decisions import Decisions, Outcome
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity
-from proxy.policy.request_fields import RequestSemantics, upstream_request_fields
+from proxy.policy.plans import RequestSemantics
+from proxy.policy.request_fields import upstream_request_fields
 from proxy.policy.response_fields import final_response_fields, interim_response_fields, switching_response_fields
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import HOP_BY_HOP, STATED_ANEW, Removals, strip

@@ -1,8 +1,6 @@
 """Message bodies as they arrive, one class per framing: bytes in, body bytes out."""
 
-from typing import ClassVar, Final, TypeAlias
-
-import msgspec
+from typing import Final, TypeAlias
 
 from proxy.http1.fields import Fields
 from proxy.http1.parsing.chunked import ChunkedBody
@@ -23,15 +21,18 @@ class EmptyBody:
         raise AssertionError("bytes for a body that has none")
 
 
-class CountedBody(msgspec.Struct, eq=False):
+class CountedBody:
     """A body of a known length, which is not 0: that is an `EmptyBody`."""
 
-    trailers: ClassVar[Fields] = []
+    __slots__ = ("_length", "complete", "left_over", "received_bytes")
 
-    _length: int
-    received_bytes: int = 0
-    complete: bool = False
-    left_over: bytes = b""
+    trailers: Final[Fields] = []
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self.received_bytes = 0
+        self.complete = False
+        self.left_over = b""
 
     def receive(self, data: bytes) -> list[bytes]:
         """Take what arrived, and return the body bytes in it: the same object where all of it is body."""

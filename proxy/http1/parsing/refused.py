@@ -39,7 +39,7 @@ def refused_head(arrived: bytes | bytearray) -> RefusedHead:
     target, found, version = rest.rpartition(b" HTTP/")
     if not found:
         target, version = _without_cut_authority(rest), b""
-    fields = []
+    fields: Fields = []
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
         if colon and TOKEN.fullmatch(name):

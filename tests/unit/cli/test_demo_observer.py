@@ -6,7 +6,8 @@ from proxy.config.model import Config
 from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.decisions import Decisions
-from proxy.policy.request_plan import Forward, plan
+from proxy.policy.plans import Forward
+from proxy.policy.request_plan import plan
 from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.seen import Seen
 from tests.harness.notation import request

@@ -12,7 +12,8 @@ from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.settings import Limits, Timeouts
 from proxy.transport import fiber
 from proxy.transport.deadlines import BUFFER_BYTES, NEVER
-from proxy.transport.fiber import Fiber, parked
+from proxy.transport.fiber import Fiber
+from proxy.transport.parking import PARKED
 from proxy.transport.stream import PeerEnd
 from tests.unit.transport.noting import noting_stream, transport_of
 
@@ -38,7 +39,7 @@ class Exchange:
 
     async def _wait(self) -> bool:
         self._carrying = fiber.running
-        await parked()
+        await PARKED
         return True
 
     def finish(self) -> None:

@@ -13,7 +13,8 @@ from proxy.exchange.upload import RequestBody
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import NO_BODY
 from proxy.policy.forwarded import ClientIdentity
-from proxy.policy.request_plan import Forward, plan
+from proxy.policy.plans import Forward
+from proxy.policy.request_plan import plan
 from proxy.policy.retry import RetrySettings
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable

@@ -120,6 +120,7 @@ def sink(reader: Reader, *, wait: Callable[[], None] = lambda: None, as_chunks: 
     return BodySink(reader, chunked=as_chunks, trailers=None, wait=waited)  # type: ignore[arg-type]
 
 
+@pytest.mark.interpreted
 async def test_a_body_is_copied_to_its_end_and_no_further() -> None:
     reader, source = Reader(), Source(CountedBody(10), b"hello", b"worldand more")
     times = iter([7.0, 8.0])
@@ -129,10 +130,12 @@ async def test_a_body_is_copied_to_its_end_and_no_further() -> None:
     assert source.body.left_over == b"and more"
 
 
+@pytest.mark.interpreted
 async def test_a_complete_body_is_not_waited_for() -> None:
     await copy_body(Source(counted(2, b"hi")), sink(Reader(slow=True), wait=lambda: pytest.fail("it waited")), float)
 
 
+@pytest.mark.interpreted
 async def test_what_arrived_before_a_failure_has_been_written() -> None:
     reader = Reader()
     with pytest.raises(UpstreamClosed):
@@ -140,6 +143,7 @@ async def test_what_arrived_before_a_failure_has_been_written() -> None:
     assert b"".join(reader.received) == b"5\r\nhello\r\n"
 
 
+@pytest.mark.interpreted
 async def test_nothing_is_read_for_a_peer_that_reads_no_more() -> None:
     def gone() -> None:
         raise ClientGone
@@ -150,6 +154,7 @@ async def test_nothing_is_read_for_a_peer_that_reads_no_more() -> None:
     assert source.deadlines == []
 
 
+@pytest.mark.interpreted
 async def test_a_source_is_read_sparingly_while_the_peer_of_the_sink_is_behind() -> None:
     block = b"x" * 262_144
     reader, source = Reader(), Source(CountedBody(5 * len(block)), *[block] * 5)
@@ -159,6 +164,7 @@ async def test_a_source_is_read_sparingly_while_the_peer_of_the_sink_is_behind()
     assert reader.queues_little
 
 
+@pytest.mark.interpreted
 async def test_how_far_behind_it_is_is_asked_once_in_a_quarter_of_a_mebibyte() -> None:
     reader, source = Reader(), Source(CountedBody(400_000), *[b"x" * 50_000] * 8)
     reader.untaken = [0]

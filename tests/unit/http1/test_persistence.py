@@ -3,7 +3,8 @@
 import pytest
 
 from proxy.http1.fields import tokens
-from proxy.http1.persistence import KeepAlive, keep_alive, persists
+from proxy.http1.message import KeepAlive
+from proxy.http1.persistence import keep_alive, persists
 
 PERSISTENCE = [
     # version  Connection                    persists

@@ -3,7 +3,8 @@
 import pytest
 
 from proxy.errors import ProtocolError
-from proxy.http1.target import RequestTarget, has_authority_form, request_target
+from proxy.http1.message import RequestTarget
+from proxy.http1.target import has_authority_form, request_target
 from tests.harness.notation import request
 
 TARGETS = [

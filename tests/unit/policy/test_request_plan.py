@@ -7,7 +7,8 @@ from proxy.policy.decisions import Decisions
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse
-from proxy.policy.request_plan import Forward, Plan, Refused, plan
+from proxy.policy.plans import Forward, Plan, Refused
+from proxy.policy.request_plan import plan
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings

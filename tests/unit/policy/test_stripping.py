@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.http1.fields import connection_options, index
+from proxy.http1.fields import Fields, connection_options, index
 from proxy.policy import stripping
 from proxy.policy.decisions import Decisions, Outcome, Rule
 from proxy.policy.stripping import FORGED, HOP_BY_HOP, MADE_ANEW, STATED_ANEW, Removals, rules_by_name, strip
@@ -25,7 +25,7 @@ def test_the_standard_set_is_complete_and_nothing_more() -> None:
 @pytest.mark.parametrize("name", STANDARD_SET)
 @pytest.mark.parametrize("spelling", [str, str.lower, str.upper], ids=["as written", "lower", "upper"])
 def test_a_standard_name_is_stripped_nominated_or_not(name: str, spelling: Callable[..., Any] | type[str]) -> None:
-    fields = [(b"A", b"1"), (spelling(name).encode(), b"v"), (b"B", b"2")]
+    fields: Fields = [(b"A", b"1"), (spelling(name).encode(), b"v"), (b"B", b"2")]
     assert strip(fields, frozenset()) == [(b"A", b"1"), (b"B", b"2")]
     assert strip(fields, frozenset({name.lower().encode()})) == [(b"A", b"1"), (b"B", b"2")]
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.http1.fields import index
+from proxy.http1.fields import Fields, index
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.telemetry.access_lines import ChosenFields, TimeOfDay, json_line, text_line
 from proxy.telemetry.record import EarlierAttempt, ExchangeRecord
@@ -163,7 +163,7 @@ TRACES = [
 
 
 def traced(traceparent: bytes) -> ExchangeRecord:
-    fields = [(b"Host", b"h"), (b"TraceParent", traceparent)]
+    fields: Fields = [(b"Host", b"h"), (b"TraceParent", traceparent)]
     return changed(head=RequestHead(b"GET", b"/", b"1.1", fields, index(fields), frozenset()))
 
 
@@ -174,7 +174,7 @@ def test_the_trace_of_a_request_stands_in_its_line(traceparent: bytes, expected:
     assert (f" trace={expected}" if expected else " id=id-1\n") in text_line(record, AT).decode()
 
 
-RESPONSE_LINES = [(b"Content-Type", b"text/plain"), (b"X-A", b"1"), (b"x-a", b"2")]
+RESPONSE_LINES: Fields = [(b"Content-Type", b"text/plain"), (b"X-A", b"1"), (b"x-a", b"2")]
 CHOSEN = ChosenFields(
     ["request:X-Other", "response:x-A", "response:Content-Type", "request:Missing", "response:X-Other"]
 )

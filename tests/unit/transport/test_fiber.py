@@ -1,11 +1,13 @@
 """A fiber: who resumes it, what it may await, and how it ends."""
 
 import asyncio
+import sys
 
 import pytest
 
 from proxy.transport import fiber
-from proxy.transport.fiber import Fiber, parked
+from proxy.transport.fiber import Fiber
+from proxy.transport.parking import PARKED
 
 
 class Ends(list[BaseException | None]):
@@ -20,7 +22,7 @@ async def test_it_runs_at_once_until_it_parks() -> None:
 
     async def work() -> None:
         seen.append(fiber.running)
-        await parked()
+        await PARKED
         seen.append("resumed")
 
     ends = Ends()
@@ -63,9 +65,9 @@ async def test_an_error_is_raised_where_it_waits() -> None:
 
     async def work() -> None:
         try:
-            await parked()
+            await PARKED
         except TimeoutError:
-            await parked()
+            await PARKED
         raise ValueError("of its own")
 
     one = Fiber(work(), ends)
@@ -81,7 +83,7 @@ async def test_one_resumed_by_another_gives_the_turn_back() -> None:
 
     async def inner() -> None:
         order.append(fiber.running)
-        await parked()
+        await PARKED
         order.append(fiber.running)
 
     async def outer() -> None:
@@ -100,7 +102,7 @@ async def test_cancelling_ends_it_before_it_returns() -> None:
 
     async def work() -> None:
         try:
-            await parked()
+            await PARKED
         finally:
             cleaned.append(True)
 
@@ -132,7 +134,7 @@ async def test_joining_waits_for_the_end() -> None:
     ended = asyncio.Event()
 
     async def short() -> None:
-        await parked()
+        await PARKED
 
     async def long() -> None:
         await other.join()
@@ -157,3 +159,22 @@ async def test_a_failure_that_nobody_is_told_of_is_said() -> None:
 
     Fiber(work()).resume()
     assert [str(exc) for exc in said] == ["a defect"]
+
+
+async def test_what_one_fiber_handles_while_it_waits_is_nothing_to_another() -> None:
+    handled: list[BaseException] = []
+
+    async def handle(number: int) -> None:
+        try:
+            raise ValueError(number)
+        except ValueError as exc:
+            await PARKED
+            handled.append(exc)
+
+    fibers = [Fiber(handle(number)) for number in range(3)]
+    for each in fibers:
+        each.resume()
+    assert sys.exc_info() == (None, None, None)
+    for each in fibers:
+        each.resume()
+    assert [(exc.args, exc.__context__) for exc in handled] == [((0,), None), ((1,), None), ((2,), None)]

@@ -8,11 +8,12 @@ from proxy.errors import ProtocolError
 from proxy.http1 import fields
 from proxy.http1.fields import connection_options, index, protocols
 from proxy.http1.limits import MessageLimits
+from proxy.http1.message import KeepAlive
 from proxy.http1.parsing import chunked, head_parser
 from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.parsing.strictness import asks_for_trailers, expects_continue
-from proxy.http1.persistence import KeepAlive, keep_alive
+from proxy.http1.persistence import keep_alive
 from proxy.http1.target import IS_AUTHORITY
 from tests.harness.notation import request
 

@@ -30,6 +30,7 @@ def test_it_costs_a_few_milliseconds() -> None:
     assert process_time() - began < 0.05
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize(
     ("module", "name", "pattern", "found"),
     [
