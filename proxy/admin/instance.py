@@ -63,6 +63,8 @@ class Instance:
     parent: int  # the seat of the parent
     pseudonym: str
     is_ready: Callable[[], bool]  # False once it is to stop
+    #: Whether this control process is to end, because another one answers now. It does not know that one's workers.
+    is_replaced: Callable[[], bool] = lambda: False
     healthy: Healthy
     origins: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # by route, those that serve it
     addresses: Addresses = _no_addresses

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from proxy.admin.exchanges import Exchanges
 from proxy.admin.exposition import Exposition
@@ -36,6 +37,7 @@ _MOST_AT_ONCE: Final = 64
 _KEEP_ALIVE_S: Final = 75  # above the 60 s between two scrapes
 _HEAD_BYTES: Final = 16_384
 _END_S: Final = 1  # for what is being answered, when the process is to end
+_FAREWELL_S: Final = 0.5  # for whoever has connected, and has not asked yet
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -106,7 +108,7 @@ def application(instance: Instance, token: str, *, is_loopback: bool, exchanges:
     async def readyz(_: Request) -> Response:
         if not instance.is_ready():
             return _text(503, "not ready: stopping")
-        if not instance.serves():
+        if not instance.serves() and not instance.is_replaced():
             return _text(503, "not ready: no worker serves")
         # Still ready where every origin of a route is out: another replica would meet the same services, and the routes
         # that work would lose this one as well.
@@ -142,6 +144,18 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Connection(H11Protocol):
+    """A connection to the listener."""
+
+    def shutdown(self) -> None:
+        """The process ends, because another serves its socket now. Who has just connected here asks in a moment: a
+        probe of readiness must not fail because of a reload."""
+        if self.cycle is None:
+            self.loop.call_later(_FAREWELL_S, super().shutdown)
+        else:
+            super().shutdown()
+
+
 class _ToErrorLog(logging.Handler):
     """What uvicorn has to say, where everything else is said."""
 
@@ -166,7 +180,8 @@ class AdminServer:
         logger.propagate = False
         self._server = _Server(
             uvicorn.Config(
-                app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
+                app, http=_Connection, ws="none", lifespan="off", log_config=None, access_log=False,
+                server_header=False,
                 limit_concurrency=_MOST_AT_ONCE, timeout_keep_alive=_KEEP_ALIVE_S, backlog=128,
                 h11_max_incomplete_event_size=_HEAD_BYTES, timeout_graceful_shutdown=_END_S, proxy_headers=False,
             )

@@ -154,6 +154,7 @@ class Control:
             parent=PARENT,
             pseudonym=self._pseudonym,
             is_ready=lambda: self.is_ready,
+            is_replaced=self._ended.is_set,
             healthy=self.health.healthy,
             addresses=self.health.status,
             certificates=Expiries(

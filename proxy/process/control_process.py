@@ -70,6 +70,7 @@ async def _serve(setup: ControlSetup) -> None:
                 control.is_ready = False
         if setup.channel.is_closed:  # the parent has died
             loop.remove_reader(setup.channel.fileno())
+            control.is_ready = False
             control.end()
 
     loop.add_reader(setup.channel.fileno(), receive)
