@@ -19,6 +19,7 @@ from proxy.cli.options import configuration_options, load_options, refuse, valid
 from proxy.cli.reload import ready_to_run, reload
 from proxy.cli.tail import tail
 from proxy.cli.top import top
+from proxy.config.admin_model import DEFAULT_LISTEN
 from proxy.config.build import listen_addresses
 from proxy.config.destinations import where
 from proxy.config.model import Config
@@ -111,27 +112,39 @@ def _look_at_origins(config: Config, live: bool) -> None:
     "--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT", help="Address to accept on."
 )
 @click.option(
+    "--admin",
+    default=DEFAULT_LISTEN,
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Address of the inspector and the status page.",
+)
+@click.option(
     "--access-log",
     type=click.Choice(["text", "json", "off"]),
     default="text",
     show_default=True,
     help="One line per request on standard output.",
 )
-def demo(listen: str, access_log: str) -> NoReturn:
+def demo(listen: str, admin: str, access_log: str) -> NoReturn:
     """Run the proxy in front of a demo service, and say what to try."""
     from proxy.cli.demo_observer import demo_lines, demo_observer
 
     with socket.create_server(("127.0.0.1", 0)) as service:
 
         def load_demo() -> Loaded:
-            flags: dict[str, object] = {"listen": [listen], "access_log": access_log, "workers": 1}
+            flags: dict[str, object] = {
+                "listen": [listen],
+                "access_log": access_log,
+                "workers": 1,
+                "admin.listen": admin,
+            }
             loaded = load(None, {}, flags, needs_upstream=False)
             if loaded.config is None:
                 return loaded
             upstreams = {"demo": UpstreamConfig(urls=[f"http://127.0.0.1:{service.getsockname()[1]}"])}
             routes = {"demo": RouteConfig(upstream="demo")}
-            admin = msgspec.structs.replace(loaded.config.admin, inspector=True)
-            config = msgspec.structs.replace(loaded.config, upstreams=upstreams, routes=routes, admin=admin)
+            inspected = msgspec.structs.replace(loaded.config.admin, inspector=True)
+            config = msgspec.structs.replace(loaded.config, upstreams=upstreams, routes=routes, admin=inspected)
             return loaded._replace(config=config)
 
         own = f"In front of a service of your own: {_command()} run --upstream http://127.0.0.1:9000"

@@ -105,7 +105,7 @@ def _follows(key: str, earlier: str) -> bool:
 
 
 def _flag(key: str) -> str:
-    return "--upstream" if key.startswith("upstreams.") else f"--{key.replace('_', '-')}"
+    return "--upstream" if key.startswith("upstreams.") else f"--{key.partition('.')[0].replace('_', '-')}"
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[KeyPath, Value]:

@@ -143,7 +143,9 @@ class Session:
 
     async def run(self, command: str) -> tuple[int, str]:
         """A command's exit status and what it shows: all, or up to being ready where it goes on serving."""
-        command = self.here(command).replace("make demo", f"onehop demo --listen 127.0.0.1:{self.ports[8080]}")
+        command = self.here(command).replace(
+            "make demo", f"onehop demo --listen 127.0.0.1:{self.ports[8080]} --admin 127.0.0.1:{self.ports[9901]}"
+        )
         serves = _SERVES.match(command) is not None
         if serves:
             await self.end()  # what served until now: a reader has stopped it

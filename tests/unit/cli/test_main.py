@@ -106,6 +106,15 @@ def test_demo_serves_one_worker_and_says_what_to_try(served: list[tuple[Config, 
     assert any("http://127.0.0.1:5/hop" in line for line in how["banner_lines"]("http://127.0.0.1:5"))
 
 
+def test_demo_has_its_inspector_where_it_is_told(served: list[tuple[Config, dict[str, Any]]]) -> None:
+    onehop("demo", "--admin", "127.0.0.1:1")
+    onehop("demo")
+    assert [config.admin.listen for config, _ in served] == ["127.0.0.1:1", "127.0.0.1:9901"]
+    assert all(config.admin.inspector for config, _ in served)
+    result = onehop("demo", "--admin", "here")
+    assert result.stderr.startswith('onehop: --admin: admin.listen = "here": expected an address')
+
+
 def test_demo_on_no_address_is_a_problem(served: list[tuple[Config, dict[str, Any]]]) -> None:
     result = onehop("demo", "--listen", "here")
     assert (result.exit_code, served) == (2, [])
