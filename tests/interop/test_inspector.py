@@ -11,7 +11,7 @@ from playwright.async_api import Page, expect
 
 from tests.conftest import require_programs
 from tests.harness.processes import OnehopProcess, onehop
-from tests.harness.programs.browser import page_of
+from tests.harness.programs.browser import barriers, page_of
 from tests.harness.programs.process import free_port
 from tests.harness.scripted import ScriptedUpstream, client
 from tests.interop.test_metrics import always_ok
@@ -27,7 +27,8 @@ async def inspected_process(
     """onehop with an inspector; yields it, and the admin listener's port."""
     port, file = free_port(), folder / "onehop.toml"
     file.write_text(
-        f'listen = "127.0.0.1:0"\nworkers = 2\n[admin]\nlisten = "127.0.0.1:{port}"\n{admin}\n{upstreams}\n'
+        'listen = "127.0.0.1:0"\nworkers = 2\ntrusted_networks = ["127.0.0.0/8"]\n'
+        f'[admin]\nlisten = "127.0.0.1:{port}"\n{admin}\n{upstreams}\n'
     )
     async with onehop("run", "--config", str(file)) as proxy:
         while (await Admin(port).get("/readyz"))[0] != 200:  # noqa: ASYNC110  # another process says so
@@ -115,21 +116,23 @@ async def test_a_retry_is_shown_with_both_attempts(tmp_path: Path) -> None:
             assert any("connect_failed" in text and str(upstream.port) in text for text in shown), shown
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (768, "light"), (1280, "dark")])
-async def test_the_page_fits(tmp_path: Path, width: int, scheme: str) -> None:
+async def test_the_page_fits_every_screen_and_has_no_barriers(tmp_path: Path) -> None:
     require_programs("chromium", "curl")
     upstream = ScriptedUpstream(always_ok)
     async with upstream.serving():
         app = f'[upstreams.app]\nurls = ["http://127.0.0.1:{upstream.port}"]'
-        size = {"width": width, "height": 800}
-        async with (
-            inspected(tmp_path, app) as (proxy, admin),
-            inspector(admin, viewport=size, color_scheme=scheme) as page,
-        ):
-            await curl("-H", f"X-Long: {'x' * 300}", f"http://127.0.0.1:{proxy}/{'long/' * 40}")
+        async with inspected(tmp_path, app) as (proxy, admin), inspector(admin) as page:
+            fields = ("-H", f"X-Long: {'x' * 300}", "-H", "X-Forwarded-For: 192.0.2.1", "-H", "Connection: X-Long")
+            await curl(*fields, f"http://127.0.0.1:{proxy}/{'long/' * 40}")
             await page.click(".row")
             await page.wait_for_selector("#detail h2")
-            assert await page.evaluate("document.documentElement.scrollWidth") == width
+            assert "192.0.2.1, element 1 of X-Forwarded-For" in await page.inner_text(".walk")
+            for width in (320, 390, 768, 1280):
+                await page.set_viewport_size({"width": width, "height": 800})
+                assert await page.evaluate("document.documentElement.scrollWidth") == width
+            assert await barriers(page) == []
+            await page.set_viewport_size({"width": 390, "height": 800})
+            assert await barriers(page) == []
 
 
 async def test_without_the_key_there_is_no_inspector(tmp_path: Path) -> None:

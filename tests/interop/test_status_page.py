@@ -13,7 +13,7 @@ from playwright.async_api import Page, expect
 
 from tests.conftest import require_programs
 from tests.harness.processes import onehop
-from tests.harness.programs.browser import page_of
+from tests.harness.programs.browser import barriers, page_of
 from tests.harness.programs.process import free_port
 from tests.harness.scripted import PATIENCE_S, client
 from tests.unit.admin.serving import Admin
@@ -97,7 +97,7 @@ async def test_it_follows_an_origin_that_is_killed_and_comes_back(tmp_path: Path
                 await expect(page.locator("#routes tr td").last).to_have_text("5")
 
 
-async def test_the_configuration_is_shown_with_its_sources_and_without_secrets_and_fits_every_screen(
+async def test_the_configuration_is_shown_with_its_sources_and_without_secrets_and_without_barriers(
     tmp_path: Path,
 ) -> None:
     require_programs("chromium")
@@ -112,8 +112,11 @@ async def test_the_configuration_is_shown_with_its_sources_and_without_secrets_a
         await page.fill("#config-text", "timeouts.drain")
         await expect(rows).to_have_count(1)
         await expect(rows).to_contain_text("default")
-        await page.fill("#config-text", "")
+        await page.fill("#config-text", "timeouts")
         await expect(page.locator("#workers tr")).to_have_count(2)
         for width in (320, 390, 768, 1280):
             await page.set_viewport_size({"width": width, "height": 800})
             assert await page.evaluate("document.documentElement.scrollWidth") == width
+        assert await barriers(page) == []
+        await page.set_viewport_size({"width": 390, "height": 800})
+        assert await barriers(page) == []

@@ -3,6 +3,8 @@
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Literal
 
 from playwright.async_api import Page, async_playwright
 
@@ -27,3 +29,16 @@ async def page_of(url: str, **how: object) -> AsyncIterator[Page]:
         finally:
             await browser.close()
     assert not complaints
+
+
+async def barriers(page: Page) -> list[str]:
+    """What axe-core says is a barrier for somebody, in light and in dark: rule, and where."""
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+    await page.evaluate(axe)
+    found: list[str] = []
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes:
+        await page.emulate_media(color_scheme=scheme)
+        said = await page.evaluate("axe.run().then((found) => found.violations)")
+        found += [f"{scheme}: {each['id']}: {node['html'][:200]}" for each in said for node in each["nodes"]]
+    return found
