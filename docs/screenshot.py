@@ -98,7 +98,7 @@ def _when_ready(url: str) -> None:
 def _look(proxy: str, inspector: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 1240}, device_scale_factor=1.5)
+        page = browser.new_page(viewport={"width": 1280, "height": 1120})
         page.goto(inspector)
         for target, *arguments in _TRAFFIC:
             subprocess.run(["curl", "-s", "-o", "/dev/null", *arguments, proxy + target], check=True)

@@ -115,18 +115,19 @@ const ended = (kept, why) => (why ? `${kept ? "kept" : "closed"}: ${why}` : "");
 const age = (seconds) => (seconds < 1 ? `${Math.round(seconds * 1000)} ms` : seconds < 120 ? `${seconds.toFixed(0)} s` : `${(seconds / 60).toFixed(0)} min`);
 function attempts(e) {
   if (!e.attempts.length) return null;
-  const names = ["attempt", "origin", "connection", "result", "ended after", "then the connection was"];
+  const names = ["attempt at", "result", "connection"];
   const head = element("tr", {}, ...names.map((textContent) => element("th", { textContent, scope: "col" })));
   const rows = e.attempts.map((a, i) => {
-    const connection = a.reused ? `reused, ${age(a.age_s)} old, after ${a.exchanges} exchange${a.exchanges === 1 ? "" : "s"}` : a.connected_ms ? "new" : "none came about";
-    return element("tr", {}, ...[`${i + 1}`, a.origin, connection, a.result || "given up", ms(a.ended_ms), ended(a.kept, a.why) || "–"].map((text, column) => {
+    const used = a.reused ? `reused, ${age(a.age_s)} old, after ${a.exchanges} exchange${a.exchanges === 1 ? "" : "s"}` : a.connected_ms ? "new" : "none came about";
+    const connection = [used, ended(a.kept, a.why)].filter(Boolean).join("; then ");
+    return element("tr", {}, ...[e.attempts.length > 1 ? `${i + 1}: ${a.origin}` : a.origin, `${a.result || "given up"} after ${ms(a.ended_ms)}`, connection].map((text, column) => {
       const cell = element(column ? "td" : "th", {}, element("span", { textContent: text }));
       if (column) cell.dataset.name = names[column]; else cell.scope = "row";
       return cell;
     }));
   });
   return element("section", {}, element("h3", { textContent: e.attempts.length > 1 ? "Attempts" : "Attempt" }),
-    element("div", { className: "scrolled", tabIndex: 0 }, element("table", { className: "stacked attempts" }, element("thead", {}, head), element("tbody", {}, ...rows))));
+    element("table", { className: "stacked attempts" }, element("thead", {}, head), element("tbody", {}, ...rows)));
 }
 
 function client(e) {
