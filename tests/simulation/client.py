@@ -176,13 +176,12 @@ class Client:
                 body = ask.body(rng)
                 if ask.expects:
                     yield from write(self.endpoint, ask.head, pieces, self._pause)
-                    count = len(self.begun)
                     messages = self.reader.messages
                     yield lambda: bool(self.end or self.has_left) or any(m.status == 100 for m in messages[-1:])  # noqa: B023
                     if any(m.status == 100 for m in messages[-1:]):
                         yield from write(self.endpoint, body, pieces, self._pause)
-                    elif not self._answered(count):
-                        return
+                    else:
+                        return  # answered without a 100: what it would send now is still this request's body
                 else:
                     yield from write(self.endpoint, ask.head + body, pieces, self._pause)
                 self.sent.append(ask)
