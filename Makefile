@@ -10,7 +10,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons check wheel test-compiled coverage bench stress faults fuzz simulate conformance reference docs image image-test clean
+.PHONY: help demo test test-pythons check wheel test-compiled coverage bench stress soak faults fuzz simulate conformance reference docs image image-test clean
 
 help:  ## list the targets
 	@awk -F ':.*## +' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ bench: $(VENV)/.installed-peers  ## the same load over onehop and its peers
 
 stress: $(VENV)/.installed-peers  ## break onehop, nginx and HAProxy in the same ways
 	$(BIN)/python -m benchmarks.stress $(ARGS)
+
+soak: $(VENV)/.installed-test  ## half an hour of mixed traffic and trouble: does anything grow? ARGS="--minutes 5" is less
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 faults: $(VENV)/.installed-peers  ## one of three origins fails behind onehop and its peers
 	$(BIN)/python -m benchmarks.faults $(ARGS)

@@ -1,7 +1,7 @@
 """The service behind the proxies: `python -m benchmarks.stress.origin PORT [HOST]`. SIGTERM: finishes what it has, closes, ends.
 
 `/small` answers 128 bytes, `/slow/MS` after so many milliseconds, `/big/N` N bytes, `/interims/N` N times 102 before its
-answer, `/unread` never reads a body. A body is read whole before the answer, which says how often the request's
+answer, `/unread` never reads a body, `/tunnel` switches protocols and sends everything back. A body is read whole before the answer, which says how often the request's
 `X-Number` has arrived here: so a POST that was sent twice shows.
 """
 
@@ -59,6 +59,11 @@ class Origin:
         fields = {
             name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in head.split(b"\r\n")[1:])
         }
+        if path == "/tunnel":
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            while data := await reader.read(65_536):
+                writer.write(data)
+            return False
         if path.startswith("/unread"):
             await asyncio.sleep(3600)
         for _ in range(int(path[10:]) if path.startswith("/interims/") else 0):

@@ -142,6 +142,8 @@ def _client(world: World, client: Client, answers: dict[int, Answer]) -> Iterato
             answer = answers.get(int(said))  # None: a tunnel's
         if field_value(message.head, b"x-hop") is not None:
             yield f"/{ask.number}: a nominated field came back"
+        if answer is not None and any(answer.channel in service.confused for service in world.services):
+            continue
         if answer is not None and message.status != 101:
             yield from _answer(ask.number, message, answer, client)
         record = records.get(b"/%d" % ask.number)

@@ -14,6 +14,7 @@ from tests.simulation.secured import Secured
 
 _ACTS: Final = ("cut", "cut by reset", "silent", "reset", "close", "early close", "early close", "surplus", "stall")
 _SIZES: Final = (0, 12, 12, 2_000, 2_000, 20_000, 80_000, 400_000)
+_JUST_NOW_S: Final = 0.2
 SURPLUS_BODY: Final = b"evil"
 #: Whether the connection goes on, and how many bytes have been sent on it.
 Next: TypeAlias = Generator[Wait, None, tuple[bool, int]]
@@ -36,6 +37,9 @@ class Service:
         self.faulty = rng.random() * 0.8  # how much of what it does is not just an answer
         self.habit = rng.choice(_ACTS)  # what it does most of that
         self.tunnels: list[Tunnelled] = []
+        #: On which what nobody had asked for was said just as the next request came: that looks like its answer.
+        self.confused: set[Channel] = set()
+        self._surplus_at: dict[Channel, float] = {}
         self.admitted: set[bytes] = set()  # targets of requests that may come in, where it is asked about that
         self._rng = rng
         self._open: list[Endpoint] = []
@@ -87,6 +91,8 @@ class Service:
                 seen += 1
                 arrival = Arrival(message, self.network.now)
                 self.arrivals.append(arrival)
+                if self.network.now - self._surplus_at.get(endpoint, float("-inf")) < _JUST_NOW_S:
+                    self.confused.add(endpoint)
                 self.network.say(f"{endpoint.name}: reads {message.method.decode()} {message.target.decode()}")
                 # By the request, not by the order of arrival: leaving others out changes nothing for it.
                 times = sum(each.message.target == message.target for each in self.arrivals)
@@ -206,6 +212,7 @@ class Service:
         if act == "surplus" and framing != "until close":
             surplus = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n" + SURPLUS_BODY
             yield from write(endpoint, surplus, 1, partial(self.pause, rng))
+            self._surplus_at[endpoint] = self.network.now
             return True, sent + len(surplus)
         if act == "early close":  # with bytes unread, perhaps: a reset right behind the answer
             endpoint.close()
