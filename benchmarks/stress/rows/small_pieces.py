@@ -9,7 +9,7 @@ from typing import Final
 from benchmarks.load.processes import clock
 from benchmarks.stress.fleet import Wanted, running
 from benchmarks.stress.row import Figure, NotRun, Row, Setting
-from benchmarks.stress.rows.hostile import NORMAL
+from benchmarks.stress.rows.hostile import NORMAL, settle
 
 _PATIENCE_S: Final = 10.0
 _SWITCH: Final = b"GET /tunnel HTTP/1.1\r\nHost: bench.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -64,6 +64,7 @@ def _ratio(once: Once, what: str, tunnel: bool, pieces: int, setting: Setting) -
     """Against a normal request, of what comes in so many pieces."""
     seconds = 0.5 if setting.quick else 2.0
     with running(setting.proxy, setting.folder, Wanted(setting.upstreams)) as server:
+        settle(server.pid)
         asyncio.run(_cost_us(server.port, server.pid, _whole, 0.3))
         normal = asyncio.run(_cost_us(server.port, server.pid, _whole, seconds))
         cost = asyncio.run(_cost_us(server.port, server.pid, once, seconds, tunnel=tunnel))
