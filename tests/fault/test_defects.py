@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from proxy.http1 import writer
+from proxy.telemetry.ids import HttpDate
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, ScriptedUpstream, answering, client
 
@@ -12,18 +12,21 @@ SECRET = "s3cret-of-a-variable"
 
 
 @pytest.fixture
-def broken_writer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A writer of request heads that raises once."""
-    whole = writer.request_head
+def broken_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that raises once. It stays interpreted: what replaces a part of compiled modules replaces nothing."""
+    whole = HttpDate.now
+    raised: list[HttpDate] = []
 
-    def raise_once(*_: object) -> bytes:
-        monkeypatch.setattr(writer, "request_head", whole)
-        raise KeyError(SECRET)
+    def raise_once(date: HttpDate) -> bytes:
+        if not raised:
+            raised.append(date)
+            raise KeyError(SECRET)
+        return whole(date)
 
-    monkeypatch.setattr(writer, "request_head", raise_once)
+    monkeypatch.setattr(HttpDate, "now", raise_once)
 
 
-@pytest.mark.usefixtures("broken_writer")
+@pytest.mark.usefixtures("broken_date")
 @pytest.mark.parametrize("accept", ["text/plain", "text/html", "application/json"])
 async def test_its_text_reaches_no_client_and_its_traceback_the_error_log(
     accept: str, capfd: pytest.CaptureFixture[str]
