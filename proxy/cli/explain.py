@@ -49,6 +49,8 @@ from proxy.policy.response_fields import (
 )
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings
+from proxy.process.tracing import sampling
+from proxy.telemetry.trace import Sampling
 
 _PSEUDONYM: Final = b"onehop"  # an instance adds a suffix of its own
 _A_NEW_ID: Final = b"a-new-id"
@@ -63,6 +65,7 @@ class Setup(NamedTuple):
     client: ClientIdentity
     trusted: tuple[Network, ...] = ()
     fast_path: bool = True  # whether plain heads are read by the fast path
+    sampling: Sampling | None = None  # where tracing is on
 
 
 def setup_from(config: Config, address: str) -> Setup:
@@ -75,6 +78,7 @@ def setup_from(config: Config, address: str) -> Setup:
         ClientIdentity(address.encode("ascii"), is_trusted(address, trusted)),
         trusted,
         config.reader == "auto",
+        sampling(config),
     )
 
 
@@ -130,7 +134,8 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
         raise BadRequest("the head is not complete")
     decisions = Decisions()
     given = trusted_request_id(head.known, head.options) if setup.client.trusted else b""
-    decided = plan(head, setup.client, setup.routes, setup.settings, given or _A_NEW_ID, decisions)
+    traced = None if setup.sampling is None else setup.sampling.begin(head, setup.client).stated
+    decided = plan(head, setup.client, setup.routes, setup.settings, given or _A_NEW_ID, decisions, traced)
     remarks = [_persistence(head.http_version, head.options, "client")]
     if decided.route is not None and decided.route.access is not None:
         remarks += _asked(decided.route.access, head, setup)

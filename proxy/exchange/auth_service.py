@@ -40,7 +40,8 @@ async def ask(
     """
     request_id = record.request_id.encode()
     try:
-        fields = auth_request_fields(service, head, client.identity, context.settings, request_id)
+        traced = None if record.trace is None else record.trace.stated_beside
+        fields = auth_request_fields(service, head, client.identity, context.settings, request_id, traced)
     except ProtocolError as exc:
         raise BadRequest.of(exc) from exc
     forward = Forward(route, service.target, fields, NO_BODY, request_id, False, None, False)

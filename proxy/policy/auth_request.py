@@ -21,6 +21,7 @@ from proxy.policy.request_fields import upstream_request_fields
 from proxy.policy.route import Route
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import MADE_ANEW, STATED_ANEW, Removals, strip
+from proxy.policy.trace_context import Stated
 
 #: What is left out of a client's fields: of no use to a service that does not see the body, or about the resource
 #: behind it (a 304 would say nothing).
@@ -42,12 +43,18 @@ def rules_of(consumed: Iterable[bytes]) -> FieldRules:
 
 
 def auth_request_fields(
-    service: AuthService, head: RequestHead, client: ClientIdentity, settings: PlanSettings, request_id: bytes
+    service: AuthService,
+    head: RequestHead,
+    client: ClientIdentity,
+    settings: PlanSettings,
+    request_id: bytes,
+    traced: Stated | None = None,
 ) -> Fields:
-    """The field lines of the request to the service. Raises ProtocolError where the client's target has no form."""
+    """The field lines of the request to the service. `traced` is what it is told of the trace, where tracing is on.
+    Raises ProtocolError where the client's target has no form."""
     target = request_target(head)
     host = service.host_override or target.authority or service.default_host
-    semantics = RequestSemantics(target.authority, host, NO_BODY, request_id)
+    semantics = RequestSemantics(target.authority, host, NO_BODY, request_id, traced=traced)
     lines = upstream_request_fields(head, client, semantics, settings, service.rules)
     lines += (b"X-Forwarded-Method", head.method), (b"X-Forwarded-Uri", target.origin_form)
     return lines

@@ -39,6 +39,11 @@ class Trace(msgspec.Struct):
         """What the request says to the upstream."""
         return Stated(Traceparent(self.trace_id, self.sent_id, self.flags).value, not self.parent_id)
 
+    @property
+    def stated_beside(self) -> Stated:
+        """What another service is told that is asked about the request: it is no attempt's part, but the exchange's."""
+        return Stated(Traceparent(self.trace_id, self.span_id, self.flags).value, not self.parent_id)
+
     def begin_attempts(self, target: bytes) -> None:
         """The request goes to an upstream now, with this target."""
         self.began_attempts, self.target = monotonic(), target

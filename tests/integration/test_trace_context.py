@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
+from proxy.cli.explain import explain_request, setup_from
+from proxy.config.access_model import AccessConfig, ForwardAuthConfig
+from proxy.config.model import Config
 from proxy.config.route_model import FieldRulesConfig, RouteConfig
+from proxy.config.tracing_model import TracingConfig
+from proxy.config.upstream_model import UpstreamConfig
 from proxy.telemetry.access_lines import trace_id
 from tests.harness.collector import collector
 from tests.harness.running_proxy import running_proxy
@@ -105,3 +110,34 @@ async def test_the_log_names_the_trace() -> None:
         await asked(proxy, asking())
         await proxy.records.wait_for(1)
     assert trace_id(proxy.records[0]) == stated(requests[0])[0]
+
+
+async def test_an_auth_service_is_told_that_it_belongs_to_the_exchange_and_a_client_decides_nothing() -> None:
+    asked_auth: list[bytes] = []
+    requests: list[bytes] = []
+    auth = ScriptedUpstream(answering(OK, requests=asked_auth))
+    app = ScriptedUpstream(answering(OK, requests=requests))
+    async with collector() as collecting, auth.serving(), app.serving():
+        upstreams = {
+            "auth": UpstreamConfig(urls=[f"http://127.0.0.1:{auth.port}"]),
+            "app": UpstreamConfig(urls=[f"http://127.0.0.1:{app.port}"]),
+        }
+        access = AccessConfig(forward_auth=ForwardAuthConfig(upstream="auth", path="/verify"))
+        routes = {"r": RouteConfig(upstream="app", access=access)}
+        async with tracing_proxy(collecting, percent=0.0, upstreams=upstreams, routes=routes) as proxy:
+            await asked(proxy, asking(f"traceparent: 00-{TRACE}-{PARENT}-01"))
+    (trace, span, flags), (_, attempt, _) = stated(asked_auth[0]), stated(requests[0])
+    assert (trace, flags) == (TRACE, "00")
+    assert len({span, attempt, PARENT}) == 3
+
+
+def test_explain_says_what_the_next_hop_is_told_of_the_trace() -> None:
+    config = Config(
+        tracing=TracingConfig(otlp_endpoint="http://127.0.0.1:4318"),
+        upstreams={"a": UpstreamConfig(urls=["http://127.0.0.1:1"])},
+        routes={"a": RouteConfig(upstream="a")},
+    )
+    head = asking(f"traceparent: 00-{TRACE}-{PARENT}-01")
+    explained = explain_request(head, setup_from(config, "192.0.2.1"))
+    assert f"traceparent: 00-{TRACE}-" in explained.sent
+    assert PARENT not in explained.sent
