@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from tests.harness.scripted import PATIENCE_S
+
 if TYPE_CHECKING:
     from tests.conformance.play import Record
 
@@ -57,9 +59,11 @@ class Interim:
 
 @dataclass(frozen=True)
 class Maybe:
-    """Read a response if one comes within a moment: some proxies answer only once the whole body is there."""
+    """Read a response if one comes within a moment: some proxies answer only once the whole body is there.
 
-    seconds: float = 0.3
+    Who does answer is not waited for longer than it takes: a busy machine gets its time."""
+
+    seconds: float = PATIENCE_S / 20
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,13 @@
 import pytest
 
 from proxy.config.access_model import AccessConfig
-from proxy.config.admin_model import AdminConfig
 from proxy.config.route_model import RouteConfig
 from proxy.policy.decisions import Outcome
+from proxy.telemetry.record import ExchangeRecord
 from tests.harness.programs.process import free_port
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, ScriptedUpstream, answering, client
 
-LOOKED_AT = AdminConfig(listen="", inspector=True)
 ROUTES = {
     "app": RouteConfig(upstream="default", path="/app", methods=["GET"]),
     "closed": RouteConfig(upstream="default", path="/closed", access=AccessConfig(deny=["0.0.0.0/0"])),
@@ -26,11 +25,15 @@ ANSWERED_HERE = [
 ]  # fmt: skip
 
 
+def looked_at(_: ExchangeRecord) -> None:
+    """Somebody looks: every exchange is recorded."""
+
+
 @pytest.mark.parametrize(("asked", "shown", "status"), ANSWERED_HERE)
 async def test_a_request_that_is_answered_here_is_shown_as_it_came(
     asked: str, shown: tuple[bytes, list[bytes]], status: int
 ) -> None:
-    async with running_proxy(9, admin=LOOKED_AT, routes=ROUTES) as proxy, client(proxy.port) as peer:
+    async with running_proxy(9, observe=looked_at, routes=ROUTES) as proxy, client(proxy.port) as peer:
         await peer.send(asked.replace("|", "\r\n").encode() + b"\r\n\r\n")
         head, _ = await peer.response()
         await proxy.records.wait_for(1)
@@ -46,7 +49,7 @@ async def test_a_request_that_is_answered_here_is_shown_as_it_came(
 
 
 async def test_a_request_that_went_on_is_shown_once() -> None:
-    async with running_proxy(free_port(), admin=LOOKED_AT) as proxy, client(proxy.port) as peer:
+    async with running_proxy(free_port(), observe=looked_at) as proxy, client(proxy.port) as peer:
         await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         assert b" 502 " in (await peer.response())[0]
         await proxy.records.wait_for(1)
@@ -58,7 +61,7 @@ async def test_a_request_that_went_on_is_shown_once() -> None:
     ]
 
 
-async def test_without_the_key_nothing_is_recorded() -> None:
+async def test_where_nobody_looks_nothing_is_recorded() -> None:
     upstream = ScriptedUpstream(answering(OK))
     async with upstream.serving(), running_proxy(upstream.port) as proxy, client(proxy.port) as peer:
         await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")

@@ -27,7 +27,7 @@ def test_what_is_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert any(line.startswith("stripped   x_user: root") for line in told)
     told = explained("basic-auth", "192.0.2.1", "GET /admin HTTP/1.1", "Host: h", "Authorization: Basic x")
-    assert "the route asks for: a name and a password of users.htpasswd" in told
+    assert f"the route asks for: a name and a password of {EXAMPLES}/users.htpasswd" in told
     assert not any(line.startswith("  Authorization") for line in told)
     assert "the route asks for: a token of its rate limit" in explained(
         "rate-limits", "192.0.2.1", "GET /api HTTP/1.1", "Host: h"
