@@ -82,7 +82,7 @@ class _Lines:
         """There is another one."""
         if self.is_live:
             if exchange.skipped:
-                click.echo(f"onehop: {exchange.skipped} more were not told: a worker tells 200 a second", err=True)
+                click.echo(f"onehop: {exchange.skipped} more were not told: a worker tells 100 a second", err=True)
             if 0 < self._before < number - 1:
                 left_out = number - self._before - 1
                 click.echo(f"onehop: {left_out} were left out: they ended faster than they are read here", err=True)

@@ -32,6 +32,6 @@ class AdminConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         bool,
         Meta(
             description="/inspector: a page that shows exchanges as they happen, each field with what was done to it "
-            "and why. Secrets are masked. 200 a second of each worker are shown, and cost it a fiftieth of a core."
+            "and why. Secrets are masked. 100 a second of each worker are shown, and cost it a hundredth of a core."
         ),
     ] = False

@@ -22,8 +22,8 @@ _MOST_TEXT: Final = 400  # characters of a value or a target
 _MOST_LINES: Final = 60  # of a message
 _MOST_MESSAGES: Final = 12  # of an exchange
 #: Of a worker. More are counted, not shown.
-MOST_PER_SECOND: Final = 200
-MOST_FAILED_PER_SECOND: Final = 50  # besides
+MOST_PER_SECOND: Final = 100
+MOST_FAILED_PER_SECOND: Final = 25  # besides
 
 #: What marks a worker's message as an exchange; everything else that workers tell is JSON.
 MARK: Final = b"E"
