@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from itertools import islice
 from typing import Final, NamedTuple
@@ -15,6 +16,7 @@ Network = IPv4Network | IPv6Network | str  # the text is UNIX
 
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")  # RFC 4291 §2.5.5.2
 _MOST_HOPS: Final = 32
+_LONGEST: Final = 45  # characters of an address without a zone: what is remembered is bounded
 _ABSENT: Final = (b"",)
 #: Printable, and without what would end a column or a quoted text in somebody's log.
 _REQUEST_ID: Final = re.compile(rb"[!#-&(-\[\]-~]{1,128}")
@@ -159,9 +161,17 @@ def _address_of(member: bytes) -> str | None:
 
 def parse_address(address: str) -> IPv4Address | IPv6Address | None:
     """An address as it is compared, IPv4 within IPv6 as IPv4; None where the text is none."""
+    return _remembered(address) if len(address) <= _LONGEST else _parsed(address)
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
     try:
         parsed = ip_address(address)
     except ValueError:
         return None
     mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
     return mapped or parsed
+
+
+#: Gateways are few, and a client asks more than once: `ipaddress` takes ten times as long as looking it up.
+_remembered = lru_cache(1024)(_parsed)
