@@ -17,7 +17,7 @@ from proxy.config.admin_rules import read_token
 from proxy.config.build import parse_listen
 from proxy.config.sources import TOKEN_VARIABLE, load
 
-_PATIENCE_S: Final = 5.0
+_PATIENCE_S: Final = 10.0
 _SILENCE_S: Final = 45.0  # of a stream that says every 15 s that it is alive
 _MOST_BYTES: Final = 64 * 1024 * 1024  # of an answer
 

@@ -27,7 +27,7 @@ from proxy.cli.health import connected
 from proxy.config.build import parse_listen
 from proxy.telemetry.inspection import Shown
 
-_TOLD_S: Final = 5.0  # for the inspector, once the exchange has ended
+_TOLD_S: Final = 10.0  # for the inspector, once the exchange has ended
 _ID: Final = "X-Request-Id"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

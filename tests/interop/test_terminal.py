@@ -33,7 +33,7 @@ async def instance(
             f'[upstreams.app]\nurls = ["http://127.0.0.1:{upstream.port}"]\n'
         )
         async with onehop("run", "--config", str(file)) as proxy:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(3 * PATIENCE_S):
                 while (await Admin(port).get("/readyz"))[0] != 200:  # noqa: ASYNC110  # another process says so
                     await asyncio.sleep(0.02)
             yield proxy, file
@@ -54,7 +54,7 @@ async def command(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 async def line_of(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(3 * PATIENCE_S):
         return (await process.stdout.readline()).decode().rstrip("\n")
 
 
@@ -94,7 +94,7 @@ def fields(lines: list[str]) -> list[tuple[str, str]]:
 
 
 async def explained(*words: str) -> tuple[int | None, str, str]:
-    async with command("explain", *words) as process, asyncio.timeout(PATIENCE_S):
+    async with command("explain", *words) as process, asyncio.timeout(3 * PATIENCE_S):
         out, err = await process.communicate()
         return process.returncode, out.decode(), err.decode()
 

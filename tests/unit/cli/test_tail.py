@@ -100,13 +100,13 @@ async def following(address: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 async def line_of(process: asyncio.subprocess.Process) -> str:
     assert process.stdout is not None
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(3 * PATIENCE_S):
         return (await process.stdout.readline()).decode().rstrip("\n")
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
     assert process.stderr is not None
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(3 * PATIENCE_S):
         said = (await process.stderr.read()).decode()
         return await process.wait(), said
 

@@ -108,7 +108,7 @@ class Terminal:
         readable, loop = asyncio.Event(), asyncio.get_running_loop()
         loop.add_reader(self.ours, readable.set)
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(3 * PATIENCE_S):
                 while text not in self.shown:
                     await readable.wait()
                     readable.clear()
@@ -169,7 +169,7 @@ async def test_the_terminal_is_given_back_however_it_ends(by: bytes | signal.Sig
         else:
             process.send_signal(by)
         await terminal.shows(LEFT)
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(3 * PATIENCE_S):
             _, err = await process.communicate()
         assert (process.returncode, err) == (status, b"")
         assert terminal.attributes()[3] & termios.ECHO and terminal.attributes()[3] & termios.ICANON
