@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -69,6 +70,15 @@ async def watched(folder: Path, *ports: int, **how: object) -> AsyncIterator[tup
             yield proxy.port, page
 
 
+@asynccontextmanager
+async def reserved_port() -> AsyncIterator[int]:
+    """A port that a service may listen on again and again: nobody else is given it in between."""
+    with socket.socket() as holding:
+        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holding.bind(("127.0.0.1", 0))
+        yield int(holding.getsockname()[1])
+
+
 async def ask(port: int) -> None:
     async with client(port) as peer:
         await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -77,8 +87,8 @@ async def ask(port: int) -> None:
 
 async def test_it_follows_an_origin_that_is_killed_and_comes_back(tmp_path: Path) -> None:
     require_programs("chromium")
-    stays, dies = free_port(), free_port()
-    async with service(stays), contextlib.AsyncExitStack() as alive:
+    stays = free_port()
+    async with service(stays), reserved_port() as dies, contextlib.AsyncExitStack() as alive:
         await alive.enter_async_context(service(dies))
         async with watched(tmp_path, stays, dies) as (proxy, page):
             row = page.locator("#upstreams tbody tr", has_text=f"127.0.0.1:{dies}")
