@@ -51,7 +51,7 @@ def keep_gauges(
             gauges.count_connections()
         counting.opened()
 
-    pool.on_opened = opened
+    pool.on_opened.append(opened)
 
 
 class Gauges:

@@ -104,7 +104,7 @@ class Pool:
         self._shutting_down = False
         self._retired: dict[Origin, float] = {}  # with the loop time until which connections may come back
         self.opened = 0
-        self.on_opened: Callable[[UpstreamConnection], None] | None = None  # told of every new connection
+        self.on_opened: list[Callable[[UpstreamConnection], None]] = []  # told of every new connection
         deadlines.on_sweep.append(self._expire)
 
     def __repr__(self) -> str:
@@ -159,8 +159,8 @@ class Pool:
             connection.limit = limit
             _hold(stream, Place(limit, origin))
         connection.begin()
-        if self.on_opened is not None:
-            self.on_opened(connection)
+        for tell in self.on_opened:
+            tell(connection)
         return Lease(self, connection, False)
 
     def make_room(self, count: int) -> bool:

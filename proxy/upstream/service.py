@@ -11,6 +11,7 @@ from proxy.errors import ProxyError
 from proxy.http1.fields import FieldLine
 from proxy.policy.retry import CONNECT_FAILURE, RetrySettings
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
+from proxy.upstream.balancing.hash import Hash
 from proxy.upstream.balancing.sticky import Sticky
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.connection_limit import ConnectionLimit
@@ -26,8 +27,8 @@ class Service:
 
     __slots__ = (
         "_backups", "_balancing", "_configured", "_follows_attempts", "_in_use", "_on_trial", "_only", "_primaries",
-        "_trials", "budget", "ejected", "health", "hears", "is_sticky", "limit", "name", "repeatable",
-        "retried_statuses", "retries", "trying",
+        "_trials", "budget", "ejected", "fails", "has_affinity", "health", "hears", "is_sticky", "limit", "name",
+        "repeatable", "retried_statuses", "retries", "trying",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +50,7 @@ class Service:
         self.budget = RetryBudget(retries.budget_percent, FLOOR / workers)
         self._balancing = balancing
         self.is_sticky = isinstance(balancing, Sticky)
+        self.has_affinity = isinstance(balancing, Sticky | Hash)  # origins keep something for clients, or for keys
         self._follows_attempts = balancing.follows_attempts
         self._primaries: tuple[Candidate, ...] = ()
         self._backups: tuple[Candidate, ...] = ()
@@ -62,6 +64,7 @@ class Service:
         self.ejected: Sequence[Origin] = ()  # left out of `use`, for what requests have met there
         self.health: Health | None = None
         self.hears: Container[int] = ()  # the statuses of which `health` is told, beside every error
+        self.fails: Container[int] = ()  # those that speak against an origin
 
     def __repr__(self) -> str:
         return f"<Service {self.name}: {', '.join(str(candidate.origin) for candidate in self._in_use)}>"
@@ -158,8 +161,8 @@ class Service:
 
     def responded(self, origin: Origin, status: int) -> None:
         """The head of an attempt's final response has come. To be told only where there is one in `trying`: a response
-        may take hours, and a trial is over as soon as it begins."""
-        if origin in self.trying:
+        may take hours, and a trial is over as soon as it begins; one that has failed, once `finished` says so."""
+        if origin in self.trying and status not in self.fails:
             self.trying.discard(origin)
             if self.health is not None:
                 self.health.attempt_ended(origin, status, None)

@@ -21,6 +21,7 @@ from proxy.upstream.health.messages import Failed, Message, Passed
 from proxy.upstream.health.state import Endpoints
 from proxy.upstream.origin import Origin
 from proxy.upstream.service import Service
+from proxy.upstream.stalls import Stalls
 
 _FAILURES: Final = (ConnectFailed, ConnectTimeout, UpstreamClosed, ResponseTimeout, BadResponse)
 #: Failures that say nothing about an address: of names, and of what one resource says.
@@ -55,8 +56,11 @@ class Ejection:
         self.service = service
         self.endpoints = endpoints
         self.usable = Usable([], frozenset(), Use.NORMAL)
+        #: Those that have fallen silent, with the number of their answers then: each gets one request at a time.
+        self.stalled: dict[Origin, int] = {}
+        self._was_cautious = False
         self.is_growing = False  # whether an address has not its full share yet
-        self._statuses = frozenset(statuses)
+        service.fails = self._statuses = frozenset(statuses)
         self._clock = clock
         self._tell = tell
         self._on_change = on_change
@@ -68,7 +72,7 @@ class Ejection:
             self._failed(origin, cause, unreachable=isinstance(error, ConnectFailed | ConnectTimeout))
         elif status:
             self.served(origin)
-        elif self.usable.trials:
+        elif self.usable.trials or self.stalled:
             self.apply()  # a trial that was given up is offered again
 
     def served(self, origin: Origin) -> None:
@@ -104,12 +108,45 @@ class Ejection:
         """Let the service use what may be used."""
         now = self._clock()
         usable = self.endpoints.usable(now)
-        if usable != self.usable or usable.trials:
-            self.service.use(usable.candidates, usable.trials)
+        if usable != self.usable or usable.trials or self.stalled or self._was_cautious:
+            self.service.use(usable.candidates, usable.trials | self._cautious(usable))
             self.service.ejected = self.endpoints.ejected()
             self.usable = usable
         self.is_growing = self.endpoints.next_share_s(now) is not None
         self.service.hears = EVERY_STATUS if self.endpoints.hears_successes() else self._statuses
+
+    @property
+    def looks_for_stalls(self) -> bool:
+        """Whether silent origins are left alone: not where they keep something for their clients."""
+        return self.endpoints.limit > 0 and not self.service.has_affinity
+
+    def look_for_stalls(self, stalls: Stalls, now: float) -> set[Origin]:
+        """See which origins have fallen silent, and which answer again; returns those that are new."""
+        if not self.looks_for_stalls or len(self.usable.candidates) < 2:
+            return set()
+        origins = {candidate.origin for candidate in self.usable.candidates}
+        before = self.stalled
+        new = stalls.stalled(origins, self.endpoints.limit, now) - before.keys()
+        answers = stalls.answers
+        self.stalled = {
+            origin: count for origin, count in before.items() if origin in origins and answers.get(origin, 0) == count
+        } | {origin: answers.get(origin, 0) for origin in new}
+        if self.stalled != before:
+            self.apply()
+        return new
+
+    def _cautious(self, usable: Usable) -> frozenset[Origin]:
+        """Those of the silent ones that are left alone, as there is something better."""
+        better = [
+            candidate
+            for candidate in usable.candidates
+            if candidate.origin not in usable.trials and candidate.origin not in self.stalled
+        ]
+        found = frozenset[Origin]()
+        if usable.use is Use.NORMAL and not all(candidate.backup for candidate in better):
+            found = frozenset(self.stalled)
+        self._was_cautious = bool(found)
+        return found
 
 
 def _evidence(known: Endpoint) -> tuple[State, int]:

@@ -17,10 +17,12 @@ from proxy.upstream.health.messages import ALONE_AFTER_S, Beat, Failed, Known, M
 from proxy.upstream.health.report import Report
 from proxy.upstream.health.returning import Returning
 from proxy.upstream.health.state import Endpoints
+from proxy.upstream.names import is_name
 from proxy.upstream.openings import Openings
 from proxy.upstream.origin import Origin
 from proxy.upstream.pool import Pool
 from proxy.upstream.service import Service
+from proxy.upstream.stalls import Stalls
 
 _PAUSE_S: Final = 1.0  # between two sweeps: this process did not run, so it says nothing of others
 _LOST_AFTER_S: Final = 60.0  # then addresses of names that control has told are not believed any more
@@ -50,6 +52,7 @@ class WorkerHealth:
         self.endpoints = endpoints
         self._pool = pool
         self._openings = openings
+        self._stalls: Stalls | None = None
         self._send = send
         self._report = Report(errors)
         self._returning = Returning(loop, connect, self._tried)
@@ -70,6 +73,9 @@ class WorkerHealth:
             )
             for name, service in services.items()
         }
+        if any(each.looks_for_stalls and _has_choice(each.endpoints) for each in self._ejections.values()):
+            self._stalls = Stalls()
+            pool.on_opened.append(self._stalls.opened)
         for name, ejection in self._ejections.items():
             ejection.service.health = ejection
             ejection.apply()
@@ -117,6 +123,8 @@ class WorkerHealth:
             self._heard_at += pause_s  # a container that was paused: what control has said meanwhile is still unread
         if self._openings:
             self._end_vain_waits(now)
+        if self._stalls is not None:
+            self._look_for_stalls(self._stalls, now)
         if now < self._due:
             return
         self._due = now + 1.0
@@ -144,6 +152,13 @@ class WorkerHealth:
                 kept = max((each.endpoints.limit for each in ejections), default=len(attempts))
                 for attempt in attempts[kept:]:
                     self._openings.give_up(attempt)
+
+    def _look_for_stalls(self, stalls: Stalls, now: float) -> None:
+        """Send no more than one request at a time to an origin that has fallen silent, while others answer."""
+        stalls.look(now)
+        for name, ejection in self._ejections.items():
+            for origin in ejection.look_for_stalls(stalls, now):
+                self._report.stalled(name, origin)
 
     def close(self) -> None:
         """Begin nothing more."""
@@ -178,10 +193,17 @@ class WorkerHealth:
         if before == after:
             return
         self._used[upstream] = after
+        if self._stalls is not None:
+            self._stalls.forget(frozenset().union(*self._used.values()))
         for origin in after - before:
             self._pool.restore(origin)
         for origin in before - after - frozenset().union(*self._used.values()):
             self._pool.retire(origin)
+
+
+def _has_choice(endpoints: Endpoints) -> bool:
+    """Whether there are several addresses, or may be."""
+    return len(endpoints.configured) > 1 or any(is_name(each.origin.host) for each in endpoints.configured)
 
 
 def _origins_of(ejection: Ejection) -> frozenset[Origin]:

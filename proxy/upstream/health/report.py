@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from proxy.telemetry.error_log import ErrorLog
 from proxy.upstream.health.endpoint import Change, State, Use
 from proxy.upstream.health.state import Endpoints
+from proxy.upstream.origin import Origin
 
 _SAID = {
     Use.MOST_FAIL: "more addresses fail than may be ejected, so all that accept connections are used",
@@ -29,6 +30,16 @@ class Report:
                 self._errors.info(f"{text}: {cause}")
             else:
                 self._errors.warning(f"{text}: {cause}")
+
+    def stalled(self, upstream: str, origin: Origin) -> None:
+        """Say that an address has fallen silent."""
+        self._errors.warn_once_a_minute(
+            f"stalled {upstream}",
+            lambda: (
+                f"upstream {upstream}: {origin} answers none of the requests that wait there, while others answer: "
+                "until it does, it gets one at a time"
+            ),
+        )
 
     def use(self, upstream: str, endpoints: Endpoints, now: float) -> None:
         """Say, once, that addresses are used although they are not well, and why."""

@@ -30,6 +30,9 @@ class Clock:
 
 
 class NoPool:
+    def __init__(self) -> None:
+        self.on_opened: list[object] = []
+
     def restore(self, _: Origin) -> None: ...
 
     def retire(self, _: Origin) -> None: ...
