@@ -170,6 +170,17 @@ async def test_another_answer_is_the_clients(
     assert app.heads == []
 
 
+async def test_a_connection_on_which_somebody_was_refused_is_used_again() -> None:
+    auth, app = Answering(b"HTTP/1.1 401 No\r\nContent-Length: 2\r\n\r\nno"), Answering(OK)
+    async with guarded(auth, app) as proxy, client(proxy.port) as peer:
+        for _ in range(2):
+            await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert (await peer.head()).startswith(b"HTTP/1.1 401 ")
+            assert await peer.exactly(2) == b"no"
+        assert len(auth.heads) == 2
+        assert auth.upstream.connections == 1
+
+
 async def test_the_answer_to_head_has_no_body() -> None:
     auth, app = Answering(b"HTTP/1.1 401 Who\r\nContent-Length: 4\r\n\r\nlog?"), Answering(OK)
     async with guarded(auth, app) as proxy, client(proxy.port) as peer:
