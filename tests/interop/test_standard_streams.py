@@ -5,7 +5,6 @@ import contextlib
 import os
 import shlex
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.programs.process import free_port
 from tests.harness.scripted import PATIENCE_S, client
 
 BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway"  # nobody listens where the service should be
@@ -21,9 +21,7 @@ BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway"  # nobody listens where the service sh
 @asynccontextmanager
 async def onehop_with(streams: str, stderr: int) -> AsyncIterator[tuple[int, asyncio.subprocess.Process]]:
     """`onehop run` with a shell's redirections, and its port, once it serves; leaving stops it and asserts status 0."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "proxy", "run", "--workers", "1", "--listen", f"127.0.0.1:{port}"]
     command += ["--upstream", "http://127.0.0.1:1", "--access-log", "json"]
     process = await asyncio.create_subprocess_exec(
