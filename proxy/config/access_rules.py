@@ -7,16 +7,16 @@ from importlib.util import find_spec
 from typing import Final
 
 from proxy.config.access_model import AccessConfig, ForwardAuthConfig, RateLimitConfig
-from proxy.config.findings import Finding, fault
+from proxy.config.findings import Finding
 from proxy.config.model import Config
 from proxy.config.problem import suggestion
 from proxy.config.route_model import RouteConfig
+from proxy.config.setting_rules import network_problems
 from proxy.exchange.users_file import read_users
 from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, canonical_name, names
 from proxy.http1.fields import TOKEN
 from proxy.policy.access import Access, AuthService, NetworkSet
 from proxy.policy.auth_request import rules_of
-from proxy.policy.forwarded import networks
 from proxy.policy.rate_limit import SECOND, RateLimit
 
 _MOST_PER_S: Final = 1_000_000
@@ -31,7 +31,8 @@ _ADDRESSES: Final = names(Trait.CLIENT_IDENTITY)
 def access_problems(config: Config) -> Iterator[Finding]:
     """Everything wrong with what routes ask before a request goes on."""
     for name, route in config.routes.items():
-        yield from _networks(("routes", name, "access"), route.access)
+        for kind in ("deny", "allow"):
+            yield from network_problems(("routes", name, "access", kind), getattr(route.access, kind))
         if route.access.basic_auth:
             yield from _basic_auth(("routes", name, "access", "basic_auth"), route.access.basic_auth)
         if route.access.user_field:
@@ -40,13 +41,6 @@ def access_problems(config: Config) -> Iterator[Finding]:
             yield from _forward_auth(("routes", name, "access", "forward_auth"), route, config)
         if route.rate_limit != RateLimitConfig():
             yield from _rate_limit(("routes", name, "rate_limit"), route.rate_limit)
-
-
-def _networks(key: tuple[str, ...], access: AccessConfig) -> Iterator[Finding]:
-    for kind in ("deny", "allow"):
-        for network in getattr(access, kind):
-            if (expected := fault(lambda text: networks([text]), network)) is not None:
-                yield (*key, kind), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"
 
 
 def _basic_auth(key: tuple[str, ...], path: str) -> Iterator[Finding]:

@@ -3,8 +3,9 @@
 import contextlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,8 @@ from proxy.config.upstream_model import UpstreamConfig
 
 #: Keys whose tables have names of their own: [upstreams.api].
 NAMED_TABLES: Final = ("listeners", "upstreams", "routes")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # how Python keeps bytes of the environment that are not UTF-8
+_MOST_BITS: Final = 64  # TOML asks for no more
 _TYPES: Final = {
     "array": "a list",
     "bool": "true or false",
@@ -71,7 +74,7 @@ def from_text(key: KeyPath, text: str) -> object:
         return listed(text)
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML; more digits than Python converts; brackets too deep for tomllib
         return text
 
 
@@ -109,6 +112,9 @@ def _counted(key: KeyPath, value: object) -> object:
 
 def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
     """Whether the key exists and the value is of its type; a problem says what is wrong."""
+    if (expected := _unusable((*key, value.value))) is not None:
+        problems.append(Problem(value.source, value.line, ".".join(key), "", expected))
+        return False
     schema: msgspec.inspect.Type | None = _whole()
     for depth, name in enumerate(key):
         below = _below(schema, name)
@@ -141,6 +147,23 @@ def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
         )
         return False
     return True
+
+
+def _unusable(value: object) -> str | None:
+    """What is wrong with a value that no key can use; None where nothing is. Tables and lists are searched."""
+    if isinstance(value, str):
+        if "\0" in value:
+            return "expected text without NUL characters"  # opening a file of such a name raises ValueError
+        if _SURROGATE.search(value):
+            return "expected text in UTF-8"
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return "expected a number of 64 bits at most"  # Python refuses to print one of thousands of digits
+    parts: Iterable[object] = ()
+    if isinstance(value, dict):
+        parts = chain(value.keys(), value.values())
+    elif isinstance(value, list | tuple):
+        parts = value
+    return next(filter(None, map(_unusable, parts)), None)
 
 
 def _depth_of(exc: msgspec.ValidationError) -> int:

@@ -75,13 +75,16 @@ class Expansion:
         try:
             with path.open("rb") as file:
                 content = file.read(_MOST_BYTES + 1)
-            text = content.decode("utf-8")
         except OSError as exc:
             raise _Unknown(reference, f"cannot be read: {exc.strerror}") from exc
-        except UnicodeDecodeError as exc:
-            raise _Unknown(reference, "is not UTF-8") from exc
+        except ValueError as exc:
+            raise _Unknown(reference, "expected the path of a file") from exc  # it holds a NUL
         if len(content) > _MOST_BYTES:
             raise _Unknown(reference, f"is larger than {_MOST_BYTES} bytes")
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as exc:
+            raise _Unknown(reference, "is not UTF-8") from exc
         self.files.append(path)
         return text.rstrip("\r\n")  # editors and `echo` end a file with a line end, which belongs to no secret
 

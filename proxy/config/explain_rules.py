@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from proxy.config.explain_model import ExplainConfig
-from proxy.config.findings import Finding, fault
+from proxy.config.findings import Finding
 from proxy.config.model import Config
+from proxy.config.setting_rules import network_problems
 from proxy.http1.field_names import TRAITS, canonical_name, is_secret
 from proxy.http1.masking import MASK
-from proxy.policy.forwarded import networks
 
 _SECRET: Final = re.compile(r"[!-~]{16,256}")
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
@@ -35,8 +35,6 @@ def explain_problems(config: Config) -> Iterator[Finding]:
         yield ("explain", "header"), f'"{explain.header}"', wanted
     if not explain.networks:
         yield ("explain", "networks"), "[]", 'expected the networks that may ask, such as "10.0.0.0/8"'
-    for network in explain.networks:
-        if (expected := fault(lambda text: networks([text]), network)) is not None:
-            yield ("explain", "networks"), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"
+    yield from network_problems(("explain", "networks"), explain.networks)
     if not _LEAST_BYTES <= explain.field_bytes <= _MOST_BYTES:
         yield ("explain", "field_bytes"), str(explain.field_bytes), f"expected {_LEAST_BYTES} to {_MOST_BYTES}"

@@ -8,7 +8,7 @@ from proxy.config.build import listen_addresses, parse_listen, server_tls
 from proxy.config.findings import Finding, fault
 from proxy.config.listener_model import ListenerConfig, ListenerTlsConfig
 from proxy.config.model import Config
-from proxy.policy.forwarded import networks
+from proxy.config.setting_rules import network_problems
 from proxy.transport.certificates import CertificateFault
 from proxy.transport.server_tls import server_contexts
 
@@ -33,10 +33,7 @@ def listener_problems(config: Config) -> Iterator[Finding]:
         taken[address] = f"listeners.{name}"
         if listener.socket_mode != ListenerConfig(address="").socket_mode and not address.startswith("unix:"):
             yield (*key, "socket_mode"), f'"{listener.socket_mode}"', "does nothing: the address is no Unix socket"
-        for network in listener.proxy_protocol:
-            if (expected := fault(lambda text: networks([text]), network)) is not None:
-                expected = f"expected a network such as 10.0.0.0/8: {expected}"
-                yield (*key, "proxy_protocol"), f'"{network}"', expected
+        yield from network_problems((*key, "proxy_protocol"), listener.proxy_protocol)
         if listener.tls.certificates and listener.redirect_to_https:
             yield (*key, "redirect_to_https"), "true", "expected a listener without TLS: whoever comes here speaks it"
         if not 1 <= listener.https_port <= _HIGHEST_PORT:

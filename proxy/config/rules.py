@@ -6,15 +6,20 @@ from typing import Final
 from proxy.config.access_rules import access_problems
 from proxy.config.admin_rules import admin_problems
 from proxy.config.explain_rules import explain_problems
-from proxy.config.findings import Finding, fault
+from proxy.config.findings import Finding
 from proxy.config.listener_rules import listener_problems
 from proxy.config.log_rules import log_problems
 from proxy.config.model import Config
 from proxy.config.route_rules import route_problems
-from proxy.config.setting_rules import LEAST_HEAD_BYTES, number_problems, time_problems, upgrade_problems
+from proxy.config.setting_rules import (
+    LEAST_HEAD_BYTES,
+    network_problems,
+    number_problems,
+    time_problems,
+    upgrade_problems,
+)
 from proxy.config.tracing_rules import tracing_problems
 from proxy.config.upstream_rules import upstream_problems
-from proxy.policy.forwarded import networks
 
 _MOST_WORKERS: Final = 1024
 _LEAST_MEMORY_BYTES: Final = 64 << 20
@@ -34,9 +39,7 @@ def rule_problems(config: Config) -> Iterator[Finding]:
     if 0 < limits.memory_bytes < _LEAST_MEMORY_BYTES:
         least = f"expected 0 (no limit), or {_LEAST_MEMORY_BYTES} or more: a worker needs half of that for itself"
         yield ("limits", "memory_bytes"), str(limits.memory_bytes), least
-    for network in config.trusted_networks:
-        if (expected := fault(lambda text: networks([text]), network)) is not None:
-            yield ("trusted_networks",), f'"{network}"', f"expected a network such as 10.0.0.0/8: {expected}"
+    yield from network_problems(("trusted_networks",), config.trusted_networks)
     yield from log_problems(config)
     yield from upgrade_problems(("upgrades",), config.upgrades)
     yield from listener_problems(config)

@@ -5,9 +5,10 @@ from typing import Final
 
 import msgspec
 
-from proxy.config.findings import Finding
+from proxy.config.findings import Finding, fault
 from proxy.config.units import Unit, unit_of
 from proxy.http1.fields import PROTOCOL
+from proxy.policy.forwarded import networks
 
 #: Protocols in which requests would go on unseen.
 _HIDING_HTTP: Final = frozenset({"h2c", "h2", "http", "tls"})
@@ -41,6 +42,13 @@ def upgrade_problems(key: tuple[str, ...], protocols: Iterable[str]) -> Iterator
         elif protocol.lower().partition("/")[0] in _HIDING_HTTP:
             hidden = "TLS" if protocol.lower().startswith("tls") else "HTTP/2"
             yield key, f'"{protocol}"', f"{hidden} is not spoken here: behind {protocol}, nothing would be stripped"
+
+
+def network_problems(key: tuple[str, ...], texts: Iterable[str]) -> Iterator[Finding]:
+    """What is wrong with a list of networks, "unix" among them."""
+    for text in texts:
+        if (expected := fault(lambda text: networks([text]), text)) is not None:
+            yield key, f'"{text}"', f"expected a network such as 10.0.0.0/8: {expected}"
 
 
 def time_problems(key: tuple[str, ...], value: float) -> Iterator[Finding]:

@@ -152,9 +152,12 @@ def _led_to(values: Mapping[KeyPath, Value]) -> Iterator[str]:
     """The upstreams to which routes lead, as far as their types are right."""
     for key, value in values.items():
         if key[0] == "routes" and key[2:] in (("upstream",), ("mirror", "upstream")):
-            yield value.value
+            names = [value.value]
         elif key[0] == "routes" and key[2:] == ("split",) and isinstance(value.value, list):
-            yield from (share["upstream"] for share in value.value if isinstance(share, dict) and "upstream" in share)
+            names = [share.get("upstream") for share in value.value if isinstance(share, dict)]
+        else:
+            continue
+        yield from (name for name in names if isinstance(name, str))
 
 
 def _imply(values: dict[KeyPath, Value], problems: list[Problem]) -> None:

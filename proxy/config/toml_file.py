@@ -25,6 +25,8 @@ def from_file(path: Path, problems: list[Problem]) -> dict[KeyPath, Value]:
     except tomllib.TOMLDecodeError as exc:
         found = re.search(r"line (\d+)", str(exc))
         problems.append(Problem(str(path), int(found[1]) if found else None, "", "", f"is not TOML: {exc}"))
+    except (ValueError, RecursionError):  # from tomllib: thousands of digits, or of brackets within each other
+        problems.append(Problem(str(path), None, "", "", "cannot be read: a number is too long, or brackets too deep"))
     else:
         lines = _lines_of_keys(text)
         return {key: Value(value, str(path), _line_of(lines, key), path.parent) for key, value in leaves(tree)}
@@ -35,7 +37,7 @@ def _lines_of_keys(text: str) -> dict[KeyPath, int]:
     """The line of each key and table: a plain reading, good enough to point at; TOML itself is tomllib's business."""
     lines: dict[KeyPath, int] = {}
     table: KeyPath = ()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if header := _TABLE.fullmatch(line):
             table = _dotted(header[1])
             lines.setdefault(table, number)
