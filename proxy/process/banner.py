@@ -1,4 +1,4 @@
-"""What is said at start: where it listens, and where requests go."""
+"""The lines that an instance prints once it serves: its addresses, its routes, its limits."""
 
 from typing import Final
 
@@ -7,11 +7,12 @@ from proxy.config.model import Config
 from proxy.policy.settings import Limits
 from proxy.process import descriptors
 
-#: Clients at once, per worker: enough for who did not ask for a number. `onehop check` says it in any case.
+#: Clients at once, per worker. With the default `limits.connections`, only a lower number is worth a line.
 _PLENTY: Final = 4096
 
 
 def banner(config: Config, urls: list[str], workers: int, *, admin: str, demo: bool) -> list[str]:
+    """`admin` is the URL of the admin listener, "" without one. `demo`: the demo service answers on every route."""
     lines = [f"onehop listens on {url}" for url in urls]
     for name, route in config.routes.items():
         targets = "the demo service" if demo else where(config, route)
@@ -27,6 +28,6 @@ def banner(config: Config, urls: list[str], workers: int, *, admin: str, demo: b
         lines.append(f"  {descriptors.describe(room, config.limits.connections)}")
     if admin:
         inspector = ", /inspector" if config.admin.inspector else ""
-        lines.append(f"  admin listener on {admin}: /metrics, /readyz, /status.json{inspector}")
+        lines.append(f"  admin listener on {admin}: / (status page), /metrics, /readyz, /status.json{inspector}")
     plural = "s" if workers > 1 else ""
     return [*lines, f"  {workers} worker{plural}, reader {config.reader}; stop with Ctrl-C"]

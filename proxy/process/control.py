@@ -50,15 +50,14 @@ def addresses(config: Config) -> list[str]:
 
 
 def bind(config: Config, listeners: Listeners, errors: ErrorLog) -> list[socket.socket]:
-    """Bind them, in the parent. Where only the default address is in use, there is none: two instances may well run on
-    one machine. Raises CannotListen."""
+    """Bind them, in the parent. Where the default address is in use, warn and go on without an admin listener: two
+    instances may well run on one machine. Raises CannotListen for any other address."""
     try:
         return listeners.bind(addresses(config), 1)[0]
     except CannotListen as exc:
-        said = str(exc).replace("--listen HOST:PORT", "admin.listen")
         if config.admin.listen != DEFAULT_LISTEN:
-            raise CannotListen(said) from exc
-        errors.warning(f"no admin listener: {said}")
+            raise
+        errors.warning(f"no admin listener: {exc}")
         return []
 
 

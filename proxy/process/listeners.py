@@ -14,7 +14,6 @@ from proxy.process.listening import ListeningSocket, Place, listener_at, places
 
 BACKLOG: Final = 2048
 _MODE: Final = 0o666  # of a Unix socket of `listen`: see ListenerConfig.socket_mode
-_IN_USE: Final = "the address is in use; --listen HOST:PORT chooses another"
 
 
 class CannotStart(Exception):
@@ -29,10 +28,12 @@ class Listeners:
     """The listening sockets of an instance, by address as configured. They outlive the generations that accept on them:
     closing one would reset who waits in its queue, so an address that stays keeps all of its sockets."""
 
-    def __init__(self, passed: Sequence[socket.socket] = ()) -> None:
-        """`passed` are sockets that listen already, by whoever started this process, and are used for their addresses.
-        All workers accept from the one queue of each."""
+    def __init__(self, passed: Sequence[socket.socket] = (), *, setting: str = "--listen HOST:PORT") -> None:
+        """`passed` are sockets that already listen, from the process that started this one (systemd); they are used for
+        their addresses, and all workers accept from the one queue of each. `setting` chooses the addresses: the error
+        for an address in use names it."""
         self._passed = passed
+        self._setting = setting
         self._bound: dict[Place, list[list[socket.socket]]] = {}  # a list for each interface, of one socket per worker
 
     def bind(
@@ -118,7 +119,9 @@ class Listeners:
                         listening.listen(BACKLOG)
                     # Else its worker does that: before there is one, the kernel gives all connections to the others.
         except OSError as exc:
-            reason = _IN_USE if exc.errno == errno.EADDRINUSE else exc.strerror or str(exc)
+            reason = exc.strerror or str(exc)
+            if exc.errno == errno.EADDRINUSE:
+                reason = f"the address is in use; {self._setting} chooses another"
             raise CannotListen(f"cannot listen on {key.address}: {reason}") from exc
 
     def _is_ours(self, host: str, port: int) -> bool:

@@ -86,7 +86,9 @@ class Supervisor:
         self._errors = ErrorLog(level=config.log_level, form=config.log_format)
         instance = Instance(
             secrets.token_hex(4), companion, watches, self._errors, Seats(), Buckets(), Tally(), Kept(),
-            Listeners(systemd.passed_sockets()), Listeners(), self._close_in_child,
+            Listeners(systemd.passed_sockets()),
+            Listeners(setting="admin.listen" if companion is None else "--admin HOST:PORT"),  # the demo has no file
+            self._close_in_child,
         )  # fmt: skip
         self._instance = instance
         self._generations = Generations(loader, loaded, instance)

@@ -186,18 +186,27 @@ async def test_readiness_ends_with_the_signal_to_stop_and_the_listener_answers_u
 SERVE = ["-m", "proxy", "run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--workers", "1"]
 
 
-async def test_where_the_default_address_is_in_use_an_instance_warns_and_serves() -> None:
-    arguments = ["run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--workers", "1"]
-    arguments += ["--set", f"admin.listen={DEFAULT_LISTEN}"]
+RUN = ["run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--workers", "1"]
+ON_THE_DEFAULT_ADDRESS = [
+    # command                                               what chooses another    how a request is answered
+    ([*RUN, "--set", f"admin.listen={DEFAULT_LISTEN}"],     "admin.listen",         b"HTTP/1.1 502 "),
+    (["demo", "--listen", "127.0.0.1:0"],                   "--admin HOST:PORT",    b"HTTP/1.1 404 "),  # the demo has no such path
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "setting", "status"), ON_THE_DEFAULT_ADDRESS)
+async def test_where_the_default_address_is_in_use_an_instance_warns_and_serves(
+    arguments: list[str], setting: str, status: bytes
+) -> None:
     with contextlib.ExitStack() as taken:
         with contextlib.suppress(OSError):  # somebody has it already, which is as good
             taken.enter_context(socket.create_server(("127.0.0.1", 9901)))
         async with onehop(*arguments) as proxy:
-            expected = "onehop: warning: no admin listener: cannot listen on 127.0.0.1:9901: the address is in use"
-            assert any(line.startswith(expected) for line in proxy.banner), proxy.banner
+            expected = "onehop: warning: no admin listener: cannot listen on 127.0.0.1:9901: the address is in use; "
+            assert f"{expected}{setting} chooses another" in proxy.banner
             async with client(proxy.port) as peer:
                 await peer.send(GET)
-                assert (await peer.response())[0].startswith(b"HTTP/1.1 502 ")
+                assert (await peer.response())[0].startswith(status)
 
 
 async def test_where_a_chosen_address_is_in_use_it_does_not_start() -> None:
@@ -213,7 +222,8 @@ async def test_where_a_chosen_address_is_in_use_it_does_not_start() -> None:
 async def test_the_banner_says_where_it_is_and_without_it_there_is_none() -> None:
     arguments = ("run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9", "--workers", "1")
     async with onehop(*arguments, "--set", "admin.listen=127.0.0.1:0") as proxy:
-        found = re.search(r"  admin listener on http://127\.0\.0\.1:(\d+)", "\n".join(proxy.banner))
+        said = r"  admin listener on http://127\.0\.0\.1:(\d+): / \(status page\), /metrics, /readyz, /status\.json$"
+        found = re.search(said, "\n".join(proxy.banner), re.MULTILINE)
         assert found is not None, proxy.banner
         await answers(Admin(int(found[1])), 200)
     async with onehop(*arguments, "--set", "admin.listen=") as proxy:
