@@ -10,25 +10,33 @@ from msgspec import Meta
 
 
 class ExplainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who may ask for what was decided about a request, and gets it in its response, as Onehop-Decisions."""
+    """Requests with this secret get the decisions about their fields in the response, as Onehop-Decisions."""
 
     secret: Annotated[
         str,
         Meta(
-            description='What such a request has in `header`; "": nobody is told. 16 visible characters or more: '
-            "`openssl rand -hex 16`.",
+            description='Value that such a request has in `header`; "": off. 16 visible characters or more: `openssl '
+            "rand -hex 16`.",
         ),
     ] = ""
     header: Annotated[
-        str, Meta(description="A field of its own, whose name says that it is secret. It never goes on to a service.")
+        str,
+        Meta(
+            description='Request field that carries the secret. Its name must say so, by "secret", "token" or "key"; '
+            "it is never forwarded."
+        ),
     ] = "X-Explain-Secret"
     networks: Annotated[
         list[str],
-        Meta(description="Where such a request may come from, by the client's address, as trusted_networks tell it."),
+        Meta(description="Networks from which such requests are accepted, by client address (see trusted_networks)."),
     ] = msgspec.field(default_factory=lambda: ["127.0.0.0/8", "::1/128"])
     server_timing: Annotated[
-        bool, Meta(description="Also state Server-Timing, which browsers show: connect, upstream, and total, in ms.")
+        bool, Meta(description="Also send Server-Timing, which browsers show: connect, upstream and total, in ms.")
     ] = True
     field_bytes: Annotated[
-        int, Meta(description="Of all lines of Onehop-Decisions together; what was kept is left out first.")
+        int,
+        Meta(
+            description="Size of all lines of Onehop-Decisions together; those about fields that were kept are left "
+            "out first."
+        ),
     ] = 4096  # what stands in front has buffers of 4 to 8 KiB for a head

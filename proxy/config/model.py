@@ -31,34 +31,44 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     listen: Annotated[
         list[str],
         Meta(
-            description='"HOST:PORT" or a list of them; ":8080" is every interface, port 0 any free port, unix:/PATH a '
-            "Unix socket.",
+            description='"HOST:PORT", or a list of them; ":8080" is every interface, port 0 any free port, unix:/PATH '
+            "a Unix socket.",
         ),
     ] = msgspec.field(default_factory=lambda: ["127.0.0.1:8080"])
     access_log: Annotated[
-        Literal["text", "json", "off"], Meta(description="One line per request on standard output.")
+        Literal["text", "json", "off"],
+        Meta(description="Format of the access log: one line per request, on standard output."),
     ] = "text"
     access_log_file: Annotated[
-        str, Meta(description="A file for it instead; opened again on SIGUSR1, once it was renamed.")
+        str,
+        Meta(description="A file for the access log, instead of standard output; SIGUSR1 reopens it after rotation."),
     ] = ""
     access_log_fields: Annotated[
         list[str],
-        Meta(description='More in each line: "request:User-Agent", "response:Content-Type". No secret ones.'),
+        Meta(
+            description='Extra fields in each line, such as "request:User-Agent" or "response:Content-Type"; none that '
+            "may hold a secret."
+        ),
     ] = []
     log_level: Annotated[
-        Literal["error", "warning", "info"], Meta(description="Of what onehop says about itself, on standard error.")
+        Literal["error", "warning", "info"],
+        Meta(description="Lowest level of onehop's own messages, which go to standard error."),
     ] = "info"
-    log_format: Annotated[Literal["text", "json"], Meta(description="Of what onehop says about itself.")] = "text"
+    log_format: Annotated[Literal["text", "json"], Meta(description="Format of onehop's own messages.")] = "text"
     include: Annotated[
         list[str],
         Meta(
-            description="More files, relative to this one: conf.d/*.toml. None says again what another one says.",
+            description="More files, relative to this one, such as conf.d/*.toml. Nothing may be set in two files.",
         ),
     ] = []
-    workers: Annotated[int, Meta(ge=0, description="Processes; 0: one per CPU that the cgroup grants.")] = 0
+    workers: Annotated[
+        int, Meta(ge=0, description="Number of worker processes; 0: one per CPU that the cgroup grants.")
+    ] = 0
     reader: Annotated[
         Literal["auto", "h11"],
-        Meta(description='"auto": plain heads by a fast path, all others by h11; "h11": every message by h11.'),
+        Meta(
+            description='"auto": a fast path parses plain heads, and h11 all others; "h11": h11 parses every message.'
+        ),
     ] = "auto"
     pseudonym: Annotated[
         str,
@@ -69,38 +79,44 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = "onehop"
     trusted_networks: Annotated[
         list[str],
-        Meta(description="CIDRs (10.0.0.0/8) of proxies in front, whose X-Forwarded-* and X-Request-Id are believed."),
+        Meta(
+            description="Networks (10.0.0.0/8) of the proxies in front of onehop: their X-Forwarded-* and X-Request-Id "
+            "are trusted."
+        ),
     ] = []
-    forwarded: Annotated[bool, Meta(description="Also state RFC 7239 Forwarded.")] = False
+    forwarded: Annotated[bool, Meta(description="Also send RFC 7239 Forwarded to upstreams.")] = False
     via: Annotated[
         bool,
         Meta(
-            description="State Via towards upstreams (some turn gzip off for it); without it, CDN-Loop counts passes."
+            description="Send Via to upstreams (some turn gzip off because of it); if false, CDN-Loop is used to "
+            "detect loops."
         ),
     ] = True
     underscore_names: Annotated[
         Literal["pass", "drop"],
-        Meta(description='"drop": no field of a client goes on whose name has a "_", which CGI and WSGI read as "-".'),
+        Meta(description='"drop": remove client fields whose names contain "_", which CGI and WSGI read as "-".'),
     ] = "pass"  # legal (RFC 9110 §5.6.2) and in use; what could be mistaken for a field of ours is dropped in any case
     client_half_close: Annotated[
         bool,
         Meta(
-            description="false: a client that ends its side before its response is complete is gone, and the request "
-            "is abandoned half a second later; true: it still gets its response."
+            description="false: a client that closes its sending side before its response is complete is considered "
+            "gone, and its request is abandoned half a second later; true: it still gets its response."
         ),
     ] = False
-    upgrades: Annotated[list[str], Meta(description="Protocols that a client may switch to.")] = msgspec.field(
+    upgrades: Annotated[list[str], Meta(description="Protocols that clients may upgrade to.")] = msgspec.field(
         default_factory=lambda: ["websocket"]
     )
     shutdown_delay_s: Annotated[
         float,
-        Meta(description="After SIGTERM, during which `/readyz` says no, and everything is still served; 0: none."),
+        Meta(
+            description="How long everything is still served after SIGTERM, while `/readyz` already fails; 0: no delay."
+        ),
     ] = 0.0  # what stands in front needs it where it asks for readiness: a few of its intervals
     error_pages: Annotated[
         dict[str, str],
         Meta(
-            description='Files instead of our own text, by status ("502") or class ("5xx"), for our own errors alone; '
-            "{request_id} in them stands for the request's. Read at start and at reload."
+            description='Files to send instead of onehop\'s own error texts, by status ("502") or class ("5xx"); '
+            "errors of services pass unchanged. {request_id} in a file is replaced. Read at start and at reload."
         ),
     ] = {}
     timeouts: Timeouts = Timeouts()

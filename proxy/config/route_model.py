@@ -13,83 +13,86 @@ from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 
 
 class FieldRulesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a route changes in a message's fields, after hop-by-hop fields were stripped; in responses, in onehop's own
-    answers for this route, too."""
+    """Changes to the fields of a message, after hop-by-hop fields were stripped; those of responses also apply to
+    onehop's own answers for this route."""
 
     put: Annotated[
         dict[str, str],
         Meta(
-            description="Fields to state, replacing those of the same name; a client cannot nominate them away.",
+            description="Fields to set, replacing those of the same name; a client cannot have them removed by "
+            "nominating them.",
             examples=[{"X-Env": "prod"}],
         ),
     ] = {}
     add: Annotated[
         dict[str, str],
-        Meta(description="Fields to state beside those of the same name: one line more.", examples=[{"X-Tag": "edge"}]),
+        Meta(description="Fields to add, beside those of the same name.", examples=[{"X-Tag": "edge"}]),
     ] = {}
     remove: Annotated[list[str], Meta(description="Names of fields to remove.", examples=[["X-Debug"]])] = []
 
 
 class RewritePathConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A path for every path that a pattern matches; others stay. The pattern sees the path in the spelling in which
-    routes are compared, without strip_prefix."""
+    """A new path for each path that matches a pattern; others stay. The pattern is applied to the normalised path
+    (see path), after strip_prefix."""
 
     pattern: Annotated[
-        str, Meta(description="In RE2's syntax, whose cost no path makes grow.", examples=["^/u/([0-9]+)$"])
+        str, Meta(description="In RE2 syntax, which takes linear time whatever the path.", examples=["^/u/([0-9]+)$"])
     ] = ""
     to: Annotated[
         str,
-        Meta(description="The whole new path; $1 is what the first group has captured.", examples=["/users/$1"]),
+        Meta(description="The whole new path; $1 is what the first group has matched.", examples=["/users/$1"]),
     ] = ""
 
 
 class SplitConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An upstream's share of a route."""
 
-    upstream: Annotated[str, Meta(description="Its name.")]
+    upstream: Annotated[str, Meta(description="Name of the upstream.")]
     weight: Annotated[
         int, Meta(ge=0, le=10_000, description="Its share of the requests, relative to the others'; 0: none.")
     ] = 1
 
 
 class RedirectConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Instead of upstream: where clients are sent. {host} is without port, {authority} with it; {path}, {target} (with
-    the query) and {query} are as rewritten."""
+    """Instead of upstream: a redirect. {host} is without the port, {authority} with it; {path}, {target} (path and
+    query) and {query} are those after rewriting."""
 
     to: Annotated[
-        str, Meta(description="What Location says, with placeholders.", examples=["https://{host}{target}"])
+        str, Meta(description="Value of Location, with placeholders.", examples=["https://{host}{target}"])
     ] = ""
-    status: Annotated[int, Meta(description="301, 302, 303, 307, or 308: permanent, and the method stays.")] = 308
+    status: Annotated[int, Meta(description="301, 302, 303, 307, or 308 (permanent, keeps the method).")] = 308
 
 
 class RespondConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Instead of upstream: a fixed answer."""
 
-    status: Annotated[int, Meta(description="From 200 to 599.", examples=[503])] = 200
-    body: Annotated[str, Meta(description="In UTF-8.", examples=["Back at noon."])] = ""
-    file: Annotated[str, Meta(description="Instead of body: what it holds, read at start and at reload.")] = ""
+    status: Annotated[int, Meta(description="A status from 200 to 599.", examples=[503])] = 200
+    body: Annotated[str, Meta(description="Text of the answer, sent in UTF-8.", examples=["Back at noon."])] = ""
+    file: Annotated[str, Meta(description="A file to send instead of body, read at start and at reload.")] = ""
     content_type: Annotated[
-        str, Meta(description='"": by the suffix of file, else text/plain.', examples=["text/plain"])
+        str, Meta(description='Media type; "": by the suffix of file, else text/plain.', examples=["text/plain"])
     ] = ""
 
 
 class MirrorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A copy of requests for another upstream, whose response nobody waits for: never delays or fails the request.
-    Bodies up to pool.replay_bytes are copied, and 64 copies at once per worker; upgrades are not."""
+    """A copy of requests for another upstream, whose responses are discarded: it never delays or fails the request.
+    Bodies up to pool.replay_bytes are copied, 64 copies at once per worker at most; upgrades are not copied."""
 
-    upstream: Annotated[str, Meta(description="Its name.", examples=["app"])] = ""
-    percent: Annotated[float, Meta(ge=0, le=100, description="Of the requests.", examples=[10.0])] = 100.0
+    upstream: Annotated[str, Meta(description="Name of that upstream.", examples=["app"])] = ""
+    percent: Annotated[
+        float, Meta(ge=0, le=100, description="Percentage of requests that are copied.", examples=[10.0])
+    ] = 100.0
 
 
 class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of the routing table. Of those whose conditions a request meets, an exact host goes before a wildcard;
-    then the longest path wins, then the most conditions."""
+    """One row of the routing table. Of the routes whose conditions a request meets, the one with the best host wins
+    (exact before wildcard), then the longest path, then the most conditions."""
 
     upstream: Annotated[str, Meta(description="Name of the upstream that serves it.", examples=["app"])] = ""
     split: Annotated[
         list[SplitConfig],
         Meta(
-            description="Instead of upstream: several, each with its share of the requests.",
+            description="Instead of upstream: several upstreams, each with its share of the requests.",
             examples=[[{"upstream": "app", "weight": 90}, {"upstream": "app", "weight": 10}]],
         ),
     ] = []
@@ -98,7 +101,8 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     host: Annotated[
         str,
         Meta(
-            description='Or "*.example.com" for all its subdomains, or "" for any host. The port is ignored.',
+            description='Host name, or "*.example.com" for all its subdomains, or "" for any host. The port is '
+            "ignored.",
             examples=["api.example.com"],
         ),
     ] = ""
@@ -106,8 +110,9 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         str,
         Meta(
             description=(
-                "Path prefix, whole segments: /v1 and /v1/x, not /v10. Compared after decoding letters, joining "
-                "slashes and removing dot segments (//v1, /a/../%761); the client's bytes go on."
+                "Path prefix, by whole segments: /v1 matches /v1 and /v1/x, not /v10. Paths are compared in "
+                "normalised form, with letters decoded, slashes joined and dot segments removed (//v1, /a/../%761); "
+                "the client's own bytes go on."
             ),
             examples=["/v1"],
         ),
@@ -115,7 +120,8 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     methods: Annotated[
         list[str],
         Meta(
-            description="Of requests that it serves; without, any. Where only the method fails, the answer is 405.",
+            description="Methods that it serves; if left out, any. If a request fails by its method alone, the answer "
+            "is 405.",
             examples=[["GET", "HEAD"]],
         ),
     ] = []
@@ -128,30 +134,42 @@ class RouteConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ] = {}
     listeners: Annotated[
         list[str],
-        Meta(description="Names of the [listeners] whose requests it serves; without, any.", examples=[["public"]]),
+        Meta(description="Names of the [listeners] whose requests it serves; if left out, any.", examples=[["public"]]),
     ] = []
     strip_prefix: Annotated[
         str,
         Meta(
-            description="Taken off the path before the service sees it. The query, and the bytes behind the prefix, go "
-            "on as they are, unless dot segments in them would lead out of it.",
+            description="Prefix that is removed from the path before it goes to the service. The query, and the bytes "
+            "behind the prefix, go on unchanged, unless dot segments in them would lead out of it.",
             examples=["/v1"],
         ),
     ] = ""
     rewrite_path: RewritePathConfig = RewritePathConfig()
-    add_prefix: Annotated[str, Meta(description="Put before the path, after all else.", examples=["/internal"])] = ""
+    add_prefix: Annotated[
+        str,
+        Meta(
+            description="Prefix that is added to the path, after strip_prefix and rewrite_path.", examples=["/internal"]
+        ),
+    ] = ""
     mirror: Annotated[MirrorConfig | UnsetType, Meta(description="Where copies of requests go.")] = UNSET
     rewrite_location: Annotated[
         bool,
-        Meta(description="Undo the change of prefix in Location, Content-Location and the paths of cookies."),
+        Meta(description="Undo the change of prefix in Location, Content-Location and cookie paths of responses."),
     ] = True
     error_pages: Annotated[
         dict[str, str],
-        Meta(description="As for all, for this route; those of all where it has none.", examples=[{}]),
+        Meta(
+            description="As the global error_pages, for this route; where it has none for a status, the global ones "
+            "apply.",
+            examples=[{}],
+        ),
     ] = {}
     upgrades: Annotated[
         list[str] | UnsetType,
-        Meta(description="Protocols that a client may switch to here, instead of those of all.", examples=[[]]),
+        Meta(
+            description="Protocols that clients may upgrade to on this route, instead of the global ones.",
+            examples=[[]],
+        ),
     ] = UNSET
     request_fields: FieldRulesConfig = FieldRulesConfig()
     response_fields: FieldRulesConfig = FieldRulesConfig()

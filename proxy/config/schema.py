@@ -27,10 +27,10 @@ _HEAD: Final = """\
 # A key that is commented out shows its default. Precedence: flags, environment, this file, defaults.
 # Every key outside the named tables has an environment variable: timeouts.connect_s is ONEHOP_TIMEOUTS_CONNECT_S.
 # Times are in seconds and sizes in bytes, or texts with a unit: "1m30s" (ms, s, m, h, d), "64k", "10 MiB" (k: 1024).
-# In any text, ${NAME} and ${NAME:-default} stand for environment variables, ${file:PATH} for what a file holds, which
-# is shown nowhere; $${ is a plain ${.
+# In any text, ${NAME} and ${NAME:-default} stand for environment variables, ${file:PATH} for the contents of a file,
+# which are never shown; $${ is a plain ${.
 """
-_SERVICE: Final = "With one upstream and no routes, everything goes to it. The container's is ONEHOP_UPSTREAM."
+_SERVICE: Final = "With one upstream and no routes, all requests go to it. In the container, ONEHOP_UPSTREAM sets it."
 
 
 class Key(NamedTuple):

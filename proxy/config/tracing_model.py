@@ -10,16 +10,16 @@ from msgspec import Meta
 
 
 class TracingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Spans for OpenTelemetry, with the extra `otlp`."""
+    """Spans for OpenTelemetry; needs the extra `otlp`."""
 
     otlp_endpoint: Annotated[
         str,
         Meta(
-            description='A collector that takes OTLP over HTTP, at /v1/traces unless there is a path; "": tracing is '
-            "off, and trace context passes untouched.",
+            description='URL of a collector that takes OTLP over HTTP, at /v1/traces unless it has a path; "": tracing '
+            "is off, and trace context passes unchanged.",
         ),
     ] = ""
     sample_percent: Annotated[
         float,
-        Meta(description="Of requests that are recorded; where a trusted peer has decided, as it says."),
+        Meta(description="Percentage of requests that are recorded; the decision of a trusted peer has precedence."),
     ] = 1.0  # what it shows does not grow with more, and its cost does

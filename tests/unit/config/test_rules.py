@@ -258,5 +258,5 @@ def test_the_schema_takes_one_address_and_describes_every_key_outside_named_tabl
     named = {"timeouts", "limits", "pool", "admin", "explain", "tracing", "listeners", "upstreams", "routes"}
     assert all(key["description"] for name, key in properties.items() if name not in named)
     assert schema["$defs"]["Timeouts"]["properties"]["connect_s"]["description"].startswith(
-        "In seconds: to one address"
+        "In seconds: for connecting to one address"
     )
