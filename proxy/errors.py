@@ -46,13 +46,8 @@ _MORE_EXACT: Final = {
 
 
 class ProtocolError(Exception):
-    """A message breaks a rule of HTTP/1.1, or is over a limit.
-
-    `http1` raises it, which does not know whose message it is: the side that it arrived on makes it a `BadRequest` or a
-    `BadResponse`.
-
-    `status` is what a client would be owed, `code` what operators see where the class's own is too coarse.
-    """
+    """A message breaks a rule of HTTP/1.1, or is over a limit. `status` is the answer if a client sent it; `code`, if
+    given, is more exact than that of the `BadRequest` or `BadResponse` that is made of it."""
 
     def __init__(self, detail: str, *, status: int = 400, code: str | None = None) -> None:
         super().__init__(detail)
@@ -67,7 +62,7 @@ class ProxyError(Exception):
     status: int = 500
     code: str = "internal"
     proxy_status: str = "proxy_internal_error"  # RFC 9209 §2.3.29
-    public: ClassVar[str] = "this proxy could not answer the request"
+    public: str = "this proxy could not answer the request"
     detail_is_public: ClassVar[bool] = False
 
     def __init__(self, detail: str = "", *, status: int | None = None, code: str | None = None) -> None:
@@ -278,12 +273,18 @@ class RequestOverdue(ProxyError):
 
 
 class LimitReached(ProxyError):
-    """This proxy takes no more for now."""
+    """This proxy takes no more for now. The client reads `public`; `detail` is what the log says instead, where that
+    names addresses or upstreams."""
 
     status = 503
     code = "limit_reached"
     proxy_status = "connection_limit_reached"  # RFC 9209 §2.3.12
-    detail_is_public = True
+
+    def __init__(
+        self, public: str = ProxyError.public, *, detail: str = "", status: int | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(detail or public, status=status, code=code)
+        self.public = public
 
 
 class InternalError(ProxyError):

@@ -5,7 +5,6 @@ comes, while asyncio reports the same failure thousands of times. So this accept
 """
 
 import asyncio
-import contextlib
 import errno
 import select
 import socket
@@ -70,12 +69,17 @@ class Acceptor:
         return any(map(has_waiting, self._listening))
 
     def shut_down(self) -> None:
-        """Take every connection in the queue, as long as there are descriptors: closing would reset them.
-        Then close."""
+        """Take every connection in the queue, as long as there are descriptors: closing would reset them. Then
+        close."""
         for listening in self._listening:
-            with contextlib.suppress(OSError):  # BlockingIOError: there is nobody more
-                while True:
-                    self._take(listening.accept()[0], listening)
+            while True:
+                try:
+                    accepted, _ = listening.accept()
+                except ConnectionAbortedError:
+                    continue  # that one has ended already: others may stand behind it
+                except OSError:  # BlockingIOError: the queue is empty
+                    break
+                self._take(accepted, listening)
         self.close(list(self._listening))
 
     def _accept_from(self, listening: socket.socket) -> None:

@@ -62,9 +62,10 @@ async def ask(
         return await _answer(service, context, client, attempts, forward)
     except (UpstreamError, LimitReached) as exc:
         error = attempts.ended_by or exc
-        if error is exc:
-            exc.detail = f"asking upstream {service.upstream!r} who may come in: {exc.detail}"
-        raise error from exc
+        if error is not exc:
+            raise error from exc
+        exc.detail = f"asking auth service {service.upstream!r}: {exc.detail}"
+        raise
     except ProxyError as exc:
         error = exc
         raise
@@ -91,8 +92,8 @@ async def _answer(
 
 async def _has_ended(upstream: UpstreamConnection, deadline: float) -> bool:
     """Read the rest of an answer whose body nobody needs, so that its connection can be used again; whether it came."""
-    upstream.arrived()
     try:
+        upstream.arrived()
         while not upstream.body.complete and upstream.body.received_bytes <= _MOST_UNUSED_BYTES:
             await upstream.read_body(deadline)
     except UpstreamError:

@@ -18,6 +18,7 @@ from proxy.exchange.users_file import UsersFile
 _REMEMBERED_S: Final = 60.0
 _MOST_REMEMBERED: Final = 4_096
 _MOST_WAITING: Final = 64  # passwords: more, at a tenth of a second each, would wait for longer than anybody does
+_TOO_MANY: Final = "too many passwords are being checked"
 _THREADS: Final = 2  # bcrypt lets go of the interpreter: more would take the processor from those who are let in
 
 
@@ -65,9 +66,13 @@ class Passwords:
         waiting = self._waiting.get(digest)
         if waiting is None:
             if len(self._waiting) >= _MOST_WAITING:
-                raise LimitReached("too many passwords are being checked", code="too_many_logins")
+                raise LimitReached(_TOO_MANY, code="too_many_logins")
+            try:
+                job = self._threads.submit(_fits, password, hashed or file.users.nobody)
+            except RuntimeError as exc:  # the system gives us no thread
+                detail = f"no thread to check a password: {exc}"
+                raise LimitReached(_TOO_MANY, detail=detail, code="too_many_logins") from exc
             waiting = self._waiting[digest] = []
-            job = self._threads.submit(_fits, password, hashed or file.users.nobody)
             job.add_done_callback(lambda job: self._tell(digest, job, known=hashed is not None))
         # Each its own: one client that leaves gives up its future, and not those of others with the same password.
         answer: asyncio.Future[bool] = self._loop.create_future()

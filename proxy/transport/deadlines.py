@@ -54,7 +54,9 @@ class Deadlines:
     def _sweep(self) -> None:
         self._timer = self.loop.call_later(self.interval_s, self._sweep)
         now = self.loop.time()
-        for stream in [stream for stream in self.streams if stream.next_deadline < now]:
-            stream.expire(now)
-        for sweep in self.on_sweep:
-            sweep(now)
+        due = [stream.expire for stream in self.streams if stream.next_deadline < now]
+        for call in (*due, *self.on_sweep):
+            try:
+                call(now)
+            except Exception as exc:  # else a defect met by one stream would end the deadlines of all others
+                self.loop.call_exception_handler({"message": "a sweep of deadlines failed", "exception": exc})

@@ -158,7 +158,8 @@ class Connector:
         else:
             tried = "; ".join(f"{address}: {reason}" for address, reason in reasons.items())
         if all(exc.errno in _OUR_SHORTAGE and not isinstance(exc, ssl.SSLError) for exc in failures.values()):
-            return LimitReached(f"this proxy is out of resources: {tried}", code="out_of_resources")
+            shortage = "this proxy is out of resources"
+            return LimitReached(shortage, detail=f"{shortage}: {tried}", code="out_of_resources")
         if all(isinstance(exc, TimeoutError) for exc in failures.values()):
             return ConnectTimeout(f"{origin} did not accept a connection: {tried}")
         for exc in failures.values():

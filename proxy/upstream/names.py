@@ -72,20 +72,28 @@ class Names:
     async def _follow(self, host: str, every_s: float) -> None:
         again_s = min(_AGAIN_S, every_s)
         while True:
+            pause_s = every_s
             try:
-                addresses = await self._lookup(host)
-            except (ProxyError, OSError) as error:
-                if host not in self._failing:
-                    self._failing.add(host)
-                    self._on_failed(host, getattr(error, "detail", "") or str(error))
-                pause_s = every_s if host in self._found else again_s
-                again_s = min(2 * again_s, _AGAIN_MOST_S, every_s)
-            else:
-                self._failing.discard(host)
-                self._found.add(host)
-                self._on_found(host, addresses[:_MOST_ADDRESSES])
-                pause_s = every_s
+                if not await self._look_up(host):
+                    pause_s = every_s if host in self._found else again_s
+                    again_s = min(2 * again_s, _AGAIN_MOST_S, every_s)
+            except Exception as exc:  # a defect of ours: it is reported, and the name is still followed
+                self._loop.call_exception_handler({"message": f"looking up {host} failed", "exception": exc})
             await self._pause(host, pause_s * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311  # no secret
+
+    async def _look_up(self, host: str) -> bool:
+        """Look a name up once, and tell what came of it; return whether it was found."""
+        try:
+            addresses = await self._lookup(host)
+        except (ProxyError, OSError) as error:
+            if host not in self._failing:
+                self._failing.add(host)
+                self._on_failed(host, getattr(error, "detail", "") or str(error))
+            return False
+        self._failing.discard(host)
+        self._found.add(host)
+        self._on_found(host, addresses[:_MOST_ADDRESSES])
+        return True
 
     async def _pause(self, host: str, seconds: float) -> None:
         ends_at = self._loop.time() + seconds

@@ -197,6 +197,8 @@ def test_a_worker_without_descriptors_says_so(run: Run) -> None:
                 error = await opener.failure(listener.port)
             assert type(error) is LimitReached
             assert error.code == "out_of_resources"
+            assert error.detail.startswith("this proxy is out of resources: 127.0.0.2: ")
+            assert error.public_detail == "this proxy is out of resources", "addresses are not for clients"
 
     run(scenario())
 

@@ -4,6 +4,8 @@ import asyncio
 import socket
 from typing import Any
 
+import pytest
+
 from proxy.config.access_model import AccessConfig, ForwardAuthConfig
 from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
@@ -81,6 +83,56 @@ async def test_the_rest_of_a_yes_is_not_waited_for_long() -> None:
     ):
         await peer.send(GET)
         assert (await peer.response())[1] == b"ok"
+
+
+@pytest.mark.parametrize("pause", [False, True], ids=["with its head", "behind its head"])
+async def test_a_yes_whose_body_is_broken_is_a_yes(pause: bool) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        head, body = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"no chunk\r\n"
+        await peer.send(head if pause else head + body)
+        if pause:
+            await served.wait()
+            await peer.send(body)
+        await peer.rest()
+
+    served = asyncio.Event()
+    auth, app = ScriptedUpstream(script), ScriptedUpstream(answering(OK))
+    async with (
+        auth.serving(),
+        app.serving(),
+        running_proxy(**asking(auth.port, app.port)) as proxy,
+        client(proxy.port) as peer,
+    ):
+        await peer.send(GET)
+        if pause:
+            served.set()
+        assert (await peer.response())[1] == b"ok"
+
+
+async def test_no_client_reads_the_name_of_an_auth_service_that_is_busy() -> None:
+    asked = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        asked.set()
+        await peer.rest()
+
+    auth = ScriptedUpstream(script)
+    async with auth.serving():
+        settings = asking(auth.port)
+        busy = UpstreamConfig(urls=[f"http://127.0.0.1:{auth.port}"], max_connections=1)
+        settings["upstreams"]["auth"] = busy
+        async with running_proxy(**settings) as proxy, client(proxy.port) as first, client(proxy.port) as second:
+            await first.send(GET)
+            await asked.wait()
+            await second.send(GET)
+            head, body = await second.response()
+            await proxy.records.wait_for(1)
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"queue_full" in body
+    assert b"auth" not in head + body
+    assert proxy.records[0].detail.startswith("asking auth service 'auth': ")
 
 
 async def test_a_client_that_leaves_ends_the_question() -> None:

@@ -218,7 +218,7 @@ async def test_what_is_no_answer_lets_nobody_in(answer: bytes, error: str) -> No
         assert head.startswith(b"HTTP/1.1 502 ")
         await proxy.records.wait_for(1)
         assert proxy.records[0].error == error
-        assert proxy.records[0].detail.startswith("asking upstream 'auth' who may come in: ")
+        assert proxy.records[0].detail.startswith("asking auth service 'auth': ")
     assert app.heads == []
 
 

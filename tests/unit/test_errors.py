@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from proxy import errors
-from proxy.errors import BadRequest, BadResponse, InternalError, ProtocolError, ProxyError, UpstreamError
+from proxy.errors import BadRequest, BadResponse, InternalError, LimitReached, ProtocolError, ProxyError, UpstreamError
 
 #: Those whose detail speaks only of the client's own message, or of nothing behind us.
 SHOWN = {
@@ -20,6 +20,13 @@ def test_a_detail_is_shown_only_where_the_class_says_so(error: type[ProxyError])
     told = error("10.0.0.7:9000 said x").public_detail
     assert ("10.0.0.7" in told) == (error.__name__ in SHOWN)
     assert told
+
+
+def test_a_limit_may_tell_the_log_more_than_the_client() -> None:
+    error = LimitReached("no more for now", detail="10.0.0.7: no more for now")
+    assert (error.public_detail, error.detail) == ("no more for now", "10.0.0.7: no more for now")
+    error.detail = f"upstream inner: {error.detail}"
+    assert error.public_detail == "no more for now"
 
 
 def test_an_error_that_says_nothing_shows_nothing() -> None:

@@ -113,12 +113,13 @@ class Checks:
 
     async def _check(self, origin: Origin) -> None:
         while True:
-            async with self._at_once:
-                try:
+            try:
+                async with self._at_once:
                     result = await self._ask_once(origin)
-                except LimitReached:
-                    result = ""  # says nothing of the address
-            if result != "":
                 self._on_result(origin, result)
+            except LimitReached:
+                pass  # we lack descriptors: that says nothing about the address
+            except Exception as exc:  # a defect of ours: it is reported, and the address is still checked
+                self._loop.call_exception_handler({"message": f"a health check of {origin} failed", "exception": exc})
             share = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  # no secret
             await asyncio.sleep(self._interval_s * share)

@@ -1,10 +1,12 @@
 """Passwords are checked beside the loop, once a minute each, and by the file as it is now."""
 
 import asyncio
+import errno
 import os
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NoReturn
 
 import bcrypt
 import pytest
@@ -13,6 +15,7 @@ from proxy.errors import LimitReached
 from proxy.exchange import passwords as module
 from proxy.exchange import users_file
 from proxy.exchange.passwords import Passwords
+from tests.harness.scripted import PATIENCE_S
 
 
 def line(name: str, password: str) -> str:
@@ -130,13 +133,46 @@ async def test_a_changed_file_counts_at_once_and_a_broken_one_leaves_those_of_be
     assert await passwords.are_right(str(file), b"bob", b"other")
     assert said == [
         f"{file}: 1: the password of carol is hashed by something else: only bcrypt is taken (htpasswd -B); "
-        "the users of before are let in"
+        "the previous users are let in"
     ]
 
 
 async def test_without_a_file_nobody_is_let_in(passwords: Passwords, tmp_path: Path, said: list[str]) -> None:
     assert not await passwords.are_right(str(tmp_path / "none"), b"ann", b"")
     assert said == [f"{tmp_path / 'none'}: No such file or directory; nobody is let in"]
+
+
+async def test_a_file_that_could_not_be_read_for_a_moment_is_read_again(
+    passwords: Passwords, file: Path, checked: Checked, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await passwords.are_right(str(file), b"ann", b"secret")
+    file.write_text(line("bob", "other"))
+
+    def no_descriptor(_: str) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(users_file, "read_users", no_descriptor)
+        for _ in range(3):
+            assert await passwords.are_right(str(file), b"ann", b"secret")
+    assert not await passwords.are_right(str(file), b"ann", b"secret")
+    assert await passwords.are_right(str(file), b"bob", b"other")
+    assert said == [f"{file}: Too many open files; the previous users are let in"]
+
+
+async def test_a_check_for_which_there_is_no_thread_keeps_nobody_waiting(
+    passwords: Passwords, file: Path, checked: Checked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(*_: object) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(passwords._threads, "submit", no_thread)
+        for _ in range(2):
+            with pytest.raises(LimitReached) as refused:
+                await asyncio.wait_for(passwords.are_right(str(file), b"ann", b"secret"), PATIENCE_S)
+            assert (refused.value.code, "thread" in refused.value.public_detail) == ("too_many_logins", False)
+    assert await passwords.are_right(str(file), b"ann", b"secret")
 
 
 async def test_a_defect_is_told_to_those_who_wait(

@@ -1,6 +1,7 @@
 """When a name is looked up again."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -32,3 +33,26 @@ async def test_while_requests_fail_a_name_is_looked_up_every_second(fails: bool)
         assert not fails
     finally:
         await names.close()
+
+
+async def test_a_defect_met_by_a_name_is_reported_and_ends_nothing() -> None:
+    loop, found, told = asyncio.get_running_loop(), asyncio.Event(), list[dict[str, Any]]()
+    lookups = 0
+
+    async def lookup(_: str) -> list[str]:
+        nonlocal lookups
+        lookups += 1
+        if lookups == 1:
+            raise ZeroDivisionError
+        return ["192.0.2.1"]
+
+    usual = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    names = Names(loop, lookup, on_found=lambda *_: found.set(), on_failed=lambda *_: None)
+    names.follow([("moved.example", 0.01)])
+    try:
+        await asyncio.wait_for(found.wait(), PATIENCE_S)
+    finally:
+        await names.close()
+        loop.set_exception_handler(usual)
+    assert [type(context["exception"]) for context in told] == [ZeroDivisionError]
