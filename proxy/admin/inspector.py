@@ -1,5 +1,6 @@
 """The inspector's page, and the stream of exchanges that it follows (server-sent events)."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -11,6 +12,7 @@ from proxy.admin.exchanges import Exchanges
 from proxy.admin.pages import SECURITY, asset
 
 _KEEP_ALIVE_S: Final = 15.0
+_NUMBER: Final = re.compile(r"[0-9]{1,20}")  # int() raises ValueError beyond 4,300 digits
 #: Behind what had ended before: all that follows ends from now on. Browsers skip it.
 LIVE: Final = b": live\n\n"
 
@@ -23,7 +25,7 @@ def inspector_routes(exchanges: Exchanges) -> list[Route]:
 
     async def events(request: Request) -> Response:
         last = request.headers.get("last-event-id", "")
-        after = int(last) if last.isascii() and last.isdigit() else 0
+        after = int(last) if _NUMBER.fullmatch(last) else 0
         if exchanges.is_full:
             return PlainTextResponse("too many pages look on\n", 503, {"Retry-After": "30"})
 

@@ -132,13 +132,14 @@ def _ask_for(context: click.Context, url: str, as_json: bool, options: Mapping[s
     if given := _given(context, _ONLY_WITH_A_HEAD):
         raise click.UsageError(f"{', '.join(given)}: not with a URL, which a running instance is asked for", context)
     from proxy.cli.admin_client import find
-    from proxy.cli.explain_url import Asked, body_of, checked_url, explain_url
+    from proxy.cli.explain_url import Asked, body_of, checked_address, checked_url, explain_url
 
     body = body_of(options["data"])
     method = options["method"] or ("GET" if body is None else "POST")
     asked = Asked(
-        checked_url(url), method, options["fields"], body, options["connect"], options["insecure"], options["timeout_s"]
-    )
+        checked_url(url), method, options["fields"], body, checked_address(options["connect"]), options["insecure"],
+        options["timeout_s"],
+    )  # fmt: skip
     with quiet_end():
         explain_url(asked, find(options["admin"], options["config"]), as_json=as_json)
 

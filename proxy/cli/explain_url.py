@@ -25,7 +25,7 @@ from proxy.cli.admin_client import AdminListener, CannotAsk, Following
 from proxy.cli.exchange_lines import decision_lines, one_line, sent_lines
 from proxy.cli.health import connected
 from proxy.config.build import parse_listen
-from proxy.telemetry.inspection import Shown
+from proxy.telemetry.inspection import MOST_PER_SECOND, Shown
 
 _TOLD_S: Final = 10.0  # for the inspector, once the exchange has ended
 _ID: Final = "X-Request-Id"
@@ -56,9 +56,10 @@ def explain_url(asked: Asked, listener: AdminListener, *, as_json: bool) -> None
         status = _ask(asked, head)
         exchange = _told(following, own)
     if exchange is None:
+        answered = f"answered {status}" if status else f"gave no answer in {asked.timeout_s:g} s"
         raise CannotAsk(
-            f"{asked.url} answered {status}, but the inspector at {listener.address} told of no such exchange: does "
-            "another instance serve it, or this one more than 200 requests a second?"
+            f"{asked.url} {answered}, and the inspector at {listener.address} shows no such exchange: does another "
+            f"instance serve it, or did a worker of this one get more than {MOST_PER_SECOND} requests in that second?"
         )
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(exchange), indent=2).decode())
@@ -93,6 +94,9 @@ def four_heads(exchange: Shown, *, colour: bool = False) -> Iterator[str]:
 
 def _head(asked: Asked, own: str) -> list[tuple[str, str]]:
     parts = urlsplit(asked.url)
+    for field in asked.fields:
+        if ":" not in field:
+            raise click.BadParameter(f'{field!r}: expected "Name: value"', param_hint="-H")
     given = [field.partition(":")[::2] for field in asked.fields]
     fields = [(name.strip(), value.strip()) for name, value in given]
     names = {name.lower() for name, _ in fields}
@@ -196,6 +200,16 @@ def checked_url(url: str) -> str:
     if not is_right or "@" in parts.netloc or re.search(r"[^!-~]", url):
         raise click.BadParameter(f"{url!r}: expected http[s]://HOST[:PORT][/PATH], of ASCII, without a password")
     return url
+
+
+def checked_address(address: str | None) -> str | None:
+    """The address of `--connect`, if one is given. Raises click.BadParameter."""
+    if address is not None:
+        try:
+            parse_listen(address)
+        except ValueError as exc:
+            raise click.BadParameter(f"expected {exc}", param_hint="--connect") from exc
+    return address
 
 
 def body_of(data: str | None) -> bytes | None:

@@ -13,7 +13,7 @@ import msgspec
 from proxy.cli.admin_client import AdminListener, CannotAsk, Following, HasEnded, Told
 from proxy.cli.exchange_lines import decided, one_line
 from proxy.cli.filters import Filter
-from proxy.telemetry.inspection import Shown
+from proxy.telemetry.inspection import MOST_PER_SECOND, Shown
 
 _AGAIN_S: Final = 0.1
 _decode = msgspec.json.Decoder(Shown).decode
@@ -82,7 +82,10 @@ class _Lines:
         """There is another one."""
         if self.is_live:
             if exchange.skipped:
-                click.echo(f"onehop: {exchange.skipped} more were not told: a worker tells 100 a second", err=True)
+                click.echo(
+                    f"onehop: {exchange.skipped} more are not shown: a worker reports {MOST_PER_SECOND} a second",
+                    err=True,
+                )
             if 0 < self._before < number - 1:
                 left_out = number - self._before - 1
                 click.echo(f"onehop: {left_out} were left out: they ended faster than they are read here", err=True)

@@ -62,7 +62,10 @@ def _own_answer(host: str, port: int, *, tls: bool) -> bytes:
 def connected(host: str, port: int) -> socket.socket:
     """A connection to a local instance that listens there, on every interface or on a Unix socket. Raises OSError."""
     if not host.startswith("/"):
-        return socket.create_connection((_loopback(host), port), _HEALTH_S)
+        try:
+            return socket.create_connection((_loopback(host), port), _HEALTH_S)
+        except UnicodeError as exc:  # what Python raises for a label that is empty or longer than 63 characters
+            raise OSError(f"{host} is not a host name") from exc
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.settimeout(_HEALTH_S)

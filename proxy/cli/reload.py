@@ -11,7 +11,7 @@ from typing import Final, NoReturn
 import click
 import msgspec
 
-from proxy.process.commands import MOST_BYTES, NAME, Instance, Request, Result, may_talk
+from proxy.process.commands import MOST_BYTES, NAME, Instance, Request, Result, may_talk, without_surrogates
 
 _ANSWER_S: Final = 2.0  # for an instance to say who it is
 _NOT_FOUND: Final = 2  # the exit status; 1 is a configuration that was refused
@@ -111,7 +111,10 @@ def instances() -> Iterator[tuple[socket.socket, Instance]]:
 def _is_meant(instance: Instance, config: Path | None, pid: int | None) -> bool:
     if pid is not None:
         return instance.pid == pid
-    return config is None or (bool(instance.config) and Path(instance.config).resolve() == config.resolve())
+    if config is None:
+        return True
+    named = without_surrogates(str(config.resolve()))
+    return bool(instance.config) and str(Path(instance.config).resolve()) == named
 
 
 def ask(connected: socket.socket, timeout_s: float) -> Result:

@@ -28,7 +28,7 @@ class Instance(msgspec.Struct, kw_only=True):
     """What an instance says of itself to whoever connects."""
 
     pid: int
-    config: str  # the file's path, absolute; "" without one
+    config: str  # the file's path, absolute, `without_surrogates`; "" without a file
     listen: list[str]
 
 
@@ -49,6 +49,11 @@ class _Credentials(NamedTuple):
     pid: int
     uid: int
     gid: int
+
+
+def without_surrogates(text: str) -> str:
+    """The text, escaped where JSON cannot hold it: in Python, a file name that is not UTF-8 has surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def peer_credentials(connected: socket.socket) -> _Credentials:
@@ -148,7 +153,7 @@ class Commands:
     def _reply(self, client: socket.socket, fd: int, result: Result) -> None:
         if self._clients.get(fd) is not client:
             return  # it has gone meanwhile
-        result.lines = [line[:_LINE_CHARS] for line in result.lines[:_MOST_LINES]]
+        result.lines = [without_surrogates(line[:_LINE_CHARS]) for line in result.lines[:_MOST_LINES]]
         with contextlib.suppress(OSError):
             client.send(msgspec.json.encode(result), socket.MSG_NOSIGNAL)
         self._drop(fd)

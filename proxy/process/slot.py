@@ -109,5 +109,9 @@ class Seats:
 def cause(status: int) -> str:
     """How a process ended, by its wait status."""
     if os.WIFSIGNALED(status):
-        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+        number = os.WTERMSIG(status)
+        try:
+            return f"killed by {signal.Signals(number).name}"
+        except ValueError:  # most real-time signals have no name
+            return f"killed by signal {number}"
     return f"exit status {os.WEXITSTATUS(status)}"

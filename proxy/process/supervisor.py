@@ -92,12 +92,8 @@ class Supervisor:
         )  # fmt: skip
         self._instance = instance
         self._generations = Generations(loader, loaded, instance)
-        self._commands = Commands(
-            lambda: commands.Instance(
-                pid=os.getpid(), config=str(file.absolute()) if file is not None else "", listen=self.listens_on()
-            ),
-            self._generations.reload,
-        )
+        self._file = commands.without_surrogates(str(file.absolute())) if file is not None else ""
+        self._commands = Commands(self._describe, self._generations.reload)
         self._phase = Phase.SERVING
         self._leave_at = _NEVER
         self._wake_read, self._wake_write = os.pipe()
@@ -111,6 +107,9 @@ class Supervisor:
     def workers(self) -> int:
         """How many it has."""
         return len(self._generations.current.workers)
+
+    def _describe(self) -> commands.Instance:
+        return commands.Instance(pid=os.getpid(), config=self._file, listen=self.listens_on())
 
     def listens_on(self) -> list[str]:
         """The addresses that clients reach."""

@@ -4,6 +4,7 @@ Lines are gathered for a moment, and written by a thread. What it cannot take in
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -74,9 +75,10 @@ class AccessLog:
         self._writer.go_on_in(fd)
 
     def close(self, patience_s: float) -> None:
-        """Write what is left, for at most `patience_s` or a little longer."""
+        """Write what is left, for at most `patience_s` in all: the parent kills a worker that takes longer."""
+        ends_at = time.monotonic() + patience_s
         self._flush(patience_s)
-        self._writer.close(patience_s)
+        self._writer.close(max(ends_at - time.monotonic(), 0.0))
 
     def _flush(self, patience_s: float = 0.0) -> None:
         if self._timer is not None:

@@ -51,12 +51,13 @@ class LineWriter:
             self._at_once.append(fd)
 
     def close(self, patience_s: float) -> None:
-        """Write what was taken, for at most about `patience_s`."""
+        """Write what was taken, for at most `patience_s` in all."""
+        ends_at = time.monotonic() + patience_s
         try:
             self._batches.put(None, timeout=patience_s)
         except queue.Full:
             return
-        self._thread.join(patience_s)
+        self._thread.join(max(ends_at - time.monotonic(), 0.0))
 
     def _write_batches(self) -> None:
         while (batch := self._batches.get()) is not None:

@@ -46,15 +46,14 @@ def spans(record: ExchangeRecord, trace: Trace, described: Described) -> Iterato
     yield _of_exchange(record, trace, described)
     earlier = record.earlier or []
     began = trace.began_attempts
-    scheme = "https" if (record.service, record.origin) in described.secured else "http"
     for number, (attempt, span_id) in enumerate(zip(earlier, trace.earlier_ids, strict=True)):
         status = int(attempt.result) if attempt.result.isdigit() else 0
-        attributes = _of_attempt(record, trace, scheme, attempt.origin, number, reused=attempt.reused)
+        attributes = _of_attempt(record, trace, described, attempt.origin, number, reused=attempt.reused)
         yield _client_span(record, trace, span_id, began, attempt.ended, status, attempt.error_type, attributes)
         began = attempt.ended
     if record.attempts > len(earlier):
         status = record.response.status if record.response is not None else 0
-        attributes = _of_attempt(record, trace, scheme, record.origin, len(earlier), reused=record.reused)
+        attributes = _of_attempt(record, trace, described, record.origin, len(earlier), reused=record.reused)
         yield _client_span(record, trace, trace.attempt_id, began, record.ended, status, record.error_type, attributes)
 
 
@@ -100,10 +99,11 @@ def _of_exchange(record: ExchangeRecord, trace: Trace, described: Described) -> 
 
 
 def _of_attempt(
-    record: ExchangeRecord, trace: Trace, scheme: str, origin: str, number: int, *, reused: bool
+    record: ExchangeRecord, trace: Trace, described: Described, origin: str, number: int, *, reused: bool
 ) -> Attributes:
     _, attributes = _method(record)
     attributes |= _server(origin)
+    scheme = "https" if (record.service, origin) in described.secured else "http"
     authority = "localhost" if origin.startswith("unix:") else origin
     attributes["url.full"] = f"{scheme}://{authority}{_text(shown_target(trace.target))}"
     attributes["onehop.connection_reused"] = reused

@@ -1,6 +1,10 @@
 """What the inspector keeps, and who looks on: bounded, in order, and never waiting for a slow page."""
 
+import pytest
+
 from proxy.admin.exchanges import Exchanges
+from tests.harness.scripted import client
+from tests.unit.admin.serving import Counts, serving
 
 
 async def test_who_comes_later_sees_what_is_kept_and_then_what_is_new() -> None:
@@ -73,3 +77,27 @@ async def test_who_looks_on_is_told_what_there_was_and_then_of_the_end() -> None
         assert looker.is_at_end
     with exchanges.looking(after=1) as late:
         assert late.is_at_end
+
+
+NUMBERS = [
+    # Last-Event-ID   what is told first
+    (b"1",            b"id: 2\n"),
+    (b"",             b"id: 1\n"),
+    (b"-1",           b"id: 1\n"),
+    (b"9" * 5_000,    b"id: 1\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("last", "first"), NUMBERS)
+async def test_a_page_says_which_it_saw_last(last: bytes, first: bytes) -> None:
+    exchanges = Exchanges()
+    exchanges.add(b"{}")
+    exchanges.add(b"{}")
+    async with serving(Counts(), exchanges=exchanges) as admin, client(admin.port) as peer:
+        await peer.send(b"GET /inspector/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: %b\r\n\r\n" % last)
+        assert (await peer.head()).startswith(b"HTTP/1.1 200 ")
+        received = b""
+        while b"data" not in received:
+            received += await peer.some()
+        assert first in received
+        exchanges.end()

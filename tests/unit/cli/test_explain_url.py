@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.cli.explain_url import body_of
+from proxy.cli.admin_client import CannotAsk
+from proxy.cli.explain_url import Asked, _ask, body_of
 from tests.unit.cli.calling import onehop
 
 REFUSED = [
@@ -17,6 +18,8 @@ REFUSED = [
     (["-X", "PUT"],                                     "-X: only with a URL"),
     (["-", "-H", "A: 1", "-d", "x"],                    "-H, -d: only with a URL"),
     (["http://h/", "-d", "@/nowhere/at/all"],           "cannot be read"),
+    (["http://h/", "--connect", "nonsense"],            "--connect: expected"),
+    (["http://h/", "-H", "X-Debug"],                    "'X-Debug': expected \"Name: value\""),
     (["/nowhere/at/all"],                               "/nowhere/at/all cannot be read"),
 ]  # fmt: skip
 
@@ -32,6 +35,13 @@ def test_its_own_request_id_cannot_be_given() -> None:
     result = onehop("explain", "http://127.0.0.1:1/", "-H", "x-request-id: mine")
     assert result.exit_code == 2
     assert "X-Request-Id is how explain knows its own exchange again" in result.stderr
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_a_host_that_can_have_no_name_is_one_clear_line(host: str) -> None:
+    asked = Asked(f"http://{host}/", "GET", (), None, None, insecure=False, timeout_s=1.0)
+    with pytest.raises(CannotAsk, match=f"http://{host}/ cannot be asked: {host} is not a host name$"):
+        _ask(asked, [("Host", "h")])
 
 
 def test_a_body_may_be_a_files(tmp_path: Path) -> None:

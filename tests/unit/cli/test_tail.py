@@ -145,7 +145,7 @@ async def test_what_is_missing_is_counted() -> None:
         exchanges.add(msgspec.json.encode(exchange))
         assert await line_of(process) == LINE
         process.send_signal(signal.SIGINT)
-        assert await ended(process) == (0, "onehop: 7 more were not told: a worker tells 100 a second\n")
+        assert await ended(process) == (0, "onehop: 7 more are not shown: a worker reports 100 a second\n")
 
 
 # -- where there is nothing to follow ----------------------------------------------------------------------------------

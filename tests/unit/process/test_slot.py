@@ -1,6 +1,10 @@
-"""Seats: numbers of workers that live at the same time."""
+"""Slots: seats are numbers of workers that live at the same time; how a process ended is told in words."""
 
-from proxy.process.slot import Seats
+import signal
+
+import pytest
+
+from proxy.process.slot import Seats, cause
 
 
 def test_the_lowest_free_seat_is_taken() -> None:
@@ -8,3 +12,18 @@ def test_the_lowest_free_seat_is_taken() -> None:
     assert [seats.take() for _ in range(3)] == [0, 1, 2]
     seats.give_back(1)
     assert [seats.take() for _ in range(2)] == [1, 3]
+
+
+ENDS = [
+    # wait status                             how it is told
+    (0,                                       "exit status 0"),
+    (3 << 8,                                  "exit status 3"),
+    (signal.SIGKILL,                          "killed by SIGKILL"),
+    (signal.SIGSEGV | 0x80,                   "killed by SIGSEGV"),  # with a core dump
+    (signal.SIGRTMIN + 1,                     "killed by signal 35"),  # has no name: the parent must not end by that
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "told"), ENDS)
+def test_how_a_process_ended_is_told(status: int, told: str) -> None:
+    assert cause(status) == told

@@ -5,10 +5,12 @@ import contextlib
 import errno
 import fcntl
 import os
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -125,6 +127,26 @@ async def test_a_full_pipe_holds_nobody_up_and_what_is_dropped_is_said(monkeypat
     dropped = sum(line.get("dropped_log_lines", 0) for line in lines)
     assert dropped
     assert dropped + sum("target" in line for line in lines) == reported
+
+
+async def test_a_log_that_nobody_reads_holds_up_the_end_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    def wait_in_vain(_queue: object, _item: object, block: bool = True, timeout: float = 0.0) -> None:
+        now[0] += timeout if block else 0.0
+        raise queue.Full
+
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    with pipe() as (_, writing):
+        log = access_log(writing)
+        log.write(record())
+        with monkeypatch.context() as patched:
+            patched.setattr("proxy.telemetry.access_log.time", clock)
+            patched.setattr("proxy.telemetry.line_writer.time", clock)
+            patched.setattr(queue.Queue, "put", wait_in_vain)
+            log.close(patience_s=1.0)
+        log.close(patience_s=5)
+    assert now[0] == 1.0, "its lines and the end of the queue each waited as long"
 
 
 def _all_of(reading: int) -> bytes:

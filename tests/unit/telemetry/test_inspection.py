@@ -52,6 +52,12 @@ def test_no_secret_leaves_the_worker() -> None:
     assert b"*** (7 bytes)" in told[0]
 
 
+def test_words_for_the_operator_are_shown_as_they_are() -> None:
+    record = record_of("GET /a HTTP/1.1|Host: h")
+    record.detail = "größer als erlaubt: \udcff"
+    assert exchange(record, 0.0).detail == "größer als erlaubt: ?"
+
+
 def test_attempts_are_told_in_order_with_their_results() -> None:
     record = record_of("GET /a HTTP/1.1|Host: h")
     record.note_retry("connect_failed", "connect_failure")
