@@ -72,13 +72,14 @@ class Names:
     async def _follow(self, host: str, every_s: float) -> None:
         again_s = min(_AGAIN_S, every_s)
         while True:
-            pause_s = every_s
+            was_found = False
             try:
-                if not await self._look_up(host):
-                    pause_s = every_s if host in self._found else again_s
-                    again_s = min(2 * again_s, _AGAIN_MOST_S, every_s)
+                was_found = await self._look_up(host)
             except Exception as exc:  # a defect of ours: it is reported, and the name is still followed
                 self._loop.call_exception_handler({"message": f"looking up {host} failed", "exception": exc})
+            pause_s = every_s if host in self._found else again_s
+            if not was_found:
+                again_s = min(2 * again_s, _AGAIN_MOST_S, every_s)
             await self._pause(host, pause_s * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311  # no secret
 
     async def _look_up(self, host: str) -> bool:
@@ -91,13 +92,18 @@ class Names:
                 self._on_failed(host, getattr(error, "detail", "") or str(error))
             return False
         self._failing.discard(host)
-        self._found.add(host)
         self._on_found(host, addresses[:_MOST_ADDRESSES])
+        self._found.add(host)
         return True
 
     async def _pause(self, host: str, seconds: float) -> None:
         ends_at = self._loop.time() + seconds
         while (left_s := ends_at - self._loop.time()) > 0:
             await asyncio.sleep(min(left_s, _AGAIN_S))
-            if self._is_failing(host):
+            try:
+                if self._is_failing(host):
+                    return
+            except Exception as exc:  # as above
+                message = f"asking whether requests to {host} fail failed"
+                self._loop.call_exception_handler({"message": message, "exception": exc})
                 return

@@ -45,6 +45,9 @@ class Returning:
             return  # ours: says nothing of the address
         except ProxyError as error:
             cause = error.detail or error.code
+        except Exception as exc:  # counts as a failure, or the next attempt would come at once
+            self._loop.call_exception_handler({"message": f"trying {origin} failed", "exception": exc})
+            cause = "a defect of this proxy: its error log says more"
         except BaseException:
             opening.add_done_callback(close_unused)
             raise

@@ -56,3 +56,35 @@ async def test_a_defect_met_by_a_name_is_reported_and_ends_nothing() -> None:
         await names.close()
         loop.set_exception_handler(usual)
     assert [type(context["exception"]) for context in told] == [ZeroDivisionError]
+
+
+@pytest.mark.parametrize("where", ["on_found", "is_failing"])
+async def test_a_defect_in_what_follows_from_a_lookup_is_reported_and_ends_nothing(where: str) -> None:
+    loop, told, events = asyncio.get_running_loop(), list[dict[str, Any]](), asyncio.Queue[str]()
+
+    def once(what: str) -> None:
+        events.put_nowait(what)
+        if what == where and not told:
+            raise ZeroDivisionError
+
+    async def lookup(_: str) -> list[str]:
+        return ["192.0.2.1"]
+
+    def is_failing(_: str) -> bool:
+        once("is_failing")
+        return False
+
+    usual = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    names = Names(loop, lookup, on_found=lambda *_: once("on_found"), on_failed=lambda *_: None, is_failing=is_failing)
+    names.follow([("moved.example", 1_000.0)])  # of which no second lookup would come in time
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while await events.get() != where:
+                pass
+            while await events.get() != "on_found":
+                pass
+    finally:
+        await names.close()
+        loop.set_exception_handler(usual)
+    assert [type(context["exception"]) for context in told] == [ZeroDivisionError]
