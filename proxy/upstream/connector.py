@@ -8,6 +8,7 @@ import asyncio
 import errno
 import os
 import ssl
+from collections.abc import Callable
 from typing import Final
 
 from proxy.errors import ConnectFailed, ConnectTimeout, LimitReached, ProxyError, TlsFailed
@@ -181,3 +182,11 @@ def close_unused(attempt: asyncio.Task[Stream]) -> None:
     """Close what an attempt that was given up has opened: it may have succeeded before it heard of that."""
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().abort()
+
+
+def when_done(attempt: asyncio.Task[Stream], tell: Callable[[asyncio.Task[Stream]], None]) -> None:
+    """Tell at once where it has ended: a retry at the same origin comes next."""
+    if attempt.done():
+        tell(attempt)
+    else:
+        attempt.add_done_callback(tell)

@@ -15,7 +15,7 @@ from proxy.transport.stream import Stream
 from proxy.upstream.bound import BoundConnections
 from proxy.upstream.connection import CLOSED, IDLE, UpstreamConnection
 from proxy.upstream.connection_limit import ConnectionLimit, Place
-from proxy.upstream.connector import Connector, close_unused
+from proxy.upstream.connector import Connector, close_unused, when_done
 from proxy.upstream.idle import IdleConnections
 from proxy.upstream.origin import Origin
 
@@ -147,7 +147,7 @@ class Pool:
             stream = await opening
         except BaseException:
             if limit is not None:
-                _when_done(opening, partial(_release_place, limit, origin))
+                when_done(opening, partial(_release_place, limit, origin))
             opening.add_done_callback(close_unused)  # given up: it may have succeeded before it heard of that
             raise
         finally:
@@ -159,9 +159,14 @@ class Pool:
             connection.limit = limit
             _hold(stream, Place(limit, origin))
         connection.begin()
-        for tell in self.on_opened:
-            tell(connection)
-        return Lease(self, connection, False)
+        lease = Lease(self, connection, False)
+        try:
+            for tell in self.on_opened:
+                tell(connection)
+        except BaseException:  # a defect there: nobody gets the lease, and the connection would keep its place for ever
+            lease.end()
+            raise
+        return lease
 
     def make_room(self, count: int) -> bool:
         """Close idle connections, the longest idle first, until so many connections more may be opened; return whether
@@ -290,11 +295,3 @@ def _release_place(limit: ConnectionLimit[UpstreamConnection], origin: Origin, o
         limit.release(origin)
     else:
         _hold(opening.result(), Place(limit, origin))
-
-
-def _when_done(opening: asyncio.Task[Stream], tell: Callable[[asyncio.Task[Stream]], None]) -> None:
-    """Tell at once where it has ended: a retry at the same origin comes next."""
-    if opening.done():
-        tell(opening)
-    else:
-        opening.add_done_callback(tell)

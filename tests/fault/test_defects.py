@@ -5,6 +5,8 @@ import re
 import pytest
 
 from proxy.telemetry.ids import HttpDate
+from proxy.upstream.connection import UpstreamConnection
+from tests.harness.origins import LiveOrigin, ask, live_origins, until
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, ScriptedUpstream, answering, client
 
@@ -49,3 +51,28 @@ async def test_its_text_reaches_no_client_and_its_traceback_the_error_log(
     assert f"onehop: error: defect in request {record.request_id}: KeyError" in said
     assert f'raise KeyError(SECRET)\n  KeyError: "{SECRET}"'.replace('"', "'") in said
     assert re.search(r'/?exchange\.py", line [1-9][0-9]*, in _forward', said), "compiled or not"
+
+
+@pytest.mark.parametrize("settings", [{}, {"max_connections": 1}])
+async def test_one_in_what_is_told_of_a_new_connection_leaves_neither_it_nor_its_place_behind(
+    settings: dict[str, int],
+) -> None:
+    origin = LiveOrigin()
+    raised: list[UpstreamConnection] = []
+
+    def raise_once(connection: UpstreamConnection) -> None:
+        if not raised:
+            raised.append(connection)
+            raise KeyError(SECRET)
+
+    async with live_origins(origin), running_proxy(origin.port, upstream=settings) as proxy:
+        proxy.worker.pool.on_opened.append(raise_once)
+        async with client(proxy.port) as peer:
+            await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            head, _ = await peer.response()
+            assert head.startswith(b"HTTP/1.1 500 ")
+            assert b"\r\nConnection: close\r\n" in head
+            assert await peer.ended()
+        await until(lambda: origin.connections == 1 and origin.open_connections == 0)
+        assert await ask(proxy.port) == [200]
+        assert origin.connections == 2
