@@ -131,7 +131,9 @@ def _ask(asked: Asked, fields: Sequence[tuple[str, str]]) -> int:
             sent += connection.send(h11.Data(data=asked.body)) or b""
         sent += connection.send(h11.EndOfMessage()) or b""
         with _connected(asked) as stream:
-            stream.sendall(sent)
+            stream.settimeout(max(ends_at - time.monotonic(), 0.001))
+            with contextlib.suppress(ConnectionError):  # answered and closed before it was sent whole: read the answer
+                stream.sendall(sent)
             while time.monotonic() < ends_at:
                 event = connection.next_event()
                 if event is h11.NEED_DATA:

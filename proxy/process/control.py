@@ -178,6 +178,7 @@ class Control:
         app = application(instance, token, is_loopback=loopback, exchanges=exchanges)
         server = AdminServer(app, self._errors)
         serving = asyncio.create_task(server.serve(listening))
+        serving.add_done_callback(lambda _: self.end())  # if it fails: else nobody would learn that until the end
         try:
             yield
         finally:

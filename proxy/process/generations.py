@@ -108,8 +108,8 @@ class Generations:
         now = time.monotonic()
         if self.current.file_has_changed:
             self.current.file_has_changed = False
-            self._only_if_changed = not self._is_asked
-            self._is_asked = True
+            if not self._is_asked:
+                self._is_asked = self._only_if_changed = True
         if self._next is not None:
             self._look_at(self._next, now)
         elif self._is_asked and self._begin_at(now) <= now:

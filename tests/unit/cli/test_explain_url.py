@@ -1,5 +1,7 @@
 """`onehop explain URL`: what is refused before anything is sent."""
 
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,19 @@ def test_a_head_may_be_a_files(tmp_path: Path) -> None:
     result = onehop("explain", str(tmp_path / "head"))
     assert (result.exit_code, result.stderr) == (0, "")
     assert "nominated by Connection" in result.stdout
+
+
+def test_an_answer_that_comes_before_the_whole_body_is_read() -> None:
+    def refuse() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(1)
+            connection.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        url, body = f"http://127.0.0.1:{listening.getsockname()[1]}/", bytes(64 << 20)
+        asked = Asked(url, "POST", (), body, None, insecure=False, timeout_s=30.0)
+        assert _ask(asked, [("Host", "h"), ("Content-Length", str(len(body)))]) == 413
+        thread.join()

@@ -1,0 +1,65 @@
+"""When a configuration is loaded again: by whom it was asked for, and what has changed since."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from proxy.config.model import Config
+from proxy.config.sources import Loaded
+from proxy.process.generations import Generations
+
+
+class Generation:
+    """Stands for processes: counts how many generations were started."""
+
+    started = 0
+
+    def __init__(self, number: int, loaded: Loaded, _instance: object) -> None:
+        Generation.started += 1
+        self.number = number
+        self.config = loaded.valid()
+        self.file_has_changed = False
+        self.has_served = False
+        self.serves = False
+        self.start_failure: list[str] = []
+
+    def maintain(self) -> None:
+        pass
+
+
+def generations(monkeypatch: pytest.MonkeyPatch, config: Config) -> Generations:
+    Generation.started = 0
+    monkeypatch.setattr("proxy.process.generations.Generation", Generation)
+    listeners = SimpleNamespace(bound=set)
+    instance: Any = SimpleNamespace(
+        errors=None, tally=SimpleNamespace(serves=lambda _: None), listeners=listeners, control_listeners=listeners
+    )
+    loaded = Loaded(config, [], {}, frozenset(), ())
+    return Generations(lambda: loaded, loaded, instance)
+
+
+ASKED = [
+    # who asks, before the reload can begin       generations afterwards
+    (["file"],                                    1),
+    (["file", "file"],                            1),  # the second change is no request to load the same again
+    (["command"],                                 2),
+    (["file", "command"],                         2),
+    (["command", "file"],                         2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asking", "started"), ASKED)
+def test_a_file_that_changed_without_effect_starts_nothing(
+    monkeypatch: pytest.MonkeyPatch, asking: list[str], started: int
+) -> None:
+    found = generations(monkeypatch, Config())
+    for who in asking:
+        if who == "command":
+            found.reload()
+        else:
+            found.current.file_has_changed = True
+        found.maintain()
+    found.current.has_served = True  # until now, none could begin
+    found.maintain()
+    assert Generation.started == started
