@@ -1,7 +1,7 @@
 """Accepting connections, and leaving them in the kernel's queue while there is no room for them.
 
-The event loops' own servers take everybody out of that queue at once, and out of descriptors, libuv closes whoever
-comes, while asyncio reports the same failure thousands of times. So this accepts by itself.
+The event loops' own servers empty that queue at once. Without a free descriptor, libuv then closes each newcomer, and
+asyncio reports the same failure thousands of times. So connections are accepted here.
 """
 
 import asyncio
@@ -83,7 +83,7 @@ class Acceptor:
         self.close(list(self._listening))
 
     def _accept_from(self, listening: socket.socket) -> None:
-        # After a single connection, no second accept to find the queue empty: it costs as much as the first.
+        # After a single connection, accept is not called again only to find the queue empty: that costs as much.
         for _ in range(self._at_once):
             if not self._may_accept(listening):
                 return

@@ -1,6 +1,6 @@
-"""What stands before HTTP on a connection: a PROXY header, then TLS. Ends with knowing who the client is.
+"""What comes before HTTP on a connection, a PROXY header and the TLS handshake, and who the client is.
 
-A listener that has neither pays for nothing here but `identity_of`.
+Connections of a listener that has neither need only `identity_of`.
 """
 
 import ssl
@@ -15,7 +15,7 @@ from proxy.transport.stream import ConnectionEnded, Stream
 from proxy.transport.tls import tls_reason
 from proxy.transport.tls_stream import TlsStream
 
-_ALERT_S: Final = 1.0  # of silence, until a client whose handshake has failed has had its alert
+_ALERT_S: Final = 1.0  # of silence after a failed handshake, before the close: the client reads its alert meanwhile
 _TLS_HANDSHAKE: Final = 0x16  # the first byte of a TLS connection (RFC 8446 §5.1)
 
 
@@ -35,8 +35,8 @@ class ListenerSettings(NamedTuple):
 
 
 class TurnedAway(Exception):
-    """A connection did not begin as it must; the text says why, for the log. `answer` is what its client is told, if it
-    may understand that."""
+    """A connection did not begin as it must; the text says why, for the log. `answer` is for its client, if that may
+    understand it."""
 
     def __init__(self, reason: str, answer: BadRequest | None = None, identity: ClientIdentity | None = None) -> None:
         super().__init__(reason)

@@ -70,7 +70,7 @@ class ClientConnection:
 
     __slots__ = (
         "_deadlines", "_grace_ends", "_half_close", "_overdue_at", "_served_one", "_untaken_bytes", "ending",
-        "exchange", "identity", "limits", "peer", "phase", "queued_before", "reader", "shutting_down",
+        "exchange", "identity", "limits", "peer", "phase", "queued_before", "reader", "says_close",
         "stream", "timeouts", "waiting_since",
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ class ClientConnection:
         self.timeouts = timeouts
         self.limits = limits
         self.reader = HeadParser(limits, fast_path=fast_path)
-        self.shutting_down = False  # every answer says close: the worker ends, or newcomers wait for a place
+        self.says_close = False  # every answer says close: the worker ends, or newcomers wait for a place
         self.waiting_since = deadlines.loop.time()  # for a request, since then
         self.phase: Phase = _IDLE
         self.ending = Ending.CLOSE
@@ -102,7 +102,7 @@ class ClientConnection:
         """Carry requests until one side closes. Every request read is answered or visibly cut; none raises here."""
         try:
             while True:
-                # Monotonic, if only to the millisecond.
+                # uvloop's clock: monotonic, if only to the millisecond.
                 waiting_since = self.waiting_since = self._deadlines.loop.time()
                 try:
                     head = await self._next_request(waiting_since)
@@ -185,7 +185,7 @@ class ClientConnection:
             begun = reader.unread and reader.unread[:5].strip(b"\r\n")  # a line end behind the last body is no request
             if begun and not head_deadline:
                 head_deadline = deadline = self._deadlines.loop.time() + timeouts.request_head_s
-            if self.shutting_down and self._served_one and not begun and not self.stream.has_unread():
+            if self.says_close and self._served_one and not begun and not self.stream.has_unread():
                 # Its next request may be on the way: a reset could destroy the answer before.
                 self.ending = Ending.LINGER
                 return None
@@ -206,7 +206,7 @@ class ClientConnection:
 
     def shut_down(self) -> None:
         """Take no further request: what is under way is finished."""
-        self.shutting_down = True
+        self.says_close = True
         if self.phase is not _IDLE:
             return
         if self._served_one:
@@ -244,7 +244,7 @@ class ClientConnection:
             self.exchange.abandon(ClientGone(CLIENT_CLOSED))
 
     def peer_ended(self, end: PeerEnd) -> None:
-        """No more requests come. Whether a response is still waited for, only time tells."""
+        """No more requests come. Whether the client still waits for its response, the grace period decides."""
         if self.phase is not _EXCHANGE:
             return
         if end is PeerEnd.RESET:
@@ -253,8 +253,7 @@ class ClientConnection:
             self._begin_grace()
 
     def alarm(self) -> None:
-        """The request has had its time, or the client has ended its side, and waited for longer than one does who only
-        sends and reads."""
+        """The request's total time is over, or the grace period of a client that has ended its side."""
         if self._overdue_at < self._deadlines.loop.time():
             self._overdue_at = NEVER
             self._set_alarm()

@@ -1,7 +1,7 @@
 """Accepting clients: who they are, how many there may be at once, and the end of accepting.
 
-Knows nothing of requests: what becomes of a connection is the business of what it is handed. What stands before HTTP on
-a connection is the business of `arrival`.
+Knows nothing of requests: connections are served by the functions that it is given. What comes before HTTP on one is
+read by `arrival`.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from proxy.transport.stream import Stream
 from proxy.transport.tls_stream import TlsStream
 
 _TOO_MANY: Final = "this client has as many connections as one may have"
-#: Between the last accept and closing idle connections: whoever asks meanwhile reads `Connection: close` in an answer.
-FAREWELL_S: Final = 0.2
+#: From the last accept to closing idle connections: clients that ask meanwhile read `Connection: close` in an answer.
+IDLE_CLOSE_DELAY_S: Final = 0.2
 
 
 class Listener:
@@ -108,14 +108,14 @@ class Listener:
         if is_full:
             self._warn_crowded(f"{held_bytes >> 20} MiB of memory (limits.memory_bytes): newcomers wait")
 
-    def shut_down(self, farewell_s: float = FAREWELL_S) -> None:
+    def shut_down(self, idle_close_delay_s: float = IDLE_CLOSE_DELAY_S) -> None:
         """Stop accepting, finish what is under way, close what is idle. Twice does no harm."""
         if self._shutting_down:
             return
         self._shutting_down = True
         for client in self.clients:
-            client.shutting_down = True  # from here on, every answer says close
-        self._stopping = self._loop.create_task(self._stop_accepting(farewell_s))
+            client.says_close = True  # from here on, every answer says close
+        self._stopping = self._loop.create_task(self._stop_accepting(idle_close_delay_s))
 
     def cut(self, is_cut: Callable[[ClientConnection], bool]) -> None:
         """Once shutting down: end these clients' connections, whatever is under way on them."""
@@ -136,13 +136,13 @@ class Listener:
             for late in [*self.clients.values(), *self._arriving.values()]:
                 late.cancel()
 
-    async def _stop_accepting(self, farewell_s: float) -> None:
+    async def _stop_accepting(self, idle_close_delay_s: float) -> None:
         """Close the listening sockets. What the kernel has accepted is served."""
         self._acceptor.shut_down()
         # Busy clients read `Connection: close` in an answer meanwhile; only idle connections are closed.
         if self.clients or self._places.arriving:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(farewell_s):
+                async with asyncio.timeout(idle_close_delay_s):
                     await self._over.wait()
         for client in list(self.clients):
             client.shut_down()
@@ -198,7 +198,7 @@ class Listener:
         accepted.close()  # gone again
         if stream.owner is None and stream not in self._arriving:
             self._places.arriving -= 1
-            self._look_whether_over()
+            self._check_over()
         if not isinstance(exc, OSError | asyncio.CancelledError):
             self._report_defect(exc, "a connection that begins")
 
@@ -215,7 +215,7 @@ class Listener:
         identity = identity_of(stream, settings, self._trusted)
         if identity is None:
             stream.abort()
-            self._look_whether_over()
+            self._check_over()
         else:
             self._serve(stream, identity)
 
@@ -248,7 +248,7 @@ class Listener:
             stream.abort()
             if not isinstance(exc, asyncio.CancelledError):
                 self._report_defect(exc, "a connection that begins")
-        self._look_whether_over()
+        self._check_over()
 
     def _serve(self, stream: Stream, identity: ClientIdentity, refusal: ProxyError | None = None) -> None:
         client = ClientConnection(
@@ -259,7 +259,7 @@ class Listener:
         if entry is Entry.CUT:
             stream.abort()
             return
-        if entry is Entry.TOLD:
+        if entry is Entry.REFUSED:
             serve = self._turn_away(client, LimitReached(_TOO_MANY, status=429, code="too_many_connections"))
         elif refusal is not None:
             serve = self._turn_away(client, refusal)
@@ -269,7 +269,7 @@ class Listener:
             serve = client.serve(self._run_exchange, self._refuse)
             if self._places.is_crowded:
                 self._places.entered(self._loop.time())
-        client.shutting_down = self._shutting_down or self._places.is_crowded
+        client.says_close = self._shutting_down or self._places.is_crowded
         fiber = Fiber(serve, lambda exc: self._ended(client, exc))
         self.clients[client] = fiber
         if self.on_clients is not None:
@@ -291,10 +291,10 @@ class Listener:
             self._per_client.leave(client)
         self._acceptor.resume()
         self._on_ended(client)
-        self._look_whether_over()
+        self._check_over()
         if exc is not None and not isinstance(exc, asyncio.CancelledError):
             self._report_defect(exc, "a connection")
 
-    def _look_whether_over(self) -> None:
+    def _check_over(self) -> None:
         if self._shutting_down and not self.clients and not self._places.arriving:
             self._over.set()

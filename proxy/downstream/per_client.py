@@ -1,7 +1,7 @@
 """How many connections each client has, where the configuration bounds that.
 
-A client is an address; of IPv6, its first 64 bits. Trusted peers are not counted: they speak for many. Neither is who
-has no address, behind a Unix socket.
+A client is an address; of IPv6, its first 64 bits. Trusted peers are not counted, as they carry the requests of many;
+nor are clients of a Unix socket, which have no address.
 """
 
 from enum import Enum, auto
@@ -15,27 +15,27 @@ class Entry(Enum):
     """What becomes of a connection."""
 
     SERVED = auto()
-    TOLD = auto()  # that it is one too many
-    CUT = auto()  # without a word: being told would be a way to hold any number of connections for a while
+    REFUSED = auto()  # it is told that it has too many
+    CUT = auto()  # closed without an answer: even a refusal holds a connection for a while
 
 
 class PerClient:
-    """Counts the connections of clients. Each may have `most`, and as many again that are being told."""
+    """Counts the connections of clients. Each may have `most`, and as many again that are being refused."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._served: dict[bytes, int] = {}  # of those who have any
-        self._told: dict[bytes, int] = {}
-        self._being_told: set[ClientConnection] = set()
+        self._refused: dict[bytes, int] = {}
+        self._being_refused: set[ClientConnection] = set()
 
     def enter(self, client: ClientConnection) -> Entry:
         """A connection begins. Unless it is cut, `leave` is told of its end."""
         key = _key(client.identity)
         if key is None or _add(self._served, key, self._most):
             return Entry.SERVED
-        if _add(self._told, key, self._most):
-            self._being_told.add(client)
-            return Entry.TOLD
+        if _add(self._refused, key, self._most):
+            self._being_refused.add(client)
+            return Entry.REFUSED
         return Entry.CUT
 
     def leave(self, client: ClientConnection) -> None:
@@ -44,9 +44,9 @@ class PerClient:
         if key is None:
             return
         counts = self._served
-        if client in self._being_told:
-            self._being_told.remove(client)
-            counts = self._told
+        if client in self._being_refused:
+            self._being_refused.remove(client)
+            counts = self._refused
         counts[key] -= 1
         if not counts[key]:
             del counts[key]

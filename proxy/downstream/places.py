@@ -28,8 +28,8 @@ class Room(NamedTuple):
 
 
 class Places:
-    """Who may come in. `make_room` closes idle upstream connections until so many connections more fit, and says
-    whether they do."""
+    """Decides whether newcomers are accepted. `make_room` closes idle upstream connections until so many connections
+    more fit, and says whether they do."""
 
     def __init__(
         self,
@@ -86,14 +86,14 @@ class Places:
         self.is_crowded = True
         self._turn_away_at = now + self._patience_s
         for client in self._clients:
-            client.shutting_down = True
+            client.says_close = True
         self._on_crowded(len(self._clients))
 
     def end_crowded(self) -> None:
         """Nobody waits any more."""
         self.is_crowded = False
         for client in self._clients:
-            client.shutting_down = False
+            client.says_close = False
 
     def entered(self, now: float) -> None:
         """A newcomer has got a place while others wait."""

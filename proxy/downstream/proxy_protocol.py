@@ -61,7 +61,7 @@ def _version_1(data: bytes) -> ProxyHeader | None:
     try:
         address, _ = ip_address(source.decode("ascii")), ip_address(target.decode("ascii"))
     except ValueError as exc:
-        raise NoProxyHeader("a PROXY header of version 1 with an address that is none") from exc
+        raise NoProxyHeader("a PROXY header of version 1 with an invalid address") from exc
     if address.version != (4 if found[1] else 6):
         raise NoProxyHeader("a PROXY header of version 1 with an address of another family")
     return ProxyHeader(str(address), len(line))

@@ -1,7 +1,7 @@
 """Whether a request may go on, asked before it is answered or an upstream is chosen for it.
 
-Entered only where its route asks anything. The order is fixed: networks first, because they cost least and say no to
-most; then who the client is; then how often it has come, so that nobody uses up the tokens of somebody else.
+Entered only for routes that restrict access. The order is fixed: networks first, which cost least and refuse most; then
+the client's identity; then the rate limit, so that nobody uses up another user's tokens.
 """
 
 import math
@@ -25,7 +25,7 @@ from proxy.transport import fiber
 async def admit(
     route: Route, context: WorkerContext, client: ClientConnection, head: RequestHead, record: ExchangeRecord
 ) -> Fields | LocalResponse:
-    """The field lines that the request takes along where it may go on, or what the client is answered instead.
+    """Return the field lines to add to the request if it may go on, else the response for the client.
 
     Raises AccessError, UpstreamError, LimitReached, ClientGone, RequestOverdue.
     """
@@ -38,10 +38,10 @@ async def admit(
         if access.user_field:
             admitted.append((access.user_field, name))
     if access.auth_service is not None:
-        said = await ask(access.auth_service, context, client, head, route, record)
-        if isinstance(said, LocalResponse):
-            return said
-        admitted += said
+        answer = await ask(access.auth_service, context, client, head, route, record)
+        if isinstance(answer, LocalResponse):
+            return answer
+        admitted += answer
     if access.rate_limit is not None:
         _check_rate(access.rate_limit, context, head, record)
     return admitted
@@ -50,27 +50,27 @@ async def admit(
 async def _check_password(
     path: str, context: WorkerContext, client: ClientConnection, head: RequestHead, record: ExchangeRecord
 ) -> bytes:
-    """The name of the user who asks. Raises Unauthorized, RateLimited, LimitReached."""
+    """Return the user's name. Raises Unauthorized, RateLimited, LimitReached."""
     passwords, buckets = context.passwords, context.buckets
-    said = credentials(head.known.get(b"authorization", ()))
-    if said is None:
+    given = credentials(head.known.get(b"authorization", ()))
+    if given is None:
         raise Unauthorized("no name and password")
-    if passwords.are_remembered(path, *said):
-        return said[0]
-    # Whoever guesses waits, before a thread is busy with it: others would find no thread free.
+    if passwords.are_remembered(path, *given):
+        return given[0]
+    # Guesses are limited before they occupy a thread: other clients would find none free.
     key = WRONG_PASSWORDS.key(head, record.client)
     if buckets is not None and (wait_ns := buckets.take(key, WRONG_PASSWORDS, monotonic_ns(), only_look=True)):
         raise RateLimited("too many wrong passwords from this client", math.ceil(wait_ns / SECOND))
     client.exchange = _Waiting()
     try:
-        right = await passwords.are_right(path, *said)
+        right = await passwords.are_right(path, *given)
     finally:
         client.exchange = None
     if not right:
         if buckets is not None:
             buckets.take(key, WRONG_PASSWORDS, monotonic_ns())
         raise Unauthorized("wrong name or password")
-    return said[0]
+    return given[0]
 
 
 class _Waiting:
@@ -82,7 +82,7 @@ class _Waiting:
         self._fiber = fiber.running
 
     def abandon(self, error: ProxyError) -> None:
-        """Nobody waits for the answer any more: so neither does the request."""
+        """Stop waiting: the client is gone, or the request's time is over."""
         if self._fiber is not None:
             self._fiber.interrupt(error)
 

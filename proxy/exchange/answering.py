@@ -1,4 +1,4 @@
-"""Answers of our own to one request: what the plan answers here, and what went wrong."""
+"""Answers of our own to one request: responses that the plan calls for, and errors."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, Requ
 from proxy.exchange.admission import admit
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
-from proxy.exchange.told import tell
+from proxy.exchange.explained import explain
 from proxy.exchange.upload import RequestBody
 from proxy.http1.framing import request_framing
 from proxy.http1.message import NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead
@@ -27,7 +27,7 @@ from proxy.telemetry.seen import Seen
 
 
 class Answering:
-    """What an exchange can say itself."""
+    """The part of an exchange that answers by itself."""
 
     __slots__ = ("_attempts", "_client", "_context", "_head", "_record", "_request_body", "_response_framing", "_route")
 
@@ -43,17 +43,17 @@ class Answering:
         self._attempts: Attempts | None = None
         self._response_framing: BodyFraming | None = None  # to the client, once its head has been written
 
-    def _go_by(self, settings: Route | WorkerContext) -> None:
-        """Times and limits are from here on those of the route that the request matched, or those of all."""
+    def _apply_settings(self, settings: Route | WorkerContext) -> None:
+        """Use the time-outs and limits of the matched route, or the global ones, from here on."""
         client = self._client
         client.timeouts, client.limits = settings.timeouts, settings.limits
         client.reader.limits = settings.limits
         client.limit_total()
 
     async def _end_here(self, decided: LocalResponse | Refused) -> bool:
-        """The request goes to no upstream. Raises the error that the plan came to."""
+        """Answer a request that goes to no upstream. Raises the plan's error if it refuses the request."""
         route = self._route = decided.route
-        self._go_by(self._context if route is None else route)
+        self._apply_settings(self._context if route is None else route)
         framing = request_framing(self._head)
         if framing is not NO_BODY:
             self._request_body = RequestBody(self._client, framing, self._client.limits)
@@ -79,8 +79,8 @@ class Answering:
             self._record.is_health_check = is_from_this_machine(self._client.peer, listener, self._head.known)
 
     def _cause(self, error: ProxyError) -> ProxyError:
-        """Why an exchange failed: an upload that fails breaks the upstream's connection, and so does giving it up, and
-        what that looked like is not what happened."""
+        """Why an exchange failed. A failed upload, or abandoning the exchange, breaks the upstream's connection: report
+        that cause, not the broken connection."""
         if self._attempts is None or not isinstance(error, UpstreamError):
             return error
         return self._attempts.upload_error or self._attempts.ended_by or error
@@ -114,7 +114,7 @@ class Answering:
             pseudonym=self._context.settings.pseudonym,
             request_id=record.request_id,
             pages=pages,
-            attempts=() if self._attempts is None else self._attempts.told(error.code),
+            attempts=() if self._attempts is None else self._attempts.shown_attempts(error.code),
         )
         try:
             return await self._answer(answer, keep_open=not isinstance(error, BadRequest | InternalError))
@@ -122,12 +122,12 @@ class Answering:
             await client.deliver_cut(only_the_end_delimits=False)
             return False
 
-    def _told(self, explaining: Explaining, seen: Seen, answer: LocalResponse) -> LocalResponse:
-        """The answer with what was decided, for a client that may know it."""
+    def _explained(self, explaining: Explaining, seen: Seen, answer: LocalResponse) -> LocalResponse:
+        """The answer with what was decided about its request, for a client that may ask for that."""
         record, fields, decisions = self._record, [*answer.fields], Decisions()
         seen.ended_here(record.method, record.target, record.http_version, record.fields)
         decisions.decide_all(fields, STATED)
-        tell(explaining, record, fields, b"", decisions)
+        explain(explaining, record, fields, b"", decisions)
         return msgspec.structs.replace(answer, fields=fields)
 
     async def _answer(self, answer: LocalResponse, *, keep_open: bool) -> bool:
@@ -138,7 +138,7 @@ class Answering:
             kept = keeping.NOT_SAFE
         elif not body.complete:
             kept = keeping.UPLOAD_UNFINISHED
-        elif client.shutting_down:
+        elif client.says_close:
             kept = keeping.LEAVING
         elif not persists(head.http_version, head.options):
             kept = keeping.NOT_ASKED
@@ -154,7 +154,7 @@ class Answering:
             fields = self._route.response_fields.apply(answer.fields)
             answer = msgspec.structs.replace(answer, fields=fields)
         if self._context.explaining is not None and self._record.seen is not None:
-            answer = self._told(self._context.explaining, self._record.seen, answer)
+            answer = self._explained(self._context.explaining, self._record.seen, answer)
         await write_answer(
             client,
             answer,

@@ -70,7 +70,7 @@ class Attempts(Leasing):
         ones have gone to the client.
 
         Raises UpstreamError, ClientGone, and BadRequest where the body that came with the head is broken already.
-        Where `upload_error` is set, that is why.
+        If `upload_error` is set, it is the cause.
         """
         arrived: list[bytes] = []
         if self.request_body is not None:
@@ -90,7 +90,7 @@ class Attempts(Leasing):
             try:
                 self._send(lease, request, arrived, forward)
                 if not self._replayable:
-                    arrived = []  # up to 250 KiB, for as long as the service takes
+                    arrived = []  # up to 250 KiB, otherwise held until the service has answered
                 head = await self._read_head(lease)
                 if head.status < 200:
                     head = await self._pass_interim(head, lease, forward)
@@ -114,7 +114,7 @@ class Attempts(Leasing):
             else:
                 if self._record.seen is not None:
                     self._record.seen.answered()
-                if self.service.trying and self._origin is not None:
+                if self.service.awaited_trials and self._origin is not None:
                     self.service.responded(self._origin, head.status)
                 if head.status in self.service.retried_statuses and self._retry_status(head.status, lease):
                     continue
@@ -139,10 +139,10 @@ class Attempts(Leasing):
     def _give_up(self, lease: Lease) -> None:
         if self._record.seen is not None:
             self._record.seen.released(GIVEN_UP)
-        lease.end()  # who waits for it may run to the end of the exchange before this returns
+        lease.end()  # a fiber that waits for it may run to the end of the exchange before this returns
 
     def abandon(self, error: ProxyError) -> None:
-        """End the upstream's work for this reason, which wakes whoever waits for it, some of them before this
+        """End the upstream's work for this reason. The fibers that wait for it are resumed, some of them before this
         returns."""
         self.ended_by = error
         if self.lease is not None:
@@ -201,7 +201,7 @@ class Attempts(Leasing):
         return self._context.loop.time() + self._client.timeouts.request_body_idle_s
 
     def _upload_ended(self) -> None:
-        """Only now can the upstream be expected to answer, or to go on with its answer."""
+        """The body has ended: from now on, the upstream's time to answer, or to go on with its answer, runs."""
         lease, timeouts, now = self.lease, self._client.timeouts, self._context.loop.time()
         assert lease is not None
         if self.upload_error is not None and not (

@@ -1,7 +1,7 @@
 """Asks a service whether a request may go on. It is an upstream like any other: its connections come from the pool, its
-origins are balanced and judged, and the route's times hold.
+origins are balanced and health-checked, and the route's time-outs apply.
 
-Where it is down, too slow, or says what nobody understands, the request goes no further.
+If it is down, too slow or gives no valid response, the request is refused.
 """
 
 from typing import Final
@@ -21,9 +21,9 @@ from proxy.policy.route import Route
 from proxy.telemetry.record import ExchangeRecord
 from proxy.upstream.connection import UpstreamConnection
 
-_MOST_BODY_BYTES: Final = 1 << 20  # of an answer for the client: it is held in memory
-_MOST_UNUSED_BYTES: Final = 65_536  # of an answer that nobody reads: beyond it, a new connection costs less
-_UNUSED_S: Final = 1.0  # for the rest of such an answer
+_MOST_BODY_BYTES: Final = 1 << 20  # of a response for the client: it is held in memory
+_MOST_UNUSED_BYTES: Final = 65_536  # of a body that is discarded: beyond it, a new connection costs less
+_UNUSED_S: Final = 1.0  # to wait for the rest of such a body
 
 
 async def ask(
@@ -34,7 +34,7 @@ async def ask(
     route: Route,
     record: ExchangeRecord,
 ) -> Fields | LocalResponse:
-    """The fields that the request takes along, or what the client is answered instead.
+    """Return the field lines to add to the request if it may go on, else the response for the client.
 
     Raises UpstreamError, LimitReached, ClientGone, RequestOverdue.
     """
@@ -53,7 +53,7 @@ async def ask(
         head.known,
         head.options,
     )
-    # A record of its own: that of the exchange tells of the service behind the route.
+    # Not the exchange's record, which describes the service behind the route.
     own_record = ExchangeRecord(record.client, record.started, record.request_id, b"GET", service.target)
     attempts = Attempts(context, context.services[service.upstream], client, asking, own_record)
     client.exchange = attempts
@@ -91,13 +91,13 @@ async def _answer(
 
 
 async def _has_ended(upstream: UpstreamConnection, deadline: float) -> bool:
-    """Read the rest of an answer whose body nobody needs, so that its connection can be used again; whether it came."""
+    """Read the rest of a body that nobody needs, so that its connection can be used again; return whether it came."""
     try:
         upstream.arrived()
         while not upstream.body.complete and upstream.body.received_bytes <= _MOST_UNUSED_BYTES:
             await upstream.read_body(deadline)
     except UpstreamError:
-        return False  # the answer stands: its head was whole
+        return False  # the head alone decides
     return upstream.body.complete
 
 

@@ -1,8 +1,8 @@
 """The buckets of rate limits, one table for all workers: memory that the parent makes before it forks.
 
-The table has a fixed size: whoever comes from however many addresses, it costs no more. A key has one place in a set of
-eight, found by a keyed hash, so that nobody can choose keys that meet in one. Where all eight are taken, the bucket
-that is full soonest gives way: its owner loses least, and is limited least until then.
+The table has a fixed size, however many clients there are. A keyed hash assigns each key to a set of eight places, so
+that nobody can choose keys that collide. If all eight are taken, the bucket that will be full soonest is replaced: its
+owner loses the least.
 """
 
 import contextlib
@@ -20,28 +20,29 @@ from proxy.policy.rate_limit import RateLimit, take_token
 _SETS: Final = 8_192
 _PLACES: Final = 8  # of a set: two numbers each, a tag and a time
 _SET_BYTES: Final = 16 * _PLACES
-#: For a lock that is held for some microseconds, unless its holder has been stopped or has lost its processor.
+#: How long to wait for a lock: it is held for microseconds, unless its holder was stopped or lost its processor.
 _PATIENCE_S: Final = 0.003
 
 
 class Buckets:
-    """Who has how many tokens left. `sets` of eight places each; another worker is waited for `patience_s` at most."""
+    """The tokens left for each key, in `sets` of eight places. A set that another worker has locked is waited for
+    `patience_s` at most."""
 
     def __init__(self, sets: int = _SETS, patience_s: float = _PATIENCE_S) -> None:
         self._sets = sets
         self._patience_s = patience_s
         self._secret = secrets.token_bytes(16)
         self._memory = memoryview(mmap.mmap(-1, sets * _SET_BYTES)).cast("Q")
-        self._locks = _anonymous_file()  # empty: a byte beyond its end can be locked for each set, all the same
+        self._locks = _anonymous_file()  # empty: the kernel locks bytes beyond the end, too, here one for each set
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Release the memory and the lock file."""
         self._memory.release()
         os.close(self._locks)
 
     def take(self, key: bytes, limit: RateLimit, now: int, *, only_look: bool = False) -> int:
-        """Take a token for `key` at `now` (monotonic nanoseconds), or only look whether there is one. Returns 0, or how
-        long it takes until it has one."""
+        """Take a token for `key` at `now` (monotonic nanoseconds), or only look whether there is one. Returns 0 if
+        there is, else the nanoseconds until there is."""
         digest = hashlib.blake2b(key, key=self._secret, digest_size=16).digest()
         place = int.from_bytes(digest[:8], "little") % self._sets
         tag = int.from_bytes(digest[8:], "little") or 1  # 0 is an empty place
@@ -66,8 +67,8 @@ class Buckets:
         return wait_ns
 
     def _lock(self, place: int) -> bool:
-        """Keep the other workers off a set; the kernel gives back what a worker held that was killed. Where it cannot
-        be had, two workers may take the same token: better than to wait for one that was stopped."""
+        """Lock a set against other workers; return whether that succeeded. The kernel unlocks it if a worker is killed.
+        Without the lock, two workers may take the same token: better than waiting for one that was stopped."""
         give_up_at = 0.0
         while True:
             try:

@@ -1,4 +1,4 @@
-"""What every exchange of a worker shares: its table, its pool, its settings."""
+"""What every exchange of a worker shares: its routing table, pool and settings."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from proxy.telemetry.trace import Sampling
 from proxy.upstream.pool import Pool
 from proxy.upstream.service import Service
 
-#: Told of a request that goes to an upstream now; `seen` of its record has what was decided about each field.
+#: Called when a request is about to go to an upstream; `seen` of its record says what was decided about each field.
 Observe: TypeAlias = Callable[[ExchangeRecord], None]
 
 
@@ -45,5 +45,5 @@ class WorkerContext:
     copies: set[object] = field(default_factory=set)  # of requests, for mirrors, under way
     sampling: Sampling | None = None  # None: tracing is off, and trace context passes untouched
     explaining: Explaining | None = None  # None: no response says what was decided
-    look: Look | None = None  # None: nothing is recorded for anybody to look at, and nothing is paid for that
+    look: Look | None = None  # None: nobody looks on, so nothing is recorded
     observe: Observe | None = None

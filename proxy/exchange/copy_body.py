@@ -14,7 +14,7 @@ _JOIN_BYTES: Final = 16_384
 #: was written as a chunk of its own.
 _TINY_PIECE_BYTES: Final = 512
 
-#: How often the kernel is asked what it holds of a body, and how much of that tells a slow peer.
+#: After how many written bytes the kernel is asked how many are unacknowledged, and how many of those mean a slow peer.
 _CHECK_BYTES: Final = 262_144
 _BEHIND_BYTES: Final = 1_048_576
 
@@ -61,7 +61,7 @@ class BodySink:
             write_all(self.stream, buffers)
 
     def is_behind(self, written: int) -> bool | None:
-        """Whether its peer takes less than it is given, after so many bytes more; None: that was not asked.
+        """Whether the peer takes less than it is given, after `written` more bytes; None: not checked this time.
 
         The kernel may take megabytes before our own queue fills, and by then another 250 KiB would be in our hands.
         """

@@ -14,8 +14,8 @@ from proxy.exchange.answering import Answering
 from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import BodySink, Trailers, copy_body, framed, write_all
+from proxy.exchange.explained import explain
 from proxy.exchange.mirror import mirror
-from proxy.exchange.told import tell
 from proxy.exchange.tunnel import Tunnel, TunnelEnd
 from proxy.exchange.upload import RequestBody
 from proxy.http1 import writer
@@ -115,7 +115,7 @@ class Exchange(Answering):
         route = self._route = decided.route
         record.route = route.name
         if route.timeouts is not client.timeouts or route.limits is not client.limits:
-            self._go_by(route)
+            self._apply_settings(route)
         if decided.framing is not NO_BODY:
             self._request_body = RequestBody(client, decided.framing, client.limits)
         if route.access is not None:
@@ -155,7 +155,7 @@ class Exchange(Answering):
         request_sent = attempts.request_sent
         if not request_sent:
             kept = keeping.UPLOAD_UNFINISHED
-        elif client.shutting_down:
+        elif client.says_close:
             kept = keeping.LEAVING
         elif framing is UNTIL_CLOSE:
             kept = keeping.DELIMITS
@@ -179,7 +179,7 @@ class Exchange(Answering):
             self._state_attempts(attempts, lines, decisions)
         if decisions is not None and record.seen is not None:
             if context.explaining is not None:
-                tell(context.explaining, record, lines, b"HTTP/%b %d" % (head.http_version, head.status), decisions)
+                explain(context.explaining, record, lines, b"HTTP/%b %d" % (head.http_version, head.status), decisions)
             record.seen.response(head, lines, decisions)
             record.seen.client = kept
         trailers: Trailers | None = None
@@ -220,7 +220,7 @@ class Exchange(Answering):
         return False
 
     def _state_attempts(self, attempts: Attempts, lines: Fields, decisions: Decisions | None) -> None:
-        """Add what a client is told of its attempts: its origin's cookie, earlier failures."""
+        """Add the fields about its attempts: the origin's cookie, earlier failures."""
         stated = attempts.stated()
         lines += stated
         if decisions is not None:
@@ -252,7 +252,7 @@ class Exchange(Answering):
             self._state_attempts(attempts, fields, decisions)
         if decisions is not None and record.seen is not None:
             if self._context.explaining is not None:
-                tell(self._context.explaining, record, fields, b"HTTP/1.1 101", decisions)
+                explain(self._context.explaining, record, fields, b"HTTP/1.1 101", decisions)
             record.seen.response(head, fields, decisions)
             record.seen.client = keeping.TUNNELLED
         record.status = 101
@@ -278,7 +278,7 @@ class Exchange(Answering):
     # -- details -------------------------------------------------------------------------------------------------
 
     def _apply_trusted_headers(self, head: RequestHead) -> None:
-        """Take a trusted peer's word for who the client is, and for the request's id."""
+        """Use the client's address and the request's id as a trusted peer states them."""
         known, record = head.known, self._record
         record.trusted = True
         if b"x-forwarded-for" in known:

@@ -12,8 +12,8 @@ _WINDOW_S: Final = 1.0
 class InterimRate:
     """Bounds the 1xx of one response by their number and bytes within a second.
 
-    No count in all: a service may send 102 or 103 for as long as it works, and one every few seconds for an hour is no
-    abuse. A flood of them is: each one is parsed, stripped and written.
+    Their total is unlimited: a service may send a 102 or 103 every few seconds for as long as it works. A flood is
+    abuse: each one is parsed, stripped and written.
     """
 
     __slots__ = ("_bytes", "_count", "_limits", "_since")

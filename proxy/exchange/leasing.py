@@ -47,28 +47,29 @@ class Leasing:
         self._origin: Origin | None = None  # of the attempt under way, whose end the service has not been told
         self._status = 0  # of the final response
         self._tried: tuple[Origin, ...] = ()  # where attempts have failed, the last one last
-        self._opening: Fiber | None = None  # who waits for a connection to be opened
+        self._opening: Fiber | None = None  # the fiber that waits for a connection
         self._replayable = True  # whether the body, if any, is still in our hands
         self._state: AttemptState = CONNECTING
         self._upload: Upload | None = None
-        self.ended_by: ProxyError | None = None  # why it was abandoned: what breaks then is only what comes of it
+        self.ended_by: ProxyError | None = None  # why it was abandoned: the cause of all errors that follow
 
     @property
     def client_address(self) -> str:
-        """Who sent the request, for balancing policies."""
+        """The client's address, for balancing policies."""
         return self._record.client
 
     def stated(self) -> Fields:
-        """What this proxy states in a response about how it came about: a cookie by which the client's next request
-        comes to the same origin, and earlier attempts."""
+        """Field lines for the response that say how it came about: a cookie by which the client's next request comes to
+        the same origin, and earlier attempts."""
         assert self.lease is not None
         lines = self._cookie(self.lease.connection.origin) if self.service.is_sticky else []
-        if told := self.told(str(self._status)):
-            lines.append(proxy_status(self._context.settings.pseudonym, None, told))
+        if shown := self.shown_attempts(str(self._status)):
+            lines.append(proxy_status(self._context.settings.pseudonym, None, shown))
         return lines
 
-    def told(self, result: str) -> list[Told]:
-        """The attempts as clients may read of them, if there were several; the last one had this result."""
+    def shown_attempts(self, result: str) -> list[Told]:
+        """The attempts, if there were several, without inner addresses, for a client to read; `result` is the last
+        one's."""
         record, alias = self._record, self.service.alias
         earlier = [each for each in record.earlier or () if each.reason != CLOSED_IDLE]
         if not earlier:
@@ -214,7 +215,7 @@ class Leasing:
             if isinstance(granted, Origin):
                 return None
             if fresh:
-                granted.discard()  # another idle one might be closed, too
+                granted.discard()  # its upstream may have closed this one, too
             elif (lease := pool.lease_granted(granted)) is not None:
                 self._use_open(lease)
                 return lease

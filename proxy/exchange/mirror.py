@@ -27,10 +27,10 @@ from proxy.upstream.service import Service
 _MOST_COPIES: Final = 64  # under way at once, in a worker
 _MOST_ANSWER_BYTES: Final = 1 << 20  # read of an answer, so that its connection can be used again
 _MOST_INTERIM: Final = 16
-_SALT: Final = 1  # else the requests that are mirrored would all be of one side of a split
+_SALT: Final = 1  # else all mirrored requests would come from the same share of a split
 _MILLION: Final = 1_000_000
-#: Of the whole body, which is at hand, nobody has to be asked, and its length is known.
-_OF_THE_BODY: Final = frozenset({b"expect", b"transfer-encoding", b"trailer"})
+#: Not sent with a copy: its body is complete, so its length is known and no 100 is waited for.
+_BODY_FIELDS: Final = frozenset({b"expect", b"transfer-encoding", b"trailer"})
 
 
 def mirror(
@@ -78,7 +78,7 @@ class _Copy:
         self._record = ExchangeRecord(record.client, record.started, record.request_id, head.method, forward.target)
 
     def take(self, pieces: list[bytes], body: Body) -> bool:
-        """More of the body has come. Returns whether the rest is wanted, too."""
+        """Take more of the body; return whether the rest is wanted, too."""
         self._pieces += pieces
         if body.received_bytes > self._context.replay_bytes:
             self.drop()
@@ -88,11 +88,11 @@ class _Copy:
         return not body.complete
 
     def drop(self) -> None:
-        """There is no copy."""
+        """Give the copy up, or forget one that has ended."""
         self._context.copies.discard(self)
 
     def send(self) -> None:
-        """The request is complete."""
+        """Send the copy: the request is complete."""
         Fiber(self._run(), self._ended).resume()
 
     def _ended(self, defect: BaseException | None) -> None:
@@ -140,7 +140,7 @@ class _Copy:
         if response.status < 200:
             return
         self._record.status = response.status
-        if service.trying:
+        if service.awaited_trials:
             service.responded(upstream.origin, response.status)
         upstream.arrived()
         while not upstream.body.complete and upstream.body.received_bytes <= _MOST_ANSWER_BYTES:
@@ -151,7 +151,7 @@ class _Copy:
     def _request(self) -> bytes:
         forward = self._forward
         body = b"".join(self._pieces)
-        lines: Fields = [line for line in forward.fields if line[0].lower() not in _OF_THE_BODY]
+        lines: Fields = [line for line in forward.fields if line[0].lower() not in _BODY_FIELDS]
         if self._to.host_override:
             lines[0] = (b"Host", self._to.host_override)
         if forward.framing is CHUNKED:

@@ -1,7 +1,7 @@
 """Checks passwords beside the event loop: bcrypt takes a tenth of a second on purpose.
 
-What was found right is remembered for a minute: by a keyed digest of name, password and the hash that it fitted, so
-that nobody finds a password in this memory, and a changed file forgets it. What was found wrong is not.
+A right password is remembered for a minute, by a keyed digest of name, password and hash: no password stays in memory,
+and one whose hash has changed in the file is checked again. Wrong passwords are not remembered.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from proxy.exchange.users_file import UsersFile
 
 _REMEMBERED_S: Final = 60.0
 _MOST_REMEMBERED: Final = 4_096
-_MOST_WAITING: Final = 64  # passwords: more, at a tenth of a second each, would wait for longer than anybody does
+_MOST_WAITING: Final = 64  # checks: more, at a tenth of a second each, would take longer than clients wait
 _TOO_MANY: Final = "too many passwords are being checked"
-_THREADS: Final = 2  # bcrypt lets go of the interpreter: more would take the processor from those who are let in
+_THREADS: Final = 2  # bcrypt releases the GIL: more threads would take CPU time from serving requests
 
 
 class Passwords:
     """The passwords of a worker's clients."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, report: Callable[[str], None]) -> None:
-        """`report` is told what is wrong with a file."""
+        """`report` is called with a line of text for each problem of a file."""
         self._loop = loop
         self._report = report
         self._files: dict[str, UsersFile] = {}
@@ -36,11 +36,11 @@ class Passwords:
         self._threads = ThreadPoolExecutor(_THREADS, "password")
 
     def shut_down(self) -> None:
-        """Check no more."""
+        """Start no further check."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def are_remembered(self, path: str, name: bytes, password: bytes) -> bool:
-        """Whether this was found right a moment ago."""
+        """Whether this was found right within the last minute."""
         now = self._loop.time()
         file = self._file(path, now)
         hashed = file.users.hashes.get(name)
@@ -57,7 +57,7 @@ class Passwords:
         return file
 
     async def are_right(self, path: str, name: bytes, password: bytes) -> bool:
-        """Whether this is the password of a user in the file. Raises LimitReached where too many wait to be told."""
+        """Whether this is the password of a user in the file. Raises LimitReached if too many checks wait."""
         if self.are_remembered(path, name, password):
             return True
         file = self._files[path]  # looked at just now
@@ -74,7 +74,7 @@ class Passwords:
                 raise LimitReached(_TOO_MANY, detail=detail, code="too_many_logins") from exc
             waiting = self._waiting[digest] = []
             job.add_done_callback(lambda job: self._tell(digest, job, known=hashed is not None))
-        # Each its own: one client that leaves gives up its future, and not those of others with the same password.
+        # One future each: a client that leaves cancels its own, not those of others with the same password.
         answer: asyncio.Future[bool] = self._loop.create_future()
         waiting.append(answer)
         return await answer
@@ -100,7 +100,7 @@ class Passwords:
             self._remembered[digest] = self._loop.time() + _REMEMBERED_S
         for answer in self._waiting.pop(digest, ()):
             if answer.done():
-                continue  # given up
+                continue  # its client has left
             if defect is not None:
                 answer.set_exception(defect)
             else:

@@ -15,7 +15,7 @@ from proxy.telemetry.record import ExchangeRecord
 
 async def refuse_unread(context: WorkerContext, client: ClientConnection, error: ProxyError, started: float) -> None:
     """Answer a request that could not be read, report it with what arrived of its head, and let the connection close:
-    where the next would begin, nobody knows."""
+    where the next request would begin is unknown."""
     arrived = client.reader.unread
     if isinstance(error, BadRequest) and (protocol := other_protocol(arrived)) is not None:
         error = BadRequest(protocol[1], code=protocol[0])
@@ -40,7 +40,7 @@ async def refuse_unread(context: WorkerContext, client: ClientConnection, error:
         await write_answer(
             client,
             answer,
-            method=head.method if head.method == b"HEAD" else b"",  # whose answer has no body, even now
+            method=head.method if head.method == b"HEAD" else b"",  # its answer has no body, not even an error's
             date=context.http_date(),
             connection=b"close",
             record=record,

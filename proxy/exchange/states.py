@@ -31,4 +31,4 @@ class Continue(Enum):
     NOT_EXPECTED = "not expected"
     AWAITED = "awaited"  # the client holds its body back
     SENT_BY_UPSTREAM = "sent by the upstream"
-    SENT_BY_US = "sent by us"  # in the place of an upstream that kept silent: its own, if it comes, ends here
+    SENT_BY_US = "sent by us"  # as the upstream was silent: its own 100, if it still comes, is not passed on

@@ -21,7 +21,7 @@ class _DirectionEnd(Enum):
     """How one direction ended."""
 
     FINISHED = auto()  # its source has ended its side, and its sink is half-closed
-    SINK_LOST = auto()  # nobody takes it any more; what the sink had said before is the other direction's to carry
+    SINK_LOST = auto()  # its sink is gone; what that had sent before still goes the other way
     BROKEN = auto()  # its source broke, or somebody was silent for too long: the tunnel ends
 
 
@@ -82,7 +82,7 @@ class Tunnel:
             self._idle_s = min(self._idle_s, self._half_closed_s)
             sink.set_read_deadline(self._loop.time() + self._idle_s)
             return _DirectionEnd.FINISHED
-        # What broke one direction ends the other: half a broken tunnel serves nobody. What was sent is flushed.
+        # A break of one direction ends the other, too. `close` still sends what is queued.
         self._upstream.close()
         return _DirectionEnd.BROKEN
 

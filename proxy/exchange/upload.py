@@ -29,13 +29,13 @@ from proxy.transport.fiber import Fiber
 from proxy.transport.stream import ConnectionEnded, Stream
 from proxy.upstream.connection import UpstreamConnection
 
-#: Of waiting for a body's sender, over which its rate is judged: shorter ones would punish a lossy radio link.
+#: Seconds of waiting for a body's sender over which its rate is checked: fewer would punish a lossy radio link.
 RATE_WINDOW_S: Final = 10.0
 
 
 class MinimumRate:
-    """How slowly a body may arrive: judged over every 10 s in which its sender is waited for. What passes while we wait
-    for the service, or the client for its 100, is not its sender's time."""
+    """The least rate at which a body must arrive, checked over each 10 s spent waiting for its sender. Time spent
+    waiting for the service, or by the client for its 100, does not count."""
 
     __slots__ = ("_bytes", "_bytes_per_s", "_waited_s", "_waiting_since", "held_back")
 
@@ -47,7 +47,7 @@ class MinimumRate:
         self.held_back = False  # the client waits for a 100: its time has not begun
 
     def wait(self, now: float) -> float:
-        """The sender is waited for from `now` on (loop time). Returns when it is judged."""
+        """Begin to wait for the sender, at `now`; return when its rate is to be checked (both loop time)."""
         self._waiting_since = now
         return now + RATE_WINDOW_S - self._waited_s
 
@@ -57,7 +57,7 @@ class MinimumRate:
         self._waiting_since, self._waited_s, self._bytes = now, 0.0, 0
 
     def too_slow(self, arrived_bytes: int, now: float) -> bool:
-        """Count what the wait has brought; whether a window ends with it that brought too little."""
+        """Count the bytes that the wait has brought; return whether a window has ended with too few."""
         if self.held_back and not arrived_bytes:
             return False
         self.held_back = False  # it sends without waiting
@@ -71,13 +71,13 @@ class MinimumRate:
 
 
 class Copy(Protocol):
-    """Who gets a body beside the upstream."""
+    """Gets a body that is on its way to an upstream, too."""
 
     def take(self, pieces: list[bytes], body: Body) -> bool:
-        """More of it has come. Returns whether the rest is wanted, too."""
+        """Take more of it; return whether the rest is wanted, too."""
 
     def drop(self) -> None:
-        """No more comes."""
+        """No more comes: give the copy up."""
 
 
 class RequestBody:
@@ -87,11 +87,11 @@ class RequestBody:
     __slots__ = ("_limit_bytes", "_reader", "body", "copy", "rate")
 
     def __init__(self, client: ClientConnection, framing: BodyFraming, limits: Limits) -> None:
-        """Limits of 0 are none. A declared length has been checked by the plan."""
+        """A limit of 0 means none. A declared length has been checked by the plan."""
         self._limit_bytes = limits.request_body_bytes
         rate = limits.request_minimum_bytes_per_s
         self.rate = MinimumRate(rate) if rate else None
-        self.copy: Copy | None = None  # somebody who wants the body, too
+        self.copy: Copy | None = None  # gets the body, too
         self._reader = BodyReader(client.stream, client.reader)
         self._reader.begin(framing)
         self.body: Body = self._reader.body
@@ -192,21 +192,21 @@ class Upload:
             await self._fiber.join()
 
     def first_100(self) -> bool:
-        """Take note of an upstream's 100. Returns whether the client has none yet."""
+        """Note a 100 from the upstream; return whether it is to be passed on: not if we have sent one."""
         sent_by_us = self.expectation is Continue.SENT_BY_US
         if self.expectation is not Continue.NOT_EXPECTED:
             self._may_send(Continue.SENT_BY_UPSTREAM)
         return not sent_by_us
 
     def await_100(self, patience: asyncio.TimerHandle) -> None:
-        """The client holds the body back until it gets a 100: by the upstream, or when `patience` is over."""
+        """The client holds the body back until it gets a 100: from the upstream, or from us when `patience` fires."""
         self.expectation = Continue.AWAITED
         self._patience = patience
         if self._source.rate is not None:
             self._source.rate.held_back = True
 
     def sent_100(self) -> None:
-        """Take note of a 100 of ours."""
+        """Note that we have sent a 100."""
         self._may_send(Continue.SENT_BY_US)
 
     def _may_send(self, expectation: Continue) -> None:
@@ -216,7 +216,7 @@ class Upload:
         self.expectation = expectation
 
     def _cancel_patience(self) -> None:
-        """A timer would hold the whole exchange, long after its end."""
+        """The timer would keep the whole exchange in memory until it fires."""
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
@@ -252,10 +252,10 @@ class Upload:
         try:
             await copy_body(self._source, self._sink, self._deadline)
         except UpstreamClosed:
-            self._end(UploadState.STOPPED)  # what the upstream said before it was gone, the exchange reads
+            self._end(UploadState.STOPPED)  # the exchange reads what the upstream sent before it closed
         except ProxyError as error:
             self._end(UploadState.STOPPED, error)
-        except Exception as exc:  # a defect of ours: the exchange says so
+        except Exception as exc:  # a defect of ours: the exchange reports it
             self._end(UploadState.STOPPED, InternalError.from_defect(exc))
         else:
             self._end(UploadState.SENT)

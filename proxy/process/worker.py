@@ -50,7 +50,7 @@ Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager
 _LOG_PATIENCE_S = 1.0  # for whoever reads the log, to take its last lines, and for the collector of spans
 _LEAST_PATIENCE_S = 0.1
 #: There is time at a reload: whoever asks within it learns from an answer that its connection ends.
-_RETIRE_FAREWELL_S = 1.0
+_RETIRE_IDLE_CLOSE_DELAY_S = 1.0
 
 
 def _is_tunnel(client: ClientConnection) -> bool:
@@ -244,7 +244,7 @@ class Worker:
     def retire(self) -> None:
         """Stop accepting, because another generation does: only tunnels may outlast `drain_s`."""
         timeouts = self._config.timeouts
-        self._listener.shut_down(_RETIRE_FAREWELL_S)
+        self._listener.shut_down(_RETIRE_IDLE_CLOSE_DELAY_S)
         self.pool.shut_down()  # idle connections would come on top of the other generation's
         self._later(timeouts.drain_s, lambda: self._listener.cut(lambda client: not _is_tunnel(client)))
         self._later(timeouts.tunnel_shutdown_s, lambda: self._listener.cut(_is_tunnel))

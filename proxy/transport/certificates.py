@@ -15,7 +15,7 @@ _Stamp: TypeAlias = tuple[int, int, int]
 
 
 class CertificateFault(OSError):
-    """A file cannot be used. `path` is the one of the certificate, or of those who may sign."""
+    """A file cannot be used. `path` is that of the certificate, or of the trusted CAs."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")

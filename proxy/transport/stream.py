@@ -169,7 +169,7 @@ class Stream(PacedReading):
         if raw is None or self._reading is FINISHED or self._close_deadline != NEVER:
             return
         self._last_words = LastWords(raw, error)
-        if first := self._understood(self._last_words.first):
+        if first := self._decoded(self._last_words.first):
             self._unread.append(first)
             self._unread_bytes += len(first)
         if not self._last_words.has_more:
@@ -178,14 +178,14 @@ class Stream(PacedReading):
     def _read_last_words(self) -> bytes:
         assert self._last_words is not None
         while data := self._last_words.next():
-            if understood := self._understood(data):
-                return understood
+            if decoded := self._decoded(data):
+                return decoded
         self._drop_last_words()
         if self._reading is not FINISHED:
             raise ConnectionEnded from self._ended
         return b""
 
-    def _understood(self, data: bytes) -> bytes:
+    def _decoded(self, data: bytes) -> bytes:
         """What the peer has said by what the kernel held: over plain TCP, just that."""
         return data
 

@@ -1,8 +1,8 @@
 """What session tickets are encrypted with: the same key in all workers, and another one every twelve hours.
 
 OpenSSL draws one when a context is made, and keeps it for good; `ssl` has no call for it, so OpenSSL's own is used by
-way of `ctypes` where we know CPython's objects. Elsewhere, workers resume each other's sessions only until a
-certificate changes, and keys change only with it.
+way of `ctypes` where the layout of CPython's objects is known. Elsewhere, workers resume each other's sessions only
+until a certificate changes, and keys change only with it.
 """
 
 import ctypes
@@ -20,8 +20,8 @@ _GET, _SET = 58, 59  # SSL_CTRL_GET_TLSEXT_TICKET_KEYS, SSL_CTRL_SET_TLSEXT_TICK
 
 class TicketKeys:
     """A secret that is drawn before a fork, and that each process turns into the next one when its time has come: they
-    agree without a word, and what is left does not tell what was before. The parent, which talks to nobody, keeps the
-    one it has until a reload. Times are the monotonic clock's."""
+    agree without a message, and a later secret does not reveal an earlier one. The parent, which speaks no TLS, keeps
+    the one it has until a reload. Times are the monotonic clock's."""
 
     def __init__(self, now: float) -> None:
         self._secret = secrets.token_bytes(32)

@@ -16,7 +16,7 @@ class ClientTls(msgspec.Struct, frozen=True, kw_only=True):
     """How TLS is spoken to a server. Equal settings make connections of one kind, which a pool may share."""
 
     verify: bool = True
-    ca: str = ""  # a PEM file of those who may sign; "" is the system's
+    ca: str = ""  # a PEM file of trusted CAs; "" is the system's
     server_name: str = ""  # asked for (SNI) and verified; "" is the host that is connected to
     certificate: str = ""  # a PEM file with our own, and its chain, for servers that ask for one
     key: str = ""  # a PEM file; "" where it stands in the one of `certificate`
@@ -31,7 +31,7 @@ class ClientContext:
         self._settings = settings
         self._files = FollowedFiles([settings.ca or systems or "", settings.certificate, settings.key])
         self.fault: CertificateFault | None = None  # of the last look that found a change
-        self.context = _made(settings)
+        self.context = _new_context(settings)
 
     def look_again(self) -> list[str]:
         """Read what has changed since the last look, for new connections. Returns the files.
@@ -41,7 +41,7 @@ class ClientContext:
         if changed := self._files.changed():
             self.fault = None
             try:
-                self.context = _made(self._settings)
+                self.context = _new_context(self._settings)
             except CertificateFault as exc:
                 self.fault = exc
                 raise
@@ -54,7 +54,7 @@ def client_context(settings: ClientTls) -> ClientContext:
     return ClientContext(settings)
 
 
-def _made(settings: ClientTls) -> ssl.SSLContext:
+def _new_context(settings: ClientTls) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=settings.ca or None)
     except OSError as exc:

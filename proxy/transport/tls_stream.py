@@ -17,7 +17,7 @@ from proxy.transport.stream import CLOSE_S, FINISHED, Stream
 
 _RECORD_BYTES: Final = 16_384  # of plain text in a record, at most (RFC 8446 §5.1): one read takes one record
 _AT_ONCE_BYTES: Final = 32_768  # through OpenSSL's buffers, which never shrink: each connection keeps as much
-#: Unsent when OpenSSL has something to say besides: what we write stays below it, so these are answers of OpenSSL's.
+#: As much unsent while OpenSSL wants to send more: our own writes stay below it, so these are answers of OpenSSL's.
 _UNASKED_BYTES: Final = 524_288
 
 
@@ -96,7 +96,7 @@ class TlsStream(Stream):
         if self._phase is _RAW:
             super().data_received(data)
             return
-        if plain := self._understood(data):
+        if plain := self._decoded(data):
             super().data_received(plain)
         if self._peer_end is None:
             return
@@ -118,7 +118,7 @@ class TlsStream(Stream):
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    def _understood(self, data: bytes) -> bytes:
+    def _decoded(self, data: bytes) -> bytes:
         """The plain text of what arrived. What ended it is noted in `_peer_end`; all behind that is ignored."""
         if self._phase is _RAW or self._peer_end is not None:
             return data if self._phase is _RAW else b""
@@ -199,14 +199,14 @@ class TlsStream(Stream):
 
     def end_writing(self) -> None:
         """Half-close, by close_notify and FIN: TLS 1.3 has it (RFC 8446 §6.1), and most who speak 1.2 take it so."""
-        self._say_goodbye()
+        self._send_close_notify()
         super().end_writing()
 
     def close(self) -> None:
-        self._say_goodbye()
+        self._send_close_notify()
         super().close()
 
-    def _say_goodbye(self) -> None:
+    def _send_close_notify(self) -> None:
         """Send close_notify: what was said before it is whole."""
         if self._phase is not _SECURED or self._ended is not None or self.transport.is_closing():
             return

@@ -8,7 +8,7 @@ from proxy.upstream.connection import IDLE, LEASED, UpstreamConnection
 
 
 class BoundConnections:
-    """At most one per owner and service, while no exchange has it. `owner` is any object with an identity."""
+    """Idle connections, at most one for each owner and service. `owner` is any object with an identity."""
 
     def __init__(self) -> None:
         self.by_owner: dict[object, dict[str, UpstreamConnection]] = {}
@@ -26,8 +26,7 @@ class BoundConnections:
         return connection
 
     def keep(self, owner: object, service: str, connection: UpstreamConnection) -> None:
-        """Keep an idle connection for nobody but its owner. One that its upstream closes, or says anything on, is
-        forgotten."""
+        """Keep an idle connection for its owner alone. It is dropped once its upstream closes it or sends anything."""
 
         def forget() -> None:
             self.by_owner.get(owner, {}).pop(service, None)
@@ -38,6 +37,6 @@ class BoundConnections:
         self.by_owner.setdefault(owner, {})[service] = connection
 
     def release(self, owner: object) -> None:
-        """The owner is gone: so are its connections."""
+        """Close the connections of an owner that is gone."""
         for connection in self.by_owner.pop(owner, {}).values():
             connection.discard()

@@ -1,7 +1,7 @@
 """How many connections one upstream may have to each of its origins, and who waits for one: first come, first served.
 
 A place is taken before a connection is opened, and given up when it is gone, not when it is closed: the origin never
-sees one more. What becomes free goes to the one who has waited longest, before anybody else hears of it.
+sees one more. A place or connection that becomes free goes to the request that has waited longest.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from proxy.upstream.origin import Origin
 
 
 class Clock(Protocol):
-    """What is needed of an event loop."""
+    """The part of an event loop that is needed here."""
 
     def time(self) -> float:
         """Seconds."""
@@ -28,7 +28,7 @@ class Clock(Protocol):
 
 
 class Connected(Protocol):
-    """A connection, of which only this is looked at."""
+    """The part of a connection that is needed here."""
 
     @property
     def origin(self) -> Origin:
@@ -67,10 +67,10 @@ class Place:
         self._limit.release(self._origin)
 
     def peer_ended(self, end: PeerEnd) -> None:
-        """Whoever reads notices by itself."""
+        """Nothing to do: whoever reads from the connection learns of it there."""
 
     def alarm(self) -> None:
-        """None is ever set."""
+        """Never called: no alarm is set."""
 
 
 class ConnectionLimit(Generic[C]):
@@ -133,7 +133,8 @@ class ConnectionLimit(Generic[C]):
         return True
 
     def use(self, origins: Collection[Origin]) -> None:
-        """From now on, these are used: who waits for another one waits for any, and new ones have places to give."""
+        """Use these origins from now on: who waits for one of the others waits for any of them instead, and free places
+        are given out."""
         self._in_use = frozenset(origins)
         anybody = self._lines.get(None, {})
         for origin in [origin for origin in self._lines if origin is not None and origin not in self._in_use]:
@@ -165,7 +166,7 @@ class ConnectionLimit(Generic[C]):
         return waiter
 
     def leave(self, waiter: Waiter[C]) -> C | Origin | None:
-        """The waiter goes away before it has used what it got, if anything; that is returned, for somebody else."""
+        """Remove a waiter that gives up. Returns what it was granted and has not used, if anything, for others."""
         if self._lines.get(waiter.origin, {}).pop(waiter.ticket, None) is not None:
             self._tidy(waiter.origin)
             return None

@@ -49,7 +49,7 @@ class Connector:
 
         Raises ConnectFailed (refused, unroutable, no such name), ConnectTimeout (no address accepted within
         `connect_s` of its attempt, the lookup took too long, or it was given up by `openings`), and LimitReached where
-        it is we who lack descriptors, ports or memory. Without a `connect_s` of its own, the connector's counts.
+        this process lacks descriptors, ports or memory. Without a `connect_s` of its own, the connector's counts.
         """
         attempt, loop, stream = asyncio.current_task(), self._deadlines.loop, None
         assert attempt is not None
@@ -58,7 +58,7 @@ class Connector:
             stream = await self._connect(origin, connect_s)
         except asyncio.CancelledError as exc:
             if self.openings.is_given_up(attempt):
-                raise ConnectTimeout(f"{origin} accepts no connection, as others that wait see, too") from exc
+                raise ConnectTimeout(f"{origin} accepts no connection: several are waiting, none was opened") from exc
             raise
         finally:
             self.openings.end(origin, attempt, loop.time(), opened=stream is not None)
@@ -179,7 +179,7 @@ class Connector:
 
 
 def close_unused(attempt: asyncio.Task[Stream]) -> None:
-    """Close what an attempt that was given up has opened: it may have succeeded before it heard of that."""
+    """Close what an attempt that was given up has opened: it may have succeeded before it was cancelled."""
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().abort()
 

@@ -80,7 +80,7 @@ class IdleConnections(Generic[C]):
         return connection
 
     def forget(self, origin: Origin, connection: C) -> bool:
-        """Drop one that ended by itself; whether it was here."""
+        """Drop one that ended by itself; return whether it was here."""
         return self._entries.get(origin, {}).pop(connection, None) is not None
 
     def take_all(self, origin: Origin) -> list[C]:

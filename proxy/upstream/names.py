@@ -1,6 +1,6 @@
 """The addresses of names, looked up again and again, so that a service that moves is followed.
 
-An answer that does not come, or says that there is none, changes nothing: the last addresses are used on.
+If a lookup fails or finds nothing, the last addresses stay in use.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class Names:
         self._tasks += [self._loop.create_task(self._follow(host, seconds)) for host, seconds in every.items()]
 
     async def close(self) -> None:
-        """Look up no more."""
+        """Stop looking names up."""
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

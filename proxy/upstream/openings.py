@@ -1,7 +1,7 @@
-"""Connections that are being opened, by origin: which of them wait in vain.
+"""Connections that are being opened, by origin, and which of them are stuck.
 
 An origin that swallows connections is known to fail only once a connection to it has timed out; by then, every client
-may wait for one. So where several wait for long, and none has been opened meanwhile, most of them need not wait on.
+may wait for one. So where several wait for long, and none has been opened meanwhile, most of them are given up.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Openings:
         return bool(self._by_origin)
 
     def begin(self, origin: Origin, attempt: Attempt, now: float, connect_s: float) -> None:
-        """An attempt begins, that may take so long."""
+        """An attempt begins, which may take `connect_s`."""
         self._by_origin.setdefault(origin, {})[attempt] = _Opening(now, now + connect_s * _LATE)
 
     def end(self, origin: Origin, attempt: Attempt, now: float, *, opened: bool) -> None:
@@ -45,7 +45,7 @@ class Openings:
         elif opened:
             self._opened_at[origin] = now
 
-    def waiting_in_vain(self, now: float) -> dict[Origin, list[Attempt]]:
+    def stuck(self, now: float) -> dict[Origin, list[Attempt]]:
         """By origin, the attempts that are late, the oldest first: none has been opened since they began."""
         found = {}
         for origin, attempts in self._by_origin.items():

@@ -1,4 +1,4 @@
-"""Where an upstream connection leads to, and how: the key of the pool."""
+"""Where an upstream connection leads, and whether by TLS: the key of the pool."""
 
 import re
 from functools import lru_cache

@@ -169,8 +169,8 @@ class Pool:
         return lease
 
     def make_room(self, count: int) -> bool:
-        """Close idle connections, the longest idle first, until so many connections more may be opened; return whether
-        they may: descriptors are for those who are at work."""
+        """Close idle connections, the longest idle first, until `count` more connections may be opened; return whether
+        they may."""
         left = self._most_connections - len(self._deadlines.streams) - self._connecting + self._leaving
         while left < count:
             oldest = self._idle.take_oldest()
@@ -236,7 +236,7 @@ class Pool:
         return Lease(self, connection, True)
 
     def put_back(self, connection: UpstreamConnection) -> None:
-        """A connection that was handed over, and that nobody has used."""
+        """Take back a connection that was handed over and not used."""
         if connection.stream.has_unread():
             connection.discard()
         else:
@@ -247,14 +247,14 @@ class Pool:
         return self._idle.count(origin)
 
     def close_one_idle(self, origin: Origin) -> bool:
-        """Close the connection to an origin that has been idle longest; whether there was one."""
+        """Close the connection to an origin that has been idle longest; return whether there was one."""
         oldest = self._idle.take_oldest_of(origin)
         if oldest is not None:
             oldest.discard()
         return oldest is not None
 
     def retire(self, origin: Origin) -> None:
-        """The origin is used no more: close what is idle, and what comes back."""
+        """The origin is no longer used: close its idle connections, and others once they are given back."""
         self._retired[origin] = self._deadlines.loop.time() + self._settings.max_age_s
         for connection in self._idle.take_all(origin):
             connection.discard()

@@ -45,7 +45,7 @@ class Resolver:
         """The addresses of a host, most preferred first; an address is its own.
 
         Raises NameNotFound (no such name, or none of its servers answers) and ConnectTimeout past `timeout_s`, and
-        OSError where it is we who lack descriptors or memory.
+        OSError where this process lacks descriptors or memory.
         """
         if _is_address(host):
             return [host]

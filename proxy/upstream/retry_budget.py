@@ -1,4 +1,4 @@
-"""How many retries an upstream is asked to bear: so many percent of its requests, and a few for quiet times.
+"""How many retries an upstream may get: a percentage of its requests, and a few more for quiet times.
 
 Where every request fails, a retry for each would double the load on what is overloaded already (Finagle and Envoy have
 the same bound). Time is a parameter.
@@ -9,8 +9,8 @@ from typing import Final
 
 WINDOW_S: Final = 10.0
 _SAMPLE_S: Final = 0.5
-#: Retries of an instance within a window that need no requests to justify them: else the first failure of a service
-#: with one request a minute would reach its client.
+#: Retries of an instance within a window that are allowed however few requests there are: else the first failure of a
+#: service with one request a minute would reach its client.
 FLOOR: Final = 20
 
 
@@ -22,12 +22,12 @@ class RetryBudget:
     def __init__(self, percent: float, floor: float = FLOOR) -> None:
         self._percent = percent
         self._floor = floor
-        self.requests = 0  # so far: whoever sends one adds it
+        self.requests = 0  # so far; the service counts them
         self._taken = 0
         self._samples = deque([(float("-inf"), 0, 0)])  # time, requests and retries until then
 
     def sample(self, now: float) -> None:
-        """To be called every now and then: what lies further back than the window is forgotten."""
+        """Forget what is older than the window; to be called now and then."""
         samples = self._samples
         if now - samples[-1][0] >= _SAMPLE_S:
             samples.append((now, self.requests, self._taken))

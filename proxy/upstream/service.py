@@ -26,9 +26,10 @@ class Service:
     """The origins of one upstream, in one worker."""
 
     __slots__ = (
-        "_backups", "_balancing", "_configured", "_follows_attempts", "_in_use", "_on_trial", "_only", "_primaries",
-        "_trials", "budget", "ejected", "fails", "has_affinity", "health", "hears", "is_sticky", "limit", "name",
-        "repeatable", "retried_statuses", "retries", "trying",
+        "_backups", "_balancing", "_configured", "_follows_attempts", "_in_use", "_on_trial", "_only",
+        "_primaries", "_trials", "awaited_trials", "budget", "ejected", "failing_statuses", "has_affinity",
+        "health", "is_sticky", "limit", "name", "repeatable", "reported_statuses", "retried_statuses",
+        "retries",
     )  # fmt: skip
 
     def __init__(
@@ -55,16 +56,16 @@ class Service:
         self._primaries: tuple[Candidate, ...] = ()
         self._backups: tuple[Candidate, ...] = ()
         self._in_use: tuple[Candidate, ...] = ()  # those of the two that first attempts are made at
-        self._only: Origin | None = None  # where there is no choice, and nobody who counts
+        self._only: Origin | None = None  # where there is no choice to make, and no load to count
         self._trials: frozenset[Origin] = frozenset()
         self._on_trial: list[Candidate] = []
-        self.trying: set[Origin] = set()  # those on trial whose request waits for its response
+        self.awaited_trials: set[Origin] = set()  # those on trial whose request waits for its response
         self.limit: ConnectionLimit[UpstreamConnection] | None = None  # of connections to each origin
         self.use(candidates)
-        self.ejected: Sequence[Origin] = ()  # left out of `use`, for what requests have met there
+        self.ejected: Sequence[Origin] = ()  # left out of `use`, because requests failed there
         self.health: Health | None = None
-        self.hears: Container[int] = ()  # the statuses of which `health` is told, beside every error
-        self.fails: Container[int] = ()  # those that speak against an origin
+        self.reported_statuses: Container[int] = ()  # the statuses of which `health` is told, beside every error
+        self.failing_statuses: Container[int] = ()  # those that speak against an origin
 
     def __repr__(self) -> str:
         return f"<Service {self.name}: {', '.join(str(candidate.origin) for candidate in self._in_use)}>"
@@ -87,7 +88,7 @@ class Service:
         self._in_use = self._primaries or self._backups
         self._trials = frozenset(trials)
         # A request that was given up after its origin's trial had ended elsewhere would stand in the way of the next.
-        self.trying &= self._trials
+        self.awaited_trials &= self._trials
         self._on_trial = [candidate for candidate in merged.values() if candidate.origin in self._trials]
         if trials:
             # One that is no backup is tried even while only backups are steady: else it would never be used again.
@@ -97,7 +98,7 @@ class Service:
                 candidate
                 for candidate in merged.values()
                 if candidate in steady
-                or (candidate.origin in self._trials - self.trying and (backup or not candidate.backup))
+                or (candidate.origin in self._trials - self.awaited_trials and (backup or not candidate.backup))
             )
         if self.limit is not None:
             self.limit.use([candidate.origin for candidate in self._in_use])
@@ -125,14 +126,15 @@ class Service:
         candidates: Sequence[Candidate] = self._left(tried)
         if not candidates:
             if reason == CONNECT_FAILURE:
-                # Those tried would refuse again at once, or cost `connect_s` once more. One that was ejected may be
-                # back already, and this one restarting in its turn.
+                # Those tried would refuse again at once, or cost `connect_s` once more. While the origins of a service
+                # restart one after the other, one that was ejected may be back already.
                 candidates = [Candidate(origin) for origin in self.ejected if origin not in tried]
                 if not candidates:
                     return None
             else:
                 candidates = self._left(tried[-1:]) or self._in_use
-        # Whoever was on the way to an origin as it was ejected would not be sent there now: that is no load of a retry.
+        # A request that was connecting to an origin as it was ejected costs no budget: a moment later, it would have
+        # been sent elsewhere in the first place.
         is_late = reason == CONNECT_FAILURE and tried[-1] in self.ejected
         return self._choose(candidates, request, again=True) if is_late or self.budget.take(now) else None
 
@@ -142,14 +144,14 @@ class Service:
 
     def _choose(self, candidates: Sequence[Candidate], request: BalancedRequest, *, again: bool = False) -> Origin:
         origin = self._balancing.choose(candidates, request, again=again)
-        if self.limit is not None and self.limit.is_full(origin) and not self._balancing.keeps(request):
+        if self.limit is not None and self.limit.is_full(origin) and not self._balancing.has_affinity(request):
             free = [candidate for candidate in candidates if not self.limit.is_full(candidate.origin)]
             if free:
                 origin = self._balancing.choose(free, request, again=again)
         if self._follows_attempts:
             self._balancing.started(origin)
         if self._trials and origin in self._trials:
-            self.trying.add(origin)
+            self.awaited_trials.add(origin)
             self._in_use = tuple(candidate for candidate in self._in_use if candidate.origin != origin)
         return origin
 
@@ -160,10 +162,10 @@ class Service:
         return sticky.cookie(request, origin, secured=secured) if isinstance(sticky, Sticky) else None
 
     def responded(self, origin: Origin, status: int) -> None:
-        """The head of an attempt's final response has come. To be told only where there is one in `trying`: a response
-        may take hours, and a trial is over as soon as it begins; one that has failed, once `finished` says so."""
-        if origin in self.trying and status not in self.fails:
-            self.trying.discard(origin)
+        """The head of an attempt's final response has come. To be called only where `awaited_trials` is not empty: a
+        trial is passed as soon as a response begins, which may last for hours; it is failed once `finished` says so."""
+        if origin in self.awaited_trials and status not in self.failing_statuses:
+            self.awaited_trials.discard(origin)
             if self.health is not None:
                 self.health.attempt_ended(origin, status, None)
 
@@ -174,11 +176,11 @@ class Service:
 
     def waits_for(self, request: BalancedRequest, origin: Origin, tried: Sequence[Origin]) -> Origin | None:
         """Whose connection a request waits for, where this origin was chosen for it; None: any that becomes free."""
-        return origin if tried or self._balancing.keeps(request) else None
+        return origin if tried or self._balancing.has_affinity(request) else None
 
     def moved(self, origin: Origin, to: Origin) -> None:
         """A request that waited for a connection to one origin has got one to another."""
-        self.trying.discard(origin)
+        self.awaited_trials.discard(origin)
         if self._follows_attempts:
             self._balancing.ended(origin)
             self._balancing.started(to)
@@ -192,8 +194,8 @@ class Service:
         what ended it early. With neither, the attempt was given up, which says nothing about the origin."""
         if self._follows_attempts:
             self._balancing.ended(origin)
-        if error is not None or status in self.hears:
-            self.trying.discard(origin)
+        if error is not None or status in self.reported_statuses:
+            self.awaited_trials.discard(origin)
             if self.health is not None:
                 self.health.attempt_ended(origin, status, error)
 

@@ -21,7 +21,7 @@ class Reports:
     def __init__(self, proxy: RunningProxy) -> None:
         self.ended: list[tuple[int, int, type[ProxyError] | None]] = []
         service = proxy.worker.services["default"]
-        service.health, service.hears = self, EVERY_STATUS
+        service.health, service.reported_statuses = self, EVERY_STATUS
 
     def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
         self.ended.append((origin.port, status, type(error) if error is not None else None))

@@ -30,7 +30,7 @@ async def test_one_connection_more_is_told_and_the_others_are_served() -> None:
         assert [record.error for record in proxy.records] == ["", "", "too_many_connections", ""]
 
 
-async def test_a_place_is_free_again_when_a_connection_ends_whoever_is_still_being_told() -> None:
+async def test_a_place_is_free_again_when_a_connection_ends_whoever_is_still_being_refused() -> None:
     upstream = ScriptedUpstream(answering(OK))
     settings = {"limits": {"connections_per_client": 1}, "timeouts": {"linger_s": 5.0}}
     async with (
@@ -71,9 +71,9 @@ class Known:
 
 
 SAME = [
-    (b"2001:db8::1", b"2001:db8::2", Entry.TOLD),
+    (b"2001:db8::1", b"2001:db8::2", Entry.REFUSED),
     (b"2001:db8::1", b"2001:db8:0:1::1", Entry.SERVED),
-    (b"192.0.2.1", b"192.0.2.1", Entry.TOLD),
+    (b"192.0.2.1", b"192.0.2.1", Entry.REFUSED),
     (b"192.0.2.1", b"192.0.2.2", Entry.SERVED),
     (b"unix", b"unix", Entry.SERVED),
 ]
@@ -87,7 +87,9 @@ def test_an_ipv6_client_is_its_64_bits(one: bytes, other: bytes, entry: Entry) -
     assert per_client.enter(second) is entry
     per_client.leave(second)
     per_client.leave(first)
-    assert not per_client._served and not per_client._told and not per_client._being_told, "nothing is left behind"
+    assert not per_client._served and not per_client._refused and not per_client._being_refused, (
+        "nothing is left behind"
+    )
 
 
 def known(address: bytes) -> ClientConnection:

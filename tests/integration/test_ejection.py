@@ -122,7 +122,7 @@ async def test_an_origin_that_recovers_returns_after_its_time_with_one_request_f
             assert await ask(proxy.port, 10) == [200] * 10
             assert bad.requests["/trial"] + bad.requests["/"] == 1 + 3
         bad.mood = Mood.ANSWERS
-        await until(lambda: not proxy.worker.services["default"].trying)  # it was given up, which says nothing
+        await until(lambda: not proxy.worker.services["default"].awaited_trials)  # it was given up, which says nothing
         assert states(proxy)[0] is State.TRIAL
         await ask(proxy.port, 4)
         assert states(proxy)[0] is State.UP

@@ -73,7 +73,7 @@ class Services(RuleBasedStateMachine):
         self.service = Service("s", origins, self.policy, RetrySettings(attempts=99, budget_percent=100.0))
         self.service.budget.requests = 1_000_000
         self.health = self.service.health = Told()
-        self.service.hears = EVERY_STATUS
+        self.service.reported_statuses = EVERY_STATUS
         self._offered(origins)
         self.model: Counter[Origin] = Counter()
         self.ends: list[tuple[Origin, int, ProxyError | None]] = []

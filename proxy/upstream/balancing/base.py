@@ -34,9 +34,9 @@ class Balancing:
         call."""
         return False
 
-    def keeps(self, request: BalancedRequest) -> bool:
-        """Whether this request belongs to the origin that is chosen for it: it waits for a connection to that one,
-        where others would go to an origin that has a free one."""
+    def has_affinity(self, request: BalancedRequest) -> bool:
+        """Whether only the chosen origin will do for this request: it waits for a connection to that one, where others
+        would go to an origin that has a free one."""
         return False
 
     def choose(self, candidates: Sequence[Candidate], request: BalancedRequest, *, again: bool = False) -> Origin:

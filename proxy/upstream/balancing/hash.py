@@ -51,7 +51,7 @@ class Hash(Balancing):
         self._key = key
         self._in_turn = RoundRobin()
 
-    def keeps(self, request: BalancedRequest) -> bool:
+    def has_affinity(self, request: BalancedRequest) -> bool:
         """Another origin would not have what this one keeps for the key."""
         return self._key(request) is not None
 

@@ -16,7 +16,7 @@ class LeastRequests(Balancing):
 
     def __init__(self) -> None:
         self.under_way: dict[Origin, int] = {}
-        self._due: dict[Origin, float] = {}  # of turns among equals; who has none here has had his share
+        self._due: dict[Origin, float] = {}  # turns that each is still owed, among equally loaded ones; absent: none
 
     @property
     def follows_attempts(self) -> bool:

@@ -1,7 +1,7 @@
 """Clients keep their origin by a cookie, while it is usable.
 
 The cookie holds an id of the origin that means nothing to anybody else: a keyed hash, not its address. One that names
-no origin in use, whoever made it up, is as if it was not there.
+no origin in use, a forged one for instance, is ignored.
 """
 
 from collections.abc import Sequence
@@ -32,9 +32,9 @@ class Sticky(Balancing):
         """As the other policy wants it."""
         return self._otherwise.follows_attempts
 
-    def keeps(self, request: BalancedRequest) -> bool:
+    def has_affinity(self, request: BalancedRequest) -> bool:
         """A client that has an origin waits for it."""
-        return request_cookie(request.head, self._name) in self._by_id or self._otherwise.keeps(request)
+        return request_cookie(request.head, self._name) in self._by_id or self._otherwise.has_affinity(request)
 
     def choose(self, candidates: Sequence[Candidate], request: BalancedRequest, *, again: bool = False) -> Origin:
         """The client's origin, if it is among the candidates."""

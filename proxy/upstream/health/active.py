@@ -25,7 +25,7 @@ Connect: TypeAlias = Callable[[Origin], Awaitable[Stream]]
 async def ask(connect: Connect, origin: Origin, settings: HealthCheckSettings, host: str = "") -> str | None:
     """Ask one health check once; to be awaited in a task. `host` is the upstream's, "" where it has none.
 
-    Returns None where it passes, else why not. Raises LimitReached where it is we who lack descriptors.
+    Returns None where it passes, else why not. Raises LimitReached where this process lacks descriptors.
     """
     try:
         async with asyncio.timeout(settings.timeout_s):

@@ -1,7 +1,7 @@
 """What health checking is to `upstream.service`.
 
 Nothing is asked per request. An implementation calls `Service.use` when the list of usable origins changes, and says by
-`Service.hears` which ends of attempts it wants to be told of.
+`Service.reported_statuses` which ends of attempts are to be reported.
 """
 
 from typing import Final, Protocol
@@ -14,7 +14,7 @@ class Health(Protocol):
     """Learns from the attempts that requests make."""
 
     def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
-        """As `Service.finished`, which calls this for each error, and for the statuses that `Service.hears` holds."""
+        """As `Service.finished`, which calls this for each error, and for each of `Service.reported_statuses`."""
 
 
 class _EveryStatus:

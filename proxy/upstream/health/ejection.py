@@ -32,7 +32,7 @@ OnChange: TypeAlias = Callable[[str, list[Change], bool], None]
 
 
 def failure(status: int, error: ProxyError | None, statuses: Container[int]) -> str | None:
-    """What an attempt's end says against its origin; None where it says nothing."""
+    """Why an attempt's end counts as a failure of its origin; None where it does not."""
     if status:
         return f"status {status}" if status in statuses else None
     if isinstance(error, _FAILURES) and error.code not in _OTHERS_FAULT:
@@ -60,7 +60,7 @@ class Ejection:
         self.stalled: dict[Origin, int] = {}
         self._was_cautious = False
         self.is_growing = False  # whether an address has not its full share yet
-        service.fails = self._statuses = frozenset(statuses)
+        service.failing_statuses = self._statuses = frozenset(statuses)
         self._clock = clock
         self._tell = tell
         self._on_change = on_change
@@ -95,7 +95,7 @@ class Ejection:
         if _evidence(known) == before:
             return
         told = False
-        if known.failures <= self.endpoints.limit:  # beyond it is known, and each request would tell it
+        if known.failures <= self.endpoints.limit:  # beyond it, each request would send control a message
             ejected = known.state is State.EJECTED
             told = self._tell(Failed(self.service.name, known.place, known.address, cause, unreachable, ejected))
         self._changed(changes, told)
@@ -113,7 +113,7 @@ class Ejection:
             self.service.ejected = self.endpoints.ejected()
             self.usable = usable
         self.is_growing = self.endpoints.next_share_s(now) is not None
-        self.service.hears = EVERY_STATUS if self.endpoints.hears_successes() else self._statuses
+        self.service.reported_statuses = EVERY_STATUS if self.endpoints.wants_successes() else self._statuses
 
     @property
     def looks_for_stalls(self) -> bool:

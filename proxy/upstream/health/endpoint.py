@@ -1,4 +1,4 @@
-"""One address of an upstream's origin: its state, and the values in which that is told."""
+"""One address of an upstream's origin: its state, and the values that describe it."""
 
 from enum import Enum
 from typing import Final, NamedTuple

@@ -1,5 +1,5 @@
-"""Health in the control process: names are followed, health checks asked, and what workers have met is put together;
-what comes of it is told to all workers at once."""
+"""Health in the control process: follows names, asks health checks, gathers what workers report, and tells all workers
+what follows from it."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ from proxy.upstream.health.state import Endpoints
 from proxy.upstream.names import Names, is_name
 from proxy.upstream.origin import Origin
 
-_LOOK_S: Final = 0.1  # how often it is looked for what is due
+_LOOK_S: Final = 0.1  # how often is looked for what is due
 
 
 class Watched(NamedTuple):

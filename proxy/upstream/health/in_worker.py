@@ -25,11 +25,11 @@ from proxy.upstream.service import Service
 from proxy.upstream.stalls import Stalls
 
 _PAUSE_S: Final = 1.0  # between two sweeps: this process did not run, so it says nothing of others
-_LOST_AFTER_S: Final = 60.0  # then addresses of names that control has told are not believed any more
+_LOST_AFTER_S: Final = 60.0  # without control, after which the addresses of names that it has told are dropped
 
 
 def no_control(_: bytes) -> bool:
-    """What sends to a control process that there is not."""
+    """Sends nothing: there is no control process."""
     return False
 
 
@@ -57,8 +57,8 @@ class WorkerHealth:
         self._report = Report(errors)
         self._returning = Returning(loop, connect, self._tried)
         self._heard_at = loop.time() if send is not no_control else -ALONE_AFTER_S
-        self._heard = -1  # how much control has said
-        self._believes = send is not no_control  # what control has said, or has left behind
+        self._heard = -1  # the version of what control has said last
+        self._believes = send is not no_control  # whether what control has said, or left in `Kept`, is still in use
         self._due = 0.0
         self._swept_at = loop.time()
         self._used: dict[str, frozenset[Origin]] = {}
@@ -117,12 +117,12 @@ class WorkerHealth:
     # -- time ----------------------------------------------------------------------------------------------------
 
     def sweep(self, now: float) -> None:
-        """Do what is due: waits that are in vain end, shares grow, and, without control, ejections end."""
+        """Do what is due: give stuck openings up, let shares grow, and, without control, end ejections."""
         pause_s, self._swept_at = now - self._swept_at, now
         if pause_s > _PAUSE_S:
             self._heard_at += pause_s  # a container that was paused: what control has said meanwhile is still unread
         if self._openings:
-            self._end_vain_waits(now)
+            self._give_up_stuck_openings(now)
         if self._stalls is not None:
             self._look_for_stalls(self._stalls, now)
         if now < self._due:
@@ -143,10 +143,10 @@ class WorkerHealth:
         if is_alone and now - self._heard_at >= _LOST_AFTER_S:
             self._believes = False
 
-    def _end_vain_waits(self, now: float) -> None:
+    def _give_up_stuck_openings(self, now: float) -> None:
         """Where several connections to an origin wait for long, let all but a few requests go elsewhere at once: if an
         origin swallows connections, every client may wait for one of them. What was ended counts as failed."""
-        for origin, attempts in self._openings.waiting_in_vain(now).items():
+        for origin, attempts in self._openings.stuck(now).items():
             ejections = [each for each in self._ejections.values() if origin in each.endpoints]
             if all(each.endpoints.has_better_than(origin) for each in ejections):
                 kept = max((each.endpoints.limit for each in ejections), default=len(attempts))

@@ -28,7 +28,7 @@ class Kept:
         self._memory = mmap.mmap(-1, _BYTES)
 
     def write(self, upstreams: Mapping[str, Endpoints]) -> None:
-        """Keep this instead. What is too much is not kept."""
+        """Keep this from now on; if it does not fit, what was kept before stays."""
         known: dict[str, dict[str, list[Endpoint]]] = {}
         for upstream, endpoints in upstreams.items():
             origins = known.setdefault(upstream, {})
@@ -42,7 +42,7 @@ class Kept:
             _HEAD.pack_into(self._memory, start, count, len(text), zlib.crc32(text))
 
     def restore(self, upstreams: Mapping[str, Endpoints]) -> None:
-        """Tell what was known of those origins that there are still."""
+        """Restore what was known about origins that still exist."""
         _, text = max(map(self._place, (0, 1)))
         try:
             known = _decode(text) if text else {}

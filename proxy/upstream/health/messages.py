@@ -37,7 +37,7 @@ class Passed(msgspec.Struct, tag="passed", omit_defaults=True):
 
 
 class Beat(msgspec.Struct, tag="beat", omit_defaults=True):
-    """Control is there, and has said this much: a worker that has heard less asks for all of it."""
+    """Control is alive; a worker that has not heard of this version asks for everything."""
 
     version: int = 0
 

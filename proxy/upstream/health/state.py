@@ -211,10 +211,10 @@ class Endpoints:
         return Usable(candidates, frozenset(trials), use)
 
     def ejected(self) -> list[Origin]:
-        """What requests themselves have met to fail: not what checks have found to be down."""
+        """Those that are out because requests failed there, not because health checks did."""
         return [origin for origin, known in self._known.items() if known.state is State.EJECTED]
 
-    def hears_successes(self) -> bool:
+    def wants_successes(self) -> bool:
         """Whether a request that is served would change anything."""
         return any(known.failures or known.state in (State.TRIAL, State.EJECTED) for known in self._known.values())
 

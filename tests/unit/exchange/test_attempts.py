@@ -64,7 +64,7 @@ class Attempted:
         )  # fmt: skip
         self.service = Service("s", [Candidate(A), Candidate(B)], RoundRobin(), retries)
         self.told = self.service.health = Told()
-        self.service.hears = range(600)
+        self.service.reported_statuses = range(600)
         self.client = ClientConnection(
             noting_stream(),
             ClientIdentity(b"9.9.9.9"),

@@ -29,11 +29,11 @@ def test_those_that_are_late_are_found_oldest_first() -> None:
     openings.begin(A, two, 0.5, 5.0)
     openings.begin(B, three, 1.0, 5.0)
     assert openings
-    assert openings.waiting_in_vain(0.9) == {}
-    assert openings.waiting_in_vain(1.0) == {A: [one]}
-    assert openings.waiting_in_vain(2.0) == {A: [one, two], B: [three]}
+    assert openings.stuck(0.9) == {}
+    assert openings.stuck(1.0) == {A: [one]}
+    assert openings.stuck(2.0) == {A: [one, two], B: [three]}
     openings.end(A, one, 2.0, opened=False)
-    assert openings.waiting_in_vain(2.0) == {A: [two], B: [three]}
+    assert openings.stuck(2.0) == {A: [two], B: [three]}
     openings.end(A, two, 2.0, opened=False)
     openings.end(B, three, 2.0, opened=False)
     assert not openings
@@ -46,7 +46,7 @@ def test_where_one_was_opened_those_before_it_are_slow_and_not_in_vain() -> None
     openings.begin(A, two, 0.1, 5.0)
     openings.end(A, two, 0.2, opened=True)
     openings.begin(A, three, 0.3, 5.0)
-    assert openings.waiting_in_vain(3.0) == {A: [three]}
+    assert openings.stuck(3.0) == {A: [three]}
 
 
 def test_an_attempt_that_is_given_up_is_cancelled_and_known_until_it_ends() -> None:

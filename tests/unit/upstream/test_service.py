@@ -117,7 +117,7 @@ def test_health_is_told_of_every_error_and_of_the_statuses_that_it_hears(
 ) -> None:
     service = Service("s", offer(A, B), RoundRobin())
     health = service.health = RecordingHealth()
-    service.hears = hears
+    service.reported_statuses = hears
     failure = ConnectFailed()
     service.finished(A, 0, failure)
     for status in statuses:

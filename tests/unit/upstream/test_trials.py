@@ -15,7 +15,7 @@ def chosen(service: Service, times: int) -> list[Origin]:
 
 def test_an_origin_on_trial_gets_one_request_at_a_time() -> None:
     service = Service("s", offer(A), RoundRobin())
-    service.hears = EVERY_STATUS
+    service.reported_statuses = EVERY_STATUS
     service.use(offer(A, B), trials={B})
     assert chosen(service, 6).count(B) == 1
     service.use(offer(A, B), trials={B})
@@ -43,7 +43,7 @@ def test_a_trial_is_over_when_its_response_begins() -> None:
     service.responded(B, 200)
     assert health.told == [], "B has no request"
     assert B in chosen(service, 2)
-    assert service.trying == {B}
+    assert service.awaited_trials == {B}
     service.responded(A, 200)
     service.responded(B, 200)
     service.responded(B, 200)

@@ -83,8 +83,8 @@ def test_what_requests_must_have_in_common(
 def test_requests_without_the_key_are_served_in_turn() -> None:
     policy = Hash(hash_key("header:X-User"))
     assert [policy.choose(offer(A, B), Request()) for _ in range(4)] == [A, B, A, B]
-    assert not policy.keeps(Request())
-    assert policy.keeps(Request((b"X-User", b"ann")))
+    assert not policy.has_affinity(Request())
+    assert policy.has_affinity(Request((b"X-User", b"ann")))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_a_client_comes_back_to_its_origin() -> None:
     for origin in (A, B, C):
         request = Request((b"Cookie", b"a=b; " + cookie_of(policy, origin)))
         assert {policy.choose(ALL, request) for _ in range(10)} == {origin}
-        assert policy.keeps(request)
+        assert policy.has_affinity(request)
         assert policy.cookie(request, origin, secured=False) is None
 
 
@@ -46,7 +46,7 @@ def test_its_value_is_the_same_in_every_worker_and_another_in_every_upstream() -
 def test_new_clients_are_shared_by_the_other_policy() -> None:
     policy = Sticky("srv", RoundRobin(), "app")
     assert [policy.choose(ALL, REQUEST) for _ in range(6)] == [A, B, C, A, B, C]
-    assert not policy.keeps(REQUEST)
+    assert not policy.has_affinity(REQUEST)
 
 
 def test_a_client_cannot_choose_an_origin_that_is_not_offered() -> None:
@@ -54,7 +54,7 @@ def test_a_client_cannot_choose_an_origin_that_is_not_offered() -> None:
     for value in (b"c:82", b"0", b"", cookie_of(policy, C)[4:]):
         request = Request((b"Cookie", b"srv=" + value))
         assert policy.choose(offer(A, B), request) in (A, B)
-        assert not policy.keeps(request)
+        assert not policy.has_affinity(request)
 
 
 def test_clients_of_an_origin_that_is_gone_get_another_one_and_its_cookie() -> None:

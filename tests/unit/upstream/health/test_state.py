@@ -52,11 +52,11 @@ def test_no_failures_eject_where_that_is_off() -> None:
 
 def test_only_a_streak_a_trial_or_an_ejection_makes_successes_worth_hearing() -> None:
     known = endpoints(A, B)
-    assert not known.hears_successes()
+    assert not known.wants_successes()
     fail(known, A, 1)
-    assert known.hears_successes()
+    assert known.wants_successes()
     known.request_passed(A, 0.0)
-    assert not known.hears_successes()
+    assert not known.wants_successes()
 
 
 def test_an_ejected_address_returns_by_way_of_a_connection_and_a_request() -> None:

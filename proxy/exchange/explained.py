@@ -12,10 +12,12 @@ from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.seen import Seen
 
 
-def tell(explaining: Explaining, record: ExchangeRecord, lines: Fields, received: bytes, decisions: Decisions) -> None:
-    """Add what was decided to the lines of a response. `received` is its status line; of an answer of our own, nothing.
+def explain(
+    explaining: Explaining, record: ExchangeRecord, lines: Fields, received: bytes, decisions: Decisions
+) -> None:
+    """Add what was decided to the lines of a response. `received` is its status line; empty for an answer of our own.
 
-    What a service says in a field of that name is not ours, and goes."""
+    A field of that name that a service has sent is removed: it would pass for ours."""
     seen = record.seen
     if seen is None or not seen.is_told:
         return
