@@ -26,7 +26,8 @@ class Expiring(Protocol):
 class Deadlines:
     """All open streams of a worker, what they share, and the one timer that looks at their deadlines.
 
-    A deadline is noticed up to `interval_s` late: time-outs are seconds, and need no better.
+    A deadline is noticed up to `interval_s` late, or twice that after the loop was held up: time-outs are seconds, and
+    need no better.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class Deadlines:
         self.on_sweep: list[Callable[[float], None]] = []
         self.interval_s = interval_s
         self._timer: asyncio.TimerHandle | None = None
+        self._sweeps_at = 0.0
 
     def start(self) -> None:
         """Begin sweeping."""
-        self._timer = self.loop.call_later(self.interval_s, self._sweep)
+        self._sweeps_at = self.loop.time() + self.interval_s
+        self._timer = self.loop.call_at(self._sweeps_at, self._sweep)
 
     def stop(self) -> None:
         """End sweeping."""
@@ -52,9 +55,12 @@ class Deadlines:
             self._timer = None
 
     def _sweep(self) -> None:
-        self._timer = self.loop.call_later(self.interval_s, self._sweep)
         now = self.loop.time()
-        due = [stream.expire for stream in self.streams if stream.next_deadline < now]
+        # Where the loop was held up, what came in time may not be read yet: libuv runs timers before it polls sockets.
+        # Whatever fell due since this sweep should have run is left to the next one.
+        due_by = min(now, self._sweeps_at)
+        self.start()
+        due = [stream.expire for stream in self.streams if stream.next_deadline < due_by]
         for call in (*due, *self.on_sweep):
             try:
                 call(now)
