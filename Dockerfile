@@ -17,7 +17,7 @@ COPY proxy proxy
 ENV HATCH_BUILD_HOOK_ENABLE_MYPYC=1
 # pip compiles what it installs, then leaves: the image that runs installs nothing.
 RUN python3 -m venv /opt/onehop \
-    && /opt/onehop/bin/pip install --no-cache-dir --disable-pip-version-check . \
+    && /opt/onehop/bin/pip install --no-cache-dir --disable-pip-version-check '.[auth,otlp]' \
     && /opt/onehop/bin/pip uninstall --yes --quiet pip
 
 FROM ${BASE_IMAGE}

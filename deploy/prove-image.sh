@@ -62,8 +62,10 @@ download_wheels() {
     .venv/bin/python - >"$wheels/requirements.txt" <<'PYTHON'
 import tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))
+extras = project["project"]["optional-dependencies"]
 hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["mypyc"]
 print(*project["build-system"]["requires"], *hook["dependencies"], *project["project"]["dependencies"], sep="\n")
+print(*extras["auth"], *extras["otlp"], sep="\n")
 PYTHON
     .venv/bin/pip download --quiet --disable-pip-version-check --python-version "$suite_python" --only-binary :all: \
         --requirement "$wheels/requirements.txt" --dest "$wheels"
