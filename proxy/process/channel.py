@@ -7,13 +7,15 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 _PACKET_BYTES: Final = 16_384
-_SOCKETS: Final = 250  # the kernel passes 253 in a message
+_SOCKETS: Final = 253  # the kernel passes no more in a message
 
 
 class Kind(Enum):
     """What a message is about, and which side sends it."""
 
     SERVING = b"serving"  # child: it does its work from now on
+    NOT_ADOPTED = b"not adopted"  # worker: the sockets of ADOPT did not arrive, for lack of descriptors
+    NOT_LINKED = b"not linked"  # child: the socket of LINK did not arrive, for the same reason
     FAILED = b"failed"  # child: it ends, and why; its traceback, a line each
     ADOPT = b"adopt"  # parent to worker: accept on these sockets of seat N, which has no worker
     GIVE_BACK = b"give back"  # parent to worker: seat N has a worker again
@@ -32,6 +34,7 @@ class Message(NamedTuple):
     kind: Kind
     text: str = ""
     sockets: list[socket.socket] = []  # noqa: RUF012  # never changed
+    is_cut: bool = False  # sockets that came with it are lost: this process had no descriptors for them
 
 
 class Channel:
@@ -41,6 +44,7 @@ class Channel:
         self._end = end
         end.setblocking(False)
         self.is_closed = False
+        self._unsent: list[tuple[Kind, str]] = []
 
     @classmethod
     def pair(cls) -> tuple["Channel", "Channel"]:
@@ -53,36 +57,68 @@ class Channel:
         return self._end.fileno()
 
     def send(self, kind: Kind, text: str = "", sockets: Sequence[socket.socket] = ()) -> bool:
-        """Send a message; False where it cannot be sent at once."""
+        """Send a message; False where it cannot be sent at once, behind those that are."""
+        if self.flush():
+            with contextlib.suppress(OSError):
+                self._send(kind, text, sockets)
+                return True
+        return False
+
+    def insist(self, kind: Kind, text: str = "") -> None:
+        """Send a message now, or by `flush` as soon as a process that hangs reads again: one that is lost would change
+        what that process does from then on."""
+        if (kind, text) not in self._unsent:
+            self._unsent.append((kind, text))
+        self.flush()
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether `flush` is to be called once the channel can be written to."""
+        return bool(self._unsent)
+
+    def flush(self) -> bool:
+        """Send what could not be sent; return whether nothing is left."""
+        while self._unsent:
+            try:
+                self._send(*self._unsent[0])
+            except BlockingIOError:
+                return False
+            except OSError:  # there is nobody any more
+                self._unsent.clear()
+                return True
+            del self._unsent[0]
+        return True
+
+    def _send(self, kind: Kind, text: str, sockets: Sequence[socket.socket] = ()) -> None:
         packet = kind.value + b"\n" + text.encode("utf-8", "backslashreplace")
         descriptors = [listening.fileno() for listening in sockets]
-        with contextlib.suppress(OSError):
-            socket.send_fds(self._end, [packet[:_PACKET_BYTES]], descriptors, socket.MSG_NOSIGNAL)
-            return True
-        return False
+        socket.send_fds(self._end, [packet[:_PACKET_BYTES]], descriptors, socket.MSG_NOSIGNAL)
 
     def receive(self) -> Iterator[Message]:
         """What has arrived; afterwards `is_closed` says whether more can come."""
         while not self.is_closed:
             try:
-                packet, descriptors, _, _ = socket.recv_fds(self._end, _PACKET_BYTES, _SOCKETS)
+                packet, descriptors, flags, _ = socket.recv_fds(self._end, _PACKET_BYTES, _SOCKETS)
             except BlockingIOError:
                 return
             except ConnectionResetError:
                 continue  # it has ended without reading all; Linux says so once, and before what it had sent
             except OSError:
-                packet, descriptors = b"", []
+                packet, descriptors, flags = b"", [], 0
             if not packet:
                 self.is_closed = True
                 return
             kind, _, text = packet.partition(b"\n")
-            yield Message(
-                Kind(kind),
-                text.decode("utf-8", "replace"),
-                [socket.socket(fileno=number) for number in descriptors],
-            )
+            sockets = [socket.socket(fileno=number) for number in descriptors]
+            is_cut = bool(flags & socket.MSG_CTRUNC)
+            if is_cut:
+                for one in sockets:
+                    one.close()  # some of them are no use
+                sockets = []
+            yield Message(Kind(kind), text.decode("utf-8", "replace"), sockets, is_cut)
 
     def close(self) -> None:
         """Close this end."""
         self.is_closed = True
+        self._unsent.clear()
         self._end.close()

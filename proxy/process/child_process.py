@@ -13,6 +13,8 @@ from proxy.process.channel import Channel, Kind
 from proxy.process.heartbeat import StackFile
 
 _FRAMES: Final = 12  # of a traceback, the innermost ones
+_AGAIN_S: Final = 1.0  # before sockets that were lost are asked for again
+ASKED_AGAIN: Final = "it is asked for again (ulimit -n)"
 
 
 @contextlib.contextmanager
@@ -57,6 +59,17 @@ def be_child(
         with contextlib.suppress(OSError):
             sys.stderr.flush()
         os._exit(status)
+
+
+def ask_again(channel: Channel, kind: Kind, seat: str) -> None:
+    """Sockets that the parent passed are lost, as no descriptor was free for them. Ask for others in a moment: at once,
+    they would be lost again."""
+    asyncio.get_running_loop().call_later(_AGAIN_S, _ask, channel, kind, seat)
+
+
+def _ask(channel: Channel, kind: Kind, seat: str) -> None:
+    if not channel.is_closed and not channel.send(kind, seat):
+        ask_again(channel, kind, seat)
 
 
 def new_loop_runner() -> asyncio.Runner:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 from proxy.config.sources import Loaded
 from proxy.process import watch
 from proxy.process.channel import Channel, Kind
-from proxy.process.child_process import be_child
+from proxy.process.child_process import ASKED_AGAIN, ask_again, be_child
 from proxy.process.control import Control
 from proxy.process.heartbeat import Heartbeat, StackFile
 from proxy.process.link import Hub
@@ -63,8 +63,13 @@ async def _serve(setup: ControlSetup) -> None:
     await control.start()
 
     def receive() -> None:
-        for kind, text, sockets in setup.channel.receive():
-            if kind is Kind.LINK:
+        for kind, text, sockets, is_cut in setup.channel.receive():
+            if is_cut:
+                errors.warn_once_a_minute(
+                    "no descriptor", lambda: f"no file descriptor was free for a link to a worker; {ASKED_AGAIN}"
+                )
+                ask_again(setup.channel, Kind.NOT_LINKED, text)
+            elif kind is Kind.LINK:
                 hub.connect(int(text), sockets[0])
             elif kind is Kind.STOPPING:
                 control.is_ready = False

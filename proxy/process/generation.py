@@ -19,7 +19,7 @@ from proxy.process.cpus import worker_count
 from proxy.process.heartbeat import beat_s
 from proxy.process.instance import Instance
 from proxy.process.listeners import CannotStart, modes
-from proxy.process.placing import join_links, place_sockets
+from proxy.process.placing import join_links, offer_again, place_sockets
 from proxy.process.slot import Role, Slot, State, cause
 from proxy.process.worker_process import WorkerSetup, be_worker
 
@@ -119,8 +119,10 @@ class Generation:
             yield now + self._watch_s
 
     def listen(self) -> None:
-        """Take what its processes say of their start and their end."""
+        """Take what its processes say of their start and their end; tell them what they did not take before."""
         for slot in self.slots:
+            if slot.channel is not None:
+                slot.channel.flush()
             self._listen_to(slot)
 
     def maintain(self) -> None:
@@ -170,7 +172,7 @@ class Generation:
         """Tell who asks the control process, from now on. Nothing else changes yet."""
         self._instance_stops = True
         if self.control is not None and self.control.channel is not None:
-            self.control.channel.send(Kind.STOPPING)
+            self.control.channel.insist(Kind.STOPPING)
 
     def shut_down(self) -> None:
         """The instance ends. The control process stays, for who asks it meanwhile."""
@@ -208,7 +210,7 @@ class Generation:
         self._kill_at = min(self._kill_at, now + within_s)
         for slot in self.workers:
             if slot.channel is not None:
-                slot.channel.send(kind)
+                slot.channel.insist(kind)
 
     def _kill_late(self, now: float) -> None:
         if now >= self._kill_at:
@@ -224,8 +226,11 @@ class Generation:
     # -- what processes say ----------------------------------------------------------------------------------------
 
     def _listen_to(self, slot: Slot) -> None:
-        for kind, text, _ in slot.channel.receive() if slot.channel is not None else ():
-            if kind is Kind.CHANGED:
+        for message in slot.channel.receive() if slot.channel is not None else ():
+            kind, text = message.kind, message.text
+            if kind in (Kind.NOT_ADOPTED, Kind.NOT_LINKED):
+                offer_again(message, slot, self.workers)
+            elif kind is Kind.CHANGED:
                 self.file_has_changed = True
             elif kind is Kind.FAILED:
                 slot.reason = text.splitlines()

@@ -94,7 +94,7 @@ class Generations:
         for generation in self:
             for slot in generation.workers:
                 if slot.channel is not None:
-                    slot.channel.send(Kind.REOPEN_LOG)
+                    slot.channel.insist(Kind.REOPEN_LOG)
 
     def maintain(self) -> None:
         """Do what is due."""

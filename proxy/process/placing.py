@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from proxy.process.channel import Kind
+from proxy.process.channel import Kind, Message
 from proxy.process.link import pair
 from proxy.process.slot import Slot, State
 from proxy.telemetry.error_log import ErrorLog
@@ -13,7 +13,7 @@ def place_sockets(workers: Sequence[Slot]) -> None:
     for slot in workers:
         if slot.state is State.SERVING:
             if slot.adopter is not None and slot.adopter.channel is not None:
-                slot.adopter.channel.send(Kind.GIVE_BACK, str(slot.seat))
+                slot.adopter.channel.insist(Kind.GIVE_BACK, str(slot.seat))
             slot.adopter = None
         elif slot.adopter is None:
             serving = [other for other in workers if other.state is State.SERVING]
@@ -36,7 +36,19 @@ def join_links(workers: Sequence[Slot], control: Slot, errors: ErrorLog) -> None
                 errors.warning(f"no link between a worker and the control process: {exc.strerror}")
                 return
             with of_worker, of_control:
-                if slot.channel.send(Kind.LINK, "", [of_worker]) and control.channel.send(
+                if slot.channel.send(Kind.LINK, str(slot.seat), [of_worker]) and control.channel.send(
                     Kind.LINK, str(slot.seat), [of_control]
                 ):
                     slot.linked_to = control.pid
+
+
+def offer_again(message: Message, asker: Slot, workers: Sequence[Slot]) -> None:
+    """A process had no descriptors for what it was given, and asks for it again: it gets it at the next look."""
+    for slot in workers:
+        if str(slot.seat) != message.text:
+            continue
+        if message.kind is Kind.NOT_LINKED:
+            slot.linked_to = 0
+        elif slot.adopter is asker and asker.channel is not None:
+            asker.channel.insist(Kind.GIVE_BACK, message.text)  # it may have been given them again meanwhile
+            slot.adopter = None

@@ -197,7 +197,8 @@ class Supervisor:
         for generation in self._generations:
             for slot in generation.slots:
                 if slot.channel is not None and not slot.channel.is_closed:
-                    waiting.register(slot.channel, select.POLLIN)
+                    unsent = select.POLLOUT if slot.channel.has_unsent else 0
+                    waiting.register(slot.channel, select.POLLIN | unsent)
         self._commands.register(waiting)
         next_at = min([self._leave_at, self._watchdog_at, *self._generations.due(now)])
         # poll() takes no more than 24 days, and `drain_s` may be longer.

@@ -12,7 +12,7 @@ from proxy.config.model import Config
 from proxy.exchange.buckets import Buckets
 from proxy.exchange.context import Observe
 from proxy.process.channel import Channel, Kind
-from proxy.process.child_process import be_child
+from proxy.process.child_process import ASKED_AGAIN, ask_again, be_child
 from proxy.process.heartbeat import Heartbeat, StackFile
 from proxy.process.link import Link
 from proxy.process.memory import reuse_buffers
@@ -85,8 +85,10 @@ class _Parent:
         self._loop.remove_reader(self._channel.fileno())
 
     def _receive(self) -> None:
-        for kind, text, sockets in self._channel.receive():
+        for kind, text, sockets, is_cut in self._channel.receive():
             match kind:
+                case Kind.ADOPT | Kind.LINK if is_cut:
+                    self._is_cut(kind, text)
                 case Kind.ADOPT:
                     self._worker.adopt(text, sockets)
                 case Kind.GIVE_BACK:
@@ -106,3 +108,11 @@ class _Parent:
         if self._channel.is_closed:  # the parent has died, and may have had no time to say so
             self._loop.remove_reader(self._channel.fileno())
             self._worker.shut_down()
+
+    def _is_cut(self, kind: Kind, seat: str) -> None:
+        is_link = kind is Kind.LINK
+        what = "the link to the control process" if is_link else "the queue of a worker that is not there"
+        self._worker.errors.warn_once_a_minute(
+            f"no descriptor: {kind.value.decode()}", lambda: f"no file descriptor was free for {what}; {ASKED_AGAIN}"
+        )
+        ask_again(self._channel, Kind.NOT_LINKED if is_link else Kind.NOT_ADOPTED, seat)
