@@ -20,13 +20,11 @@ from proxy.transport.stream import ConnectionEnded, PeerEnd, Stream
 
 #: How long a new connection may take to begin its first request: at shutdown, and while others wait for its place.
 FIRST_REQUEST_S: Final = 1.0
-
 #: How long a client that has ended its side may still be waited for: `printf 'GET ...' | nc` asks, ends, and reads.
 _GRACE_S: Final = 0.5
 
 RunExchange: TypeAlias = "Callable[[ClientConnection, RequestHead, float], Awaitable[bool]]"
 ReportUnread: TypeAlias = "Callable[[ClientConnection, ProxyError, float], Awaitable[None]]"
-
 #: What the log says where the client has ended its side, or its connection.
 CLIENT_CLOSED: Final = "the client closed the connection"
 
@@ -48,6 +46,7 @@ class Ending(Enum):
 
     CLOSE = auto()  # the client has sent all that it may
     LINGER = auto()  # it may still be sending, and would lose our answer to a reset if we just closed
+    RESET = auto()  # behind a defect: what was sent may be a part of a response, and must not look whole
 
 
 #: By names of their own: read from the class, a member costs ten times as much on CPython 3.11.
@@ -102,8 +101,7 @@ class ClientConnection:
         """Carry requests until one side closes. Every request read is answered or visibly cut; none raises here."""
         try:
             while True:
-                # uvloop's clock: monotonic, if only to the millisecond.
-                waiting_since = self.waiting_since = self._deadlines.loop.time()
+                waiting_since = self.waiting_since = self._deadlines.loop.time()  # monotonic; uvloop's in milliseconds
                 try:
                     head = await self._next_request(waiting_since)
                 except ProxyError as error:
@@ -128,24 +126,27 @@ class ClientConnection:
                 if self.reader.unread:
                     # Pipelined requests that are answered without a wait would keep the loop from everybody else.
                     await yield_to_loop()
+        except Exception:
+            self.ending = Ending.RESET
+            raise
         finally:
             await self.end()
 
     async def end(self) -> None:
-        """Close the connection as `ending` says, and wait until the client has taken what it was sent: a worker
-        that shuts down waits for that, too. Twice does no harm."""
+        """Close as `ending` says, and wait until the client has taken what it was sent. Twice does no harm."""
         if self.phase is _ENDING:
             return
         self.phase = _ENDING
-        if self.ending is Ending.LINGER and not self.stream.is_ended:
+        if self.ending is Ending.RESET:
+            await reset_when_flushed(self.stream, self.timeouts.client_write_idle_s)
+        elif self.ending is Ending.LINGER and not self.stream.is_ended:
             await linger(self.stream, self.timeouts.linger_s, self.timeouts.linger_total_s)
         self.stream.close()
         await wait_flushed(self.stream)
 
     async def deliver_cut(self, *, only_the_end_delimits: bool) -> int:
-        """Behind a response that is not whole: deliver what was written, however slowly the client takes it; then it
-        sees an end that is not clean, by a reset where nothing else would tell. Returns how many bytes it has not
-        taken."""
+        """Behind a response that was cut: deliver what was written, however slowly the client takes it; then end it so
+        that the client sees the cut, if need be by a reset. Returns how many bytes the client has not taken."""
         self.phase = _DELIVERING
         self._clear_alarm()
         if self.stream.is_ended:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 _NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: an expired one is read, too
 
 
-_Stamp: TypeAlias = tuple[int, int, int]
+_Stamp: TypeAlias = tuple[int, int, int, int]
 
 
 class CertificateFault(OSError):
@@ -65,7 +65,8 @@ def _stamp(path: str) -> _Stamp | None:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    # The time of the last change of its permissions, too: with others, a file may be readable that was not before.
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
 
 
 class Described(NamedTuple):

@@ -1,14 +1,16 @@
 """A defect of ours: the client learns nothing of it, the error log everything, and it costs one request."""
 
+import asyncio
 import re
 
 import pytest
 
 from proxy.telemetry.ids import HttpDate
 from proxy.upstream.connection import UpstreamConnection
+from tests.harness.loops import on_both_loops
 from tests.harness.origins import LiveOrigin, ask, live_origins, until
 from tests.harness.running_proxy import running_proxy
-from tests.harness.scripted import OK, ScriptedUpstream, answering, client
+from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client
 
 SECRET = "s3cret-of-a-variable"
 
@@ -51,6 +53,34 @@ async def test_its_text_reaches_no_client_and_its_traceback_the_error_log(
     assert f"onehop: error: defect in request {record.request_id}: KeyError" in said
     assert f'raise KeyError(SECRET)\n  KeyError: "{SECRET}"'.replace('"', "'") in said
     assert re.search(r'/?exchange\.py", line [1-9][0-9]*, in _forward', said), "compiled or not"
+
+
+class BrokenHealth:
+    """Has a defect that shows when an attempt fails: the second failure within the first."""
+
+    def attempt_ended(self, *_: object) -> None:
+        raise KeyError(SECRET)
+
+
+@on_both_loops
+async def test_one_while_a_response_is_being_cut_does_not_make_it_look_whole() -> None:
+    """A body that ends with its connection: the client's only sign is a reset."""
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+        await arrived.wait()
+
+    arrived = asyncio.Event()
+    async with ScriptedUpstream(script).serving() as upstream, running_proxy(upstream.port) as proxy:
+        proxy.worker.services["default"].health = BrokenHealth()
+        async with client(proxy.port) as peer:
+            await peer.send(b"GET / HTTP/1.0\r\n\r\n")
+            await peer.head()
+            assert await peer.exactly(4) == b"half"
+            arrived.set()
+            with pytest.raises(ConnectionResetError):
+                await peer.some()
 
 
 @pytest.mark.parametrize("settings", [{}, {"max_connections": 1}])

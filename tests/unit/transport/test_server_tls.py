@@ -113,6 +113,13 @@ def test_a_file_that_cannot_be_used_leaves_the_old_one_and_is_told_once_but_know
     assert worker.fault is None
 
 
+def test_a_file_with_other_permissions_is_read_again(authority: Authority) -> None:
+    file = authority.file("a.example")
+    worker = contexts(file)
+    os.chmod(file, 0o640)
+    assert worker.look_again() == [file]
+
+
 def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(authority: Authority, tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization as pem
 
