@@ -45,7 +45,7 @@ class TurnedAway(Exception):
 
 
 def identity_of(stream: Stream, settings: ListenerSettings, trusted: tuple[Network, ...]) -> ClientIdentity | None:
-    """Who is at the other end, by the connection's own address; None where it has ended already."""
+    """The peer's identity, by the connection's own address; None where it has ended already."""
     if settings.is_unix:
         address = UNIX
     else:

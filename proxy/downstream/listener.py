@@ -150,7 +150,7 @@ class Listener:
             stream.set_read_deadline(self._loop.time() + FIRST_REQUEST_S)
         self._stopped_accepting.set()
 
-    # -- who may come in -----------------------------------------------------------------------------------------
+    # -- admission -----------------------------------------------------------------------------------------------
 
     def _may_accept(self, listening: socket.socket) -> bool:
         if self._places.is_free():
@@ -163,7 +163,7 @@ class Listener:
         return False
 
     def _look_again(self, now: float) -> None:
-        """At every sweep, while newcomers wait: somebody may be idle by now, and nobody may wait any more."""
+        """At every sweep, while newcomers wait: a client may be idle by now, or no newcomer may wait any more."""
         if self._acceptor.is_paused:
             self._acceptor.resume()
         elif self._places.is_crowded and not self._shutting_down and not self._acceptor.somebody_waits():

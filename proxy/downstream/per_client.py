@@ -29,7 +29,7 @@ class PerClient:
         self._being_refused: set[ClientConnection] = set()
 
     def enter(self, client: ClientConnection) -> Entry:
-        """A connection begins. Unless it is cut, `leave` is told of its end."""
+        """A connection begins. Unless it is cut, call `leave` at its end."""
         key = _key(client.identity)
         if key is None or _add(self._served, key, self._most):
             return Entry.SERVED

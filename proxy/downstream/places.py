@@ -1,9 +1,9 @@
 """How many clients there may be at once, and who leaves when newcomers wait.
 
 Every client has a place, and with it the certainty of a descriptor for an upstream connection. While all places are
-taken, newcomers wait in the kernel's queue. For one who waits, the client that has been idle longest is closed, or the
+taken, newcomers wait in the kernel's queue. For each, the client that has been idle longest is closed, or the
 connection whose handshake takes longest; if there is none, every answer says `Connection: close` until nobody waits.
-Where no place has come free for `patience_s`, newcomers are told 503, a few at a time.
+Where no place has come free for `patience_s`, newcomers get a 503, a few at a time.
 """
 
 from collections.abc import Callable, Collection

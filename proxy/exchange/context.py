@@ -45,5 +45,5 @@ class WorkerContext:
     copies: set[object] = field(default_factory=set)  # of requests, for mirrors, under way
     sampling: Sampling | None = None  # None: tracing is off, and trace context passes untouched
     explaining: Explaining | None = None  # None: no response says what was decided
-    look: Look | None = None  # None: nobody looks on, so nothing is recorded
+    look: Look | None = None  # None: what exchanges carried is not recorded
     observe: Observe | None = None

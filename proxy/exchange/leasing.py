@@ -24,7 +24,7 @@ from proxy.upstream.service import Service
 class Leasing:
     """The connections of one request, one after the other. `lease` is that of the attempt under way.
 
-    The service is told of the end of every attempt at an origin that it chose. One is made per request: so all
+    The end of every attempt at an origin that the service chose is reported to it. One is made per request: so all
     attributes, those of `Attempts` included, are set by one call.
     """
 

@@ -1,4 +1,4 @@
-"""A copy of a request for another upstream, whose response nobody waits for.
+"""A copy of a request for another upstream, whose response is discarded.
 
 It begins when the request's body has arrived whole, and after the request itself was sent. Nothing that becomes of it
 reaches the client: where the body is too large, where many copies are under way, where the upstream is full, down or

@@ -87,7 +87,7 @@ class Passwords:
 
     def _tell(self, digest: bytes, job: "Future[bool]", *, known: bool) -> None:
         """In a thread: hand a result to the loop."""
-        with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile: no request waits any more
             self._loop.call_soon_threadsafe(self._checked, digest, job, known)
 
     def _checked(self, digest: bytes, job: "Future[bool]", known: bool) -> None:

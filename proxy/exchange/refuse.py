@@ -49,7 +49,7 @@ async def refuse_unread(context: WorkerContext, client: ClientConnection, error:
         if context.events.responded is not None:
             context.events.responded(record)
     except ProxyError:
-        client.stream.abort()  # the client is gone: its request was refused all the same
+        client.stream.abort()  # the client is gone; the record says why its request was refused
     finally:
         if context.events.ended is not None:
             record.ended = monotonic()

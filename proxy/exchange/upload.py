@@ -52,7 +52,7 @@ class MinimumRate:
         return now + RATE_WINDOW_S - self._waited_s
 
     def release(self, now: float) -> None:
-        """The client is told to send: its time begins."""
+        """The client got its 100 at `now`: its time begins."""
         self.held_back = False
         self._waiting_since, self._waited_s, self._bytes = now, 0.0, 0
 

@@ -30,7 +30,7 @@ class FollowedFiles:
         self._stamps = {path: _stamp(path) for path in paths if path}
 
     def changed(self) -> list[str]:
-        """Those that have changed; each change is told once."""
+        """Those that have changed since the last call."""
         before, self._stamps = self._stamps, {path: _stamp(path) for path in self._stamps}
         return [path for path, stamp in self._stamps.items() if stamp != before[path]]
 

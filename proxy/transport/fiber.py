@@ -17,7 +17,7 @@ running: "Fiber | None" = None
 
 
 class Fiber:
-    """One coroutine on its way. `on_end` is told when it has ended, and by what, if by an exception.
+    """One running coroutine. `on_end` is called once it has ended, with the exception that ended it, if any.
 
     Only the object for which it waits resumes it, never two. Nothing that a callback resumes may raise into it.
     """

@@ -6,7 +6,7 @@ from proxy.transport.sockets import PeerEnd
 
 
 class Owner(Protocol):
-    """Who is told of what happens to a connection while nobody reads it."""
+    """Notified of what happens to a connection, also while nothing reads from it."""
 
     def connection_lost(self) -> None:
         """The connection is gone."""

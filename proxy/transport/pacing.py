@@ -4,7 +4,7 @@ from enum import Enum, auto
 from typing import Final
 
 from proxy.transport.deadlines import Deadlines
-from proxy.transport.sparing import SparingProtocol
+from proxy.transport.small_reads import SmallReads
 from proxy.transport.writing import WritingSide
 
 
@@ -23,25 +23,25 @@ FINISHED: Final = Reading.FINISHED
 class PacedReading(WritingSide):
     """A stream, as far as its reading is paused and resumed."""
 
-    __slots__ = ("_is_spared", "_reading")
+    __slots__ = ("_reading", "_reads_small")
 
     def __init__(self, deadlines: Deadlines) -> None:
         super().__init__(deadlines)
         self._reading = Reading.FLOWING
-        self._is_spared = False  # read in small pieces
+        self._reads_small = False  # read in small pieces
 
     def hold(self) -> None:
         """Nothing arrives until the next `read`; then small pieces do, until `flow`. Not while a fiber reads."""
         if self._ended is None and self._reading is not FINISHED and not self.transport.is_closing():
             self._pause()
-            if not self._is_spared:
-                self._is_spared = True
-                self.transport.set_protocol(SparingProtocol(self, self._deadlines.scratch))
+            if not self._reads_small:
+                self._reads_small = True
+                self.transport.set_protocol(SmallReads(self, self._deadlines.scratch))
 
     def flow(self) -> None:
         """Read as much at once as there is."""
-        if self._is_spared and self._ended is None and not self.transport.is_closing():
-            self._is_spared = False
+        if self._reads_small and self._ended is None and not self.transport.is_closing():
+            self._reads_small = False
             was_paused = self._reading is _PAUSED
             self._pause()
             self.transport.set_protocol(self)

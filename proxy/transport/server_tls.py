@@ -78,7 +78,7 @@ class ServerContexts:
         self._name([each for _, each in found])
 
     def _digest_of_signers(self) -> bytes:
-        """What tickets depend on: a session of somebody whom nobody vouches for any more must not resume."""
+        """What tickets depend on: a session whose client certificate is trusted no more must not resume."""
         signers = self._settings.client_ca
         try:
             return hashlib.sha256(Path(signers).read_bytes()).digest() if signers else b""

@@ -57,8 +57,8 @@ def peer_end(raw: LoopSocket) -> PeerEnd | None:
     return PeerEnd.RESET if events[0] & (select.POLLERR | select.POLLHUP) else PeerEnd.FIN
 
 
-class LastWords:
-    """What a peer has sent before it broke the connection, and nobody has read yet.
+class Remainder:
+    """The unread remainder of a connection that its peer broke: what was sent before the reset.
 
     A reset leaves the kernel's receive queue readable, but the event loop closes the socket as soon as it has said that
     the connection is lost. So the first piece is read within that very call; where there is more, a second descriptor

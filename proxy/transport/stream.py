@@ -14,7 +14,7 @@ from proxy.transport.fiber import Fiber
 from proxy.transport.owner import Owner
 from proxy.transport.pacing import FINISHED, PacedReading, Reading
 from proxy.transport.parking import PARKED
-from proxy.transport.sockets import LastWords, PeerEnd
+from proxy.transport.sockets import PeerEnd, Remainder
 from proxy.transport.writing import ConnectionEnded
 
 __all__ = ["FINISHED", "ConnectionEnded", "Owner", "PeerEnd", "Reading", "Stream"]
@@ -27,8 +27,18 @@ class Stream(PacedReading):
     """One connection. At most one fiber reads and one writes at a time; what happens here resumes them at once."""
 
     __slots__ = (
-        "__weakref__", "_arrived", "_close_deadline", "_last_words", "_read_deadline", "_reader", "_unread",
-        "_unread_bytes", "alarm_at", "on_connected", "owner", "watcher",
+        "__weakref__",
+        "_arrived",
+        "_close_deadline",
+        "_read_deadline",
+        "_reader",
+        "_remainder",
+        "_unread",
+        "_unread_bytes",
+        "alarm_at",
+        "on_connected",
+        "owner",
+        "watcher",
     )  # fmt: skip
 
     def __init__(self, deadlines: Deadlines, on_connected: "Callable[[Stream], None] | None" = None) -> None:
@@ -40,7 +50,7 @@ class Stream(PacedReading):
         self._unread: list[bytes] = []
         self._unread_bytes = 0
         self._arrived: bytes | None = None  # for the read that is being resumed
-        self._last_words: LastWords | None = None
+        self._remainder: Remainder | None = None
         self._reader: Fiber | None = None
         self._read_deadline = NEVER
         self._close_deadline = NEVER
@@ -85,7 +95,7 @@ class Stream(PacedReading):
             self._ended = exc or ConnectionEnded()
             if isinstance(exc, OSError):
                 self._break(exc)
-        if self._last_words is None:
+        if self._remainder is None:
             self._deadlines.streams.discard(self)
         if self._reader is not None:
             self._reader.resume()
@@ -105,8 +115,8 @@ class Stream(PacedReading):
         that had arrived before has been returned.
         """
         while not self._unread:
-            if self._last_words is not None:
-                return self._read_last_words()
+            if self._remainder is not None:
+                return self._read_remainder()
             if self._reading is FINISHED:
                 return b""
             if self._ended is not None:
@@ -168,19 +178,19 @@ class Stream(PacedReading):
         raw = self.transport.get_extra_info("socket")
         if raw is None or self._reading is FINISHED or self._close_deadline != NEVER:
             return
-        self._last_words = LastWords(raw, error)
-        if first := self._decoded(self._last_words.first):
+        self._remainder = Remainder(raw, error)
+        if first := self._decoded(self._remainder.first):
             self._unread.append(first)
             self._unread_bytes += len(first)
-        if not self._last_words.has_more:
-            self._drop_last_words()
+        if not self._remainder.has_more:
+            self._drop_remainder()
 
-    def _read_last_words(self) -> bytes:
-        assert self._last_words is not None
-        while data := self._last_words.next():
+    def _read_remainder(self) -> bytes:
+        assert self._remainder is not None
+        while data := self._remainder.next():
             if decoded := self._decoded(data):
                 return decoded
-        self._drop_last_words()
+        self._drop_remainder()
         if self._reading is not FINISHED:
             raise ConnectionEnded from self._ended
         return b""
@@ -191,19 +201,19 @@ class Stream(PacedReading):
 
     def _ended_cleanly(self) -> bool:
         """Whether the peer ended its side properly before the connection broke."""
-        return self._last_words is not None and self._last_words.ended_cleanly
+        return self._remainder is not None and self._remainder.ended_cleanly
 
-    def _drop_last_words(self) -> None:
-        if self._last_words is not None:
-            self._last_words.drop()
+    def _drop_remainder(self) -> None:
+        if self._remainder is not None:
+            self._remainder.drop()
             if self._ended_cleanly():
                 self._reading = FINISHED
-            self._last_words = None
+            self._remainder = None
             self._deadlines.streams.discard(self)
 
     def give_up(self) -> None:
-        """Opening it has failed, and the loop closes what there is of it: uvloop may tell of its beginning even so, and
-        tells of no end."""
+        """Opening it has failed, and the loop closes what there is of it: uvloop may still call
+        `connection_made`, and then never calls `connection_lost`."""
         self._ended = self._ended or ConnectionEnded()
         self._deadlines.streams.discard(self)
 
@@ -212,7 +222,7 @@ class Stream(PacedReading):
     def close(self) -> None:
         """Close once everything written has been sent; reset where the peer stops taking it. What has not been read is
         lost: see `closing` for gentler ways."""
-        self._drop_last_words()
+        self._drop_remainder()
         if self._ended is None and not self.transport.is_closing():
             self._close_deadline = self.time() + CLOSE_S
             self.forget_taken()
@@ -220,7 +230,7 @@ class Stream(PacedReading):
 
     def abort(self) -> None:
         """Close at once; what is unsent is lost. A fiber that waits is resumed by `connection_lost`."""
-        self._drop_last_words()
+        self._drop_remainder()
         if self._ended is None:
             self._ended = ConnectionEnded()
             self.transport.abort()

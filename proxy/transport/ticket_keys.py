@@ -12,7 +12,7 @@ import ssl
 import sys
 from typing import Final
 
-#: Whoever learns a key can read what was recorded of TLS 1.2 under it (1.3 agrees on new secrets even so). As Caddy.
+#: With a stolen key, recorded TLS 1.2 sessions can be read (1.3 still agrees on new secrets). Caddy's period, too.
 PERIOD_S: Final = 43_200.0
 _KEYS_BYTES: Final = 80  # a name of 16, 32 for HMAC, 32 for AES
 _GET, _SET = 58, 59  # SSL_CTRL_GET_TLSEXT_TICKET_KEYS, SSL_CTRL_SET_TLSEXT_TICKET_KEYS

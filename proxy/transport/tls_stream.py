@@ -167,7 +167,7 @@ class TlsStream(Stream):
         return isinstance(self._peer_end, ssl.SSLZeroReturnError)
 
     def _cut(self) -> None:
-        """The peer has ended the connection, and not as TLS does: nothing more comes, and nobody takes what we say.
+        """The peer has ended the connection, and not as TLS does: nothing more comes, and nothing that we send is read.
         What is queued is sent, an alert perhaps; `connection_lost` follows."""
         self._phase = _ENDED
         if self._ended is None and not self.transport.is_closing():

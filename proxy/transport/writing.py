@@ -14,7 +14,7 @@ from proxy.transport.fiber import Fiber
 from proxy.transport.parking import PARKED
 
 _NOT_ASKED: Final = 1 << 62  # of untaken bytes: whatever comes next is fewer
-#: In these releases, asyncio's own `writelines` tells nobody to pause (CVE-2024-12254): buffers would grow.
+#: In these releases, asyncio's own `writelines` never calls `pause_writing` (CVE-2024-12254): buffers would grow.
 _WRITELINES_PAUSES: Final = not ((3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2))
 
 

@@ -110,7 +110,7 @@ class UpstreamConnection:
         self.limits = self._parser.limits = limits
 
     def discard(self) -> None:
-        """Close at once, and tell nobody: it carries no exchange."""
+        """Close at once, without a call of `watcher`: it carries no exchange."""
         self.state = CLOSED
         self.stream.watcher = None
         self.stream.abort()

@@ -1,4 +1,4 @@
-"""How many connections one upstream may have to each of its origins, and who waits for one: first come, first served.
+"""How many connections one upstream may have to each of its origins, and the queue for them: first come, first served.
 
 A place is taken before a connection is opened, and given up when it is gone, not when it is closed: the origin never
 sees one more. A place or connection that becomes free goes to the request that has waited longest.
@@ -113,7 +113,7 @@ class ConnectionLimit(Generic[C]):
         return True
 
     def release(self, origin: Origin) -> None:
-        """A connection is gone, or did not come about: its place goes to the next who waits."""
+        """A connection is gone, or could not be opened: its place goes to the next waiter."""
         waiter = self._next(origin)
         if waiter is not None:
             waiter.future.set_result(origin)
@@ -125,7 +125,7 @@ class ConnectionLimit(Generic[C]):
             del self._taken[origin]
 
     def offer(self, connection: C) -> bool:
-        """A connection is free: hand it to the next who waits, if anybody does."""
+        """A connection is free: hand it to the next waiter; return whether there was one."""
         waiter = self._next(connection.origin)
         if waiter is None:
             return False
@@ -133,7 +133,7 @@ class ConnectionLimit(Generic[C]):
         return True
 
     def use(self, origins: Collection[Origin]) -> None:
-        """Use these origins from now on: who waits for one of the others waits for any of them instead, and free places
+        """Use these origins from now on: requests that wait for another one wait for any instead, and free places
         are given out."""
         self._in_use = frozenset(origins)
         anybody = self._lines.get(None, {})
@@ -174,7 +174,7 @@ class ConnectionLimit(Generic[C]):
         return future.result() if future.done() and not future.cancelled() and future.exception() is None else None
 
     def _next(self, origin: Origin) -> Waiter[C] | None:
-        """Who has waited longest for this origin; taken out of the line."""
+        """Take the request that has waited longest for this origin out of the line."""
         lines = [
             self._lines[key] for key in ((origin, None) if origin in self._in_use else (origin,)) if key in self._lines
         ]

@@ -16,7 +16,7 @@ _Entry: TypeAlias = tuple[float, float]
 
 
 class IdleConnections(Generic[C]):
-    """Connections nobody uses. Every method that drops some returns them: the caller closes."""
+    """Connections without an exchange. Every method that drops some returns them, for the caller to close."""
 
     def __init__(self, per_origin: int) -> None:
         self._per_origin = per_origin

@@ -56,7 +56,7 @@ class Names:
         self._found: set[str] = set()
 
     def follow(self, hosts: Iterable[tuple[str, float]]) -> None:
-        """Look these up now, and again every so many seconds: the shorter time where a name is there twice."""
+        """Look these up now, and then again and again after their seconds: the fewest, of a name listed twice."""
         every: dict[str, float] = {}
         for host, seconds in hosts:
             every[host] = min(seconds, every.get(host, seconds))

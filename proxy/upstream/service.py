@@ -1,4 +1,4 @@
-"""One upstream as an exchange sees it: which origin to try next, and whom to tell how that went.
+"""One upstream as an exchange sees it: which origin to try next, and where to report how that went.
 
 An exchange asks `choose` before each attempt and reports each to `finished`; it knows neither the balancing policy nor
 which origins are healthy.
@@ -64,8 +64,8 @@ class Service:
         self.use(candidates)
         self.ejected: Sequence[Origin] = ()  # left out of `use`, because requests failed there
         self.health: Health | None = None
-        self.reported_statuses: Container[int] = ()  # the statuses of which `health` is told, beside every error
-        self.failing_statuses: Container[int] = ()  # those that speak against an origin
+        self.reported_statuses: Container[int] = ()  # statuses that are reported to `health`, beside every error
+        self.failing_statuses: Container[int] = ()  # those that count as a failure of the origin
 
     def __repr__(self) -> str:
         return f"<Service {self.name}: {', '.join(str(candidate.origin) for candidate in self._in_use)}>"
@@ -170,7 +170,7 @@ class Service:
                 self.health.attempt_ended(origin, status, None)
 
     def limit_connections(self, limit: ConnectionLimit[UpstreamConnection]) -> None:
-        """From now on, there are so many connections to each origin."""
+        """From now on, this limits the connections to each origin."""
         self.limit = limit
         limit.use([candidate.origin for candidate in self._in_use])
 

@@ -29,7 +29,7 @@ def simulated_kernel() -> Iterator[None]:
             mock.patch.object(sockets, "untaken_bytes", _untaken_bytes),
             mock.patch.object(sockets, "reset_on_close", _reset_on_close),
             mock.patch.object(sockets, "peer_end", _peer_end),
-            mock.patch("proxy.transport.stream.LastWords", _LastWords),
+            mock.patch("proxy.transport.stream.Remainder", _Remainder),
             mock.patch.object(acceptor, "has_waiting", _has_waiting),
             mock.patch.object(listener, "has_waiting", _has_waiting),
             mock.patch.object(worker, "disagreements", return_value=found),
@@ -63,7 +63,7 @@ def _has_waiting(listening: ServerSocket) -> bool:
     return bool(listening.listening.queue)
 
 
-class _LastWords(sockets.LastWords):
+class _Remainder(sockets.Remainder):
     """The same over a simulated endpoint: the second descriptor is the endpoint's queue itself."""
 
     def __init__(self, raw: KernelView, error: OSError) -> None:  # the base class asks the real kernel

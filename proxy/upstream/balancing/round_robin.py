@@ -25,7 +25,7 @@ class RoundRobin(Balancing):
 
 
 class _Turns:
-    """Who comes next. Whoever stays while others come and go keeps what is due to it."""
+    """Whose turn is next. Origins that stay while others come and go keep their place and what is due to them."""
 
     __slots__ = ("_candidates", "_due", "_equal", "_next", "_shares")
 

@@ -89,7 +89,7 @@ class Checks:
         on_result: Callable[[Origin, str | None], None],
         at_once: asyncio.Semaphore,
     ) -> None:
-        """`on_result` is told of each check: None where it passed, else why not."""
+        """`on_result` is called with the result of each check: None where it passed, else why not."""
         self._loop = loop
         self._ask_once = ask_once
         self._interval_s = interval_s

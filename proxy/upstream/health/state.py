@@ -56,7 +56,7 @@ class Endpoints:
         return list(self._known.items())
 
     def find(self, place: int, address: str) -> Origin | None:
-        """The origin of an address. Who has not heard yet that a name has one address means that one."""
+        """The origin of an address; for "", of the only address that the name has: a worker may not know it yet."""
         origin = self._origin(place, address) if place < len(self.configured) else None
         if origin is None or origin in self._known:
             return origin

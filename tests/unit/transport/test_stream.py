@@ -6,7 +6,7 @@ import pytest
 
 from proxy.transport.deadlines import BUFFER_BYTES
 from proxy.transport.fiber import Fiber
-from proxy.transport.sparing import SparingProtocol
+from proxy.transport.small_reads import SmallReads
 from proxy.transport.stream import Stream
 from tests.unit.transport.noting import noting_stream, transport_of
 
@@ -68,16 +68,16 @@ def test_a_peer_that_takes_slowly_is_waited_for_and_one_that_takes_nothing_is_no
 def test_a_stream_that_is_held_reads_nothing_until_it_is_asked_and_then_small_pieces(stream: Stream) -> None:
     stream.hold()
     stream.hold()
-    assert transport_of(stream).told == ["pause", "SparingProtocol"]
+    assert transport_of(stream).told == ["pause", "SmallReads"]
     came: list[bytes] = []
     Fiber(read(stream, came)).resume()
-    assert transport_of(stream).told == ["pause", "SparingProtocol", "resume"]
-    sparing = transport_of(stream).protocol
-    assert isinstance(sparing, SparingProtocol)
-    assert len(sparing.get_buffer(-1)) == BUFFER_BYTES
-    sparing.get_buffer(-1)[:3] = b"abc"
-    sparing.buffer_updated(3)
-    sparing.get_buffer(-1)[:3] = b"def"
+    assert transport_of(stream).told == ["pause", "SmallReads", "resume"]
+    small_reads = transport_of(stream).protocol
+    assert isinstance(small_reads, SmallReads)
+    assert len(small_reads.get_buffer(-1)) == BUFFER_BYTES
+    small_reads.get_buffer(-1)[:3] = b"abc"
+    small_reads.buffer_updated(3)
+    small_reads.get_buffer(-1)[:3] = b"def"
     assert came == [b"abc"]
     stream.flow()
     stream.flow()
@@ -95,15 +95,15 @@ def test_a_stream_that_has_ended_is_neither_held_nor_let_go(stream: Stream) -> N
 
 def test_what_a_loop_tells_reaches_a_stream_that_is_held(stream: Stream) -> None:
     stream.hold()
-    sparing = transport_of(stream).protocol
-    assert isinstance(sparing, SparingProtocol)
-    sparing.pause_writing()
+    small_reads = transport_of(stream).protocol
+    assert isinstance(small_reads, SmallReads)
+    small_reads.pause_writing()
     assert stream.must_drain()
-    sparing.resume_writing()
+    small_reads.resume_writing()
     assert not stream.must_drain()
-    assert sparing.eof_received()
+    assert small_reads.eof_received()
     assert stream.at_eof
-    sparing.connection_lost(None)
+    small_reads.connection_lost(None)
     assert stream.is_ended
 
 

@@ -9,7 +9,7 @@ import asyncio
 from typing import Protocol
 
 
-class Spared(Protocol):
+class Receiver(Protocol):
     """What a loop tells a stream."""
 
     def data_received(self, data: bytes) -> None: ...
@@ -19,12 +19,12 @@ class Spared(Protocol):
     def resume_writing(self) -> None: ...
 
 
-class SparingProtocol(asyncio.BufferedProtocol):
+class SmallReads(asyncio.BufferedProtocol):
     """Stands between a loop and a stream, and passes on everything, at most so much as `scratch` holds at once."""
 
     __slots__ = ("_scratch", "_stream")
 
-    def __init__(self, stream: Spared, scratch: memoryview) -> None:
+    def __init__(self, stream: Receiver, scratch: memoryview) -> None:
         self._stream = stream
         self._scratch = scratch
 
