@@ -4,11 +4,11 @@ ProxyError
   DownstreamError             the client's message is at fault
     BadRequest                400  (and 405, 413, 414, 417, 421, 431, 501, 505 by its `status`)
     RequestTimeout            408
-    ClientGone                nobody is left to tell
+    ClientGone                the client has disconnected: nothing can be sent
   RoutingError
     NoRoute                   404  (and 405)
     LoopDetected              508
-  AccessError                 the client may not, or not now
+  AccessError                 the client is not allowed, or not at this time
     Forbidden                 403
     Unauthorized              401
     RateLimited               429
@@ -28,15 +28,15 @@ ProxyError
 `ProtocolError` is none of them: `http1` raises it, and the side that the message arrived on says whose fault it is.
 
 Every class carries a stable `code` (in the answer's body, in the access log and in counters) and the error type
-of its `Proxy-Status` member (RFC 9209 §2.3). `detail` stands in the log and never quotes field values. A client reads
-the class's `public` sentence, unless the class opts in to `detail_is_public`: what is said of an upstream would show it
-our inner addresses, and an exception's text whatever stood in a variable.
+of its `Proxy-Status` member (RFC 9209 §2.3). `detail` is for the log and never quotes field values. A client reads the
+class's `public` sentence, unless the class opts in to `detail_is_public`: details about an upstream could show internal
+addresses, and the text of an exception could show anything.
 """
 
 from typing import ClassVar, Final, Self
 
-#: Where one class has several types of RFC 9209 §2.3, by its code.
-_MORE_EXACT: Final = {
+#: Codes whose `Proxy-Status` type (RFC 9209 §2.3) is more specific than that of their class.
+_TYPE_BY_CODE: Final = {
     "dns_timeout": "dns_timeout",
     "head_too_large": "http_response_header_section_size",
     "tls_alert_received": "tls_alert_received",
@@ -90,7 +90,7 @@ class DownstreamError(ProxyError):
     status = 400
     code = "bad_request"
     proxy_status = "http_request_error"  # RFC 9209 §2.3.14
-    detail_is_public = True  # of its own message
+    detail_is_public = True  # it only describes the client's own message
 
 
 class BadRequest(DownstreamError):
@@ -119,11 +119,11 @@ class ClientGone(DownstreamError):
 class RoutingError(ProxyError):
     """This proxy has nowhere to send the request."""
 
-    detail_is_public = True  # says nothing of what is behind us
+    detail_is_public = True  # it says nothing about upstreams
 
 
 class NoRoute(RoutingError):
-    """No route matches. With one of the methods that are `allowed`, one would: 405."""
+    """No route matches; or only by the method (405), and `allowed` are those with which one would."""
 
     status = 404
     code = "no_route"
@@ -140,24 +140,24 @@ class LoopDetected(RoutingError):
 
 
 class AccessError(ProxyError):
-    """The route does not let this client in, or not now."""
+    """The route does not accept this client, or not at this time."""
 
     status = 403
     code = "forbidden"
     proxy_status = "http_request_denied"  # RFC 9209 §2.3.15
-    public = "this client may not use what it asked for"
+    public = "this client is not allowed to use this resource"
 
 
 class Forbidden(AccessError):
-    """Nothing that the client could say would change that."""
+    """The client's address is not allowed: credentials would not help."""
 
 
 class Unauthorized(AccessError):
-    """It has not said who it is, or not rightly."""
+    """The request has no credentials, or wrong ones."""
 
     status = 401
     code = "unauthorized"
-    public = "a name and a password are needed"
+    public = "a valid user name and password are required"
 
     @property
     def fields(self) -> list[tuple[bytes, bytes]]:
@@ -165,11 +165,11 @@ class Unauthorized(AccessError):
 
 
 class RateLimited(AccessError):
-    """It has come too often: `retry_after_s` is when it may come again."""
+    """The client has sent too many requests: in `retry_after_s` seconds it may send the next."""
 
     status = 429
     code = "rate_limited"
-    public = "this client asks too often"
+    public = "this client sends too many requests"
 
     def __init__(self, detail: str = "", retry_after_s: int = 1) -> None:
         super().__init__(detail)
@@ -190,7 +190,7 @@ class UpstreamError(ProxyError):
 
     def __init__(self, detail: str = "", *, status: int | None = None, code: str | None = None) -> None:
         super().__init__(detail, status=status, code=code)
-        self.proxy_status = _MORE_EXACT.get(self.code, self.proxy_status)
+        self.proxy_status = _TYPE_BY_CODE.get(self.code, self.proxy_status)
 
 
 class ConnectFailed(UpstreamError):
@@ -211,10 +211,10 @@ class NameNotFound(ConnectFailed):
 
 
 class TlsFailed(ConnectFailed):
-    """The service was reached, but no secured connection to it came about: `code` says whose refusal it was."""
+    """The service was reached, but the TLS handshake with it failed: `code` says which side refused."""
 
     code = "tls_protocol_error"
-    public = "this proxy could not make a secured connection to the service behind it"
+    public = "this proxy could not establish TLS with the service behind it"
     proxy_status = "tls_protocol_error"  # RFC 9209 §2.3.20
 
 
@@ -257,24 +257,24 @@ class ResponseTimeout(UpstreamError):
 
 
 class UpgradeRefused(UpstreamError):
-    """A 101 that nobody asked for, or to another protocol than was asked for."""
+    """A 101 that the client did not ask for, or to another protocol than it asked for."""
 
     code = "unexpected_upgrade"
     proxy_status = "http_upgrade_failed"  # RFC 9209 §2.3.25
 
 
 class RequestOverdue(ProxyError):
-    """Request and response together took longer than one request may: nobody's fault in particular."""
+    """Request and response together took longer than `timeouts.request_total_s`, whichever side was slow."""
 
     status = 504
     code = "request_total_timeout"
-    public = "request and response took longer than this proxy allows in all"
+    public = "the request and its response together took longer than this proxy allows"
     proxy_status = "http_response_timeout"  # RFC 9209 §2.3.24: "waiting for the complete response"
 
 
 class LimitReached(ProxyError):
-    """This proxy takes no more for now. The client reads `public`; `detail` is what the log says instead, where that
-    names addresses or upstreams."""
+    """A limit of this proxy is reached: it accepts no more at present. The client reads `public`; `detail` is what the
+    log says instead, where that names addresses or upstreams."""
 
     status = 503
     code = "limit_reached"
@@ -288,13 +288,13 @@ class LimitReached(ProxyError):
 
 
 class InternalError(ProxyError):
-    """A defect of this proxy: its cause goes to the error log, with its traceback, and to nobody else."""
+    """A defect of this proxy. Its cause, with the traceback, goes to the error log only."""
 
-    public = "a defect of this proxy: its error log says more"
+    public = "internal error of this proxy: details are in its error log"
 
     @classmethod
     def from_defect(cls, defect: BaseException) -> Self:
-        """The error for an exception that nobody expected; only its type stands in the access log."""
+        """The error for an unexpected exception, of which the access log gets the type alone."""
         error = cls(type(defect).__name__)
         error.__cause__ = defect
         return error

@@ -15,16 +15,16 @@ class Trait(Flag):
     """What is special about a field."""
 
     HOP_BY_HOP = auto()  # ends at this hop, nominated by `Connection` or not (RFC 9110 §7.6.1)
-    FRAMING = auto()  # delimits the body: read from the message that came, made anew for the one that goes
-    AUTHORITY = auto()  # says whom the request is for: made anew as well
-    CLIENT_IDENTITY = auto()  # says who the client is: from an untrusted peer it is a forgery
-    STATED_ABOUT_CLIENT = auto()  # this proxy states it about the client, and takes it over from nobody
+    FRAMING = auto()  # delimits the body: read from the received message, written anew for the forwarded one
+    AUTHORITY = auto()  # names the host that the request is for: written anew as well
+    CLIENT_IDENTITY = auto()  # says who the client is: an untrusted peer may have forged it
+    STATED_ABOUT_CLIENT = auto()  # this proxy states it about the client: no received line of it goes on
     STATED_IN_REQUEST = auto()  # this proxy states it to upstreams
     STATED_IN_RESPONSE = auto()  # this proxy states it to clients
-    NOT_IN_TRAILERS = auto()  # no trailer section may say it (RFC 9110 §6.5.1)
+    NOT_IN_TRAILERS = auto()  # not allowed in a trailer section (RFC 9110 §6.5.1)
     SERVICE_VARIABLE = auto()  # spelled with `_`, a service may take it for a variable of its own (CGI, WSGI)
     SECRET = auto()  # authenticates a person or a program: never logged, reflected or shown
-    NOT_SECRET = auto()  # its name only sounds like it
+    NOT_SECRET = auto()  # its name contains a word of secrets, but its value is none
     UNDERSTOOD = auto()  # this proxy acts on its value, so it is indexed; all others pass without being looked at
 
 
@@ -43,7 +43,7 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"proxy-authenticate": _HOP | _PUBLIC,
     b"proxy-authorization": _HOP | _SECRET,
     b"proxy-connection": _HOP,  # never standard, still sent by old clients and by curl
-    b"proxy-authentication-info": _HOP | _SECRET,  # the sibling RFC 9110 §11.7.3 added and most proxies forget
+    b"proxy-authentication-info": _HOP | _SECRET,  # added by RFC 9110 §11.7.3; most proxies forget it
     b"http2-settings": _HOP,  # belongs to the h2c upgrade (RFC 7540 §3.2.1), which is never forwarded
     b"transfer-encoding": _HOP | _FRAMING | _NO_TRAILER | _READ | _VARIABLE,
     b"content-length": _FRAMING | _NO_TRAILER | _READ | _VARIABLE,
@@ -52,7 +52,7 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"x-forwarded-for": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
     b"x-forwarded-host": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
     b"x-forwarded-proto": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
-    b"client-cert": _CLIENT | _TO_UPSTREAM | _NO_TRAILER,  # RFC 9440: who speaks TLS to the client states it
+    b"client-cert": _CLIENT | _TO_UPSTREAM | _NO_TRAILER,  # RFC 9440: stated by the hop that ends the client's TLS
     b"client-cert-chain": _CLIENT | _NO_TRAILER,
     b"x-request-id": _ABOUT | _NO_TRAILER | _READ,
     b"x-real-ip": _CLIENT | _NO_TRAILER,
@@ -80,7 +80,7 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since", b"if-range",
 ), _NO_TRAILER) | dict.fromkeys((
     # CGI's variables (RFC 3875 §4.1), and its servers'. gunicorn, by default, reads SCRIPT_NAME and PATH_INFO from
-    # fields that a proxy on the same host passes on: a client could so choose its path behind the route.
+    # fields that a proxy on the same host passes on: a client could choose another path than the one that was routed.
     b"auth-type", b"gateway-interface", b"path-info", b"path-translated", b"query-string",
     b"remote-addr", b"remote-host", b"remote-ident", b"remote-port", b"remote-user",
     b"request-method", b"request-scheme", b"request-uri", b"script-name", b"script-filename", b"script-url",
@@ -88,11 +88,11 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"document-root", b"document-uri", b"orig-path-info", b"redirect-status", b"redirect-url", b"redirect-remote-user",
 ), _VARIABLE)  # fmt: skip
 
-#: A field whose canonical name begins like this says who the client is, too: X-Forwarded-Port, -Prefix, -User, and what
-#: the next framework will call it. No finite list has them all.
+#: A field whose canonical name begins like this says who the client is, too: X-Forwarded-Port, -Prefix, -User, and
+#: others that frameworks invent. A list of whole names would never be complete.
 CLIENT_IDENTITY_PREFIX: Final = b"x-forwarded"
 
-#: What programs call their secrets: no finite list has them all.
+#: Words in the names of fields that hold secrets. A list of whole names would never be complete.
 _SECRET_WORDS: Final = re.compile(rb"auth|token|secret|cookie|session|passw|credential|signature|jwt|assertion|key")
 
 
@@ -101,7 +101,7 @@ _CANONICAL: Final = bytes(range(256)).lower().translate(bytes.maketrans(b"_.", b
 
 
 def canonical_name(name: bytes) -> bytes:
-    """The one spelling that stands for all of them."""
+    """A name in lower case, with `-` for `_` and `.`: the same for all its spellings."""
     return name.translate(_CANONICAL)
 
 

@@ -11,8 +11,8 @@ from typing import Final, TypeAlias
 from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, names, spellings, variables
 from proxy.http1.remembered import Remembered
 
-#: A name and a value. Typed as a tuple of any length: a pair, compiled, would be taken apart and made anew wherever it
-#: is passed on, which costs, and a line is known by its identity (`policy.decisions`).
+#: A name and a value. Typed as a tuple of any length: mypyc would unpack and rebuild a pair wherever it is passed on.
+#: That costs time, and `policy.decisions` recognises a line by its identity.
 FieldLine: TypeAlias = tuple[bytes, ...]
 Fields: TypeAlias = list[FieldLine]
 
@@ -22,13 +22,13 @@ Index: TypeAlias = dict[bytes, list[bytes]]
 #: The fields whose meaning this proxy acts on. All others pass without being looked at.
 UNDERSTOOD: Final = names(Trait.UNDERSTOOD)
 
-#: Those, and every name that is stripped without being nominated: so nobody walks the lines to count them.
+#: Those, and every name that is stripped without being nominated: so counting them needs no walk over the lines.
 INDEXED: Final = (
     UNDERSTOOD | names(Trait.HOP_BY_HOP) | spellings(names(Trait.CLIENT_IDENTITY)) | variables()
 )  # fmt: skip
 
-#: Bytes of a list in which this proxy looks for a word or two: nobody sends more, and a longer one would only be work.
-#: Not for `Connection`: what it nominates has to go, however much that is (`limits.nominations`).
+#: Longest list in which this proxy looks for a word, in bytes: no honest peer sends more, and searching costs time.
+#: Not for `Connection`: whatever it nominates must be removed (bounded by `limits.nominations`).
 MOST_LIST_BYTES: Final = 1024
 
 _X_FORWARDED: Final = spellings([CLIENT_IDENTITY_PREFIX])
@@ -58,7 +58,7 @@ def index(lines: Iterable[FieldLine]) -> Index:
 def request_index(lines: Iterable[FieldLine]) -> Index:
     """The same of a request; and, under `X_FORWARDED_NAMES`, the names that begin with X-Forwarded.
 
-    A loop of its own: that a response does not pay for this is a hundredth of a request.
+    Not one function with `index`: the additional test costs 1 % of a request, and responses do not need it.
     """
     found: Index = {}
     for name, value in lines:
@@ -74,7 +74,7 @@ def request_index(lines: Iterable[FieldLine]) -> Index:
 
 
 def is_token(text: str) -> bool:
-    """Whether a text is a name as fields and cookies have (RFC 9110 §5.6.2, RFC 6265 §4.1.1)."""
+    """Whether a text may be the name of a field or a cookie (RFC 9110 §5.6.2, RFC 6265 §4.1.1)."""
     return text.isascii() and TOKEN.fullmatch(text.encode("ascii")) is not None
 
 
@@ -92,7 +92,7 @@ def members(values: Iterable[bytes]) -> list[bytes]:
 
 
 def short_list(values: list[bytes] | tuple[bytes, ...]) -> list[bytes] | tuple[bytes, ...]:
-    """The values, or none where they are longer than anybody reads."""
+    """The values, or none where they are over `MOST_LIST_BYTES` together."""
     return values if sum(map(len, values)) <= MOST_LIST_BYTES else ()
 
 

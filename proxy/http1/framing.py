@@ -1,6 +1,6 @@
-"""How a body is delimited: on the message that came (RFC 9112 §6.3), and on the one that goes (§6.1, §6.2).
+"""How a body is delimited: in the received message (RFC 9112 §6.3), and in the forwarded one (§6.1, §6.2).
 
-Framing is read from valid heads: `strictness` has refused the contradictory ones before. Nothing of it is copied.
+Framing is read from valid heads: `strictness` has refused contradictory ones before. Framing fields are never copied.
 """
 
 from typing import assert_never

@@ -1,4 +1,4 @@
-"""How a secret is shown, in a log, on a page, in an explanation or a configuration: in one way."""
+"""How secrets are masked: the same way in logs, pages, explanations and configurations."""
 
 import re
 from typing import Final
@@ -9,9 +9,9 @@ from proxy.http1.fields import FieldLine
 #: Stands for a secret. ASCII, because logs and terminals may be.
 MASK: Final = "***"
 
-#: What stands before an @ in an authority: with a scheme, or without one, as in `CONNECT user:password@host:443`.
+#: Userinfo, before the @ of an authority: with a scheme, or without one, as in `CONNECT user:password@host:443`.
 _USERINFO: Final = re.compile(rb"//[^/?#]*@|^[^/?#]*@")
-#: Parameters of a query that let in whoever has them: tokens, and the signatures of links to stored objects.
+#: Query parameters that give access to whoever knows them: tokens, and the signatures of links to stored objects.
 _SECRET_PARAMETER: Final = re.compile(
     rb"([?&;](?:[a-z0-9]{1,32}[-_.]){0,4}"
     rb"(?:token|secret|password|passwd|pwd|signature|sig|credential|api[-_]?key|access[-_]?key|awsaccesskeyid|jwt)=)"
@@ -23,7 +23,7 @@ _TYPED_USERINFO: Final = re.compile(r"//\S*@")
 
 
 def shown_value(line: FieldLine) -> str:
-    """A field line's value as it may be shown: of a secret, only its size."""
+    """A field line's value as it may be shown; for a secret, its size alone."""
     name, value = line
     return f"{MASK} ({len(value)} bytes)" if is_secret(name) else value.decode("latin-1")
 

@@ -21,8 +21,7 @@ _PARAMETER: Final = re.compile(rb"(timeout|max)[ \t]*=[ \t]*\"?([0-9]{1,9})(?:\.
 
 
 def keep_alive(values: list[bytes]) -> KeepAlive:
-    """Read `Keep-Alive: timeout=5, max=100`. Everything else in it is ignored, and all of one that is longer than a
-    kilobyte."""
+    """Read `Keep-Alive: timeout=5, max=100`. Other parameters are ignored, and so is a field of over a kilobyte."""
     found: dict[bytes, int] = {}
     for member in members(short_list(values)):
         if parameter := _PARAMETER.fullmatch(member):

@@ -1,19 +1,19 @@
-"""What was found out about a few bytes that a peer chose: remembered, and bounded in number and in bytes."""
+"""A cache for functions of short byte strings that peers choose, bounded in entries and in bytes."""
 
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-#: Of a text that is remembered: with hundreds of longer ones, a table would be megabytes.
+#: Longest text that is remembered: a table of hundreds of longer ones would take megabytes.
 MOST_KEY_BYTES: Final = 256
 
 V = TypeVar("V")
 
 
 class Remembered(dict[bytes, V]):
-    """A function of a short text, as a table: `table[text]` is what the function returns, now or long ago.
+    """A function of a short text, as a table: `table[text]` is the function's result, which is computed once.
 
-    Not `functools.lru_cache`: on the hot path a look-up costs a third of it. A full table is emptied: what real traffic
-    says is in it again at once.
+    Not `functools.lru_cache`: on the hot path a look-up costs a third of it. A full table is emptied: real traffic
+    repeats a few texts, which are in it again at once.
     """
 
     __slots__ = ("_function", "_most")

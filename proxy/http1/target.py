@@ -34,7 +34,7 @@ def has_authority_form(text: bytes) -> bool:
     return True
 
 
-#: The same, remembered: a service has few names.
+#: The same as a cache: a service has few names.
 IS_AUTHORITY: Final = Remembered(has_authority_form, 256)
 
 

@@ -1,1 +1,1 @@
-"""What this proxy decides: where a request goes, what it says there, whether it may go twice. No I/O, no clock."""
+"""What this proxy decides: where a request goes, with which fields, whether it may be sent twice. No I/O, no clock."""

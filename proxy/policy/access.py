@@ -1,7 +1,7 @@
-"""Who may use a route: by the client's network. What else is asked before a request goes on is described here, too.
+"""Who may use a route: by the client's network. The other checks of a route are described here, too.
 
 The address is the client's as trusted peers state it. `deny` goes before `allow`: an address in both is refused. With
-an `allow`, everybody else is refused; with a `deny` alone, everybody else is let in.
+an `allow`, all other addresses are refused; with a `deny` alone, all others are accepted.
 """
 
 from bisect import bisect_right
@@ -20,13 +20,13 @@ class NetworkSet:
     """A set of addresses, given as networks. Looking one up costs the logarithm of how many they are."""
 
     def __init__(self, cidrs: Iterable[str]) -> None:
-        """Raises ValueError, which names the one that is no network."""
+        """Raises ValueError, whose text names the one that is no network."""
         self.networks = networks(cidrs)
         self._by_version = {4: _ranges(self.networks, IPv4Network), 6: _ranges(self.networks, IPv6Network)}
 
     def __contains__(self, address: str) -> bool:
-        """Whether an address lies in one of the networks. "unix", as a Unix socket's peer is called, does where it is
-        one of them; what else is no address does not."""
+        """Whether an address lies in one of the networks. "unix", which stands for a peer on a Unix socket, does if it
+        is one of them; any other text that is no address does not."""
         if address == UNIX:
             return UNIX in self.networks
         parsed = parse_address(address)
@@ -45,9 +45,9 @@ def _ranges(among: tuple[Network, ...], kind: type[IPv4Network] | type[IPv6Netwo
 
 
 class AuthService(msgspec.Struct, frozen=True):
-    """Who is asked whether a request may go on: an upstream, at a target. `copied` are the fields of its answer that
-    the request takes along, by lower-case name, as the configuration spells them; `rules` leave out what of the
-    client's fields it is not told."""
+    """The service that decides whether a request may go on: an upstream, and the target that it is asked at. `copied`
+    are the fields of its answer that are added to the request: lower-case names, each with its spelling in the
+    configuration. `rules` remove those of the client's fields that it is not sent."""
 
     upstream: str
     target: bytes
@@ -58,12 +58,12 @@ class AuthService(msgspec.Struct, frozen=True):
 
 
 class Access(msgspec.Struct, frozen=True):
-    """What is asked before a request that matches a route is answered or goes on. None asks nothing."""
+    """The checks of a route, made before its requests are answered or forwarded. One that is None is not made."""
 
     allow: NetworkSet | None = None
     deny: NetworkSet | None = None
-    basic_auth: str = ""  # the file of users and passwords; "": nobody is asked for one
-    user_field: bytes = b""  # in which the service is told who it is; b"": in none
+    basic_auth: str = ""  # the file of users and passwords; "": no password is needed
+    user_field: bytes = b""  # the field that tells the service the user's name; b"": none
     auth_service: AuthService | None = None
     rate_limit: RateLimit | None = None
 

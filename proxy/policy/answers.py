@@ -1,7 +1,7 @@
 """What a route answers itself, without a service: a redirect, or a fixed answer.
 
-A redirect leads where the configuration says. What a client says fills in, and cannot make a line break, another scheme
-or another host of it.
+A redirect leads where the configuration says. What it takes from the client's request is encoded: that can neither
+break the line nor change the scheme or the host.
 """
 
 import re
@@ -25,14 +25,14 @@ class Redirect(msgspec.Struct, frozen=True):
     status: int
 
     def answer(self, authority: bytes, target: bytes) -> tuple[Fields, bytes]:
-        """The field lines and the body of the answer to a request. Raises ProtocolError where it names no host, and
-        the redirect needs one."""
+        """The field lines and the body of the answer to a request. Raises ProtocolError (400) where the redirect needs
+        a host and the request has none."""
         return [(b"Location", self.location(authority, target))], b""
 
     def location(self, authority: bytes, target: bytes) -> bytes:
         """Where it leads. `target` is in origin-form."""
         if not authority and ("host" in self.to or "authority" in self.to):
-            raise ProtocolError("a request without Host, which the redirect of this route needs")
+            raise ProtocolError("no Host field, which the redirect of this route needs")
         target = b"/" if target == b"*" else _NOT_IN_URIS.sub(_encoded, target)
         path, _, query = target.partition(b"?")
         values = {"host": host_of(authority), "authority": authority, "path": path, "target": target, "query": query}

@@ -1,7 +1,7 @@
-"""What a service is asked that decides who may come in, and what is made of its answer.
+"""The request to a service that decides who may use a route (forward_auth), and what follows from its answer.
 
-It is asked with the head of the client's request alone, by GET: no body, nothing that belongs to the client's hop, and
-nothing that is about another resource than the one that answers (conditions, ranges, what the body would be).
+It is asked by GET, with the fields of the client's request: no body, nothing that belongs to the client's hop, and
+nothing that is about the resource behind the route (conditions, ranges, the form of the body).
 """
 
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ _REMOVED_FROM_ANSWER: Final = Removals(
 
 
 def rules_of(consumed: Iterable[bytes]) -> FieldRules:
-    """What of a client's fields is left out, where these go no further than this proxy."""
+    """The rules that remove what an auth service is not sent of the client's fields, `consumed` ones included."""
     return FieldRules(remove=_NOT_ASKED.union(consumed))
 
 
@@ -50,8 +50,8 @@ def auth_request_fields(
     request_id: bytes,
     traced: Stated | None = None,
 ) -> Fields:
-    """The field lines of the request to the service. `traced` is what it is told of the trace, where tracing is on.
-    Raises ProtocolError where the client's target has no form."""
+    """The field lines of the request to the service. `traced` is the trace context to send, where tracing is on.
+    Raises ProtocolError where the client's target is invalid."""
     target = request_target(head)
     host = service.host_override or target.authority or service.default_host
     semantics = RequestSemantics(target.authority, host, NO_BODY, request_id, traced=traced)
@@ -61,13 +61,13 @@ def auth_request_fields(
 
 
 def copied_fields(service: AuthService, head: ResponseHead) -> Fields:
-    """The fields of the answer that the request takes along. What the answer's own `Connection` names ends here."""
+    """The fields of the answer that are added to the request, without those that its own `Connection` nominates."""
     spelled = service.copied
     kept = strip(head.fields, head.options)
     return [(spelled[name.lower()], value) for name, value in kept if name.lower() in spelled]
 
 
 def answer_of(head: ResponseHead, body: bytes, settings: PlanSettings, route: Route) -> LocalResponse:
-    """What the client is told, where the service has let nobody in: what it said itself."""
+    """The response to the client where the service did not accept the request: the service's own answer."""
     lines = strip(head.fields, head.options, _REMOVED_FROM_ANSWER)
     return LocalResponse(head.status, head.reason, [*lines, via(head.http_version, settings.pseudonym)], body, route)

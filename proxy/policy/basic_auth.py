@@ -1,7 +1,7 @@
-"""Names and passwords: what a client says (RFC 7617), and the file of those who may come in.
+"""User names and passwords: those of a request (RFC 7617), and the file of users.
 
-The file is htpasswd's: a line for each user, `NAME:HASH`; lines that are empty or begin with `#` say nothing. Only
-bcrypt is taken: what else htpasswd makes can be guessed a billion times a second by whoever gets hold of the file.
+The file is htpasswd's: a line for each user, `NAME:HASH`; lines that are empty or begin with `#` are skipped. Only
+bcrypt is taken: the other hashes of htpasswd can be guessed a billion times a second by whoever gets hold of the file.
 """
 
 import binascii
@@ -21,13 +21,13 @@ _BYTES_HASHED: Final = 72  # of a password: bcrypt reads no more, and libraries 
 
 
 class Users:
-    """Who may come in, and the hash of each password."""
+    """The users of a file, each with the hash of the password."""
 
     def __init__(self, hashes: Mapping[bytes, bytes]) -> None:
         self.hashes = hashes
         cost = max((int(_cost(one)) for one in hashes.values()), default=_COSTS[0])
-        #: What the password of a user who is not there is compared with: it takes as long as the slowest of those
-        #: who are, so that time does not tell names, and no password has it.
+        #: What the password of an unknown user is compared with: as slow as the slowest known one, so that the time
+        #: does not tell which names exist; and no password matches it.
         self.nobody = b"$2b$%02d$" % cost + b"." * 53
 
 
@@ -56,12 +56,12 @@ def parse_users(text: bytes) -> Users:
             raise ValueError(f"{number}: the password of {shown} has a cost of {int(found[1])}: {expected}")
         hashes[name] = hashed
     if not hashes:
-        raise ValueError("1: nobody is in it: htpasswd -B FILE NAME adds a user")
+        raise ValueError("1: no users: htpasswd -B FILE NAME adds one")
     return Users(hashes)
 
 
 def credentials(authorization: Sequence[bytes]) -> tuple[bytes, bytes] | None:
-    """Name and password of a request, from the values of its `Authorization`; None where they are not there."""
+    """Name and password of a request, from the values of its `Authorization`; None where it has none."""
     if len(authorization) != 1:
         return None
     scheme, _, encoded = authorization[0].partition(b" ")

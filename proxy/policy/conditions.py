@@ -1,8 +1,8 @@
-"""What a route asks of a request besides its host and path: a method, a listener, fields.
+"""The conditions of a route besides host and path: methods, listeners, fields.
 
-The routes of one host and path are grouped by the kinds of things they ask for. Each group is one look-up, so that a
-thousand routes that differ by a field's value cost what one does. Where there are many groups, only those are looked at
-whose rarest field the request has, so that a thousand routes that ask for a field each cost no more either.
+The routes of one host and path are grouped by the kinds of their conditions. Each group is one look-up, so that a
+thousand routes that differ by a field's value cost as much as one. Where there are many groups, only those whose rarest
+field the request has are tried, so that a thousand routes with a field each cost no more either.
 """
 
 from collections import Counter
@@ -13,14 +13,14 @@ from typing import Final
 from proxy.http1.message import RequestHead
 from proxy.policy.route import Route
 
-#: Of a route: the names of fields that it compares, those that must only be there, and whether it asks for a method and
-#: for a listener.
+#: The kinds of a route's conditions: names of fields whose values are compared, names of fields that must be there, and
+#: whether there are conditions on the method and on the listener.
 Kind = tuple[tuple[bytes, ...], tuple[bytes, ...], bool, bool]
 
-_FEW: Final = 8  # groups: to look at all of them costs less than to find out which
+_FEW: Final = 8  # groups: trying all of them costs less than finding out which
 
 
-class Asked:
+class RequestView:
     """A request as conditions see it. Its fields are searched once, and only where a condition asks for one."""
 
     __slots__ = ("_head", "_names", "_values", "listener")
@@ -49,7 +49,7 @@ class Asked:
 
 
 def kind_of(route: Route) -> Kind:
-    """The kinds of things that a route asks for."""
+    """The kinds of a route's conditions."""
     compared = tuple(sorted(name for name, value in route.headers if value))
     present = tuple(sorted(name for name, value in route.headers if not value))
     return compared, present, bool(route.methods), bool(route.listeners)
@@ -62,7 +62,7 @@ def condition_count(kind: Kind) -> int:
 
 
 def keys_of(route: Route) -> Iterable[tuple[Kind, str, tuple[bytes, ...], bytes]]:
-    """Every combination that leads to a route: two routes of one host and path must have none in common."""
+    """Every combination of values that leads to a route: two routes of one host and path may have none in common."""
     kind = kind_of(route)
     values = dict(route.headers)
     compared = tuple(values[name] for name in kind[0])
@@ -72,7 +72,7 @@ def keys_of(route: Route) -> Iterable[tuple[Kind, str, tuple[bytes, ...], bytes]
 
 
 class _Group:
-    """Routes that ask for the same kinds of things."""
+    """Routes with conditions of the same kinds."""
 
     __slots__ = ("_by_values", "_compared", "_of_listeners", "_of_methods", "_present")
 
@@ -83,26 +83,26 @@ class _Group:
     def add(self, listener: str, values: tuple[bytes, ...], method: bytes, route: Route) -> None:
         self._by_values.setdefault((listener, values), {})[method] = route
 
-    def find(self, asked: Asked) -> Route | None:
-        found = self._but_for_the_method(asked)
-        return None if found is None else found.get(asked.method if self._of_methods else b"")
+    def find(self, request: RequestView) -> Route | None:
+        found = self._ignoring_method(request)
+        return None if found is None else found.get(request.method if self._of_methods else b"")
 
-    def methods(self, asked: Asked) -> Iterable[bytes]:
+    def methods(self, request: RequestView) -> Iterable[bytes]:
         """The methods with which the request would have matched."""
-        return (self._but_for_the_method(asked) or ()) if self._of_methods else ()
+        return (self._ignoring_method(request) or ()) if self._of_methods else ()
 
-    def _but_for_the_method(self, asked: Asked) -> dict[bytes, Route] | None:
+    def _ignoring_method(self, request: RequestView) -> dict[bytes, Route] | None:
         values: tuple[bytes | None, ...] = ()
         if self._compared or self._present:
-            given = asked.values()
+            given = request.values()
             if not all(name in given for name in self._present):
                 return None
             values = tuple(given.get(name) for name in self._compared)
-        key = (asked.listener if self._of_listeners else "", values)
+        key = (request.listener if self._of_listeners else "", values)
         return self._by_values.get(key)  # type: ignore[arg-type]  # a value that is missing equals none
 
 
-class Place:
+class PathRoutes:
     """The routes of one host and path: those with more conditions go first, then those that compare values, then the
     one that stands first in the configuration."""
 
@@ -124,20 +124,20 @@ class Place:
             rarest = min((*compared, *present), key=frequency.__getitem__, default=b"")
             self._by_name.setdefault(rarest, []).append(number)
 
-    def _candidates(self, asked: Asked) -> Sequence[_Group]:
+    def _candidates(self, request: RequestView) -> Sequence[_Group]:
         """The groups of which one may have the request's route, in order."""
         if len(self._groups) <= _FEW:
             return self._groups
-        numbers = chain.from_iterable(self._by_name.get(name, ()) for name in (b"", *asked.values()))
+        numbers = chain.from_iterable(self._by_name.get(name, ()) for name in (b"", *request.values()))
         return [self._groups[number] for number in sorted(numbers)]
 
-    def find(self, asked: Asked) -> Route | None:
+    def find(self, request: RequestView) -> Route | None:
         """The route whose conditions the request meets, if there is one."""
-        for group in self._candidates(asked):
-            if (route := group.find(asked)) is not None:
+        for group in self._candidates(request):
+            if (route := group.find(request)) is not None:
                 return route
         return None
 
-    def methods(self, asked: Asked) -> Iterable[bytes]:
+    def methods(self, request: RequestView) -> Iterable[bytes]:
         """The methods with which the request would have found a route here."""
-        return (method for group in self._candidates(asked) for method in group.methods(asked))
+        return (method for group in self._candidates(request) for method in group.methods(request))

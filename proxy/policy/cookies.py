@@ -16,7 +16,7 @@ def request_cookie(head: RequestHead, name: bytes) -> bytes | None:
 
 
 def session_cookie(name: bytes, value: bytes, *, secured: bool) -> FieldLine:
-    """A cookie that lasts as long as the browser runs, that no script reads, and that goes with no request of another
-    site but a link that is followed; `secured` ones come over TLS, and go back over nothing else."""
+    """The field line that sets a cookie for the browser's session: hidden from scripts (HttpOnly), sent from other
+    sites only when a link is followed (SameSite=Lax), and, where `secured`, over TLS only."""
     attributes = b"; Path=/; HttpOnly; SameSite=Lax" + (b"; Secure" if secured else b"")
     return b"Set-Cookie", name + b"=" + value + attributes

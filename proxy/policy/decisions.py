@@ -1,7 +1,7 @@
 """What was decided about each field line of a message, recorded by the function that decides.
 
-`explain`, the demo page and an inspector show these. On the hot path nobody records: the deciding functions are given
-None in place of a `Decisions`.
+`explain`, the demo page and the inspector show these. On the hot path nothing is recorded: the deciding functions are
+given None in place of a `Decisions`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ class Outcome(Enum):
     UNDERSCORE = "underscore"  # removed: its name has a `_`, and the configuration drops such names
     FORBIDDEN_TRAILER = "forbidden_trailer"  # removed: not allowed in a trailer section
     REMOVED_BY_ROUTE = "removed_by_route"
-    ANSWERED_HERE = "answered_here"  # went no further: the whole request was answered by this proxy
+    ANSWERED_HERE = "answered_here"  # not forwarded: the whole request was answered by this proxy
     REPLACED = "replaced"  # removed, because this hop or the route states the field anew
     SET = "set"  # stated by this hop or the route
 

@@ -1,4 +1,4 @@
-"""Pages instead of our own text, for answers that say what went wrong here. What a service answers stays as it is."""
+"""Pages that replace the text of this proxy's own errors. The responses of services are not changed."""
 
 import html
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class ErrorPage(msgspec.Struct, frozen=True):
 
 
 class ErrorPages:
-    """Pages by status ("502") or by class ("5xx"): an exact status goes first, and a route's before those of all."""
+    """Pages by status ("502") or by class ("5xx"): an exact status goes first, and a route's before the global ones."""
 
     def __init__(self, pages: Mapping[str, ErrorPage], for_all: "ErrorPages | None" = None) -> None:
         self._pages = dict(pages)

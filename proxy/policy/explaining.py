@@ -1,7 +1,7 @@
-"""What was decided about a request, for the client that may know it: who that is, and how it is said in its response.
+"""The decisions about a request, for clients that may see them: which clients, and in which fields of the response.
 
 `Onehop-Decisions` is a list (RFC 9651) with one member a line: a message, then what was decided about each
-of its field lines. Values of secrets are masked. What there is no room for is counted.
+of its field lines. Values of secrets are masked. Members that do not fit are left out and counted.
 """
 
 import re
@@ -25,7 +25,7 @@ _LINE_BYTES: Final = len(FIELD) + 4  # besides its value
 
 
 class Told(NamedTuple):
-    """A message: what is said of it, as pairs of a key and a text, and the decisions about its lines."""
+    """A message to be explained: facts about it, as pairs of key and text, and the decisions about its lines."""
 
     kind: bytes
     facts: Iterable[tuple[bytes, bytes]]
@@ -33,7 +33,7 @@ class Told(NamedTuple):
 
 
 class Explaining(msgspec.Struct, frozen=True):
-    """Who is told, and how much."""
+    """Which requests are explained, and in how many bytes."""
 
     header: bytes  # in lower case
     secret: bytes
@@ -42,7 +42,7 @@ class Explaining(msgspec.Struct, frozen=True):
     field_bytes: int
 
     def is_asked(self, fields: Iterable[FieldLine], client: str) -> bool:
-        """Whether a request asks for it, and may: it has the secret, and comes from one of the networks."""
+        """Whether a request is to be explained: it has the secret, and comes from one of the networks."""
         for name, value in fields:
             # Constant time: else the time of a refusal would tell how much of a guess is right.
             if name.lower() == self.header and compare_digest(value, self.secret):

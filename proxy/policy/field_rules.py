@@ -1,4 +1,4 @@
-"""What a route changes in the fields of a message, after stripping: so no peer nominates it away."""
+"""What a route changes in the fields of a message, after stripping: so no peer can undo it by nominating a field."""
 
 from functools import cached_property
 

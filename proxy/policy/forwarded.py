@@ -22,9 +22,9 @@ _ABSENT: Final = (b"",)
 _REQUEST_ID: Final = re.compile(rb"[!#-&(-\[\]-~]{1,128}")
 _SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}")  # RFC 3986 §3.1
 
-#: What says who the client is. From an untrusted peer it is a forgery, whatever it says.
+#: Fields that say who the client is. An untrusted peer may have forged them.
 CLIENT_IDENTITY: Final = spellings(names(Trait.CLIENT_IDENTITY))
-#: What this proxy states about the client itself, and so takes over from nobody.
+#: Fields that this proxy states about the client itself: received lines of them do not go on.
 STATED_ABOUT_CLIENT: Final = spellings(names(Trait.STATED_ABOUT_CLIENT))
 #: Fields that a service may take for variables of its own.
 SERVICE_VARIABLES: Final = variables()
@@ -38,7 +38,7 @@ class ClientIdentity(msgspec.Struct, frozen=True):
     """Who is at the other end of a client's connection."""
 
     address: bytes
-    trusted: bool = False  # lies in a trusted network: what it says about the client behind it is believed
+    trusted: bool = False  # in a trusted network: what it says about the client behind it is believed
     scheme: bytes = b"http"
     listener: str = ""  # the name of the one it came by; "" for those of `listen`
     https_port: int = 0  # to which that listener redirects, for routes that are not its own; 0: it does not
@@ -46,13 +46,13 @@ class ClientIdentity(msgspec.Struct, frozen=True):
 
 
 def networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
-    """Parse CIDR strings, and "unix". Raises ValueError, which names the one that is neither."""
+    """Parse CIDR strings, and "unix". Raises ValueError, whose text names the one that is neither."""
     return tuple(UNIX if cidr == UNIX else _plain_network(ip_network(cidr)) for cidr in cidrs)
 
 
 def _plain_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
-    """A network of IPv4 addresses that is written as IPv6's (`::ffff:10.0.0.0/104`), as addresses are compared: a
-    `deny` would match nobody."""
+    """A network of IPv4 addresses written as IPv6 (`::ffff:10.0.0.0/104`) as one of IPv4: addresses are compared in
+    that form, and a `deny` would match nobody."""
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         first = network.network_address.ipv4_mapped
         return ip_network(f"{first}/{network.prefixlen - 96}")
@@ -81,7 +81,7 @@ def plain_address(address: str) -> str:
 
 
 def is_from_this_machine(peer: str, listener: str, known: Index) -> bool:
-    """Whether a request comes from a program on this machine, and for nobody else: no gateway names a client in it."""
+    """Whether a request comes from a program on this machine, and on its own behalf: it names no client behind it."""
     is_local = peer in ("::1", listener) or peer.startswith("127.")
     return is_local and X_FORWARDED_NAMES not in known and b"forwarded" not in known
 
@@ -102,7 +102,7 @@ def trusted_scheme(known: Index, options: frozenset[bytes]) -> bytes:
 
 
 class Hop(NamedTuple):
-    """One on the way from the client to us, and whether it is believed who was before it."""
+    """An address on the way from the client, and why what it says about the address before it is believed or not."""
 
     address: str
     element: int  # of X-Forwarded-For, counted from its right end; 0: the peer itself

@@ -29,7 +29,7 @@ class LocalResponse(msgspec.Struct, frozen=True):
     reason: bytes
     fields: Fields
     body: bytes
-    route: Route | None = None  # that says so, or whose rules it follows
+    route: Route | None = None  # the one that makes it, or whose rules apply to it
 
 
 def reason(status: int) -> bytes:
@@ -79,10 +79,10 @@ def error_response(
 
 
 def https_redirect(target: RequestTarget, port: int) -> LocalResponse:
-    """308 to the same target on https, at this port. Raises ProtocolError where a 1.0 client named no host."""
+    """308 to the same target on https, at this port. Raises ProtocolError (400) where a 1.0 client named no host."""
     host = target.authority
     if not host:
-        raise ProtocolError("no host, and this port only says where https is")
+        raise ProtocolError("no Host field, which the redirect to https needs")
     if host[-1:] != b"]":  # an IPv6 address without a port
         host = host.rpartition(b":")[0] or host
     if port != _HTTPS_PORT:

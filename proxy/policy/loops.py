@@ -1,9 +1,9 @@
-"""How often a request has passed through this instance, by what the instance stated each time it did.
+"""How often a request has passed through this instance, by what the instance stated each time.
 
 With `via = true` that is a member of `Via` (RFC 9110 §7.6.3). With `via = false` it is a member of `CDN-Loop`
-(RFC 8586), the request field that exists for this alone: nobody may remove it, services pass it on with all that they
-do not know, and none changes its answer for it. Either names this instance by a name with a random part. A client that
-has read it in a response, and repeats it in a request, gets that one request refused.
+(RFC 8586), the request field that exists for this alone: no gateway may remove it, services pass it on like any field
+that they do not know, and none changes its answer because of it. Either has this instance's name, with a random part. A
+client that repeats the name, which it has read in a response, only has that one request refused.
 """
 
 import re
@@ -42,9 +42,9 @@ def passes(known: Index, pseudonym: bytes) -> int:
 
 
 def is_loop(known: Index, pseudonym: bytes, most: int) -> bool:
-    """Whether a message has passed this instance `most` times. What this costs is one search: each pass has left the
-    name, so where it stands less often, nothing needs to be taken apart. Where it does, and the fields are longer than
-    ten passes and a hundred other gateways make them, it is no message but an attack, and a loop as well."""
+    """Whether a message has passed this instance `most` times. Mostly this costs one search: each pass has left the
+    name, so where it occurs less often, nothing needs to be parsed. Where it occurs so often, and the fields are longer
+    than `most` passes and a hundred other gateways make them, the message is an attack, and counts as a loop."""
     values = [*known.get(b"via", ()), *known.get(b"cdn-loop", ())]
     if sum(value.count(pseudonym) for value in values) < most:
         return False

@@ -1,4 +1,4 @@
-"""The one spelling in which paths are compared: services normalise before they act, so what guards a path must, too."""
+"""The normalised form in which paths are compared: services normalise, so what protects a path must do so, too."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What a request may come to, and what it means: the values, which `request_plan` decides."""
+"""The possible results of `request_plan`, and what a request means: values alone."""
 
 from typing import TypeAlias
 

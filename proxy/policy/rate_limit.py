@@ -1,7 +1,7 @@
 """How often a client may use a route: a bucket of tokens for each, kept as one number (GCRA, ITU-T I.371).
 
-The number is the time at which the bucket is full again. A request puts it off by the time in which one token comes;
-where that would be further away than a whole bucket's worth, the request is one too many.
+The number is the time at which the bucket is full again. Each request moves it later by the time in which one token is
+added; where it would then be further away than a whole bucket takes, the request is refused.
 """
 
 from typing import Final
@@ -16,11 +16,11 @@ _IPV6_BITS: Final = 64  # a subscriber's: within it, a client may have as many a
 
 
 class RateLimit(msgspec.Struct, frozen=True):
-    """So many requests of one client. `header` is the lower-case name of the field that tells clients apart; empty is
-    the address."""
+    """How many requests one client may send. `header` is the lower-case name of the field that tells clients apart;
+    empty: the address does."""
 
     route: bytes  # whose buckets these are
-    interval_ns: int  # in which one token comes
+    interval_ns: int  # in which one token is added
     burst: int  # tokens of a full bucket, at least 1
     header: bytes = b""
     dry_run: bool = False
@@ -34,7 +34,7 @@ class RateLimit(msgspec.Struct, frozen=True):
         return b"%b\0a%b" % (self.route, client_key(address))
 
 
-#: Of one client's wrong passwords: twenty at once, then ten a minute.
+#: The limit on one client's wrong passwords: twenty at once, then ten a minute.
 WRONG_PASSWORDS: Final = RateLimit(b"\0wrong passwords", 6 * SECOND, 20)
 
 
@@ -47,8 +47,8 @@ def client_key(address: str) -> bytes:
 
 
 def take_token(full_at: int, now: int, limit: RateLimit) -> tuple[int, int]:
-    """Take a token from a bucket that is full at `full_at`. Returns when it is full after that, and 0; or, where it has
-    none, the same time as before, and how long it takes until it has one."""
+    """Take a token from a bucket that is full at `full_at` (ns). Returns when it is full after that, and 0; or, where
+    it has none, the same time as before, and in how many ns it has one."""
     after = max(full_at, now) + limit.interval_ns
     wait_ns = after - now - limit.burst * limit.interval_ns
     return (after, 0) if wait_ns <= 0 else (full_at, wait_ns)

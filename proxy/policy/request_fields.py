@@ -47,7 +47,7 @@ _CERTIFICATE: Final = spellings((b"client-cert", b"client-cert-chain"))
 def _removed(*, trusted: bool, counted: bool, certified: bool) -> Removals:
     """What this hop removes: what it states itself and, from an untrusted peer, what only a trusted one may send.
     `counted`: the request has a `Max-Forwards` that is stated anew, one lower. `certified`: the client has shown a
-    certificate, and what anybody says of another is not true of this connection."""
+    certificate, so a received `Client-Cert` is about another connection."""
     rules: dict[bytes, Rule] = {}
     if not trusted:
         rules = dict.fromkeys(CLIENT_IDENTITY, FORGED) | dict.fromkeys(SERVICE_VARIABLES, VARIABLE)
@@ -74,7 +74,8 @@ _REMOVED_OF_CERTIFIED: Final = {
 
 @cache
 def _and_trace(removals: Removals, *, is_new: bool) -> Removals:
-    """The trace's context, too: we are its next part. The state of others goes on unless the trace begins here."""
+    """The same, and the received trace context, which this hop states anew. `tracestate` goes on unless the trace
+    begins here."""
     rules = {b"traceparent": STATED_ANEW, **({b"tracestate": OF_NO_TRACE} if is_new else {})}
     return Removals({**removals.names, **rules})
 
@@ -98,7 +99,7 @@ def upstream_request_fields(
     if semantics.traced is not None:
         removed = _and_trace(removed, is_new=semantics.traced.is_new)
     kept = strip(received, head.options, removed, forged, decisions)
-    # 2. The route's rules see what the client may say, and what they put wins over it.
+    # 2. Apply the route's rules to what the client may say: what they put replaces it.
     if rules is not None:
         kept = rules.apply(kept, decisions)
     # 3. State what only this hop knows. Host goes first (RFC 9110 §7.2).

@@ -1,6 +1,6 @@
 """What becomes of a request: one decision, made before a connection to an upstream is asked for.
 
-The exchange carries it out; `explain` and the demo page show it. Nobody decides any of it a second time.
+The exchange carries it out; `explain` and the demo page show it. Nothing of it is decided a second time.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def plan(
     """Decide what becomes of a request: it goes to an upstream, is answered here, or is refused.
 
     The head has passed `strictness`. Nothing is raised. With `decisions`, each decision about a field
-    line is recorded in it. `traced` is what the upstream is told of the trace, where tracing is on.
+    line is recorded in it. `traced` is the trace context to send to the upstream, where tracing is on.
     """
     route = None
     try:
@@ -51,7 +51,7 @@ def plan(
         target = request_target(head)
         if target.secured and not client.trusted and client.scheme != b"https":
             # RFC 9110 §7.4: only a trusted gateway may have got it over a connection that was.
-            raise BadRequest("an https target over a connection that is not secured", status=421, code="misdirected")
+            raise BadRequest("https target on a connection without TLS", status=421, code="misdirected")
         if (b"via" in known or b"cdn-loop" in known) and is_loop(known, settings.pseudonym, settings.passes):
             raise LoopDetected(f"this request has been through this proxy {settings.passes} times")
         hops_left = max_forwards(head) if b"max-forwards" in known else None
@@ -62,7 +62,7 @@ def plan(
             return https_redirect(target, client.https_port)
         if route is None:
             if allowed := routes.methods(target.authority, target.origin_form, head, client.listener):
-                error = NoRoute("this route does not take this method", status=405, code="method_not_allowed")
+                error = NoRoute("no route for this method", status=405, code="method_not_allowed")
                 error.allowed = tuple(allowed)
                 raise error
             raise NoRoute("no route for this host and path")

@@ -6,8 +6,8 @@ import msgspec
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})  # RFC 9110 §9.2.2
 
-#: Why an attempt has failed. Of a connection that was refused, that nobody accepted in time, or whose handshake failed,
-#: nothing was sent: every request may go elsewhere.
+#: Why an attempt has failed. On a connection that was refused, timed out, or failed in its TLS handshake, nothing was
+#: sent: every request may go to another origin.
 CONNECT_FAILURE: Final = "connect_failure"
 RESET: Final = "reset"  # the connection ended before the response's head was complete
 RESPONSE_TIMEOUT: Final = "response_timeout"
@@ -26,7 +26,7 @@ class RetrySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def statuses(self) -> frozenset[int]:
-        """Those that are followed by another attempt."""
+        """The response statuses that are followed by another attempt."""
         return frozenset(STATUSES[name] for name in self.on if name in STATUSES)
 
 

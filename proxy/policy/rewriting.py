@@ -16,7 +16,7 @@ from proxy.http1.fields import Fields
 from proxy.policy.decisions import Decisions, Outcome, Rule
 from proxy.policy.paths import decoded, normalised_path
 
-_TURNED_BACK: Final = Rule(Outcome.REPLACED, "its path turned back into the client's (rewrite_location)")
+_TURNED_BACK: Final = Rule(Outcome.REPLACED, "path changed back to the client's (rewrite_location)")
 _SET: Final = Rule(Outcome.SET, "with the client's path (rewrite_location)")
 _LOCATIONS: Final = frozenset({b"location", b"content-location"})
 _REFERENCE: Final = re.compile(rb"(?:((?i:https?:)?)//([^/?#]*))?(/[^?#]*)?([?#].*)?", re.DOTALL)  # RFC 3986 §4.1
@@ -92,7 +92,7 @@ def _settled(normalised: bytes) -> bytes:
     """A normalised path that takes the place of the client's bytes. Raises ProtocolError where it would change again:
     `/%%32e` is `/%2e` once it is normalised, and a service reads `/.`."""
     if normalised_path(normalised) != normalised:
-        raise ProtocolError("a malformed % in a path that is rewritten")
+        raise ProtocolError("malformed percent-encoding in a path that is rewritten")
     return normalised
 
 

@@ -27,8 +27,8 @@ class Route(msgspec.Struct, frozen=True):
     that they must have, `b""` for any.
 
     `host_override` is what `Host` says to the upstream instead of the client's; empty keeps the client's.
-    `default_host` is what it says where a 1.0 client named nobody. `access` is asked before anything else happens.
-    `timeouts` and `limits` are those of all, as one object, where the route has none of its own.
+    `default_host` is what it says where a 1.0 client named nobody. `access` is checked before anything else.
+    `timeouts` and `limits` are the global objects where the route has none of its own.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Which route serves a request: by host, exact or wildcard, by path prefix, and by what else it asks for.
+"""Which route serves a request: by host, exact or wildcard, by path prefix, and by its further conditions.
 
 Of the routes whose conditions a request meets, that of the best host serves it, then that of the longest path, then
 that with the most conditions. Paths are compared in one spelling (`normalised_path`), because services normalise before
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from proxy.http1.message import RequestHead
 from proxy.http1.target import host_of
-from proxy.policy.conditions import Asked, Place, condition_count, kind_of
+from proxy.policy.conditions import PathRoutes, RequestView, condition_count, kind_of
 from proxy.policy.paths import normalised_path
 from proxy.policy.route import Route
 
@@ -18,23 +18,23 @@ class _Paths:
     """The routes of one host pattern, by path prefix."""
 
     def __init__(self) -> None:
-        self._by_prefix: dict[bytes, Route | Place] = {}
+        self._by_prefix: dict[bytes, Route | PathRoutes] = {}
         self._lengths: list[int] = []
 
     def add(self, route: Route) -> None:
         prefix = normalised_path(route.path)
         there = self._by_prefix.get(prefix)
         if there is None and not condition_count(kind_of(route)):
-            self._by_prefix[prefix] = route  # asks for nothing more: no object stands between
+            self._by_prefix[prefix] = route  # no conditions: found without another object
         else:
-            place = there if isinstance(there, Place) else Place()
+            place = there if isinstance(there, PathRoutes) else PathRoutes()
             if isinstance(there, Route):
                 place.add(there)
             place.add(route)
             self._by_prefix[prefix] = place
         self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
 
-    def match(self, path: bytes, asked: Asked | None) -> Route | None:
+    def match(self, path: bytes, request: RequestView | None) -> Route | None:
         # Tries each distinct prefix length once, so the cost does not grow with the number of routes.
         for length in self._lengths:
             prefix = path[:length]
@@ -42,17 +42,17 @@ class _Paths:
             if found is not None and (prefix[-1:] == b"/" or path[length : length + 1] in (b"", b"/")):
                 if isinstance(found, Route):
                     return found
-                if asked is not None and (route := found.find(asked)) is not None:
+                if request is not None and (route := found.find(request)) is not None:
                     return route
         return None
 
-    def methods(self, path: bytes, asked: Asked) -> Iterator[bytes]:
+    def methods(self, path: bytes, request: RequestView) -> Iterator[bytes]:
         """The methods with which a request would have found a route."""
         for length in self._lengths:
             prefix = path[:length]
             found = self._by_prefix.get(prefix)
-            if isinstance(found, Place) and (prefix[-1:] == b"/" or path[length : length + 1] in (b"", b"/")):
-                yield from found.methods(asked)
+            if isinstance(found, PathRoutes) and (prefix[-1:] == b"/" or path[length : length + 1] in (b"", b"/")):
+                yield from found.methods(request)
 
 
 class RoutingTable:
@@ -65,7 +65,7 @@ class RoutingTable:
         rows = list(routes)
         for route in rows:
             self._paths_of(route.host.lower()).add(route)
-        #: Fields, in lower case, for which any route asks.
+        #: Fields, in lower case, on which any route has a condition.
         self._names = frozenset(name for route in rows for name, _ in route.headers)
         self._asks = any(condition_count(kind_of(route)) for route in rows)
         takes_all = len(rows) == 1 and rows[0].host in (b"", b"*") and rows[0].path == b"/" and not self._asks
@@ -86,33 +86,33 @@ class RoutingTable:
         """The route for a request's authority (port ignored) and its target in origin-form, or None.
 
         An exact host goes before a wildcard, a longer wildcard before a shorter, and any host comes last. Without a
-        `head`, only routes that ask for nothing more are found.
+        `head`, only routes without further conditions are found.
         """
         if self._catch_all is not None:
             return self._catch_all
-        asked = Asked(head, listener, self._names) if self._asks and head is not None else None
+        request = RequestView(head, listener, self._names) if self._asks and head is not None else None
         path = _path_of(target)
         if self._only_any:
-            return self._any.match(path, asked)
+            return self._any.match(path, request)
         host = host_of(authority)
         paths = self._hosts.get(host)
-        if paths is not None and (route := paths.match(path, asked)) is not None:
+        if paths is not None and (route := paths.match(path, request)) is not None:
             return route
         # Each distinct length once, so that the cost does not grow with the labels of what a client calls a host.
         for length in self._wildcard_lengths:
             paths = self._wildcards.get(host[-length:])
-            if paths is not None and (route := paths.match(path, asked)) is not None:
+            if paths is not None and (route := paths.match(path, request)) is not None:
                 return route
-        return self._any.match(path, asked)
+        return self._any.match(path, request)
 
     def methods(self, authority: bytes, target: bytes, head: RequestHead, listener: str = "") -> list[bytes]:
         """Of a request that matches no route: the methods with which it would, in order of the alphabet."""
         if not self._asks:
             return []
-        asked, path, host = Asked(head, listener, self._names), _path_of(target), host_of(authority)
+        request, path, host = RequestView(head, listener, self._names), _path_of(target), host_of(authority)
         candidates = [self._hosts.get(host), *(self._wildcards.get(host[-n:]) for n in self._wildcard_lengths)]
         return sorted({
-            method for paths in (*candidates, self._any) if paths is not None for method in paths.methods(path, asked)
+            method for paths in (*candidates, self._any) if paths is not None for method in paths.methods(path, request)
         })  # fmt: skip
 
 

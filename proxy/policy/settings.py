@@ -1,4 +1,4 @@
-"""Settings: times, limits, the pool's, and what a plan goes by. Frozen, and checked once, with the configuration.
+"""Settings: timeouts, limits, those of the pool and of plans. Frozen, and checked once, with the configuration.
 
 How a key is added: see config/model.py.
 """

@@ -1,6 +1,6 @@
 """How many field lines a head lost at this hop, by reason: derived from the head as it was received.
 
-Stripping itself counts nothing, so that it costs nobody anything. Both go by the same rules.
+Stripping itself counts nothing, so that the hot path does not pay for it. Both use the same rules.
 """
 
 from collections.abc import Mapping
@@ -46,8 +46,8 @@ def stripped_from_response(head: ResponseHead) -> Stripped:
 
 
 def stripped_from_trailers(lines: Fields, options: frozenset[bytes]) -> Stripped:
-    """What a trailer section lost. `options` are those of its message's `Connection`. What no trailer may say at all is
-    under no reason."""
+    """What a trailer section lost. `options` are those of its message's `Connection`. Fields that are not allowed in
+    trailers are not counted."""
     decisions = Decisions()  # by the function that strips them: they are so rare that no short cut is needed
     forwarded_trailers(lines, options, decisions=decisions)
     return _by_reason([decision.outcome for decision in decisions])

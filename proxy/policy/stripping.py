@@ -21,11 +21,11 @@ CONNECTION_ITSELF: Final = Rule(Outcome.HOP_BY_HOP, "Connection itself belongs t
 NOMINATED: Final = Rule(Outcome.NOMINATED, "nominated by Connection (RFC 9110 §7.6.1)")
 BY_DEFINITION: Final = Rule(Outcome.HOP_BY_HOP, "hop-by-hop by definition (RFC 9110 §7.6.1)")
 #: Framing and the authority are read before stripping and stated anew after it, whatever `Connection` nominates.
-MADE_ANEW: Final = Rule(Outcome.REPLACED, "made anew for the next hop, nominated or not (RFC 9112 §3.2, §6)")
+MADE_ANEW: Final = Rule(Outcome.REPLACED, "rewritten for the next hop, nominated or not (RFC 9112 §3.2, §6)")
 STATED_ANEW: Final = Rule(Outcome.REPLACED, "stated anew by this hop")
-OF_NO_TRACE: Final = Rule(Outcome.REPLACED, "a trace begins here: nobody else has a part in it yet")
+OF_NO_TRACE: Final = Rule(Outcome.REPLACED, "belongs to another trace: a new one begins here")
 STATED: Final = Rule(Outcome.SET, "stated by this hop")
-FORGED: Final = Rule(Outcome.UNTRUSTED, "who the client is, said by a peer we do not trust")
+FORGED: Final = Rule(Outcome.UNTRUSTED, "says who the client is, from a peer that is not trusted")
 
 VARIABLE: Final = Rule(
     Outcome.UNTRUSTED, "a service may take it for a variable of its own (CGI, WSGI): only a trusted peer may set it"

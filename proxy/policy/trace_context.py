@@ -1,6 +1,6 @@
 """W3C Trace Context: which trace a request belongs to, and what the next hop is told of it.
 
-Where tracing is off, nothing of this is asked, and both fields pass untouched.
+Where tracing is off, nothing of this is used, and both fields pass unchanged.
 """
 
 import re
@@ -19,7 +19,7 @@ _TRACEPARENT: Final = re.compile(
 
 
 class Traceparent(msgspec.Struct, frozen=True):
-    """Whose part of which trace: ids in hex digits."""
+    """A trace and a span of it, by ids in hex digits."""
 
     trace_id: str
     span_id: str
@@ -32,7 +32,7 @@ class Traceparent(msgspec.Struct, frozen=True):
 
 
 class Stated(msgspec.Struct, frozen=True):
-    """What the next hop is told. A trace that is new has no state of others: §3.3 binds that to what it came with."""
+    """What the next hop is sent. A new trace has no `tracestate`: that belongs to its `traceparent` (§3.3)."""
 
     traceparent: bytes
     is_new: bool

@@ -10,7 +10,7 @@ from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES, STATED_ABOUT_CLIENT
 from proxy.policy.stripping import Removals, strip, without_underscores
 
-#: What no trailer may say (RFC 9110 §6.5.1): framing, routing, authentication, cookies, and who the client is.
+#: Fields not allowed in trailers (RFC 9110 §6.5.1): framing, routing, authentication, cookies, client identity.
 FORBIDDEN_TRAILERS: Final = CLIENT_IDENTITY | STATED_ABOUT_CLIENT | SERVICE_VARIABLES | names(Trait.NOT_IN_TRAILERS)
 
 _FORBIDDEN: Final = Rule(Outcome.FORBIDDEN_TRAILER, "not allowed in a trailer section (RFC 9110 §6.5.1)")

@@ -61,7 +61,7 @@ async def test_only_those_in_the_file_are_let_in(users: str, said: str | None, s
                 fields = fields_of(head)
                 assert fields["www-authenticate"] == ['Basic realm="restricted", charset="UTF-8"']
                 assert "error=http_request_denied" in fields["proxy-status"][0]
-                assert b"unauthorized: a name and a password are needed" in body
+                assert b"unauthorized: a valid user name and password are required" in body
         await proxy.records.wait_for(2)
         assert [record.error for record in proxy.records] == (["unauthorized"] * 2 if status == 401 else ["", ""])
 

@@ -40,7 +40,7 @@ async def test_a_route_lets_networks_in_or_not(rules: dict[str, Any], line: byte
             if status == 403:
                 [said] = fields_of(head)["proxy-status"]
                 assert "error=http_request_denied" in said
-                assert "forbidden: this client may not use what it asked for" in said
+                assert "forbidden: this client is not allowed to use this resource" in said
         await proxy.records.wait_for(2)
         assert [record.error for record in proxy.records] == (["forbidden"] * 2 if status == 403 else ["", ""])
         assert proxy.records[0].route == "r"

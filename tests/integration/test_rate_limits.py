@@ -49,7 +49,7 @@ async def test_beyond_the_burst_a_client_is_told_when_to_come_again() -> None:
         fields = fields_of(head)
         assert 8 <= int(fields["retry-after"][0]) <= 10
         assert "error=http_request_denied" in fields["proxy-status"][0]
-        assert b"rate_limited: this client asks too often" in body
+        assert b"rate_limited: this client sends too many requests" in body
         await proxy.records.wait_for(4)
         assert [record.error for record in proxy.records] == ["", "", "rate_limited", "rate_limited"]
 

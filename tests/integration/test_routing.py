@@ -37,7 +37,7 @@ async def test_a_method_that_no_route_takes_is_a_405_that_names_those_that_are(r
             head, body = await peer.response()
             assert head.startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
             assert fields_of(head)["allow"] == ["GET, POST"]
-            assert b"this route does not take this method" in body
+            assert b"no route for this method" in body
             await peer.send(b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n")
             assert (await peer.response())[1] == b"ok", "the connection goes on"
             await proxy.records.wait_for(2)

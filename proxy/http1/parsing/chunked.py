@@ -16,7 +16,7 @@ from proxy.http1.parsing.strictness import check_bytes
 from proxy.http1.parsing.whole_chunks import whole_chunks
 
 _EXTENSION_TEXT: Final = rb"[\t\x20-\x7e\x80-\xff]*+"
-#: What may stand behind a size: white space that means nothing, and extensions that are dropped.
+#: What may follow a size: white space without meaning, and extensions, which are dropped.
 _BEHIND_SIZE: Final = rb"[ \t]*+(;" + _EXTENSION_TEXT + rb")?"
 #: chunk-size and what is behind it. Leading zeros mean nothing; 15 digits behind them keep the size under 2**60.
 _SIZE_LINE: Final = re.compile(rb"(?=[0-9A-Fa-f])(0*+[0-9A-Fa-f]{0,15}+)" + _BEHIND_SIZE)
@@ -28,9 +28,9 @@ _CRLF: Final = b"\r\n"
 _MOST_DIGITS: Final = 256
 _H11_MOST_DIGITS: Final = 20  # what h11 reads
 
-#: Size lines that are not plain take microseconds, so a body may have many only where it has data to match, as with
-#: signed chunks of 8 KiB and more (AWS). What each counts beside its own bytes, what a body may have at first, and one
-#: byte for how many of data. Go bounds the whole coding in this way (CVE-2023-39326).
+#: Size lines with extensions take microseconds each, so a body may have many only together with much data, as signed
+#: chunks have (AWS: 8 KiB and more). In bytes: what each line counts besides its own length, what every body may have,
+#: and how much data allows one byte more. Go bounds the whole coding in this way (CVE-2023-39326).
 _EXTENDED_LINE_BYTES: Final = 16
 _FREE_EXTENSION_BYTES: Final = 4096
 _DATA_PER_EXTENSION_BYTE: Final = 32
@@ -97,7 +97,7 @@ class ChunkedBody:
         #: What `receive` has not looked at. Where `complete`, it stands behind the body; else it is more of it, and to
         #: be given to `receive` again, in another turn of the event loop.
         self.left_over = b""
-        #: The body bytes before the one that `receive` raised for, where they came with it.
+        #: Where `receive` raised: the body bytes before the fault, which it could not return.
         self.before_fault: list[bytes] = []
 
     @property
@@ -237,8 +237,8 @@ class ChunkedBody:
             raise ProtocolError("too many chunk extensions", code="chunk_extension_too_long")
 
     def _leave_h11(self) -> None:
-        """h11 refuses white space before `;`, which has to be read (RFC 9112 §7.1.1, RFC 9110 §5.6.3), and more than 20
-        digits, which the grammar allows: from there on it has no say in this body."""
+        """Compare the rest of this body with h11 no more: it refuses white space before `;`, which must be accepted
+        (RFC 9112 §7.1.1, RFC 9110 §5.6.3), and more than 20 digits, which the grammar allows."""
         self._h11 = None
 
     def _take_trailers(self, data: bytes) -> bool:
@@ -258,7 +258,7 @@ class ChunkedBody:
             self.trailers = parse_trailers(raw)
             self.left_over = bytes(section[end:])
             return True
-        # One over the limit, so that how the bytes were split does not choose the status.
+        # Up to one byte over the limit, so that the status does not depend on how the bytes were split.
         new = bytes(section[max(seen - 2, 0) : limit + 1]).removesuffix(b"\r")
         check_bytes(new.removeprefix(b"\n") if seen else new)
         if len(section) > limit:

@@ -7,9 +7,9 @@ automata; of the engine that runs them, property tests do.
 
 Which constructs are safe: a possessive repeat of one character class (`[...]*+`) is right on every engine, and makes a
 near miss fail in linear time. A possessive or atomic group is not: CPython 3.11.0 to 3.11.4, and distributions' 3.11.2,
-take what such a group had matched when its last round failed for a match (gh-106052), and so took a field line with
-white space at its end for the end of the head. So groups are repeated greedily: a head that fails is given back line by
-line, and nothing in a line can be read in a second way.
+report a match although the last round of such a group failed (gh-106052), so that a field line with white space at its
+end passed for the end of the head. So groups are repeated greedily: where a head does not match, the engine goes back
+line by line, and nothing in a line can match in a second way.
 """
 
 import re

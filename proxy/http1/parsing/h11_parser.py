@@ -1,6 +1,6 @@
 """The h11 parser: h11 reads one head or one chunked body; what it refuses is refused.
 
-A fresh `h11.Connection` per message: h11's own idea of keep-alive never enters (persistence has its table).
+A new `h11.Connection` for each message, so that h11's own rules of keep-alive never apply (`persistence` has ours).
 h11's events stay in this file. `strictness` refuses what h11 accepts and a proxy must not.
 """
 
@@ -16,8 +16,8 @@ from proxy.http1.message import RequestHead, ResponseHead
 # h11 limits only incomplete messages. Heads arrive here whole, so its limit must not be in the way.
 _NO_EVENT_LIMIT: Final = 1 << 30
 
-# An interim response is only legal once a request was sent, and a 101 once one asked for it. Whether ours did, the
-# exchange knows.
+# h11 accepts an interim response only after a request, and a 101 only after one that asked for it. Whether ours did is
+# checked by the exchange.
 _ANY_REQUEST: Final = h11.Request(
     method="GET", target="/", headers=[("Host", "h"), ("Connection", "Upgrade"), ("Upgrade", "any")]
 )

@@ -44,7 +44,7 @@ class HeadParser:
     def __init__(self, limits: MessageLimits, *, fast_path: bool) -> None:
         self.limits = limits  # those of bodies and of responses may change from message to message
         self._fast_path = fast_path
-        self._few_bytes = _SHORTEST_LINE * limits.field_count  # no more than these cannot hold too many lines
+        self._few_bytes = _SHORTEST_LINE * limits.field_count  # so few bytes cannot hold too many lines
         self._searched = 0
         self.unread: bytes | bytearray = b""
 
@@ -144,8 +144,8 @@ class HeadParser:
         return unread
 
     def _whole(self, limit: int, *, response: bool) -> bytes:
-        """What is unread, once the end of a head has arrived in it that may be long; else nothing. Raises ProtocolError
-        where the head has too many lines, by counting their ends: either reader makes objects of each."""
+        """The unread bytes, once they hold the end of a head that may have many lines; else b"". Raises ProtocolError
+        where it has too many: their ends are counted here, before either reader makes objects of them."""
         end = self._find_end(limit, response=response)
         if not end:
             return b""
@@ -174,7 +174,8 @@ class HeadParser:
         line_end = self.unread.find(_LINE_END, 0, limit)
         if line_end >= max(self._searched - 1, 0):  # the first line's end has just come
             self._check_first_line(response=response)
-        # From two bytes back, to see a fold; to one over the limit, so that no split decides the status.
+        # From two bytes back, to see a fold; up to one byte over the limit, so that the status does not depend on how
+        # the bytes were split.
         new = bytes(self.unread[max(self._searched - 2, 0) : limit + 1]).removesuffix(b"\r")
         check_bytes(new.removeprefix(b"\n") if self._searched else new)
         if len(self.unread) > limit:

@@ -1,6 +1,6 @@
-"""What can be told of a request that was refused: for the log alone, never for a decision.
+"""What is known of a request that was refused: only for the log, never for a decision.
 
-Takes apart whatever arrived, by its line ends, spaces and colons, and judges nothing.
+Splits what arrived at its line ends, spaces and colons, and validates nothing.
 """
 
 import re
@@ -48,8 +48,8 @@ def refused_head(arrived: bytes | bytearray) -> RefusedHead:
 
 
 def _without_cut_authority(target: bytes) -> bytes:
-    """A target whose end has not come. Where that is within an authority too long for any host, a password may stand in
-    it, and the @ behind the password be what was cut."""
+    """An incomplete target as it may be logged. Where it was cut within an authority too long for a host, that may hold
+    a password whose `@` has not arrived: it is masked."""
     scheme = _SCHEME.match(target)
     authority = target[scheme.end() if scheme else 0 :]
     if len(authority) <= _LONGEST_HOST or _AUTHORITY_END.search(authority):

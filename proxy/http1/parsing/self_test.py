@@ -1,10 +1,10 @@
-"""What the parsers take from an interpreter on trust, tried out before a worker serves.
+"""Whether this interpreter runs the parsers' patterns rightly: tried out before a worker serves.
 
-CPython 3.11.0 to 3.11.4 match some possessive groups wrongly (gh-106052), and distributions mend that under the same
-version number. So no number is asked: heads on which a pattern could go wrong are read by both readers, and what both
-readers share is compared with what is right.
+CPython 3.11.0 to 3.11.4 match some possessive groups wrongly (gh-106052), and distributions fix that under the same
+version number, so the number says nothing. Instead, heads on which a pattern could go wrong are read by both readers,
+and what both readers share is compared with the right results.
 
-Pure: no I/O. The caller says what is found, and reads everything by the h11 parser then.
+Pure: no I/O. The caller logs what is found, and then has every message read by the h11 parser.
 """
 
 from collections.abc import Callable, Iterator
@@ -114,12 +114,12 @@ _NO_AUTHORITIES: Final = (
 
 
 def disagreements() -> list[str]:
-    """Everything on which this interpreter is wrong, as far as the tables can see: empty on a sound one."""
+    """What this interpreter gets wrong in the tables above: empty on a sound one."""
     return [*_of_heads(), *_of_chunks(), *_of_authorities(), *_of_bytes()]
 
 
 def summary(found: list[str]) -> str:
-    """What is said of `disagreements` that were found, in one line."""
+    """The `disagreements` that were found, as one line for the log."""
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return f"self-test failed on this Python: {found[0]}{more}; every message is read by the h11 parser"
 

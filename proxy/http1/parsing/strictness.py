@@ -25,7 +25,7 @@ _MOST_FORWARDS: Final = 10**LENGTH_DIGITS
 def check_bytes(section: bytes) -> None:
     """Refuse a head or trailer section, as bytes, that parsers are known to split differently.
 
-    Control bytes, bare CR or LF, obsolete folding: all of RFC 9112 §2.2 and §5.2 that recipients may choose about.
+    Control bytes, bare CR or LF, obsolete folding: everything that RFC 9112 §2.2 and §5.2 leave to the recipient.
     """
     if len(section.translate(None, _CONTROL)) != len(section):
         raise ProtocolError("control byte in the head")
@@ -39,7 +39,7 @@ def check_bytes(section: bytes) -> None:
 def check_lengths(raw_head: bytes) -> None:
     """Refuse a request whose `Content-Length` is not one line with one plain decimal.
 
-    h11 collapses `5, 5` and two equal lines into one before anybody can see it.
+    h11 merges `5, 5` and two equal lines into one before its caller can see it.
     """
     lines = _LENGTH_LINE.findall(raw_head)
     if lines and (len(lines) > 1 or not _PLAIN_LENGTH.fullmatch(lines[0].strip(b" \t"))):
@@ -49,7 +49,7 @@ def check_lengths(raw_head: bytes) -> None:
 def check_lists(raw_head: bytes, most_options: int) -> None:
     """Refuse a head with more options of `Connection` than the limit, or with a longer `Expect` than makes sense.
 
-    h11 splits both, at a microsecond a member, before anybody can count them.
+    h11 splits both, at a microsecond a member, before its caller can count them.
     """
     options, expectations = 0, 0
     for name, value in _LIST_LINE.findall(raw_head):

@@ -1,6 +1,6 @@
-"""Chunks that arrived whole and say nothing but their size, as most do: read many at a time.
+"""Reads many chunks at once, where they arrived whole and have no extensions, as most do.
 
-A peer may send one byte per chunk, ten thousand of them in one read: what costs a microsecond each is an attack.
+A peer may send ten thousand chunks of one byte in one read: at a microsecond for each, that would be an attack.
 """
 
 import re
@@ -12,15 +12,16 @@ _PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)[ \t]{0,8}+")
 _PLAIN_SIZE_LINE: Final = re.compile(_PLAIN_SIZE.pattern + rb"\r\n")
 _CRLF: Final = b"\r\n"
 
-_SMALL: Final = 512  # bytes of data: behind a chunk of no more, others are looked for
-#: How far they are looked for at first and at most. What was found in vain costs a part of what was found before it.
+_SMALL: Final = 512  # bytes of data: after a chunk of at most this size, a run of such chunks is looked for
+#: Bytes that are searched for a run, at first and at most. The window grows with each success, so that a search in vain
+#: costs less than those before it that found something.
 _FIRST_WINDOW: Final = 64
 _WINDOW: Final = 16_384
 _NO_SIZE: Final = -1
 
 
 def _plain_size(line: bytes) -> int:
-    """What a size line says; no size where it says more than a size, or the last chunk's."""
+    """The size in a size line; `_NO_SIZE` where there is more in the line, or it is the last chunk's."""
     found = _PLAIN_SIZE.fullmatch(line)
     return (int(found[1], 16) or _NO_SIZE) if found is not None else _NO_SIZE
 

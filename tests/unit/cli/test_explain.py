@@ -51,10 +51,10 @@ VERDICTS = [
     # line                       beside                     verdict      what the rule speaks of
     ("X-Foo: 1",                 "Connection: close, X-Foo", "stripped",  "nominated"),
     ("Keep-Alive: timeout=5",    "A: 1",                     "stripped",  "hop-by-hop by definition"),
-    ("X-Forwarded-For: 6.6.6.6", "A: 1",                     "untrusted", "a peer we do not trust"),
-    ("X_Forwarded_For: 6.6.6.6", "A: 1",                     "untrusted", "a peer we do not trust"),
+    ("X-Forwarded-For: 6.6.6.6", "A: 1",                     "untrusted", "a peer that is not trusted"),
+    ("X_Forwarded_For: 6.6.6.6", "A: 1",                     "untrusted", "a peer that is not trusted"),
     ("X-Bar: 1",                 "Connection: X-Foo",        "kept",      "end-to-end"),
-    ("Content-Length: 3",        "A: 1",                     "replaced",  "made anew"),
+    ("Content-Length: 3",        "A: 1",                     "replaced",  "rewritten"),
 ]  # fmt: skip
 
 
@@ -113,7 +113,7 @@ def test_a_request_that_ends_here_is_not_sent_on() -> None:
 def test_the_text_has_titles_above_its_columns() -> None:
     title, first, *_ = plain(request("A: 1"))
     assert title.split() == ["verdict", "field", "rule"]
-    assert title.index("rule") == first.index("made anew for the next hop")
+    assert title.index("rule") == first.index("rewritten for the next hop")
 
 
 PERSISTENCE = [
@@ -216,5 +216,5 @@ def test_plain_text_is_aligned_and_never_folded() -> None:
         f"  X-Long: {long}",
     ]
     assert "kept       A: 1" + " " * 30 not in "\n".join(lines), "one long field does not push the rules off the screen"
-    columns = {line.index(rule) for line in lines for rule in ("made anew for", "stated by this hop") if rule in line}
+    columns = {line.index(rule) for line in lines for rule in ("rewritten for", "stated by this hop") if rule in line}
     assert len(columns) == 1

@@ -52,8 +52,8 @@ def test_a_user_who_is_not_there_costs_as_much_as_the_slowest_who_is() -> None:
 
 BROKEN = [
     # a file                                             what is said
-    (b"",                                                "1: nobody is in it: htpasswd -B FILE NAME adds a user"),
-    (b"# nobody\n",                                      "1: nobody is in it"),
+    (b"",                                                "1: no users: htpasswd -B FILE NAME adds one"),
+    (b"# nobody\n",                                      "1: no users"),
     (b"ann:" + HASH + b"\nbob",                          "2: expected NAME:HASH, as htpasswd -B writes it"),
     (b"ann:" + HASH + b"\n:" + HASH,                     "2: expected NAME:HASH"),
     (b"ann:" + HASH + b"\nann:" + STRONG,                "2: ann has a line already"),

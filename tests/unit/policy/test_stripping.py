@@ -98,14 +98,14 @@ DECISIONS = [
     ("Cookie: a",               "cookie",            also(),              "stripped",  "nominated"),
     ("TE: trailers",            "",                  also(),              "stripped",  "hop-by-hop by definition"),
     ("HTTP2-Settings: x",       "",                  also(),              "stripped",  "hop-by-hop by definition"),
-    ("Host: h",                 "host",              also("host", rule=MADE_ANEW), "replaced", "made anew"),
-    ("Transfer-Encoding: x",    "transfer-encoding", also("transfer-encoding", rule=MADE_ANEW), "replaced", "made anew"),
+    ("Host: h",                 "host",              also("host", rule=MADE_ANEW), "replaced", "rewritten"),
+    ("Transfer-Encoding: x",    "transfer-encoding", also("transfer-encoding", rule=MADE_ANEW), "replaced", "rewritten"),
     ("Transfer-Encoding: x",    "",                  also(),              "stripped",  "hop-by-hop by definition"),
     ("Host: h",                 "",                  also(),              "kept",      "end-to-end"),  # of a response
     ("Host: h",                 "host",              also(),              "stripped",  "nominated"),
     ("X-Request-Id: x",         "",                  also("x-request-id"), "replaced", "stated anew"),
     ("X-Request-Id: x",         "x-request-id",      also("x-request-id"), "stripped", "nominated"),
-    ("X-Forwarded-For: x",      "",                  also("x-forwarded-for", rule=FORGED), "untrusted", "do not trust"),
+    ("X-Forwarded-For: x",      "",                  also("x-forwarded-for", rule=FORGED), "untrusted", "not trusted"),
     ("X-Bar: 1",                "x",                 also("y"),           "kept",      "end-to-end"),
 ]  # fmt: skip
 
