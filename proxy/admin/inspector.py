@@ -27,7 +27,7 @@ def inspector_routes(exchanges: Exchanges) -> list[Route]:
         last = request.headers.get("last-event-id", "")
         after = int(last) if _NUMBER.fullmatch(last) else 0
         if exchanges.is_full:
-            return PlainTextResponse("too many pages look on\n", 503, {"Retry-After": "30"})
+            return PlainTextResponse("too many clients follow the inspector\n", 503, {"Retry-After": "30"})
 
         async def stream() -> AsyncIterator[bytes]:
             yield b"retry: 1000\n\n"

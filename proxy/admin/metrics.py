@@ -45,17 +45,17 @@ HELP: Final = {
     "upstream_healthy": "1 where an origin is used, 0 where it is left out.",
     "retries": "Attempts that failed and were followed by another, by what the failure was; closed_idle: an idle "
     "connection that its service closed as it was taken.",
-    "fields_stripped": "Field lines that ended here: nominated by Connection, hop-by-hop by definition, or what only a "
-    "trusted peer may say. Of what was forwarded: heads, interim responses, trailers; not what is stated anew.",
-    "errors": "Exchanges that failed, by the error's code, which the log says, too.",
+    "fields_stripped": "Field lines that were not forwarded: nominated by Connection, hop-by-hop by definition, or "
+    "allowed from trusted peers only. Of forwarded heads, interim responses and trailers; without replaced lines.",
+    "errors": "Exchanges that failed, by the error code that the logs also use.",
     "would_refuse": "Requests that a limit with dry_run would have refused.",
-    "trace_spans": "Spans that a collector has taken, and those that were dropped: it was too slow, or not there.",
+    "trace_spans": "Spans that a collector accepted, and those that were dropped because it was slow or unreachable.",
     "reloads": "Configurations that were read again.",
     "config_generation": "How many configurations have been served, this one included.",
-    "worker_restarts": "Workers that ended unasked.",
-    "workers": "Worker processes: serving, or stalled, whose event loop does not turn.",
-    "certificate_expiry_seconds": "Time until a certificate is no longer valid; negative: since then.",
-    "event_loop_lag_seconds": "The longest that a worker's event loop was late lately, or is.",
+    "worker_restarts": "Workers that ended unexpectedly.",
+    "workers": "Worker processes by state: serving, or stalled (the event loop is blocked).",
+    "certificate_expiry_seconds": "Time until a certificate expires; negative once it has.",
+    "event_loop_lag_seconds": "The longest delay of a worker's event loop in the last 15 seconds.",
 }
 
 

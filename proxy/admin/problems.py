@@ -33,14 +33,18 @@ def problems(
     for worker in workers:
         if worker.is_stalled:
             what = f"worker {worker.pid} hangs"
-            found.append({"what": what, "cause": f"its event loop has not turned for {worker.silent_s:.0f} s"})
+            found.append({"what": what, "cause": f"its event loop has been blocked for {worker.silent_s:.0f} s"})
     for upstream, known in addresses.items():
         for address in known:
             if said := _STATES.get(address["state"], "fails" if address["is_out"] else ""):
                 where = address["origin"]
                 if address["address"] and address["address"] not in where:
                     where += f" ({address['address']})"
-                used = ", but is used all the same" if address["is_used"] and address["state"] != "trial" else ""
+                used = (
+                    ", but is still used: no other is healthy"
+                    if address["is_used"] and address["state"] != "trial"
+                    else ""
+                )
                 found.append({"what": f"{upstream}: {where} {said}{used}", "cause": address["cause"]})
     for path, certificate in instance.certificates().items():
         left_s = certificate.expires_at - now

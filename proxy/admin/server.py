@@ -62,11 +62,11 @@ class Guard:
             return _text(404, "not found")  # a client of the proxy, by way of a service that leads back here
         if self._is_loopback and not _names_an_address(request.headers.get("host", "")):
             # A page in a browser on this machine may have its own name lead here (DNS rebinding).
-            return _text(421, "ask by address, or by the name localhost")
+            return _text(421, "use an IP address, or the name localhost")
         if request.url.path in _OPEN or (self._is_loopback and not self._token):
             return None
         if not self._token:
-            return _text(403, "set admin.token_file: beyond loopback, a token is needed for this")
+            return _text(403, "set admin.token_file: only on loopback is no token needed")
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if secrets.compare_digest(_token(scheme.lower(), given.strip()), self._token):
             return None

@@ -92,7 +92,7 @@ class AdminListener:
         """Why an answer is none; `missing` is what to say where an instance has nothing at that path."""
         said = answer.body[:200].decode("utf-8", "replace").strip()
         if answer.status == 401 and self._token:
-            return CannotAsk(f"{self.address} takes another token than that of {self._token_from}")
+            return CannotAsk(f"{self.address} rejects the token of {self._token_from}")
         if answer.status == 401:
             return CannotAsk(
                 f"{self.address} asks for a token: name the configuration with its admin.token_file (--config), "
@@ -101,7 +101,7 @@ class AdminListener:
         if answer.status == 404 and self.get("/livez") == Answer(200, b"live\n"):
             return CannotAsk(f"{self.address}: {missing}")
         if answer.status == 404:
-            return CannotAsk(f"what answers at {self.address} is no admin listener of onehop")
+            return CannotAsk(f"what answers at {self.address} is not an admin listener of onehop")
         return CannotAsk(f"{self.address} answers {answer.status}: {said if said.isprintable() else ''}".rstrip(": "))
 
 
@@ -123,7 +123,7 @@ def _events(connected: socket.socket, listener: AdminListener, path: str) -> Ite
     except OSError as exc:
         raise CannotAsk(f"{listener.address} does not answer: {exc.strerror or exc}") from exc
     except h11.ProtocolError as exc:
-        raise CannotAsk(f"what answers at {listener.address} speaks no HTTP: {exc}") from exc
+        raise CannotAsk(f"what answers at {listener.address} does not speak HTTP: {exc}") from exc
 
 
 class Told(NamedTuple):
@@ -153,11 +153,11 @@ class Following:
             raise CannotAsk(f"{listener.address} does not answer: {exc.strerror or exc}") from exc
         except h11.ProtocolError as exc:
             self.close()
-            raise CannotAsk(f"what answers at {listener.address} speaks no HTTP: {exc}") from exc
+            raise CannotAsk(f"what answers at {listener.address} does not speak HTTP: {exc}") from exc
         if response.status_code != 200:
             self.close()
             said = listener.get("/inspector/events") if response.status_code != 503 else None
-            answer = said or Answer(503, b"as many look on as may")
+            answer = said or Answer(503, b"too many clients follow the inspector")
             raise listener.refused(answer, "the inspector is off; admin.inspector = true turns it on (onehop reload)")
 
     def close(self) -> None:

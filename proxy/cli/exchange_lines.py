@@ -13,7 +13,7 @@ from proxy.telemetry.inspection import Shown, ShownMessage
 _TITLES: Final = {
     # of a message: where it came from, and where it went
     "request": ("the client sent", "the service was sent"),
-    "interim": ("the service answered for the time being", "the client was sent"),
+    "interim": ("the service sent an interim response", "the client was sent"),
     "response": ("the service answered", "the client was sent"),
     "request trailers": ("trailers of the client", ""),
     "response trailers": ("trailers of the service", ""),
@@ -73,7 +73,7 @@ def decision_lines(message: ShownMessage, *, stated: bool = True, colour: bool =
         colour,
     )
     if message.left_out:
-        lines.append(f"and {message.left_out} lines more")
+        lines.append(f"and {message.left_out} more lines")
     return lines
 
 
@@ -83,7 +83,7 @@ def sent_lines(message: ShownMessage, *, colour: bool = False) -> list[str]:
     rows = []
     for name, value in message.sent_lines:
         rule = rules.get((name, value))
-        rows.append(("kept" if rule is None else "set", f"{name}: {value}", rule or "as it came"))
+        rows.append(("kept" if rule is None else "set", f"{name}: {value}", rule or "unchanged"))
     return _rows(rows, colour)
 
 

@@ -43,9 +43,9 @@ def _address(_context: click.Context, _option: click.Parameter, value: str) -> s
     default="192.0.2.1",
     show_default=True,
     callback=_address,
-    help="Who sends the request.",
+    help="The address that the request comes from.",
 )
-@click.option("--route", metavar="NAME", help="The route whose rules a response meets; default: the only one.")
+@click.option("--route", metavar="NAME", help="The route whose rules apply to a response; default: the only one.")
 @click.option(
     "--url",
     metavar="URL",
@@ -71,12 +71,12 @@ def explain(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Show what becomes of a request's or response's fields, and why.
+    """Show what is done with the fields of a request or response, and why.
 
-    Reads a raw head in FILE or on standard input, and says of each field by which rule it goes on or not, by the
-    configuration that "run" with the same options would serve.
+    Reads a raw head from FILE or standard input, and prints for each field whether it is forwarded, and by which rule
+    of the configuration that "run" with the same options would use.
 
-    With a URL, a request is sent to a running instance, whose inspector (admin.inspector) then tells what became of it:
+    With a URL, sends a request through a running instance, and prints what its inspector (admin.inspector) recorded:
     what the client sent, what the service was sent, what it answered, and what the client was sent."""
     if what.startswith(("http://", "https://")):
         _ask_for(context, what, as_json, options)
@@ -130,7 +130,7 @@ def _given(context: click.Context, names: Mapping[str, str]) -> list[str]:
 def _ask_for(context: click.Context, url: str, as_json: bool, options: Mapping[str, Any]) -> None:
     """Explain what a running instance does with a request."""
     if given := _given(context, _ONLY_WITH_A_HEAD):
-        raise click.UsageError(f"{', '.join(given)}: not with a URL, which a running instance is asked for", context)
+        raise click.UsageError(f"{', '.join(given)}: not with a URL", context)
     from proxy.cli.admin_client import find
     from proxy.cli.explain_url import Asked, body_of, checked_address, checked_url, explain_url
 

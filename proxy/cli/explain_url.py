@@ -101,7 +101,7 @@ def _head(asked: Asked, own: str) -> list[tuple[str, str]]:
     fields = [(name.strip(), value.strip()) for name, value in given]
     names = {name.lower() for name, _ in fields}
     if _ID.lower() in names:
-        raise click.UsageError(f"{_ID} is how explain knows its own exchange again: it cannot be given")
+        raise click.UsageError(f"{_ID} cannot be given: explain recognises its own exchange by it")
     lines = [] if "host" in names else [("Host", parts.netloc.rpartition("@")[2])]
     lines.append((_ID, own))
     if "user-agent" not in names:
@@ -146,7 +146,7 @@ def _ask(asked: Asked, fields: Sequence[tuple[str, str]]) -> int:
                 elif not isinstance(event, h11.Data):
                     return status
     except h11.LocalProtocolError as exc:
-        raise click.UsageError(f"this is no request that may be sent: {exc}") from exc
+        raise click.UsageError(f"this request cannot be sent: {exc}") from exc
     except TimeoutError:
         pass  # an endless answer, or none: what is known of it by now is shown
     except OSError as exc:

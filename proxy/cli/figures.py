@@ -41,18 +41,18 @@ def _lines(status: Mapping[str, Any], where: str) -> Iterator[Row]:
     yield Row(
         f"requests  {_rate(recent['requests_per_s'])}   failed {_rate(recent['failed_per_s'])}   "
         f"in flight {status['requests_in_flight']:,}   clients {status['client_connections']:,}   "
-        f"in all {status['requests']:,}"
+        f"total {status['requests']:,}"
     )
     yield Row(f"latency   {'   '.join(f'{name} {_ms(value)}' for name, value in recent['latency_s'].items())}")
     yield Row(
         f"bytes     requests {_size(sent['request'])}   responses {_size(sent['response'])}   "
         f"reloads {status['reloads']['accepted']}   worker restarts {status['worker_restarts']}"
     )
-    yield Row(f"rates and latency are those of the last {recent['window_s']:.0f} s")
+    yield Row(f"rates and latency: last {recent['window_s']:.0f} s")
     for problem in status.get("problems", ()):
         yield Row(f"! {problem['what']}{': ' if problem['cause'] else ''}{problem['cause']}", Tone.BAD)
     yield from _table(
-        ("route", "requests/s", "failed/s", "p50", "p90", "p99", "in all"),
+        ("route", "requests/s", "failed/s", "p50", "p90", "p99", "total"),
         [
             (name, *_rates(route["recent"]), f"{route['requests']:,}") for name, route in status["routes"].items()
         ],
@@ -64,7 +64,7 @@ def _lines(status: Mapping[str, Any], where: str) -> Iterator[Row]:
         for origin, each in of["origins"].items()
     ]
     yield from _table(
-        ("upstream", "origin", "state", "requests/s", "failed/s", "idle", "active", "in all"),
+        ("upstream", "origin", "state", "requests/s", "failed/s", "idle", "active", "total"),
         [
             (upstream, origin, "used" if each["healthy"] else "out", _number(each["attempts_per_s"]),
              _number(each["failed_per_s"]), str(each["connections"]["idle"]), str(each["connections"]["active"]),
@@ -96,7 +96,7 @@ def _lines(status: Mapping[str, Any], where: str) -> Iterator[Row]:
     )  # fmt: skip
     errors = sorted(status["errors"].items(), key=lambda each: (-each[1]["recent"], -each[1]["count"]))
     yield from _table(
-        ("error", "recent", "in all", "meaning"),
+        ("error", "recent", "total", "meaning"),
         [(code, str(each["recent"]), f"{each['count']:,}", each["meaning"]) for code, each in errors],
         [each["recent"] > 0 for _, each in errors],
         texts=("meaning",),

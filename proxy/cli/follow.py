@@ -88,7 +88,7 @@ class _Lines:
                 )
             if 0 < self._before < number - 1:
                 left_out = number - self._before - 1
-                click.echo(f"onehop: {left_out} were left out: they ended faster than they are read here", err=True)
+                click.echo(f"onehop: {left_out} were skipped: standard output is read too slowly", err=True)
         self.number = self._before = number
         if not self._wanted.matches(exchange):
             return

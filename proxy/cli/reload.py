@@ -31,7 +31,7 @@ def reload(config: Path | None, pid: int | None, pid_file: Path | None, timeout_
     """Let a running onehop read its configuration again, and wait until it serves by it.
 
     A configuration with a mistake in it is refused: the exit status is 1, the problems are printed, and the old one
-    serves on. Without options, the only instance that this user runs is meant. SIGHUP to it does the same."""
+    keeps serving. Without options, the only instance that this user runs is asked. SIGHUP does the same."""
     if pid_file is not None:
         pid = _read_pid(pid_file)
     found = list(instances())

@@ -68,7 +68,7 @@ class Screen:
         height = shutil.get_terminal_size().lines
         shown = list(rows)
         if len(shown) > height:
-            more = f"and {len(shown) - height + 1} lines more, in a taller window"
+            more = f"{len(shown) - height + 1} more lines: enlarge the window"
             shown = [*shown[: height - 1], Row(more[: self.columns])]
         lines = [f"{_TONES.get(tone, '')}{text}\x1b[0m\x1b[K" for text, tone in shown]
         sys.stdout.write("\x1b[H" + "\r\n".join(lines) + "\x1b[J")

@@ -18,15 +18,22 @@ _ANY_WIDTH: Final = 10_000
 
 @click.command()
 @instance_options
-@click.option("--once", is_flag=True, help="Write the figures once, and end; so where this is no terminal.")
 @click.option(
-    "--interval", "interval_s", type=click.FloatRange(0.1, 3600), default=1.0, show_default=True, help="Seconds."
+    "--once", is_flag=True, help="Print the figures once, and exit; the default where standard output is no terminal."
+)
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.FloatRange(0.1, 3600),
+    default=1.0,
+    show_default=True,
+    help="Seconds between updates.",
 )
 def top(admin: str | None, config: Path | None, once: bool, interval_s: float) -> None:
     """Show figures of a running onehop: rates, latency, errors, upstreams and their health, workers. q ends it.
 
-    They are those of /status.json: rates and latency of the last minute, the longer it was watched. A token that the
-    admin listener wants is that of admin.token_file, or of the variable ONEHOP_TOKEN."""
+    The figures are those of /status.json; rates and latency are of the last minute. The token of the admin listener is
+    read from admin.token_file, or from the variable ONEHOP_TOKEN."""
     from proxy.cli.admin_client import find
     from proxy.cli.figures import figures
 
@@ -51,7 +58,7 @@ def _status(listener: "AdminListener") -> Mapping[str, Any]:
             return dict(found)
     except (msgspec.DecodeError, TypeError):
         pass
-    raise CannotAsk(f"what answers at {listener.address} is no admin listener of this version of onehop")
+    raise CannotAsk(f"what answers at {listener.address} is not an admin listener of this version of onehop")
 
 
 def _watch(listener: "AdminListener", status: Mapping[str, Any], interval_s: float) -> None:
@@ -78,4 +85,4 @@ def _watch(listener: "AdminListener", status: Mapping[str, Any], interval_s: flo
             try:
                 status, trouble = _status(listener), ""
             except CannotAsk as exc:  # perhaps it comes back: a restart looks like this
-                trouble = f"{at_time(status)} was the last that was heard: {exc.message}"
+                trouble = f"no answer since {at_time(status)}: {exc.message}"

@@ -36,7 +36,7 @@ class Certificates:
                 changed = contexts.look_again()
             except CertificateFault as exc:
                 if self._errors is not None:
-                    self._errors.error(f"{exc}; the certificates that were read before stay in use")
+                    self._errors.error(f"{exc}; the previous certificates stay in use")
             else:
                 if changed and self._errors is not None:
-                    self._errors.info(f"read again, as it has changed: {', '.join(changed)}")
+                    self._errors.info(f"certificate files changed and were read again: {', '.join(changed)}")

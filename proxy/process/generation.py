@@ -239,7 +239,7 @@ class Generation:
                 self.start_failure = []
                 if self._start_failures[slot.role]:
                     self._start_failures[slot.role].clear()
-                    self._errors.info(f"a {slot.role.value} could start again")
+                    self._errors.info(f"a {slot.role.value} started again")
                 if slot.role is Role.WORKER:
                     self.has_served = True
 
@@ -262,9 +262,9 @@ class Generation:
     def _start(self, slot: Slot) -> None:
         try:
             self._fork(slot)
-        except OSError as exc:  # no memory, or no process more
+        except OSError as exc:  # no memory, or too many processes
             slot.end()
-            self._report_start_failure(slot, [f"no process more: {exc.strerror}"])
+            self._report_start_failure(slot, [f"fork failed: {exc.strerror}"])
 
     def _fork(self, slot: Slot) -> None:
         slot.stack.clear()

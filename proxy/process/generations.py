@@ -232,7 +232,7 @@ class Generations:
             listeners.close_all_but(self._bound_before)
 
     def _refuse(self, reason: list[str]) -> None:
-        said = f"the new configuration was refused; generation {self._number} serves on"
+        said = f"the new configuration was refused; generation {self._number} keeps serving"
         self._errors.error(f"reload: {said}")
         self._instance.tally.reloaded("refused")
         systemd.notify("READY=1")

@@ -33,7 +33,7 @@ def join_links(workers: Sequence[Slot], control: Slot, errors: ErrorLog) -> None
             try:
                 of_worker, of_control = pair()
             except OSError as exc:  # no descriptor: at the next look there may be one
-                errors.warning(f"no link between a worker and the control process: {exc.strerror}")
+                errors.warning(f"cannot connect a worker to the control process: {exc.strerror}")
                 return
             with of_worker, of_control:
                 if slot.channel.send(Kind.LINK, str(slot.seat), [of_worker]) and control.channel.send(

@@ -234,12 +234,12 @@ class Supervisor:
         self._phase = Phase.LEAVING
         self._leave_at = time.monotonic() + delay_s
         self._generations.say_that_the_instance_stops()
-        self._errors.info(f"stopping in {delay_s:g} s: not ready for more, and serving all that comes until then")
+        self._errors.info(f"stopping in {delay_s:g} s: /readyz says not ready, and requests are served until then")
 
     def _shut_down(self) -> None:
         self._phase, self._leave_at = Phase.STOPPING, _NEVER
         drain_s = self._generations.current.config.timeouts.drain_s
-        self._errors.info(f"stopping: finishing what is under way, for up to {drain_s:g} s; a second signal cuts it")
+        self._errors.info(f"stopping: waiting up to {drain_s:g} s for requests under way; a second signal cuts them")
         self._generations.shut_down()
 
     def _cut(self) -> None:

@@ -272,8 +272,8 @@ class Worker:
         self.errors.warn_once_a_minute(
             "x-forwarded dropped",
             lambda: (
-                f"X-Forwarded-* from {peer} was dropped, because it is in none of trusted_networks; "
-                f'if that is a gateway of yours: trusted_networks = ["{peer}/{128 if ":" in peer else 32}"]'
+                f"X-Forwarded-* from {peer} was dropped, because it is not in trusted_networks; "
+                f'if that is your gateway: trusted_networks = ["{peer}/{128 if ":" in peer else 32}"]'
             ),
         )
 

@@ -44,7 +44,7 @@ class AccessLog:
         self._dropped = 0
         self._file = file
         self._writer = LineWriter(
-            open_file(file) if file else fd, lambda: warn("the access log has no reader any more, and ends")
+            open_file(file) if file else fd, lambda: warn("nobody reads the access log any more: it ends")
         )
 
     @property
@@ -70,7 +70,7 @@ class AccessLog:
         try:
             fd = open_file(self._file)
         except OSError as exc:
-            self._warn(f"the access log goes on in its old file: {self._file}: {exc.strerror}")
+            self._warn(f"the access log stays in its old file: {self._file}: {exc.strerror}")
             return
         self._writer.go_on_in(fd)
 

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 
 class ErrorCode(NamedTuple):
-    """What is told of a code. `status` is empty where no answer is possible any more."""
+    """`status` is what the client is answered; empty where no answer is possible any more."""
 
     status: str
     meaning: str
@@ -23,7 +23,7 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
         ("bad_request", "400", "The request breaks a rule of HTTP/1.1, which the answer names."),
         ("body_too_large", "413", "The request's body is larger than limits.request_body_bytes."),
         ("chunk_extension_too_long", "400", "Beyond limits.chunk_extension_bytes. Of a response: 502."),
-        ("expectation_failed", "417", "Expect says something else than 100-continue."),
+        ("expectation_failed", "417", "Expect asks for something other than 100-continue."),
         ("head_too_large", "431", "The head, or a list in it, is beyond limits. Of a response: 502."),
         ("method_not_allowed", "405", "The route takes other methods, which Allow names; none takes CONNECT."),
         ("method_too_long", "501", "The method is longer than any that is registered."),
@@ -40,10 +40,10 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
         ("unexpected_proxy_header", "400", "A PROXY header of a peer that may not send one."),
         ("version_not_supported", "505", "An HTTP version that is neither 1.0 nor 1.1."),
         ("client_gone", _GONE, "The client closed its connection before the answer was complete."),
-        ("client_write_timeout", _GONE, "The client took nothing of its answer for timeouts.client_write_idle_s."),
-        # The client may not, or not now; or there is nowhere to go.
-        ("forbidden", "403", "The route's allow and deny keep this address out."),
-        ("unauthorized", "401", "The route wants a name and a password, and was given none that is right."),
+        ("client_write_timeout", _GONE, "The client read nothing of its answer for timeouts.client_write_idle_s."),
+        # The client is not allowed, or not now; or no route matches.
+        ("forbidden", "403", "The route's allow and deny do not admit this address."),
+        ("unauthorized", "401", "The route requires a name and a password: none was sent, or a wrong one."),
         ("rate_limited", "429", "Beyond the route's rate_limit; Retry-After says when to come again."),
         ("too_many_connections", "429", "The client has more connections than limits.connections_per_client."),
         ("no_route", "404", "No route matches."),
@@ -59,21 +59,21 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
         ("response_timeout", "504", "No response head within timeouts.response_head_s."),
         ("tls_alert_received", "502", "The service refused the TLS handshake, and said why: see the log."),
         ("tls_certificate_error", "502", "The service's certificate is not valid for its name: see the log."),
-        ("tls_protocol_error", "502", "No TLS connection to the service came about, for another reason: see the log."),
+        ("tls_protocol_error", "502", "The TLS handshake with the service failed for another reason: see the log."),
         ("unexpected_upgrade", "502", "The service switched protocols unasked, or to another protocol."),
-        ("upload_given_up", "502", "The service ended its answer, and read no more of the request."),
+        ("upload_given_up", "502", "The service answered in full, and stopped reading the request's body."),
         ("upstream_closed", "502", "The service ended the connection before an answer was complete."),
         ("upstream_error", "502", "Another failure of the service."),
         ("upstream_write_timeout", "504", "The service stopped reading the request."),
         ("request_total_timeout", "504", "Request and response together took longer than timeouts.request_total_s."),
-        # onehop takes no more for now, or has failed itself.
-        ("limit_reached", "503", "Nothing more is taken for now: limits.connections."),
+        # onehop is at a limit, or has failed itself.
+        ("limit_reached", "503", "No more connections are accepted for now: limits.connections."),
         ("out_of_resources", "503", "No file descriptor or memory is left for a connection to the service."),
         ("queue_full", "503", "The upstream has max_connections, and its queue is full."),
         ("queue_timeout", "503", "The upstream has max_connections, and none became free in time."),
-        ("too_many_logins", "503", "As many passwords as can be are being checked."),
-        ("cancelled", "", "onehop ended before the exchange did: its time for that was over."),
+        ("too_many_logins", "503", "Too many passwords are being checked at once."),
+        ("cancelled", "", "onehop was shut down, and the exchange did not end in time."),
         ("internal", "500", "A defect of onehop: the error log has its traceback. Please report it."),
-        ("other", "", "In counters only: a code that has no place of its own."),
+        ("other", "", "In counters only: any other code."),
     )
 }  # fmt: skip

@@ -109,8 +109,8 @@ async def test_what_was_dropped_of_an_untrusted_peers_word_is_said_once_with_the
             await peer.response()
     said = [line for line in capfd.readouterr().err.splitlines() if "X-Forwarded" in line]
     assert said == [
-        "onehop: warning: X-Forwarded-* from 127.0.0.1 was dropped, because it is in none of trusted_networks; "
-        'if that is a gateway of yours: trusted_networks = ["127.0.0.1/32"]'
+        "onehop: warning: X-Forwarded-* from 127.0.0.1 was dropped, because it is not in trusted_networks; "
+        'if that is your gateway: trusted_networks = ["127.0.0.1/32"]'
     ]
 
 

@@ -120,7 +120,7 @@ async def test_a_control_process_that_cannot_start_is_said_once_and_serving_begi
         await proxy.said("control process cannot start: OSError: no room for control")
         await answered(proxy)
         (tmp_path / "control-cannot-start").unlink()
-        await proxy.said("a control process could start again")
+        await proxy.said("a control process started again")
         assert len([line for line in proxy.banner if "cannot start" in line]) == 1
         workers = proxy.worker_pids()
         await noted(tmp_path, *(f"joined worker {pid} in seat" for pid in workers))

@@ -74,7 +74,7 @@ async def test_a_request_appears_with_what_was_done_to_each_field(tmp_path: Path
             steps = await page.locator(".waterfall > span:nth-child(3n + 1)").all_inner_texts()
             assert {"connect", "first byte"} <= set(steps), steps
             facts = await page.inner_text("#shown dl")
-            assert "default, which serves any host, path /" in facts and "closed: its request said close" in facts
+            assert "default, which matches any host, path /" in facts and "closed: its request said close" in facts
             attempt = await page.inner_text(".attempts tbody")
             assert "new" in attempt and "kept: idle, for another request" in attempt
             assert "GET /first?a=1 HTTP/1.1" in await page.inner_text("#shown")

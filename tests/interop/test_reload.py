@@ -84,9 +84,11 @@ async def test_a_wrong_configuration_is_refused_with_its_reason_and_the_old_one_
         status, written = await instance.reload()
         assert status == 1
         assert f'onehop: {instance.file}:1: listen = "nowhere": expected' in written
-        assert written.endswith("onehop: the new configuration was refused; generation 1 serves on\n")
+        assert written.endswith("onehop: the new configuration was refused; generation 1 keeps serving\n")
         await instance.proxy.said(f'onehop: error: {instance.file}:1: listen = "nowhere"')
-        await instance.proxy.said("onehop: error: reload: the new configuration was refused; generation 1 serves on")
+        await instance.proxy.said(
+            "onehop: error: reload: the new configuration was refused; generation 1 keeps serving"
+        )
         assert instance.proxy.worker_pids() == workers
         assert await instance.answer() == b"ok"
 

@@ -50,7 +50,7 @@ async def test_a_hang_up_says_what_is_wrong_with_a_configuration_that_changed(tm
         async with onehop("run", "--config", str(file)) as proxy:
             file.write_text("workers = 'x'\n")
             proxy.process.send_signal(signal.SIGHUP)
-            await proxy.said("reload: the new configuration was refused; generation 1 serves on")
+            await proxy.said("reload: the new configuration was refused; generation 1 keeps serving")
             assert any(f"onehop: error: {file}:1: workers" in line for line in proxy.banner)
             assert await answers(proxy)
 

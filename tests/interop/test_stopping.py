@@ -48,7 +48,7 @@ async def test_a_delay_serves_everything_before_the_shutdown_begins() -> None:
     async with serving(upstream, "shutdown_delay_s=2") as proxy, client(proxy.port) as peer:
         began = time.monotonic()
         stopped = asyncio.create_task(proxy.stop())
-        await proxy.said("stopping in 2 s: not ready for more, and serving all that comes until then")
+        await proxy.said("stopping in 2 s: /readyz says not ready, and requests are served until then")
         await peer.send(GET)
         head, body = await peer.response()
         assert body == b"ok"

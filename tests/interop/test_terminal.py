@@ -142,4 +142,4 @@ async def test_explain_says_so_where_another_instance_was_asked(
         url = f"http://127.0.0.1:{upstream.port}/"
         result = await asyncio.to_thread(onehop_command, "explain", url, "--config", str(file))
     assert result.exit_code == 1
-    assert f"{url} answered 200, but the inspector at" in result.stderr
+    assert f"{url} answered 200, and the inspector at" in result.stderr

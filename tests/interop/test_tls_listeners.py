@@ -85,7 +85,7 @@ async def test_a_new_certificate_is_used_without_a_restart_and_a_broken_one_is_n
         with await asyncio.to_thread(context.wrap_socket, held, server_hostname="a.example") as tls:
             fresh = authority.file("a.example", path=str(tmp_path / "new.pem"))
             os.replace(fresh, tmp_path / "a.pem")
-            await proxy.said("read again, as it has changed")
+            await proxy.said("certificate files changed and were read again")
             async with asyncio.timeout(PATIENCE_S):
                 while (second := await asyncio.to_thread(serial, context)) == first:  # noqa: ASYNC110  # other workers follow by themselves
                     await asyncio.sleep(0.05)
@@ -93,7 +93,7 @@ async def test_a_new_certificate_is_used_without_a_restart_and_a_broken_one_is_n
             for _ in range(8):  # in both workers
                 assert (await asyncio.to_thread(visit, unused_tcp_port, context, session))[0]
             (tmp_path / "a.pem").write_text("broken")
-            await proxy.said("the certificates that were read before stay in use")
+            await proxy.said("the previous certificates stay in use")
             assert await asyncio.to_thread(serial, context) == second
             tls.sendall(GET)  # the connection from before goes on
             assert (await asyncio.to_thread(tls.recv, 8192)).startswith(b"HTTP/1.1 200 ")

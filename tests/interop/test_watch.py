@@ -18,7 +18,7 @@ async def test_a_changed_file_reloads_and_a_wrong_one_is_refused(tmp_path: Path)
             instance.proxy = proxy
             assert await instance.answer() == b"old"
             instance.file.write_text("listen = 3\n")
-            await proxy.said("reload: the new configuration was refused; generation 1 serves on")
+            await proxy.said("reload: the new configuration was refused; generation 1 keeps serving")
             moved = tmp_path / "another"
             moved.write_text("")
             Instance(moved).write(new, head="workers = 1")

@@ -82,7 +82,7 @@ async def test_others_accept_in_the_place_of_a_worker_that_cannot_start_again(tm
         failures = lines_with(proxy, "worker cannot start")
         assert failures == ["onehop: error: worker cannot start: OSError: no room here"], "said once"
         (tmp_path / "cannot-start").unlink()
-        await proxy.said("a worker could start again")
+        await proxy.said("a worker started again")
         for _ in range(40):
             await answered(proxy)
         assert len(proxy.worker_pids()) == 2
@@ -161,7 +161,7 @@ async def test_where_no_process_can_be_had_it_is_said_once(tmp_path: Path, call:
     assert (status, written.splitlines()) == (
         1,
         [
-            "onehop: error: worker cannot start: no process more: too many processes",
+            "onehop: error: worker cannot start: fork failed: too many processes",
             "onehop: error: no worker could start; giving up",
         ],
     )

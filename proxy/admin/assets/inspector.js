@@ -1,5 +1,5 @@
 "use strict";
-// Shows what each exchange recorded; decides nothing. Texts are set as text, never as HTML: they come from strangers.
+// Shows what workers recorded; decides nothing. Texts are set as text, never as HTML: clients and services wrote them.
 const MOST = 500;
 const $ = (id) => document.getElementById(id);
 const exchanges = [];
@@ -38,7 +38,7 @@ function draw() {
   const shown = exchanges.filter(matches);
   $("rows").replaceChildren(...shown.slice(0, 200).map(row));
   $("empty").hidden = shown.length > 0;
-  $("empty").textContent = exchanges.length ? "Nothing here matches the filter." : "Nothing yet. Send a request through the proxy, and it appears here.";
+  $("empty").textContent = exchanges.length ? "No exchange matches the filter." : "Nothing yet. Send a request through the proxy, and it appears here.";
 }
 let drawing = false;
 function drawSoon() {
@@ -63,15 +63,15 @@ function facts(pairs) {
 
 function pair(message) {
   const titles = { request: "Request", interim: "Interim response", response: "Response", "request trailers": "Request trailers", "response trailers": "Response trailers" };
-  const came = element("div", { className: "head" }, element("h4", { textContent: message.received || message.kind.endsWith("trailers") ? "as it came, and what was decided" : "what this proxy said" }));
+  const came = element("div", { className: "head" }, element("h4", { textContent: message.received || message.kind.endsWith("trailers") ? "as received, with each decision" : "answered by this proxy" }));
   if (message.received) came.append(element("div", { className: "line", textContent: message.received }));
   for (const line of message.lines) {
     came.append(element("div", { className: `line ${line.verdict}` },
       element("span", { className: "field", textContent: `${line.name}: ${line.value}` }),
       element("span", { className: "why", textContent: `${line.verdict}: ${line.rule}` })));
   }
-  if (message.left_out) came.append(element("div", { className: "line", textContent: `and ${message.left_out} lines more` }));
-  const went = element("div", { className: "head" }, element("h4", { textContent: "as it was sent" }));
+  if (message.left_out) came.append(element("div", { className: "line", textContent: `and ${message.left_out} more lines` }));
+  const went = element("div", { className: "head" }, element("h4", { textContent: "as sent" }));
   if (message.sent) went.append(element("div", { className: "line", textContent: message.sent }));
   for (const [name, value] of message.sent_lines) went.append(element("div", { className: "line", textContent: `${name}: ${value}` }));
   return element("section", {}, element("h3", { textContent: titles[message.kind] || message.kind }), element("div", { className: "pair" }, came, went));
@@ -118,7 +118,7 @@ function attempts(e) {
   const names = ["attempt at", "result", "connection"];
   const head = element("tr", {}, ...names.map((textContent) => element("th", { textContent, scope: "col" })));
   const rows = e.attempts.map((a, i) => {
-    const used = a.reused ? `reused, ${age(a.age_s)} old, after ${a.exchanges} exchange${a.exchanges === 1 ? "" : "s"}` : a.connected_ms ? "new" : "none came about";
+    const used = a.reused ? `reused, ${age(a.age_s)} old, after ${a.exchanges} exchange${a.exchanges === 1 ? "" : "s"}` : a.connected_ms ? "new" : "not established";
     const connection = [used, ended(a.kept, a.why)].filter(Boolean).join("; then ");
     return element("tr", {}, ...[e.attempts.length > 1 ? `${i + 1}: ${a.origin}` : a.origin, `${a.result || "given up"} after ${ms(a.ended_ms)}`, connection].map((text, column) => {
       const cell = element(column ? "td" : "th", {}, element("span", { textContent: text }));
@@ -133,7 +133,7 @@ function attempts(e) {
 function client(e) {
   if (!e.walk.length) return null;
   const where = (hop) => (hop[1] ? `element ${hop[1]} of X-Forwarded-For, from its right end` : "the peer");
-  return element("section", {}, element("h3", { textContent: "Who the client is" }), element("ol", { className: "walk" },
+  return element("section", {}, element("h3", { textContent: "How the client was identified" }), element("ol", { className: "walk" },
     ...e.walk.map((hop, i) => element("li", {}, `${hop[0]}, ${where(hop)}${i === e.walk.length - 1 ? ", is the client" : ""} `, element("span", { className: "why", textContent: `(${hop[2]})` })))));
 }
 
@@ -154,12 +154,12 @@ function open(e, focus = true) {
     element("h2", { textContent: `${e.method} ${e.target}` }),
     element("p", { className: tone(e), textContent: e.error ? `${e.status} ${e.error}: ${e.detail}` : String(e.status) }),
     facts([
-      ["client", e.walk.length ? e.client : `${e.client}, the peer${e.trusted ? "" : "; what it may say of others is not believed"}`], ["host", e.host],
-      ["route", e.route_serves ? `${e.route}, which serves ${e.route_serves}` : e.route], ["upstream", e.upstream],
+      ["client", e.walk.length ? e.client : `${e.client}, the peer${e.trusted ? "" : "; its X-Forwarded-For is not trusted"}`], ["host", e.host],
+      ["route", e.route_serves ? `${e.route}, which matches ${e.route_serves}` : e.route], ["upstream", e.upstream],
       ["at", new Date(e.at * 1000).toISOString()], ["request id", e.id], ["request body", bytes(e.request_bytes)], ["response body", bytes(e.response_bytes)],
       ["tunnel", e.tunnel_end ? `ended: ${e.tunnel_end.replaceAll("_", " ")}` : ""], ["connection", ended(e.client_kept, e.client_why)],
     ]),
-    copied, element("h3", { textContent: "Time" }), waterfall(e), ...[attempts(e), client(e)].filter(Boolean), ...(e.messages.length ? e.messages.map(pair) : [element("p", { className: "quiet", textContent: "Its heads were not recorded: too many requests began in that second. It is shown because it failed." })]));
+    copied, element("h3", { textContent: "Time" }), waterfall(e), ...[attempts(e), client(e)].filter(Boolean), ...(e.messages.length ? e.messages.map(pair) : [element("p", { className: "quiet", textContent: "Its heads were not recorded, because too many requests began in that second. It is listed because it failed." })]));
   $("detail").hidden = false;
   $("detail").scrollTop = 0;
   if (focus) $("detail").focus();
@@ -192,12 +192,12 @@ function har() {
 }
 
 function tell() {
-  $("state").textContent = paused ? `paused, ${waiting} more since` : `live, ${exchanges.length} kept${skipped ? `, ${skipped.toLocaleString("en")} more not shown` : ""}`;
+  $("state").textContent = paused ? `paused, ${waiting} new since` : `live, ${exchanges.length} kept${skipped ? `, ${skipped.toLocaleString("en")} not shown` : ""}`;
 }
 function listen() {
   const source = new EventSource("/inspector/events");
   source.addEventListener("open", tell);
-  source.addEventListener("error", () => { $("state").textContent = "the connection is lost; trying again"; });
+  source.addEventListener("error", () => { $("state").textContent = "connection lost; trying again"; });
   source.addEventListener("message", (event) => {
     if (paused) { waiting += 1; tell(); return; }
     add({ ...JSON.parse(event.data), seq: event.lastEventId });
@@ -207,7 +207,7 @@ function listen() {
 }
 $("pause").addEventListener("click", () => {
   paused = !paused; waiting = 0;
-  $("pause").setAttribute("aria-pressed", paused); $("pause").textContent = paused ? "Go on" : "Pause";
+  $("pause").setAttribute("aria-pressed", paused); $("pause").textContent = paused ? "Resume" : "Pause";
   tell();
 });
 $("clear").addEventListener("click", () => { exchanges.length = 0; skipped = 0; chosen = null; document.body.classList.remove("opened"); $("detail").hidden = true; draw(); tell(); });

@@ -1,5 +1,5 @@
 "use strict";
-// Shows /status.json, asked for once a second while anybody looks. Texts are set as text, never as HTML.
+// Shows /status.json, fetched once a second while the page is visible. Texts are set as text, never as HTML.
 const ASK_MS = 1000, MOST_POINTS = 180, MOST_PROBLEMS = 8, MOST_ROWS = 500;
 const $ = (id) => document.getElementById(id);
 let config = null, failures = 0, last = null;
@@ -68,7 +68,7 @@ function upstreams(found) {
       const heading = document.createElement("h3"), about = document.createElement("p"), grid = document.createElement("table");
       heading.textContent = name; about.className = "note"; grid.className = "stacked origins";
       const head = grid.createTHead().insertRow();
-      for (const [text, n] of [["origin"], ["state"], ["why"], ["per s", 1], ["failed per s", 1], ["active", 1], ["idle", 1], ["attempts", 1]]) {
+      for (const [text, n] of [["origin"], ["state"], ["cause"], ["per s", 1], ["failed per s", 1], ["active", 1], ["idle", 1], ["attempts", 1]]) {
         const th = document.createElement("th");
         th.scope = "col"; th.textContent = text; if (n) th.className = "n";
         head.append(th);
@@ -79,7 +79,7 @@ function upstreams(found) {
       box.append(part);
     }
     const retries = Object.entries(u.retries).map(([reason, count]) => `${whole(count)} after ${reason.replaceAll("_", " ")}`).join(", ");
-    const limit = u.max_connections ? `${u.max_connections} connections to each origin, ${u.requests_waiting} requests wait for one (${u.queue} may)` : "";
+    const limit = u.max_connections ? `up to ${u.max_connections} connections per origin; ${many(u.requests_waiting, "request")} waiting, up to ${u.queue}` : "";
     set(part.children[1], [u.balance, u.health_check ? `checked: ${u.health_check}` : "", limit, retries ? `retries: ${retries}` : ""].filter(Boolean).join(" · "));
     const rows = (u.addresses.length ? u.addresses : []).map((a) => {
       const o = u.origins[a.origin] || { connections: { idle: 0, active: 0 }, attempts: 0, attempts_per_s: null, failed_per_s: null };
@@ -104,7 +104,7 @@ function verdict(found) {
   const addresses = Object.values(found.upstreams).reduce((sum, u) => sum + u.addresses.length, 0);
   if (!texts.length) shown.push(`${many(found.workers.length, "worker")}, ${many(addresses, "address", "addresses")}, ${many(Object.keys(found.routes).length, "route")}`);
   if (texts.length > shown.length) shown.push(`and ${texts.length - shown.length} more`);
-  set($("judgement"), texts.length ? (texts.length === 1 ? "One thing to look at" : `${texts.length} things to look at`) : "All is well");
+  set($("judgement"), texts.length ? many(texts.length, "problem") : "No problems");
   $("verdict").classList.toggle("trouble", texts.length > 0);
   const list = $("problems");
   while (list.children.length > shown.length) list.lastChild.remove();
@@ -125,8 +125,8 @@ function figures(found) {
   const r = found.recent, over = `over the last ${span(r.window_s)}`, l = found.latency_s;
   set($("f-rate"), number(r.requests_per_s)); set($("f-rate-note"), over);
   set($("f-failed"), number(r.failed_per_s), r.failed_per_s ? "bad" : ""); set($("f-failed-note"), "5xx, or no answer");
-  set($("f-p50"), latency(r.latency_s.p50)); set($("f-p50-note"), `in all: ${latency(l.p50)}`);
-  set($("f-p99"), latency(r.latency_s.p99)); set($("f-p99-note"), `in all: ${latency(l.p99)}`);
+  set($("f-p50"), latency(r.latency_s.p50)); set($("f-p50-note"), `since the start: ${latency(l.p50)}`);
+  set($("f-p99"), latency(r.latency_s.p99)); set($("f-p99-note"), `since the start: ${latency(l.p99)}`);
   set($("f-flight"), whole(found.requests_in_flight)); set($("f-flight-note"), `${many(found.client_connections, "client")} connected`);
   set($("f-up"), span(found.started_at === null ? null : found.at - found.started_at)); set($("f-up-note"), `generation ${found.generation}`);
 }
@@ -134,7 +134,7 @@ function figures(found) {
 function show(found) {
   verdict(found); figures(found); graph(found); upstreams(found);
   table("routes", Object.entries(found.routes).map(([name, r]) => ({ key: name, cells: [
-    name, r.matches || "no longer configured", [r.leads_to + (r.without_origin ? ": none of its origins is well" : ""), r.without_origin ? "bad" : ""],
+    name, r.matches || "no longer configured", [r.leads_to + (r.without_origin ? ": every origin is left out" : ""), r.without_origin ? "bad" : ""],
     number(r.recent.requests_per_s), [number(r.recent.failed_per_s), r.recent.failed_per_s ? "bad" : ""],
     latency(r.recent.latency_s.p50), latency(r.recent.latency_s.p90), latency(r.recent.latency_s.p99), whole(r.requests)] })));
   set($("routes-note"), `${many(found.unmatched_requests, "request")} matched no route, or could not be read`);
@@ -180,7 +180,7 @@ async function look() {
     }
   } catch {
     failures += 1;
-    if (failures > 1) set($("state"), last ? `no answer; what is shown is of ${clock(last.at)}` : "no answer yet; trying again");
+    if (failures > 1) set($("state"), last ? `no answer; showing the state of ${clock(last.at)}` : "no answer yet; trying again");
   }
 }
 let timer = null;

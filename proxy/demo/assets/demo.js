@@ -1,9 +1,9 @@
 "use strict";
 
-// Drives the live section. A part that fails says so on the page, and never on the console.
+// Drives the live section. A part that fails is reported on the page, not on the console.
 
 const byId = (id) => document.getElementById(id);
-const EVENTS_SHOWN = 20; // then the page falls silent
+const EVENTS_SHOWN = 20; // then the page closes the stream
 
 function label(verdict, sign, text) {
   const outer = document.createElement("span");
@@ -45,7 +45,7 @@ async function showHop() {
     } else if (seen === null) {
       outcome.replaceChildren(label(endToEnd ? "untrusted" : "stripped", "✕", endToEnd ? "missing" : "stripped"));
     } else {
-      outcome.replaceChildren(label("replaced", "⇄", `own value of your hop: ${seen}`));
+      outcome.replaceChildren(label("replaced", "⇄", `set anew for your connection: ${seen}`));
     }
     if (!endToEnd) {
       belongingToOneHop += 1;
@@ -53,7 +53,7 @@ async function showHop() {
     }
   }
   const kept = keptArrived ? "X-Kept arrived" : "X-Kept is missing";
-  byId("hop-summary").textContent = `${stopped} of ${belongingToOneHop} stopped at their hop; ${kept}.`;
+  byId("hop-summary").textContent = `${stopped} of ${belongingToOneHop} were not forwarded; ${kept}.`;
   forgetLeakedCookie();
 }
 

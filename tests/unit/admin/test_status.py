@@ -67,8 +67,11 @@ async def test_workers_are_told_with_their_generation_and_age() -> None:
 
 PROBLEMS = [
     ({"state": "ejected", "is_out": True, "is_used": False}, "app: a:1 is left out"),
-    ({"state": "down", "is_out": True, "is_used": True}, "app: a:1 fails its health checks, but is used all the same"),
-    ({"state": "up", "is_out": True, "is_used": True}, "app: a:1 fails, but is used all the same"),
+    (
+        {"state": "down", "is_out": True, "is_used": True},
+        "app: a:1 fails its health checks, but is still used: no other is healthy",
+    ),
+    ({"state": "up", "is_out": True, "is_used": True}, "app: a:1 fails, but is still used: no other is healthy"),
     ({"state": "trial"}, "app: a:1 is on trial"),
     ({"state": "unresolved", "is_out": True, "is_used": False, "address": ""}, "app: a:1 has no address"),
     ({"state": "ejected", "is_used": False, "address": "10.0.0.1"}, "app: a:1 (10.0.0.1) is left out"),

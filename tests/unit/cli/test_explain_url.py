@@ -36,7 +36,7 @@ def test_what_cannot_be_asked_is_refused(words: list[str], said: str) -> None:
 def test_its_own_request_id_cannot_be_given() -> None:
     result = onehop("explain", "http://127.0.0.1:1/", "-H", "x-request-id: mine")
     assert result.exit_code == 2
-    assert "X-Request-Id is how explain knows its own exchange again" in result.stderr
+    assert "X-Request-Id cannot be given: explain recognises its own exchange by it" in result.stderr
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 64])

@@ -185,7 +185,7 @@ async def test_the_configuration_says_where_and_with_which_token(tmp_path: Path)
         assert await called("tail", "--no-follow", ONEHOP_CONFIG=str(file)) == (0, f"{LINE}\n", "")
         token.write_text("another")
         status, _, err = await called("tail", "--config", str(file))
-        assert (status, err) == (1, f"onehop: {address} takes another token than that of the file {token}\n")
+        assert (status, err) == (1, f"onehop: {address} rejects the token of the file {token}\n")
 
 
 async def test_a_token_may_be_in_the_environment() -> None:
@@ -193,7 +193,7 @@ async def test_a_token_may_be_in_the_environment() -> None:
         words = ("tail", "--no-follow", "--admin", address)
         assert await called(*words, ONEHOP_TOKEN=TOKEN) == (0, f"{LINE}\n", "")
         status, _, err = await called(*words, ONEHOP_TOKEN="wrong")
-        assert (status, "takes another token than that of the variable ONEHOP_TOKEN" in err) == (1, True)
+        assert (status, "rejects the token of the variable ONEHOP_TOKEN" in err) == (1, True)
         status, _, err = await called(*words)
         assert status == 1
         assert (
@@ -203,10 +203,10 @@ async def test_a_token_may_be_in_the_environment() -> None:
 
 ELSEWHERE = [
     # what answers                                          what is said
-    (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "is no admin listener of onehop"),
+    (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "is not an admin listener of onehop"),
     (b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\nOops",  "answers 500: Oops"),
-    (b"SSH-2.0-OpenSSH\r\n",                                 "speaks no HTTP"),
-    (b"",                                                    "speaks no HTTP"),
+    (b"SSH-2.0-OpenSSH\r\n",                                 "does not speak HTTP"),
+    (b"",                                                    "does not speak HTTP"),
 ]  # fmt: skip
 
 

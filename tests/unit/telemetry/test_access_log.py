@@ -106,7 +106,7 @@ async def test_a_log_that_nobody_reads_ends_and_says_so() -> None:
     log.write(record())
     log.close(patience_s=5)
     os.close(writing)
-    assert said == ["the access log has no reader any more, and ends"]
+    assert said == ["nobody reads the access log any more: it ends"]
 
 
 async def test_a_full_pipe_holds_nobody_up_and_what_is_dropped_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ async def test_where_there_can_be_no_new_file_the_old_one_goes_on_and_it_is_said
     log.write(record(b"/on"))
     log.close(patience_s=5)
     assert targets(tmp_path / "moved" / "log") == ["/on"]
-    assert said == [f"the access log goes on in its old file: {tmp_path}/logs/log: No such file or directory"]
+    assert said == [f"the access log stays in its old file: {tmp_path}/logs/log: No such file or directory"]
 
 
 async def test_standard_output_is_not_opened_anew() -> None:
