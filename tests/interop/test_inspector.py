@@ -86,7 +86,7 @@ async def test_a_request_appears_with_what_was_done_to_each_field(tmp_path: Path
             await page.fill("#text", "")
             await page.click("#pause")
             await curl(f"{url}/third")
-            await page.wait_for_selector("#state:has-text('1 more')")
+            await page.wait_for_selector("#state:has-text('1 new')")
             assert await page.locator(".row", has_text="/third").count() == 0
 
             async with page.expect_download() as download:
