@@ -26,7 +26,8 @@ class CannotListen(CannotStart):
 
 class Listeners:
     """The listening sockets of an instance, by address as configured. They outlive the generations that accept on them:
-    closing one would reset who waits in its queue, so an address that stays keeps all of its sockets."""
+    closing one would reset who waits in its queue, so an address that stays keeps all of its sockets. Only a Unix
+    socket whose file somebody has removed is bound anew: nobody can come to it any more."""
 
     def __init__(self, passed: Sequence[socket.socket] = (), *, setting: str = "--listen HOST:PORT") -> None:
         """`passed` are sockets that already listen, from the process that started this one (systemd); they are used for
@@ -35,6 +36,7 @@ class Listeners:
         self._passed = passed
         self._setting = setting
         self._bound: dict[Place, list[list[socket.socket]]] = {}  # a list for each interface, of one socket per worker
+        self._replaced: list[socket.socket] = []  # of files that are gone: until `keep_only`, somebody accepts on them
 
     def bind(
         self, addresses: Iterable[str], workers: int, modes: Mapping[str, int] | None = None
@@ -56,7 +58,8 @@ class Listeners:
 
     def bound(self) -> set[socket.socket]:
         """All sockets."""
-        return {one for interfaces in self._bound.values() for sockets in interfaces for one in sockets}
+        bound = {one for interfaces in self._bound.values() for sockets in interfaces for one in sockets}
+        return bound.union(self._replaced)
 
     def keep_only(self, addresses: Iterable[str]) -> None:
         """Close the sockets of all other addresses."""
@@ -71,6 +74,9 @@ class Listeners:
         """Close all sockets but these. `remove`: the files of Unix sockets, too; a child leaves them to the parent."""
         for one in self._passed if not remove else ():
             one.close()
+        for replaced in [one for one in self._replaced if one not in kept]:
+            self._replaced.remove(replaced)
+            replaced.close()
         for key, interfaces in list(self._bound.items()):
             was_bound = any(interfaces)  # else the file at a socket's path is somebody else's
             for sockets in interfaces:
@@ -101,7 +107,7 @@ class Listeners:
                     interfaces[-1].append(listening)
                 return
             if host.startswith("/"):
-                _bind_unix(key, host, interfaces[0], workers, mode)
+                _bind_unix(key, host, interfaces[0], workers, mode, self._replaced)
                 return
             for address, sockets in zip(hosts, interfaces, strict=False):
                 if sockets:
@@ -167,14 +173,24 @@ def _socket(host: str, port: int, *, shared: bool, both_families: bool) -> Liste
     return listening
 
 
-def _bind_unix(place: Place, path: str, sockets: list[socket.socket], workers: int, mode: int) -> None:
-    """All workers accept from one queue: the kernel has no SO_REUSEPORT for Unix sockets."""
-    if not sockets:
-        sockets.append(_unix_socket(path, mode))
+def _bind_unix(
+    place: Place, path: str, sockets: list[socket.socket], workers: int, mode: int, replaced: list[socket.socket]
+) -> None:
+    """All workers accept from one queue: the kernel has no SO_REUSEPORT for Unix sockets. Sockets whose file somebody
+    has removed go to `replaced`."""
+    is_there = bool(sockets)
+    if is_there:
+        try:
+            os.chmod(path, mode)  # as it is configured now
+        except FileNotFoundError:
+            is_there = False
+    if not is_there:
+        new = _unix_socket(path, mode)
+        replaced += sockets
+        sockets[:] = [new]
     first = sockets[0]
     assert isinstance(first, ListeningSocket)
     first.place = place
-    os.chmod(path, mode)  # as it is configured now
     while len(sockets) < workers:
         sockets.append(first.dup())
 
