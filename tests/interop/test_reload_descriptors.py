@@ -1,5 +1,6 @@
 """What the parent keeps of reloads: nothing, whether they were accepted or refused. Real processes."""
 
+import contextlib
 import os
 import socket
 from pathlib import Path
@@ -12,8 +13,11 @@ _OF_A_KIND = 3
 
 def open_files(pid: int) -> list[str]:
     """What a process has open, by kind."""
-    folder = f"/proc/{pid}/fd"
-    return sorted(os.readlink(f"{folder}/{fd}").partition("[")[0] for fd in os.listdir(folder))
+    folder, found = f"/proc/{pid}/fd", []
+    for fd in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            found.append(os.readlink(f"{folder}/{fd}").partition("[")[0])
+    return sorted(found)
 
 
 async def test_reloads_leave_no_descriptor_behind(tmp_path: Path) -> None:
