@@ -1,4 +1,4 @@
-"""What can be configured of who may use a route, and how often.
+"""What can be configured of access to a route: who may use it, and how often.
 
 How a key is added: see config/model.py.
 """

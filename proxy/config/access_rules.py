@@ -1,4 +1,4 @@
-"""What types cannot say about who may use a route, and what `policy` makes of it."""
+"""Rules for access to routes that types cannot express; and the `policy` values that are built from it."""
 
 import math
 import re
@@ -20,16 +20,16 @@ from proxy.policy.auth_request import rules_of
 from proxy.policy.rate_limit import SECOND, RateLimit
 
 _MOST_PER_S: Final = 1_000_000
-_LONGEST_S: Final = 30 * 86_400  # for a bucket to fill: longer, and a limit would outlive what it was made for
+_LONGEST_S: Final = 30 * 86_400  # for a bucket to fill: a limit over a longer time is a mistake
 _TARGET: Final = re.compile(r"/[!-\"$-~]*")
 _NEVER_COPIED: Final = names(Trait.HOP_BY_HOP | Trait.FRAMING | Trait.AUTHORITY | Trait.STATED_IN_REQUEST)
-#: What the service may need to know a client by, though it answers with another one to go on with.
+#: The auth service may need these to identify a client, even if its answer replaces them for the service.
 _CREDENTIALS: Final = frozenset({b"authorization", b"cookie"})
 _ADDRESSES: Final = names(Trait.CLIENT_IDENTITY)
 
 
 def access_problems(config: Config) -> Iterator[Finding]:
-    """Everything wrong with what routes ask before a request goes on."""
+    """Everything wrong with the access rules and rate limits of routes."""
     for name, route in config.routes.items():
         for kind in ("deny", "allow"):
             yield from network_problems(("routes", name, "access", kind), getattr(route.access, kind))
@@ -117,7 +117,7 @@ def _burst(limit: RateLimitConfig) -> int:
 
 
 def consumed_fields(config: Config, route: RouteConfig) -> list[bytes]:
-    """Names of fields that no client's request takes beyond this proxy, in any spelling."""
+    """Names of a client's fields that this route does not forward, in any spelling: this proxy uses or states them."""
     access = route.access
     copied = [name.lower().encode("ascii") for name in access.forward_auth.copy]
     if access.basic_auth:
@@ -130,8 +130,8 @@ def consumed_fields(config: Config, route: RouteConfig) -> list[bytes]:
 
 
 def access_of(name: str, config: Config, default_host: Callable[[str], bytes]) -> Access | None:
-    """What is asked before a request of the route called `name` goes on; None where nothing is. `default_host` is what
-    `Host` says to an upstream where nobody said anything."""
+    """The checks of the route called `name`; None where it has none. `default_host` gives the Host that is sent to an
+    upstream where neither the client nor the configuration names one."""
     route = config.routes[name]
     access, limit = route.access, route.rate_limit
     auth = access.forward_auth

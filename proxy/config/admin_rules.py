@@ -1,4 +1,4 @@
-"""What types cannot say about the admin listener."""
+"""Rules for the admin listener that types cannot express."""
 
 import re
 from collections.abc import Iterator
@@ -26,12 +26,12 @@ def admin_problems(config: Config) -> Iterator[Finding]:
         return
     host, port = parse_listen(admin.listen)
     if (port or host.startswith("/")) and admin.listen in listen_addresses(config):
-        yield ("admin", "listen"), f'"{admin.listen}"', "clients are accepted there: expected an address of its own"
+        yield ("admin", "listen"), f'"{admin.listen}"', "clients are accepted at this address: expected another one"
     for name, upstream in config.upstreams.items():
         try:
             origins = candidates(upstream)
         except ValueError:
-            continue  # told elsewhere
+            continue  # `upstream_problems` reports it
         for candidate in origins:
             if port and candidate.origin.port == port and _may_be_one(candidate.origin.host, host):
                 expected = "this is the admin listener, which no client may reach: expected a service"
@@ -51,7 +51,7 @@ def read_token(path: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address to listen on: a socket's path is one, too."""
+    """Whether an address to listen on can only be reached from this machine, as the path of a Unix socket is."""
     if host.startswith("/"):
         return True
     try:

@@ -1,4 +1,4 @@
-"""From a configuration to what a worker assembles: listen addresses, origins, the routing table, field rules."""
+"""Builds the parts of a worker from a configuration: listen addresses, origins, the routing table, field rules."""
 
 import re
 from collections.abc import Iterable
@@ -75,7 +75,7 @@ def candidates(upstream: UpstreamConfig) -> list[Candidate]:
 
 
 def counted_names(config: Config) -> Names:
-    """What is counted by name."""
+    """The routes and origins for which there are counters."""
     return Names(
         list(config.routes),
         [(name, each.origin.label) for name, upstream in config.upstreams.items() for each in candidates(upstream)],
@@ -92,7 +92,7 @@ def origins_by_route(config: Config) -> dict[str, tuple[tuple[str, str], ...]]:
 
 
 def balancing(name: str, upstream: UpstreamConfig) -> Balancing:
-    """The policy of an upstream, new. Raises ValueError where `hash_on` means nothing."""
+    """A new balancing policy for an upstream. Raises ValueError where `hash_on` is invalid."""
     policy: Balancing
     match upstream.balance:
         case "round_robin":
@@ -109,12 +109,12 @@ def balancing(name: str, upstream: UpstreamConfig) -> Balancing:
 
 
 def endpoints(upstream: UpstreamConfig) -> Endpoints:
-    """What is known of the addresses of an upstream before anything has happened."""
+    """The initial state of the addresses of an upstream."""
     return Endpoints(candidates(upstream), upstream.ejection, upstream.health_check, upstream.slow_start_s)
 
 
 def share(total: int, workers: int, number: int) -> int:
-    """The part of one of the workers, which are numbered from 0, of what the instance has."""
+    """The part that worker `number`, counted from 0, has of the instance's `total`."""
     return total // workers + (number < total % workers)
 
 
@@ -193,7 +193,7 @@ def protocols(names: list[str]) -> dict[bytes, bytes]:
 
 
 def _with_own(settings: AnySettings, own: RouteTimeoutsConfig | RouteLimitsConfig) -> AnySettings:
-    """Settings with what a route says instead: the very same object where it says nothing."""
+    """Settings with those that a route has of its own: the same object where it has none."""
     said = {name: value for name, value in msgspec.structs.asdict(own).items() if value is not msgspec.UNSET}
     return msgspec.structs.replace(settings, **said) if said else settings
 
@@ -212,7 +212,7 @@ def plan_settings(config: Config, pseudonym: bytes) -> PlanSettings:
 
 
 def explaining(config: Config) -> Explaining | None:
-    """Who is told in responses what was decided; None where nobody is."""
+    """Which requests are explained in their responses; None where none is."""
     explain = config.explain
     if not explain.secret:
         return None
@@ -226,7 +226,7 @@ def explaining(config: Config) -> Explaining | None:
 
 
 def field_rules(rules: FieldRulesConfig, consumed: Iterable[bytes] = ()) -> FieldRules | None:
-    """A route's rules as `policy` applies them; None where there are none. Fields that are `consumed` go no further."""
+    """A route's rules as `policy` applies them; None where there are none. `consumed` fields are removed, too."""
     remove = {name.lower().encode("ascii") for name in rules.remove} | set(consumed)
     if not rules.put and not rules.add and not remove:
         return None

@@ -1,4 +1,4 @@
-"""From values as they were given to a `Config`: types, key by key, so that one mistake does not hide the next."""
+"""Turns given values into a `Config`, key by key, so that one wrong type does not hide the next."""
 
 import contextlib
 import re
@@ -39,7 +39,7 @@ def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Co
     told = {problem.key for problem in problems}
     for key, given in values.items():
         if ".".join(key) in told:
-            continue  # what it was to be is not known
+            continue  # a reference in it failed: its value is unknown
         read = from_text(key, given.value) if given.expanded and isinstance(given.value, str) else given.value
         value = given._replace(value=_counted(key, read))
         if _accepts(key, value, problems):
@@ -55,7 +55,7 @@ def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Co
         for entry in [entry for entry, fields in tree.get(name, {}).items() if not {needed, *instead} & fields.keys()]:
             del tree[name][entry]
             key = (name, entry, needed)
-            misspelt = suggestion(needed, [".".join(key)])  # as the unknown key was told
+            misspelt = suggestion(needed, [".".join(key)])  # the suggestion with which the unknown key was reported
             written = any(given[:2] == key[:2] and given[2:3] and given[2] in (needed, *instead) for given in values)
             if not written and not any(problem.expected.endswith(misspelt) for problem in problems):
                 expected = f"{kind.__name__.removesuffix('Config').lower()} needs {needed!r}"
@@ -66,7 +66,7 @@ def build_config(values: Mapping[KeyPath, Value], problems: list[Problem]) -> Co
 
 
 def from_text(key: KeyPath, text: str) -> object:
-    """Text from a shell as a TOML value, where the key's type wants one; what is none stays text, and fails by type."""
+    """Text from a shell as a TOML value, unless the key is a text. What is no TOML stays text: a wrong type."""
     schema = _schema_of(key)
     if isinstance(schema, msgspec.inspect.StrType | msgspec.inspect.LiteralType | msgspec.inspect.UnionType):
         return text
@@ -97,7 +97,7 @@ def scalar_keys() -> list[KeyPath]:
 
 
 def _counted(key: KeyPath, value: object) -> object:
-    """A time or a size that was written with its unit, as a number; what is none stays text, and fails by type."""
+    """A time or a size that was written with its unit, as a number. What is none stays text: a wrong type."""
     if isinstance(value, str) and isinstance(_schema_of(key), msgspec.inspect.IntType | msgspec.inspect.FloatType):
         with contextlib.suppress(ValueError):
             match unit_of(key[-1]):
@@ -140,7 +140,7 @@ def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
         msgspec.convert(tree, Config)
     except msgspec.ValidationError as exc:
         if "missing required field" in str(exc) and _depth_of(exc) < len(key):
-            return True  # of a table's other key: looked for when all values are together
+            return True  # another key of the table is missing: checked when all values are together
         expected = _expected(key, exc) + _misplaced(key, value)
         problems.append(
             Problem(value.source, value.line, ".".join(key), shown(key, value.value, secret=value.secret), expected)
@@ -167,7 +167,7 @@ def _unusable(value: object) -> str | None:
 
 
 def _depth_of(exc: msgspec.ValidationError) -> int:
-    """How many tables and lists stand around what an error is about."""
+    """How many tables and lists are around the place of an error."""
     return len(re.findall(r"\.\w+|\[\.\.\.\]", str(exc).rpartition(" - at `$")[2]))
 
 

@@ -1,4 +1,4 @@
-"""Routes and upstreams in a few words each, as people are shown them: which requests, where to, by which policy."""
+"""Routes and upstreams described in a few words: which requests, where to, by which policy."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from proxy.http1.masking import MASK, text_without_userinfo
 class RouteInWords(NamedTuple):
     """A route."""
 
-    matches: str  # which requests: what a request has matched that it serves
+    matches: str  # which requests it serves
     leads_to: str
     upstreams: tuple[str, ...]
 

@@ -19,7 +19,7 @@ from proxy.policy.route import Mirror
 KEYS: Final = ("upstream", "split", "redirect", "respond")
 _STATUSES: Final = (301, 302, 303, 307, 308)
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
-#: A scheme, then a host of which the client's is the only part that it may choose, then a path, a query, or the end.
+#: A scheme, then a host in which a client chooses no more than its own Host, then a path, a query, or the end.
 _ABSOLUTE: Final = re.compile(
     r"(?i:https?)://(?:[A-Za-z0-9._:\[\]-]|\{host\}|\{authority\})+(?:[/?#].*|\{path\}.*|\{target\}.*)?"
 )
@@ -102,13 +102,13 @@ def _redirect_problems(key: tuple[str, ...], redirect: RedirectConfig) -> Iterat
         yield key, "", 'needs a target: to = "https://{host}{target}"'
     elif unknown is not None:
         known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-        yield (*key, "to"), f'"{to}"', f"knows no {{{unknown}}}: there are {known}"
+        yield (*key, "to"), f'"{to}"', f"has no placeholder {{{unknown}}}: there are {known}"
     elif not re.fullmatch(r"[!-~]*", to):
         yield (*key, "to"), f'"{to}"', "expected visible ASCII; other characters as %XX"
     elif not _ABSOLUTE.fullmatch(to) and not _RELATIVE.fullmatch(to):
         expected = (
-            "expected http://, https:// or / first, and of the client's {host} or {authority} alone before the path: "
-            "else a client chooses where others are sent"
+            "expected http://, https:// or / first, and no placeholder but {host} or {authority} before the path: "
+            "else a client could choose where others are sent"
         )
         yield (*key, "to"), f'"{to}"', expected
 

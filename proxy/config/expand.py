@@ -1,6 +1,6 @@
-"""What stands for something else in a text of the configuration: `${NAME}`, `${NAME:-default}`, `${file:PATH}`.
+"""References in texts of the configuration: `${NAME}`, `${NAME:-default}`, `${file:PATH}`.
 
-What is put in its place is not looked at again: a password may hold `${`.
+What replaces them is not expanded again: a password may hold `${`.
 """
 
 import re
@@ -98,7 +98,7 @@ class _Unknown(Exception):
 
 
 def without_secrets(text: str, value: Value | None) -> str:
-    """A text about a value that may quote it; where that came from a secret's file, it does so no more."""
+    """A text that may quote a value, with the value masked where it came from a secret's file."""
     if value is None or not value.secret:
         return text
     for part in sorted(_texts(value.value), key=len, reverse=True):

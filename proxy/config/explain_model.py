@@ -1,4 +1,4 @@
-"""What can be configured of explanations on the wire.
+"""What can be configured of explanations in responses.
 
 How a key is added: see config/model.py.
 """

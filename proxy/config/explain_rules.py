@@ -1,4 +1,4 @@
-"""What types cannot say about explanations on the wire."""
+"""Rules for explanations in responses that types cannot express."""
 
 import re
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ _MOST_BYTES: Final = 32_768
 
 
 def explain_problems(config: Config) -> Iterator[Finding]:
-    """Everything wrong with explanations on the wire. The secret itself is never shown."""
+    """Everything wrong with the [explain] table. The secret itself is never shown."""
     explain = config.explain
     if not explain.secret:
         if explain != ExplainConfig():
-            yield ("explain", "secret"), "", "explain needs a secret: without one, nobody is told anything"
+            yield ("explain", "secret"), "", "explain needs a secret: without one, it is off"
     elif not _SECRET.fullmatch(explain.secret):
         yield ("explain", "secret"), MASK, "expected 16 to 256 visible ASCII characters, without spaces"
     name = explain.header.encode("latin-1", "replace")
@@ -30,7 +30,7 @@ def explain_problems(config: Config) -> Iterator[Finding]:
         yield ("explain", "header"), f'"{explain.header}"', "expected a field name"
     elif canonical_name(name) in TRAITS or not is_secret(name):
         wanted = (
-            'expected a name of its own, with "secret", "token" or "key" in it: so no log and no page shows its value'
+            'expected a name of its own, with "secret", "token" or "key" in it: then no log and no page shows its value'
         )
         yield ("explain", "header"), f'"{explain.header}"', wanted
     if not explain.networks:

@@ -1,4 +1,4 @@
-"""What types cannot say about the fields that a route changes."""
+"""Rules for the fields that a route changes, which types cannot express."""
 
 import re
 from collections.abc import Iterator
@@ -24,15 +24,15 @@ def field_problems(
     places = [("put", name) for name in rules.put] + [("add", name) for name in rules.add]
     for where, name in (*places, *(("remove", name) for name in rules.remove)):
         at = (*key, where) if where == "remove" else (*key, where, name)
-        # Services that read CGI's variables take `_` for `-`: X_Forwarded_For would speak against ours.
+        # Services that read CGI's variables take `_` for `-`: X_Forwarded_For would contradict ours.
         canonical = canonical_name(name.encode("latin-1", "replace"))
         if not TOKEN.fullmatch(name.encode("latin-1", "replace")):
             yield at, f'"{name}"', "expected a field name"
-        elif "*" in name:  # a token by the letter, but it is meant as a pattern
+        elif "*" in name:  # a valid token, but meant as a pattern
             yield at, f'"{name}"', "names have no wildcards: write each name by itself"
         elif canonical in _NOT_A_ROUTES:
             hint = "; to change Host, set upstreams.NAME.host" if canonical == b"host" else ""
-            yield at, f'"{name}"', f"belongs to one hop, and is made anew for each{hint}"
+            yield at, f'"{name}"', f"belongs to one hop, and is rewritten for each{hint}"
         elif where != "remove" and canonical in stated:
             yield at, f'"{name}"', "is stated by this proxy itself"
         elif where == "remove" and canonical in stated_anyway and name not in rules.put:

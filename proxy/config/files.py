@@ -1,7 +1,7 @@
 """Files whose contents a configuration uses as they are: pages, and fixed answers.
 
-They are read once, with the configuration: a worker that starts later has the same contents as all others, whatever has
-become of the files.
+They are read once, with the configuration: a worker that starts later has the same contents as all others, even if the
+files have changed.
 """
 
 import re
@@ -31,7 +31,7 @@ _TYPES: Final = {
 
 
 class ConfigWithFiles(Config, frozen=True, kw_only=True):
-    """A configuration with what stands in the files that it names."""
+    """A configuration with the contents of the files that it names."""
 
     contents: dict[str, bytes] = msgspec.field(default_factory=dict)
 

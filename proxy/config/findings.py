@@ -1,4 +1,4 @@
-"""What a rule has found: for `problem`, which knows where the value came from."""
+"""What a rule finds wrong. `sources` makes problems of findings: it knows where each value came from."""
 
 from collections.abc import Callable
 from typing import TypeAlias

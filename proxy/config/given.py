@@ -1,11 +1,11 @@
-"""What is done to values as somebody gave them, before they are a `Config`: which are paths, and which say nothing."""
+"""Given values before they become a `Config`: relative paths are completed, and empty tables reported."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from proxy.config.problem import KeyPath, Problem, Value
 
-#: Keys whose texts are paths of files; `*` is any name. The first file that names one says where it begins.
+#: Keys whose texts are paths of files; `*` is any name.
 _PATHS: Final[tuple[KeyPath, ...]] = (
     ("access_log_file",),
     ("admin", "token_file"),
@@ -19,7 +19,7 @@ _PATHS: Final[tuple[KeyPath, ...]] = (
     ("upstreams", "*", "tls", "certificate"),
     ("upstreams", "*", "tls", "key"),
 )
-#: Tables that do nothing if nothing stands in them, though whoever wrote one thinks that it does.
+#: Tables that have no effect while they are empty, though whoever wrote one expects some.
 _NEEDED: Final[dict[KeyPath, str]] = {
     ("listeners", "*", "tls"): "needs certificates: without one, no TLS is spoken",
     ("routes", "*", "access"): "is empty: it would keep nobody out",
@@ -28,8 +28,8 @@ _NEEDED: Final[dict[KeyPath, str]] = {
 
 
 def with_paths(values: Mapping[KeyPath, Value]) -> dict[KeyPath, Value]:
-    """The values with relative paths made relative to the file in which they stand: as those of `include` and
-    `${file:...}` are, wherever onehop is started. Flags and variables mean the folder in which it is."""
+    """The values with relative paths made relative to the file that contains them, as those of `include` and
+    `${file:...}` are. Paths in flags and variables are relative to the folder in which onehop is started."""
     return {
         key: given._replace(value=_placed(given.value, given)) if _is_one_of(key, _PATHS) else given
         for key, given in values.items()

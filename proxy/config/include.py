@@ -1,4 +1,4 @@
-"""A configuration in several files: `include` names more of them, and each thing is said in one place only."""
+"""A configuration in several files: `include` names more of them, and nothing may be set in two."""
 
 import glob
 from collections.abc import Mapping
@@ -10,8 +10,7 @@ from proxy.config.problem import KeyPath, Problem, Value
 from proxy.config.toml_file import from_file
 
 INCLUDE: Final[KeyPath] = ("include",)
-#: Tables of tables: an entry of one stands whole in one file, so that two files cannot make one route together
-#: without knowing of each other.
+#: Tables of tables. An entry must be complete in one file: else two files could make one route together by accident.
 _NAMED: Final = ("upstreams", "routes", "listeners")
 
 
@@ -24,12 +23,12 @@ class Files:
         self._open: list[Path] = []  # that are being read: one including the next
         self._included_at: dict[Path, str] = {}
         self._values: dict[KeyPath, Value] = {}
-        self._entries: dict[KeyPath, Value] = {}  # the first value of each thing that may stand in one file only
-        self._twice: set[tuple[KeyPath, str]] = set()  # what was told of a file
+        self._entries: dict[KeyPath, Value] = {}  # the first value of each entry: its file may set the entry
+        self._twice: set[tuple[KeyPath, str]] = set()  # reported already, by key and file
         self.read: list[Path] = []
 
     def values(self, path: Path | None, include: Value | None) -> dict[KeyPath, Value]:
-        """All that `path` and the files it includes say. `include`, where given, stands in the place of the file's."""
+        """All values of `path` and of the files that it includes. `include`, where given, replaces the file's own."""
         if path is not None:
             self._included_at[path.resolve()] = "the first file"
             self._add(path, include)
@@ -45,7 +44,7 @@ class Files:
         if include is not None:
             include = self._expansion.expanded(INCLUDE, include, self._problems)
         if include is not None and not self._open:
-            found[INCLUDE] = include  # what the others include is no setting of the whole
+            found[INCLUDE] = include  # that of an included file is not a setting of the instance
         self._merge(found)
         if include is not None:
             self._open.append(path.resolve())
@@ -65,7 +64,7 @@ class Files:
 
     def _include(self, include: Value) -> None:
         if not (isinstance(include.value, list) and all(isinstance(one, str) for one in include.value)):
-            return  # told by its type
+            return  # reported for its type, when values are converted
         found: dict[Path, Path] = {}  # by the resolved path: what two patterns of a list both match is read once
         for pattern in include.value:
             for path in self._matches(pattern, include):

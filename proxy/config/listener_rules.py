@@ -1,4 +1,4 @@
-"""What types cannot say about a listener."""
+"""Rules for listeners that types cannot express."""
 
 import time
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _HIGHEST_PORT: Final = 65_535
 def listener_problems(config: Config) -> Iterator[Finding]:
     """Everything wrong with the addresses and listeners of a configuration whose types are right."""
     if not listen_addresses(config):
-        yield ("listen",), "[]", "expected an address at least, here or in a [listeners.NAME] table"
+        yield ("listen",), "[]", "expected at least one address, here or in a [listeners.NAME] table"
     for listen in config.listen:
         if (expected := fault(parse_listen, listen)) is not None:
             yield ("listen",), f'"{listen}"', f"expected {expected}"
@@ -35,7 +35,7 @@ def listener_problems(config: Config) -> Iterator[Finding]:
             yield (*key, "socket_mode"), f'"{listener.socket_mode}"', "does nothing: the address is no Unix socket"
         yield from network_problems((*key, "proxy_protocol"), listener.proxy_protocol)
         if listener.tls.certificates and listener.redirect_to_https:
-            yield (*key, "redirect_to_https"), "true", "expected a listener without TLS: whoever comes here speaks it"
+            yield (*key, "redirect_to_https"), "true", "expected a listener without TLS: this one has https already"
         if not 1 <= listener.https_port <= _HIGHEST_PORT:
             yield (*key, "https_port"), str(listener.https_port), "expected a port, from 1 to 65535"
         elif listener.https_port != ListenerConfig(address="").https_port and not listener.redirect_to_https:
@@ -49,7 +49,7 @@ def _tls(key: tuple[str, ...], tls: ListenerTlsConfig) -> Iterator[Finding]:
             yield key, "", "needs certificates: without one, no TLS is spoken"
         return
     if tls.client_certificate != "off" and not tls.client_ca:
-        yield (*key, "client_certificate"), f'"{tls.client_certificate}"', "needs client_ca: who signs them"
+        yield (*key, "client_certificate"), f'"{tls.client_certificate}"', "needs client_ca: the CAs that sign them"
         return
     if tls.client_ca and tls.client_certificate == "off":
         expected = 'does nothing: set client_certificate to "optional" or "required", too'

@@ -1,4 +1,4 @@
-"""What types cannot say about the access log."""
+"""Rules for the access log that types cannot express."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from proxy.http1.fields import TOKEN
 
 
 def log_problems(config: Config) -> Iterator[Finding]:
-    """Everything wrong with where lines go, and what is in them."""
+    """Everything wrong with the access log's file and fields."""
     if config.access_log_file:
         path = Path(config.access_log_file)
         if path.is_dir():
@@ -22,4 +22,4 @@ def log_problems(config: Config) -> Iterator[Finding]:
         if side not in ("request", "response") or not TOKEN.fullmatch(name.encode("utf-8")):
             yield ("access_log_fields",), f'"{text}"', 'expected "request:NAME" or "response:NAME"'
         elif is_secret(name.lower().encode("ascii")):
-            yield ("access_log_fields",), f'"{text}"', "this field may hold a secret, which no log may"
+            yield ("access_log_fields",), f'"{text}"', "this field may hold a secret, which must not be logged"

@@ -1,4 +1,4 @@
-"""What types cannot say about which requests a route serves."""
+"""Rules for the conditions of routes that types cannot express."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from proxy.policy.paths import normalised_path
 from proxy.policy.route import Route
 
 _HOST: Final = re.compile(r"(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]|")
-#: What others take for a pattern: "/x/*", "/x*", "/a/*/b", "/u/{id}".
+#: What other proxies read as a pattern: "/x/*", "/x*", "/a/*/b", "/u/{id}".
 _WILDCARD: Final = re.compile(r"\*+\Z|(?<=/)\*+(?=/)|\{[^/]*\}|\.\*")
 
 
@@ -71,9 +71,9 @@ def _conditions(key: tuple[str, ...], route: RouteConfig) -> Iterator[Finding]:
         if not TOKEN.fullmatch(name.encode("latin-1", "replace")) or "*" in name:
             yield where, f'"{name}"', "expected a field name"
         elif (first := taken.setdefault(name.lower(), name)) != name:
-            yield where, "", f"is asked for already, as {first}"
+            yield where, "", f"has a condition already, as {first}"
         if not VALUE.fullmatch(value) or value != value.strip(" \t"):
-            yield where, "", "expected one line of Latin-1 text without control characters, or white space around it"
+            yield where, "", "expected one line of Latin-1 text without control characters or white space around it"
 
 
 def _same_as_another(key: tuple[str, ...], route: RouteConfig, taken: dict[object, str]) -> Iterator[Finding]:

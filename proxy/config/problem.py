@@ -16,7 +16,7 @@ class Value(NamedTuple):
     source: str
     line: int | None = None
     folder: Path = Path()  # what relative paths in it are relative to
-    expanded: bool = False  # whether something in it was replaced: what then is a text may have been meant as a number
+    expanded: bool = False  # whether a reference in it was replaced: the resulting text may be meant as a number
     secret: bool = False  # whether some of it came from a secret's file: it is not shown
 
     @property

@@ -1,4 +1,4 @@
-"""What types cannot say about a route."""
+"""Rules for routes that types cannot express."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -16,7 +16,7 @@ from proxy.config.setting_rules import number_problems, upgrade_problems
 from proxy.http1.field_names import Trait, names
 
 _STATED: Final = names(Trait.STATED_IN_REQUEST)
-#: What `remove` cannot change: a client's own is dropped or restated before a route sees it.
+#: Fields that `remove` cannot change: a client's own are removed or stated anew in any case.
 _STATED_ANYWAY: Final = names(Trait.STATED_ABOUT_CLIENT) | {b"expect", b"max-forwards"}
 _STATED_IN_RESPONSE: Final = names(Trait.STATED_IN_RESPONSE)
 

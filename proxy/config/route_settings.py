@@ -1,4 +1,4 @@
-"""Times and limits that a route may have of its own: those that count once its route is known.
+"""Timeouts and limits that a route may have of its own: those that apply once the route of a request is known.
 
 How a key is added: see config/model.py.
 """
@@ -100,7 +100,7 @@ class RouteLimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 
 def for_all_only(key: tuple[str, ...]) -> str:
-    """What to say of a route's key that exists for all routes only; "" where there is no such key at all."""
+    """The error message for a route's key that only exists globally; "" where there is no such key at all."""
     if len(key) != 4 or key[0] != "routes" or key[2] not in ("timeouts", "limits"):
         return ""
     kinds = {"timeouts": (Timeouts, RouteTimeoutsConfig), "limits": (Limits, RouteLimitsConfig)}
@@ -108,6 +108,6 @@ def for_all_only(key: tuple[str, ...]) -> str:
     if key[3] not in for_all.__struct_fields__ or key[3] in own.__struct_fields__:
         return ""
     return (
-        f"no route can have its own: it counts before a request has its route, or for what routes share; "
+        f"no route can have its own: it applies before the route is known, or to what routes share; "
         f"set {key[2]}.{key[3]}, for all"
     )

@@ -1,4 +1,4 @@
-"""What types cannot say about a configuration: rules between keys, and inside texts."""
+"""Rules for a configuration that types cannot express: between keys, and inside texts."""
 
 from collections.abc import Iterator
 from typing import Final

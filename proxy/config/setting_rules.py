@@ -1,4 +1,5 @@
-"""What is wrong with settings that stand both for all and for one route: numbers, and protocols to switch to."""
+"""Rules for settings that exist globally and per route, and for values that several tables have: numbers, times,
+networks, protocols."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -10,7 +11,7 @@ from proxy.config.units import Unit, unit_of
 from proxy.http1.fields import PROTOCOL
 from proxy.policy.forwarded import networks
 
-#: Protocols in which requests would go on unseen.
+#: Protocols that carry requests which this proxy could not see.
 _HIDING_HTTP: Final = frozenset({"h2c", "h2", "http", "tls"})
 #: Below this, browsers or WebSockets would be refused, or every message would be.
 LEAST_HEAD_BYTES: Final = 1024
@@ -21,7 +22,7 @@ _LEAST: Final = {
     ("limits", "connection_buffer_bytes"): 16_384,
     ("pool", "max_requests"): 1,
 }  # fmt: skip
-#: Above this, a number is a slip of the hand: a process cannot have as many descriptors, or memory would have no bound.
+#: Above this, a number is a mistake: a process cannot have as many descriptors, or memory would have no bound.
 _MOST: Final = {
     "connections": 1_000_000, "request_body_bytes": 1 << 50, "replay_bytes": 1 << 30, "max_requests": 1_000_000_000,
     "connections_per_client": 1_000_000, "request_minimum_bytes_per_s": 1 << 30, "memory_bytes": 1 << 40,
@@ -41,7 +42,7 @@ def upgrade_problems(key: tuple[str, ...], protocols: Iterable[str]) -> Iterator
             yield key, f'"{protocol}"', "expected a protocol: a name such as websocket, or SPDY/3.1"
         elif protocol.lower().partition("/")[0] in _HIDING_HTTP:
             hidden = "TLS" if protocol.lower().startswith("tls") else "HTTP/2"
-            yield key, f'"{protocol}"', f"{hidden} is not spoken here: behind {protocol}, nothing would be stripped"
+            yield key, f'"{protocol}"', f"{hidden} is not supported: inside {protocol}, nothing would be stripped"
 
 
 def network_problems(key: tuple[str, ...], texts: Iterable[str]) -> Iterator[Finding]:
@@ -60,8 +61,7 @@ def time_problems(key: tuple[str, ...], value: float) -> Iterator[Finding]:
 
 
 def number_problems(key: tuple[str, ...], settings: msgspec.Struct) -> Iterator[Finding]:
-    """What is wrong with the numbers of a table, whose name is the last of `key`: those of a route are of one kind with
-    those of all."""
+    """What is wrong with the numbers of a table, whose name is the last of `key`. The same bounds hold for routes."""
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
         if value is msgspec.UNSET:

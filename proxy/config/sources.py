@@ -29,7 +29,7 @@ _ONE_SERVICE: Final = ("--upstream", PREFIX + "UPSTREAM")
 
 
 class Loaded(NamedTuple):
-    """A configuration, or what is wrong with it. `sources` says of each key that was set, by whom; `secrets` are the
+    """A configuration, or what is wrong with it. `sources` has the origin of each key that was set; `secrets` are the
     keys whose values must not be shown, `files` all files that were read."""
 
     config: Config | None
@@ -59,8 +59,8 @@ def load(
 ) -> Loaded:
     """Read every source, and check the result. Without `path`, `ONEHOP_CONFIG` names the file; else there is none.
 
-    `flags` are values by dotted key, `settings` are the words of `--set key=value`. Without `needs_upstream`, none is
-    missed: a flag of another process may name it.
+    `flags` are values by dotted key, `settings` are the words of `--set key=value`. Without `needs_upstream`, a
+    configuration needs none: a flag of another process may name it.
     """
     problems: list[Problem] = []
     expansion = Expansion(environ)
@@ -95,9 +95,9 @@ def load(
 
 
 def _follows(key: str, earlier: str) -> bool:
-    """Whether a finding may only be the consequence of an earlier problem, and telling it would mislead."""
+    """Whether a finding may only be the consequence of an earlier problem, so that reporting it would mislead."""
     if key in ("upstreams", "routes") or (key.startswith("routes.") and key.endswith(".upstream")):
-        # What is missed here may be what was wrong there, or in a file that cannot be read.
+        # What seems to be missing may be what was wrong there, or is in a file that cannot be read.
         return earlier in ("", "include") or earlier.startswith(("upstream", "route", "ONEHOP_UPSTREAM"))
     if key == "listen" and earlier.startswith("listeners."):
         return True  # the only address there would be
@@ -120,7 +120,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[KeyPath, Value]:
 
 
 def _unknown_variables(environ: Mapping[str, str], used: Collection[str]) -> Iterator[Problem]:
-    """Variables that are named like settings, and are none; a file may use one for itself."""
+    """Variables that are named like settings, and are none. One that a file refers to is not reported."""
     known = {*_variables(), PREFIX + "UPSTREAM", PREFIX + "CONFIG", TOKEN_VARIABLE}
     for name, text in environ.items():
         if not name.startswith(PREFIX) or name in known or name in used:

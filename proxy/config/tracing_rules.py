@@ -1,4 +1,4 @@
-"""What types cannot say about tracing, and what a worker makes of it."""
+"""Rules for tracing that types cannot express, and the URL that spans are sent to."""
 
 import re
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ def traces_url(endpoint: str) -> str:
     ):
         raise ValueError(form)
     if parts.username is not None or parts.password is not None:
-        raise ValueError(f"{form}; secrets belong into the environment: OTEL_EXPORTER_OTLP_HEADERS")
+        raise ValueError(f"{form}; put secrets into the environment: OTEL_EXPORTER_OTLP_HEADERS")
     if parts.query or parts.fragment:
         raise ValueError(f"{form} and no more")
     return endpoint if parts.path.strip("/") else f"{parts.scheme}://{parts.netloc}/v1/traces"

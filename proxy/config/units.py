@@ -24,7 +24,7 @@ EXPECTED: Final = {
     Unit.SECONDS: 'expected a time: a number of seconds, or a text such as "10s" or "1m30s"',
     Unit.BYTES: 'expected a size: a number of bytes, or a text such as "64k" or "10 MiB"',
 }
-#: What an editor may take for one; `from_text` decides.
+#: Patterns for editors; `seconds` and `size` decide.
 PATTERNS: Final = {
     Unit.SECONDS: rf"^({_NUMBER} *(ms|min|m|sec|s|h|d) *)+$",
     Unit.BYTES: rf"^{_NUMBER} *[kKmMgGtT]?[iI]?[bB]?$",

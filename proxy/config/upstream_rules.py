@@ -1,4 +1,4 @@
-"""What types cannot say about an upstream."""
+"""Rules for upstreams that types cannot express."""
 
 import re
 from collections.abc import Iterator
@@ -104,7 +104,7 @@ def _upstream_tls(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Fi
     if not any(origin.url.lower().startswith("https:") for origin in upstream.listed()):
         yield key, "", "does nothing: none of the upstream's urls begins with https://"
     if not tls.verify and (tls.ca or tls.server_name):
-        yield (*key, "verify"), "false", "leave it out: with it, ca and server_name would verify nothing"
+        yield (*key, "verify"), "false", "leave it out: if false, ca and server_name have no effect"
     if not is_encodable(tls.server_name) or ":" in tls.server_name:
         yield (*key, "server_name"), f'"{tls.server_name}"', "expected a host name"
     if tls.key and not tls.certificate:

@@ -17,7 +17,7 @@ def problems(*settings: str, url: str = "http://127.0.0.1:9000") -> list[str]:
 WRONG = [
     # setting                                what is said
     ("admin.listen=9901",                    'expected an address as "HOST:PORT", or unix:/PATH, or "" for none'),
-    ("admin.listen=127.0.0.1:8080",          "clients are accepted there: expected an address of its own"),
+    ("admin.listen=127.0.0.1:8080",          "clients are accepted at this address: expected another one"),
     ("admin.token_file=/nowhere/token",      "cannot be read: No such file or directory"),
     ("admin.listens=:1",                     "unknown key"),
 ]  # fmt: skip

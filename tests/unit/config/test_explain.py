@@ -13,7 +13,7 @@ WRONG = [
     # settings                                                      what is said
     (["explain.secret=hunter2"],                                    "expected 16 to 256 visible ASCII characters, without spaces"),
     (["explain.secret=hunter2 hunter2 hunter2"],                    "expected 16 to 256 visible ASCII characters"),
-    (["explain.header=X-My-Secret"],                                "explain needs a secret: without one, nobody is told anything"),
+    (["explain.header=X-My-Secret"],                                "explain needs a secret: without one, it is off"),
     ([f"explain.secret={SECRET}", "explain.header=X Y"],            "expected a field name"),
     ([f"explain.secret={SECRET}", "explain.header=X-Debug"],        'with "secret", "token" or "key" in it'),
     ([f"explain.secret={SECRET}", "explain.header=Authorization"],  "expected a name of its own"),

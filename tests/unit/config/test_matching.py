@@ -20,7 +20,7 @@ WRONG = [
     ('methods = "GET"',                     "expected a list, got a text"),
     ('headers = { "X A" = "1" }',           'routes.a.headers.X A = "X A": expected a field name'),
     ('headers = { "X-*" = "1" }',           "expected a field name"),
-    ('headers = { "X-A" = "1", "x-a" = "2" }', "routes.a.headers.x-a: is asked for already, as X-A"),
+    ('headers = { "X-A" = "1", "x-a" = "2" }', "routes.a.headers.x-a: has a condition already, as X-A"),
     ('headers = { "X-A" = "a\\r\\nb" }',    "expected one line of Latin-1 text"),
     ('headers = { "X-A" = " a" }',          "or white space around it"),
     ('headers = { "X-A" = "\u20ac" }',      "expected one line of Latin-1 text"),

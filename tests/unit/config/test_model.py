@@ -82,7 +82,7 @@ def test_all_problems_are_told_at_once_with_line_key_value_and_what_was_meant(tm
 RULES = [  # a line of the file, what is said of it
     ('listen = "here"', 'listen = "here": expected an address as "HOST:PORT", or unix:/PATH'),
     ('trusted_networks = ["10.0.0.1/8"]', 'trusted_networks = "10.0.0.1/8": expected a network such as 10.0.0.0/8'),
-    ('upgrades = ["h2c"]', 'upgrades = "h2c": HTTP/2 is not spoken here'),
+    ('upgrades = ["h2c"]', 'upgrades = "h2c": HTTP/2 is not supported'),
     ("[timeouts]\nconnect_s = 0", "timeouts.connect_s = 0: expected more than 0 seconds"),
     ("[limits]\nrequest_body_bytes = -1", "limits.request_body_bytes = -1: expected 0 or more"),
     ("[limits]\nrequest_head_bytes = 10", "limits.request_head_bytes = 10: expected 1024 or more"),

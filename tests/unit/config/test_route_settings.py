@@ -24,10 +24,10 @@ WRONG = [
     ("limits.response_head_bytes=10",           "expected 1024 or more"),
     ("limits.trailer_bytes=1 GiB",              "expected 16777216 or less"),
     ("limits.request_body_bytes=much",          'expected a size: a number of bytes, or a text such as "64k"'),
-    ("upgrades=h2c",                            "HTTP/2 is not spoken here"),
+    ("upgrades=h2c",                            "HTTP/2 is not supported"),
     ("upgrades=a b",                            "expected a protocol"),
     *(
-        (f"timeouts.{name}=1", f"no route can have its own: it counts before a request has its route, or for what routes share; set timeouts.{name}, for all")
+        (f"timeouts.{name}=1", f"no route can have its own: it applies before the route is known, or to what routes share; set timeouts.{name}, for all")
         for name in Timeouts.__struct_fields__ if name not in RouteTimeoutsConfig.__struct_fields__
     ),
     *(
