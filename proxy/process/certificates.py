@@ -1,4 +1,4 @@
-"""Following the files of certificates, in each worker: a new one is used for new connections, without a restart."""
+"""Watches certificate files in each worker: a changed certificate is used for new connections, without a restart."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,12 +8,12 @@ from proxy.transport.certificates import CertificateFault
 from proxy.transport.server_tls import ServerContexts
 from proxy.transport.tls import ClientContext
 
-_LOOK_S: Final = 1.0  # a few calls of stat()
+_LOOK_S: Final = 1.0  # between two checks, each a stat() per file
 
 
 class Certificates:
-    """Those of all listeners, and those that services are spoken to with. `errors` is told what changes; None where
-    another worker says it."""
+    """The certificates of listeners, and those for connections to services. Changes are logged to `errors`; None where
+    another worker logs them."""
 
     def __init__(
         self, servers: Sequence[ServerContexts], clients: Sequence[ClientContext], errors: ErrorLog | None

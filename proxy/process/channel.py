@@ -1,4 +1,4 @@
-"""What the parent and one of its children tell each other: messages over a socket pair, which nobody waits for."""
+"""Messages between the parent and one of its children, over a socket pair. Neither side ever waits for the other."""
 
 import contextlib
 import socket
@@ -13,23 +13,23 @@ _SOCKETS: Final = 253  # the kernel passes no more in a message
 class Kind(Enum):
     """What a message is about, and which side sends it."""
 
-    SERVING = b"serving"  # child: it does its work from now on
+    SERVING = b"serving"  # child to parent: it has started
     NOT_ADOPTED = b"not adopted"  # worker: the sockets of ADOPT did not arrive, for lack of descriptors
     NOT_LINKED = b"not linked"  # child: the socket of LINK did not arrive, for the same reason
-    FAILED = b"failed"  # child: it ends, and why; its traceback, a line each
-    ADOPT = b"adopt"  # parent to worker: accept on these sockets of seat N, which has no worker
+    FAILED = b"failed"  # child to parent: why it ends, and its traceback, a line each
+    ADOPT = b"adopt"  # parent to worker: also accept on these sockets of seat N, which has no worker now
     GIVE_BACK = b"give back"  # parent to worker: seat N has a worker again
     LINK = b"link"  # parent to both: this socket joins the control process and the worker of seat N
-    SHUT_DOWN = b"shut down"  # parent to worker: the instance ends
-    RETIRE = b"retire"  # parent to worker: another generation serves from now on
-    CUT = b"cut"  # parent to worker: end at once, and write down what that cut
-    REOPEN_LOG = b"reopen log"  # parent to worker: its file was renamed
-    CHANGED = b"changed"  # control to parent: files of the configuration have changed, it seems
-    STOPPING = b"stopping"  # parent to control: the instance is to stop, and takes no new work from balancers
+    SHUT_DOWN = b"shut down"  # parent to worker: finish, because the instance ends
+    RETIRE = b"retire"  # parent to worker: finish, because another generation serves now
+    CUT = b"cut"  # parent to worker: end at once, and log the exchanges that this cuts
+    REOPEN_LOG = b"reopen log"  # parent to worker: the file of the access log was renamed
+    CHANGED = b"changed"  # control to parent: files of the configuration may have changed
+    STOPPING = b"stopping"  # parent to control: the instance will stop: /readyz answers 503
 
 
 class Message(NamedTuple):
-    """A kind, and what comes with it."""
+    """A message of a kind, with a text and sockets."""
 
     kind: Kind
     text: str = ""
@@ -38,7 +38,7 @@ class Message(NamedTuple):
 
 
 class Channel:
-    """One end of the pair. The other end's death closes it, however it came."""
+    """One end of the pair. It closes when the process at the other end has ended, however that came about."""
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
@@ -102,7 +102,7 @@ class Channel:
             except BlockingIOError:
                 return
             except ConnectionResetError:
-                continue  # it has ended without reading all; Linux says so once, and before what it had sent
+                continue  # Linux reports the reset once, before the messages that the other end had sent
             except OSError:
                 packet, descriptors, flags = b"", [], 0
             if not packet:

@@ -1,4 +1,4 @@
-"""What makes a process that was just forked a child of its own: its signals, its event loop, how it ends."""
+"""Turns a process that was just forked into a child: signals, event loop, exit."""
 
 import asyncio
 import contextlib
@@ -19,8 +19,7 @@ ASKED_AGAIN: Final = "it is asked for again (ulimit -n)"
 
 @contextlib.contextmanager
 def sigterm_blocked() -> Iterator[None]:
-    """Around a fork: a signal between it and the child's own handling would meet the parent's handler there, and be
-    lost."""
+    """Block SIGTERM around a fork: before the child has its own handler, the inherited one would lose the signal."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield
@@ -41,7 +40,7 @@ def be_child(
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        # A terminal's go to the whole group: the parent decides.
+        # A terminal sends these to the whole process group: only the parent acts on them.
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -53,9 +52,9 @@ def be_child(
         status = 0
     except BaseException as exc:
         said = traceback.format_exception_only(exc)[-1] + "".join(traceback.format_exception(exc, limit=-_FRAMES))
-        channel.send(Kind.FAILED, said)  # the parent says it, once for all children
+        channel.send(Kind.FAILED, said)  # the parent logs it, once for all children
     finally:
-        # Not sys.exit: the parent's clean-up, and buffers it had not written when it forked, are not ours.
+        # Not sys.exit: that would run the parent's clean-up and write the buffers that were copied by the fork.
         with contextlib.suppress(OSError):
             sys.stderr.flush()
         os._exit(status)

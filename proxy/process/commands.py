@@ -1,7 +1,8 @@
-"""What a running instance can be asked by `onehop` commands of the same user: an abstract Unix socket of the parent.
+"""Commands to a running instance (`onehop reload`), over an abstract Unix socket of the parent.
 
 It has no file, so it works on a read-only file system, leaves nothing behind, and is found by its name's beginning. It
-is visible in its network namespace; who may ask is decided by the user id that the kernel states.
+is visible in its network namespace; the kernel states the user id of each client, and only the same user and root are
+served.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ import msgspec
 #: Every instance's name begins with it; its process id and a random part follow.
 NAME: Final = "onehop/"
 MOST_BYTES: Final = 65_536
-#: Told how a command went: the exit status of who asked, and what there is to say.
+#: Called with the result of a command: the exit status for the client, and lines to print.
 Reply: TypeAlias = Callable[[int, list[str]], None]
 _MOST_CLIENTS: Final = 8
 _MOST_LINES: Final = 100
@@ -25,7 +26,7 @@ _LINE_CHARS: Final = 500
 
 
 class Instance(msgspec.Struct, kw_only=True):
-    """What an instance says of itself to whoever connects."""
+    """How an instance describes itself to a client that connects."""
 
     pid: int
     config: str  # the file's path, absolute, `without_surrogates`; "" without a file
@@ -33,13 +34,13 @@ class Instance(msgspec.Struct, kw_only=True):
 
 
 class Request(msgspec.Struct, kw_only=True):
-    """What it is asked."""
+    """A command from a client."""
 
     command: str
 
 
 class Result(msgspec.Struct, kw_only=True):
-    """How it went: the exit status of the command, and what there is to say."""
+    """The result of a command: the exit status for the client, and lines to print."""
 
     status: int
     lines: list[str]
@@ -68,7 +69,7 @@ def may_talk(connected: socket.socket) -> bool:
 
 
 class Commands:
-    """The parent's socket. Where there can be none, nobody is served, and signals do the same."""
+    """The parent's socket. Where the system has no such sockets, only signals work."""
 
     def __init__(self, describe: Callable[[], Instance], reload: Callable[[Reply], None]) -> None:
         self._describe = describe
@@ -92,14 +93,14 @@ class Commands:
             self._listening = listening
 
     def register(self, waiting: select.poll) -> None:
-        """Add what is to be waited for."""
+        """Add the sockets to wait for."""
         if self._listening is not None and len(self._clients) < _MOST_CLIENTS:
             waiting.register(self._listening, select.POLLIN)
         for client in self._clients.values():
             waiting.register(client, select.POLLIN)
 
     def serve(self) -> None:
-        """Take what has come. Never waits."""
+        """Accept and answer the clients that are waiting. Never blocks."""
         if self._listening is not None and len(self._clients) < _MOST_CLIENTS:
             with contextlib.suppress(OSError):
                 self._accept(self._listening.accept()[0])

@@ -1,6 +1,6 @@
-"""The control process: what is done once per instance, beside the workers. The composition root of that process.
+"""The control process: health checks, name lookups and the admin listener, once per instance. Its composition root.
 
-Nothing of it is on the way of a request, and no worker needs it in order to serve.
+No request passes through it, and workers serve without it.
 """
 
 import asyncio
@@ -32,8 +32,8 @@ from proxy.upstream.resolver import Lookup, Resolver, system_lookup
 
 
 def is_needed(config: Config) -> bool:
-    """Whether a configuration asks for anything that a control process does. Called in the parent, which imports
-    nothing of what the process itself needs."""
+    """Whether a configuration needs a control process. Called in the parent, which imports none of the modules that the
+    process itself needs."""
     return bool(config.admin.listen) or any(
         upstream.health_check is not None or len(upstream.listed()) > 1 or any(map(is_name, _hosts(upstream)))
         for upstream in config.upstreams.values()
@@ -103,7 +103,7 @@ class Control:
             lookup=resolver.addresses,
             kept=kept or Kept(),
         )
-        #: False once the instance is to stop: balancers are to send nothing more, though all is still served.
+        #: False once the instance will stop: /readyz answers 503, so that load balancers send no more; all is served.
         self.is_ready = True
 
     async def start(self) -> None:
@@ -143,7 +143,7 @@ class Control:
     @contextlib.asynccontextmanager
     async def _admin(self, listening: socket.socket) -> AsyncIterator[None]:
         """Serve the admin listener meanwhile."""
-        # Here, not at the top: the parent imports this module, and no worker is to pay for what it inherits.
+        # Here, not at the top: the parent imports this module, and workers would inherit the memory.
         from proxy.admin.expiries import Expiries
         from proxy.admin.instance import Instance
         from proxy.admin.server import AdminServer, application
@@ -183,6 +183,6 @@ class Control:
             yield
         finally:
             if exchanges is not None:
-                exchanges.end()  # else the server cancels the streams of open pages, and calls that a defect
+                exchanges.end()  # else uvicorn cancels the streams of open pages, and logs that as an error
             server.end()
             await serving

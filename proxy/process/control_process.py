@@ -1,4 +1,4 @@
-"""What the control process does besides its work: it beats, and listens to the parent and to the workers' links."""
+"""The control process as a child of the parent: its heartbeat, the parent's messages, the links to workers."""
 
 import asyncio
 import signal
@@ -23,13 +23,13 @@ class ControlSetup(NamedTuple):
     """What a control process is given."""
 
     loaded: Loaded  # a configuration that is right
-    sockets: list[socket.socket]  # of its own: none of them is a worker's
+    sockets: list[socket.socket]  # of the admin listener
     pseudonym: str
     channel: Channel
     heartbeat: Heartbeat
     ledger: Ledger
     kept: Kept
-    is_stopping: bool  # the instance, already
+    is_stopping: bool  # the instance was told to stop before this process began
     watched: tuple[Path, ...]  # files; the parent is told of changes
 
 

@@ -13,18 +13,18 @@ from proxy.process.listeners import CannotStart
 #: What a worker has open before it serves: standard streams, event loop, channel to the parent, link to control,
 #: memory for its stack, locks of rate limits.
 _AT_START: Final = 13
-#: What it opens besides connections: name lookups, the log, the last words of a connection, Python's own.
+#: What it opens besides connections: for name lookups, the log, refusals of clients beyond the limit, Python itself.
 _MEANWHILE: Final = 6
 _OF_PARENT: Final = 7  # wake-up pair, locks of rate limits, a probe for each address, a file that is read
 _SPARE: Final = range(2, 65)
-#: Descriptors that are kept for connections to upstreams: half of all, or so many, which is more than one worker has at
-#: work at once, tunnels aside.
+#: Descriptors reserved for connections to upstreams: half of all, but at most this many, which is more than a worker
+#: uses at once, tunnels aside.
 _MOST_KEPT: Final = 4096
 _UNLIMITED: Final = 1 << 20
 
 
 def raise_limit() -> None:
-    """Take as many descriptors as we may: a soft limit of 1,024, which many systems set, is 500 clients."""
+    """Raise the soft limit to the hard one: 1,024, which many systems set, is enough for 500 clients only."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

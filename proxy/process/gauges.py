@@ -18,7 +18,7 @@ from proxy.upstream.service import Service
 
 #: More connections are counted at the next sweep: among 5,000 tunnels, that takes two milliseconds.
 _COUNTED_AT_ONCE: Final = 128
-_LAG_KEPT_S: Final = 15.0  # as long as Prometheus usually waits between two scrapes
+_LAG_KEPT_S: Final = 15.0  # the usual time between two scrapes by Prometheus
 
 
 class Limited(Protocol):
@@ -105,11 +105,11 @@ class Gauges:
         self.count_connections()
 
     def clients(self, number: int) -> None:
-        """So many clients are connected."""
+        """Note how many clients are connected."""
         self._gauges[series.CLIENTS] = float(number)
 
     def count_connections(self) -> None:
-        """Connections were opened, or have changed hands."""
+        """Count the connections to each origin anew: some were opened, taken or given back."""
         counts = self._counts()
         for label, cells in self._cells.items():
             cells[series.IDLE], cells[series.ACTIVE] = map(float, counts.get(label, (0, 0)))

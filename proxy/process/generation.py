@@ -1,6 +1,6 @@
 """One configuration and the processes that serve it: a worker in every slot, and a control process where it is needed.
 
-No process ever changes its configuration: another one means another generation.
+A process never changes its configuration: a new configuration gets a new generation.
 """
 
 import os
@@ -23,9 +23,9 @@ from proxy.process.placing import join_links, offer_again, place_sockets
 from proxy.process.slot import Role, Slot, State, cause
 from proxy.process.worker_process import WorkerSetup, be_worker
 
-#: Beyond the time that it has: a worker that has not ended by then never will. Docker's SIGKILL comes after 10 s.
+#: After the shutdown time-out: a worker that has not ended by then hangs. Docker sends SIGKILL after 10 s.
 _KILL_AFTER_S: Final = 1.5
-_CUT_S: Final = 2.0  # for a process to end that is to end at once: workers write down what they cut
+_CUT_S: Final = 2.0  # for a process that has to end at once: workers still log what they cut
 _NEVER: Final = float("inf")
 
 
@@ -33,12 +33,12 @@ class Generation:
     """Keeps one process in every slot, until it is told to stop. Raises CannotStart."""
 
     def __init__(self, number: int, loaded: Loaded, instance: Instance) -> None:
-        """`loaded` is a configuration that is right."""
+        """`loaded` is a valid configuration."""
         config = loaded.valid()
         self.number = number
         self._watched = loaded.files if instance.watches else ()
         self._loaded = loaded
-        self.file_has_changed = False  # one of them, it seems
+        self.file_has_changed = False  # as its control process reports; it may be a false alarm
         self.config = config
         self._instance = instance
         self._errors = instance.errors
@@ -54,17 +54,17 @@ class Generation:
             for seat in seats:
                 instance.seats.give_back(seat)
             raise
-        # Only now: a slot holds descriptors, and one of a configuration that is refused would keep them.
+        # Only now: a slot holds descriptors, which a refused configuration would leak.
         self.workers = [Slot(Role.WORKER, sockets, seat) for sockets, seat in zip(of_workers, seats, strict=True)]
         self.control = Slot(Role.CONTROL, of_control) if has_control else None
         self.slots = [*self.workers, *([self.control] if self.control is not None else [])]
         self.stopped_at = _NEVER  # when it was told to stop
-        self.has_served = False  # one of its workers, at least
+        self.has_served = False  # at least one of its workers
         self.start_failure: list[str] = []  # why a process could not start, if the last attempt failed
         self.is_cut = False
         self._instance_stops = False
         self._kill_at = self._kill_control_at = _NEVER
-        # What was reported of those that cannot start, until one can.
+        # Start failures that were logged already, until a process starts.
         self._start_failures: dict[Role, set[str]] = {role: set() for role in Role}
         self._watch_s = beat_s(config.timeouts.worker_stall_s)
         self._watched_at = time.monotonic()
@@ -91,7 +91,7 @@ class Generation:
 
     @property
     def is_starting(self) -> bool:
-        """Whether a process is on its way that has not said how its start went."""
+        """Whether a process was forked that has not reported yet whether it started."""
         return any(slot.state is State.STARTING for slot in self.slots)
 
     @property
@@ -105,7 +105,7 @@ class Generation:
         return any(slot.pid for slot in self.workers)
 
     def due(self, now: float) -> Iterator[float]:
-        """The times at which it has something to do, whatever its processes do."""
+        """The monotonic times at which it has something to do, even where no process sends anything."""
         if self.is_stopping:
             yield self._kill_at
             yield self._kill_control_at
@@ -119,15 +119,15 @@ class Generation:
             yield now + self._watch_s
 
     def listen(self) -> None:
-        """Take what its processes say of their start and their end; tell them what they did not take before."""
+        """Read the messages of its processes; send again those that a process could not take before."""
         for slot in self.slots:
             if slot.channel is not None:
                 slot.channel.flush()
             self._listen_to(slot)
 
     def maintain(self) -> None:
-        """Watch its processes, start those that are missing, and let others accept in their place meanwhile; once it
-        stops, kill those that are late."""
+        """Check its processes, start missing ones, and let others accept in their place meanwhile. Once it is stopping,
+        kill those that did not end in time."""
         now = time.monotonic()
         if self.is_stopping:
             self._kill_late(now)
@@ -142,11 +142,11 @@ class Generation:
             join_links(self.workers, self.control, self._errors)
 
     def ended(self, pid: int, status: int) -> bool:
-        """A child of the parent has ended; returns whether it was one of this generation."""
+        """Note that a child of the parent has ended; return whether it was one of this generation."""
         slot = next((slot for slot in self.slots if slot.pid == pid), None)
         if slot is None:
             return False
-        self._listen_to(slot)  # its last words
+        self._listen_to(slot)  # its last messages
         state, stack = slot.state, slot.stack.lines()
         pause_s = slot.end()
         for other in self.workers:
@@ -169,24 +169,24 @@ class Generation:
         return True
 
     def say_that_the_instance_stops(self) -> None:
-        """Tell who asks the control process, from now on. Nothing else changes yet."""
+        """Let /readyz answer 503 from now on. Nothing else changes yet."""
         self._instance_stops = True
         if self.control is not None and self.control.channel is not None:
             self.control.channel.insist(Kind.STOPPING)
 
     def shut_down(self) -> None:
-        """The instance ends. The control process stays, for who asks it meanwhile."""
+        """Let workers finish, because the instance ends. The control process stays, to answer probes meanwhile."""
         self.say_that_the_instance_stops()
         self._stop(Kind.SHUT_DOWN, self.config.timeouts.drain_s + _KILL_AFTER_S)
 
     def retire(self) -> None:
-        """Another generation serves from now on, with a control process of its own."""
+        """Let all processes finish, because another generation serves now."""
         timeouts = self.config.timeouts
         self._stop(Kind.RETIRE, max(timeouts.drain_s, timeouts.tunnel_shutdown_s) + _KILL_AFTER_S)
         self.end_control()
 
     def cut(self) -> None:
-        """End at once, whatever is under way."""
+        """End all processes at once."""
         self.is_cut = True
         self._stop(Kind.CUT, _CUT_S)
         self.end_control()
@@ -198,7 +198,7 @@ class Generation:
             self.control.kill(signal.SIGTERM)
 
     def close(self) -> None:
-        """Give back what it has, once it is empty."""
+        """Release its seats and descriptors, once it is empty."""
         for slot in self.slots:
             slot.stack.close()
         for slot in self.workers:
@@ -223,7 +223,7 @@ class Generation:
             self._kill_control_at = _NEVER
             self.control.kill(signal.SIGKILL)
 
-    # -- what processes say ----------------------------------------------------------------------------------------
+    # -- messages of processes ----------------------------------------------------------------------------------------
 
     def _listen_to(self, slot: Slot) -> None:
         for message in slot.channel.receive() if slot.channel is not None else ():
@@ -244,15 +244,15 @@ class Generation:
                     self.has_served = True
 
     def _report_start_failure(self, slot: Slot, reason: list[str]) -> None:
-        """Say once why processes cannot start."""
+        """Log once why processes cannot start."""
         if reason[0] not in self._start_failures[slot.role]:
             self._start_failures[slot.role].add(reason[0])
             self._errors.error(f"{slot.role.value} cannot start: {reason[0]}", reason[1:])
         self.start_failure = [f"{slot.role.value} cannot start: {reason[0]}", *reason[1:]]
 
     def _watch(self, now: float) -> None:
-        """Find processes whose event loop does not turn; ask them where they hang, then kill them."""
-        # Time in which this process did not run, either, says nothing: a stopped group, a suspended machine.
+        """Find processes whose event loop is blocked; let them dump their stack, then kill them."""
+        # Time in which the parent did not run does not count: the whole group was stopped, or the machine suspended.
         elapsed_s, self._watched_at = min(now - self._watched_at, 2 * self._watch_s), now
         for slot in self.slots:
             slot.watch(now, elapsed_s, self.config.timeouts.worker_stall_s)

@@ -1,7 +1,7 @@
-"""Reload: a generation of the configuration as it is now takes the place of the one that serves.
+"""Reload: a new generation, with the configuration as it is now, replaces the one that serves.
 
-The new one is started beside the old one, on the same sockets. Only when all of it serves is the old one told to stop;
-where it cannot start, it is given up, and the old one has never stopped serving.
+The new one is started beside the old one, on the same sockets. The old one is told to stop only when every process of
+the new one serves; where that fails, the new one is ended, and the old one keeps serving.
 """
 
 import gc
@@ -19,9 +19,9 @@ from proxy.process.generation import Generation
 from proxy.process.instance import Instance
 from proxy.process.listeners import CannotStart
 
-#: Generations that finish what they began: each has all its processes, and their memory.
+#: Old generations that may finish their exchanges at once: each still has all its processes, and their memory.
 _MOST_OLD: Final = 4
-_START_S: Final = 60.0  # for all of a generation to serve
+_START_S: Final = 60.0  # for every process of a generation to serve
 _NEVER: Final = float("inf")
 
 
@@ -42,10 +42,10 @@ class Generations:
         self._number = 1  # of the latest that served
         self._give_up_at = _NEVER
         self._is_asked = False
-        self._only_if_changed = False  # a file has, and nobody asks for more
-        self._asking: list[Reply] = []  # for a reload that has not begun: all of them get the same one
-        self._answering: list[Reply] = []  # of the one that has
-        self._bound_before: set[socket.socket] = set()  # it began
+        self._only_if_changed = False  # asked by a changed file: an equal configuration is not loaded again
+        self._asking: list[Reply] = []  # clients that wait for the next reload: all get the same one
+        self._answering: list[Reply] = []  # clients that wait for the reload under way
+        self._bound_before: set[socket.socket] = set()  # when the reload under way began
         self._instance_stops = False
 
     def __iter__(self) -> Iterator[Generation]:
@@ -74,13 +74,13 @@ class Generations:
             yield self._begin_at(now)
 
     def freeze(self) -> None:
-        """Before processes are forked: what exists lives as long as they do, and shares its pages with them."""
+        """Before a fork: exempt existing objects from garbage collection, which would copy their shared pages."""
         gc.unfreeze()
-        gc.collect()  # what earlier generations have left behind
+        gc.collect()  # objects of earlier generations
         gc.freeze()
 
     def reload(self, reply: Reply | None = None) -> None:
-        """Read the configuration again, and serve by it. Several who ask before it begins get the same one."""
+        """Load the configuration again, and serve by it. Requests that come before it begins share one reload."""
         if self._instance_stops:
             if reply is not None:
                 reply(1, ["onehop is stopping"])
@@ -90,7 +90,7 @@ class Generations:
             self._asking.append(reply)
 
     def reopen_logs(self) -> None:
-        """The access log's file was renamed."""
+        """Let workers open the access log anew: its file was renamed."""
         for generation in self:
             for slot in generation.workers:
                 if slot.channel is not None:
@@ -119,7 +119,7 @@ class Generations:
                 self._old[0].cut()
 
     def say_that_the_instance_stops(self) -> None:
-        """Nothing is loaded again; who asks a control process is told. Everything is still served."""
+        """Refuse reloads, and let /readyz answer 503. Everything is still served."""
         self._instance_stops = True
         self._is_asked = False
         for reply in (*self._asking, *self._answering):
@@ -131,7 +131,7 @@ class Generations:
     def shut_down(self) -> None:
         """End them all."""
         self.say_that_the_instance_stops()
-        self._instance.listeners.close()  # else the kernel goes on taking connections that nobody will serve
+        self._instance.listeners.close()  # else the kernel accepts connections that nobody will serve
         for generation in self:
             generation.shut_down()
 
@@ -143,7 +143,7 @@ class Generations:
             generation.cut()
 
     def end_control(self) -> None:
-        """No worker is left: end what was there to be asked."""
+        """End the control processes, once no worker is left."""
         self._instance.control_listeners.close()
         for generation in self:
             generation.end_control()
@@ -151,14 +151,14 @@ class Generations:
     # -- one reload ------------------------------------------------------------------------------------------------
 
     def _begin_at(self, now: float) -> float:
-        """When a reload may begin: before that, too many generations would be there at once."""
+        """When a reload may begin (monotonic time): earlier, too many generations would live at once."""
         if not self.current.has_served:
-            return _NEVER  # the first one may yet give up
+            return _NEVER  # the first generation may still fail to start
         if len(self._old) < _MOST_OLD:
             return now
         oldest = self._old[0]
         if oldest.is_cut:
-            return _NEVER  # until its end is seen
+            return _NEVER  # until it has ended
         # Its exchanges have had their time by then: only tunnels are left, and those are ended for the new generation.
         return oldest.stopped_at + oldest.config.timeouts.drain_s
 
@@ -186,7 +186,7 @@ class Generations:
     def _load(self) -> Loaded | None:
         try:
             loaded = self._loader()
-        except Exception as exc:  # a defect in reading must not end those who serve
+        except Exception as exc:  # a defect in the loader must not end the parent
             self._errors.defect(exc, "reading the configuration")
             self._refuse(["the configuration could not be read"])
             return None
@@ -208,7 +208,7 @@ class Generations:
         old, self.current, self._next = self.current, generation, None
         self._number = generation.number
         self._errors.configure(generation.config.log_level, generation.config.log_format)
-        # First here: where an address is gone, the old workers take what is in its queue, then close it for good.
+        # Before the old workers stop: they accept what is in the queue of a removed address, then close it.
         self._instance.listeners.keep_only(listen_addresses(generation.config))
         self._instance.control_listeners.keep_only(generation.control_addresses)
         old.retire()
@@ -223,7 +223,7 @@ class Generations:
     def _give_up(self, generation: Generation, reason: list[str]) -> None:
         self._next = None
         self._close_new_sockets()
-        generation.retire()  # some of its workers may serve, and have taken clients
+        generation.retire()  # some of its workers may have accepted clients already
         self._old.append(generation)
         self._refuse(reason)
 

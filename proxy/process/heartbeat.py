@@ -1,4 +1,4 @@
-"""How the parent sees that a child's event loop turns, and where it hangs if it does not."""
+"""How the parent notices that a child's event loop is blocked, and learns where."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ import os
 import signal
 from typing import Final
 
-#: Makes a worker write down where it is, even where its event loop or the interpreter hangs.
+#: Makes a child dump its stack, even while its event loop or the interpreter hangs.
 STACK_SIGNAL: Final = signal.SIGUSR2
 _LONGEST_S: Final = 1.0
 _LINES: Final = 25  # the innermost frames
@@ -21,7 +21,7 @@ def beat_s(stall_s: float) -> float:
 
 
 class Heartbeat:
-    """A count in shared memory: a process adds to it as long as its event loop turns."""
+    """A count in shared memory, which a process raises as long as its event loop runs."""
 
     def __init__(self) -> None:
         self._count = memoryview(mmap.mmap(-1, 8)).cast("Q")
@@ -38,7 +38,7 @@ class Heartbeat:
 
 
 class StackFile:
-    """Memory in which a child writes down where it hangs or crashes, for the parent to read."""
+    """Memory into which a child dumps its stack when it hangs or crashes, for the parent to read."""
 
     def __init__(self) -> None:
         self._fd: int | None = None

@@ -9,14 +9,14 @@ from proxy.telemetry.seen import Look, look_at_all
 
 
 def inspection(config: Config, link: Link | None) -> Inspection | None:
-    """What tells the control process of exchanges, where it shows them."""
+    """Reports exchanges to the control process; None where the inspector is off."""
     if link is None or not config.admin.inspector:
         return None
     return Inspection(link.send, {name: matches(route) for name, route in config.routes.items()})
 
 
 def look(shown: Inspection | None, observe: Observe | None) -> Look | None:
-    """Which exchanges are recorded for somebody to look at: all, where this worker has an observer."""
+    """What decides which exchanges are recorded in detail: all, where this worker has an observer (the demo)."""
     if observe is not None:
         return look_at_all
     return shown.look if shown is not None else None

@@ -27,5 +27,5 @@ class Instance(NamedTuple):
     kept: Kept  # what is known of upstreams' addresses
     listeners: Listeners  # of workers
     control_listeners: Listeners
-    #: Called in a process that was just forked for this slot: closes what is only the parent's.
+    #: Called in a process that was just forked for this slot: closes the descriptors of the parent.
     close_in_child: Callable[[Slot], None]

@@ -1,7 +1,7 @@
-"""What workers and the control process tell each other: messages of opaque bytes over a socket pair per worker.
+"""Messages between workers and the control process: opaque bytes, over a socket pair per worker.
 
-Nobody ever waits here: what cannot be sent at once is lost, and the sender knows. Neither side depends on the other: a
-worker without a control process serves on with what it last knew.
+Sending never blocks: a message that cannot be sent at once is lost, and the sender is told so. Neither side depends on
+the other: a worker without a control process keeps serving with what it last knew.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-#: The longest message: the kernel takes 208 KiB into a socket's queue, its own book-keeping included.
+#: The longest message: the queue of a socket holds 208 KiB, the kernel's own overhead included.
 MOST_BYTES: Final = 128 * 1024
 _PER_TURN: Final = 64  # messages of one link, before others have a turn of the loop
 
@@ -35,29 +35,29 @@ def _raise(defect: BaseException, _: str) -> None:
 
 
 class Link:
-    """A worker's end. Who is at the other end changes when the control process is replaced."""
+    """A worker's end. It is connected anew when the control process is replaced."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         #: Called with each message of the control process.
         self.on_message: Callable[[bytes], None] = _ignore
-        #: Called when there is a control process that has not heard anything yet.
+        #: Called when a new control process is connected, which knows nothing yet.
         self.on_joined: Callable[[], None] = _nothing
         self.report_defect: ReportDefect = _raise
         self._loop = loop
         self._end: _End | None = None
 
     def connect(self, end: socket.socket) -> None:
-        """Talk over this socket from now on."""
+        """Use this socket from now on."""
         self.close()
         self._end = _End(self._loop, end, self._receive, self._ended)
         self._call(self.on_joined)
 
     def send(self, message: bytes) -> bool:
-        """Tell the control process; False where that is not possible now: the message is lost."""
+        """Send a message to the control process. False: it could not be sent at once, and is lost."""
         return self._end is not None and self._end.send(message)
 
     def close(self) -> None:
-        """Talk no more. Twice does no harm."""
+        """Close the connection. Twice does no harm."""
         if self._end is not None:
             self._end.close()
             self._end = None
@@ -71,7 +71,7 @@ class Link:
     def _call(self, call: Callable[[], None]) -> None:
         try:
             call()
-        except Exception as exc:  # a defect in what is told must not end the link
+        except Exception as exc:  # a defect in one receiver must not end the link
             self.report_defect(exc, "a message of the control process")
 
 
@@ -81,9 +81,9 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         #: Called with each message of a worker.
         self.on_message: Callable[[int, bytes], None] = lambda seat, message: None
-        #: Called for a worker that knows nothing yet: tell it everything that it needs.
+        #: Called for a new worker, which knows nothing yet: send it everything that it needs.
         self.on_joined: Callable[[int], None] = lambda seat: None
-        #: Called for a worker that could not take a message, once it takes messages again: tell it what it has missed.
+        #: Called for a worker that missed a message, once it accepts messages again: send it what it missed.
         self.on_writable: Callable[[int], None] = lambda seat: None
         #: Called when the worker of a seat has ended.
         self.on_left: Callable[[int], None] = lambda seat: None
@@ -94,12 +94,12 @@ class Hub:
 
     @property
     def seats(self) -> list[int]:
-        """Of all workers that can be reached."""
+        """The seats of all connected workers."""
         return list(self._ends)
 
     def connect(self, seat: int, end: socket.socket) -> None:
-        """There is a worker in this seat."""
-        if seat in self._ends:  # its predecessor has ended, and the end was not seen yet
+        """Connect the worker in this seat."""
+        if seat in self._ends:  # its predecessor has ended, which was not noticed yet
             self._left(seat)
         self._ends[seat] = _End(
             self._loop, end, lambda message: self._receive(seat, message), lambda: self._left(seat)
@@ -107,8 +107,8 @@ class Hub:
         self._call(lambda: self.on_joined(seat))
 
     def send(self, seat: int, message: bytes) -> bool:
-        """Tell one worker; False where the message is lost. `on_writable` is called once the worker takes messages
-        again, but not for a message that is longer than any may be."""
+        """Send a message to one worker; False: it is lost. Then `on_writable` is called once the worker accepts
+        messages again, unless the message is longer than MOST_BYTES."""
         end = self._ends.get(seat)
         if end is None:
             return False
@@ -120,12 +120,12 @@ class Hub:
         return False
 
     def broadcast(self, message: bytes) -> None:
-        """Tell all workers that can take it."""
+        """Send a message to all workers."""
         for seat in self.seats:
             self.send(seat, message)
 
     def close(self) -> None:
-        """Talk no more."""
+        """Close all connections."""
         for end in self._ends.values():
             end.close()
         self._ends.clear()
@@ -168,7 +168,7 @@ class _End:
         loop.add_reader(end, self._receive)
 
     def send(self, message: bytes) -> bool:
-        """False where the message is not taken at once."""
+        """Send a message; False where that is not possible at once."""
         if len(message) > MOST_BYTES:
             return False
         with contextlib.suppress(OSError):
@@ -177,7 +177,7 @@ class _End:
         return False
 
     def when_writable(self, call: Callable[[], None]) -> None:
-        """Call once, as soon as a message is likely taken."""
+        """Call once, as soon as the socket is writable."""
 
         def writable() -> None:
             self._loop.remove_writer(self._end)
@@ -195,14 +195,14 @@ class _End:
 
     def _receive(self) -> None:
         for _ in range(_PER_TURN):
-            if self._is_closed:  # by what it was told
+            if self._is_closed:  # by the receiver of the message before
                 return
             try:
                 message = self._end.recv(MOST_BYTES)
             except BlockingIOError:
                 return
             except ConnectionResetError:
-                continue  # it has ended without reading all; Linux says so once, and before what it had sent
+                continue  # Linux reports the reset once, before the messages that the other end had sent
             except OSError:
                 message = b""
             if not message:

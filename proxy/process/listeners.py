@@ -26,8 +26,8 @@ class CannotListen(CannotStart):
 
 class Listeners:
     """The listening sockets of an instance, by address as configured. They outlive the generations that accept on them:
-    closing one would reset who waits in its queue, so an address that stays keeps all of its sockets. Only a Unix
-    socket whose file somebody has removed is bound anew: nobody can come to it any more."""
+    closing one would reset the connections in its queue, so an address that stays keeps all of its sockets. Only a Unix
+    socket whose file was removed is bound anew: no client can reach it any more."""
 
     def __init__(self, passed: Sequence[socket.socket] = (), *, setting: str = "--listen HOST:PORT") -> None:
         """`passed` are sockets that already listen, from the process that started this one (systemd); they are used for
@@ -42,7 +42,7 @@ class Listeners:
         self, addresses: Iterable[str], workers: int, modes: Mapping[str, int] | None = None
     ) -> list[list[socket.socket]]:
         """Bind what is not bound yet; return the sockets of each worker. `modes` are those of Unix sockets' files, by
-        address. Raises CannotListen, and leaves everything as it was then."""
+        address. Raises CannotListen; then nothing has changed."""
         before = self.bound()
         of_workers: list[list[socket.socket]] = [[] for _ in range(workers)]
         try:
@@ -78,7 +78,7 @@ class Listeners:
             self._replaced.remove(replaced)
             replaced.close()
         for key, interfaces in list(self._bound.items()):
-            was_bound = any(interfaces)  # else the file at a socket's path is somebody else's
+            was_bound = any(interfaces)  # else the file at the path belongs to another process
             for sockets in interfaces:
                 for listening in [one for one in sockets if one not in kept]:
                     sockets.remove(listening)
@@ -101,7 +101,7 @@ class Listeners:
         interfaces = self._bound.setdefault(key, [[] for _ in hosts])
         try:
             if (passed := _passed_for(self._passed, host or hosts[-1], port)) is not None:
-                while len(interfaces[-1]) < workers:  # `::` of systemd's is both families
+                while len(interfaces[-1]) < workers:  # a socket of systemd for `::` accepts both address families
                     listening = ListeningSocket(fileno=os.dup(passed.fileno()))
                     listening.place = key
                     interfaces[-1].append(listening)
@@ -113,8 +113,8 @@ class Listeners:
                 if sockets:
                     port = sockets[0].getsockname()[1]
                 elif not self._is_ours(address, port):
-                    # Port 0 is chosen by the first socket; with SO_REUSEPORT a port in use would go unnoticed, so one
-                    # socket without it asks first.
+                    # With SO_REUSEPORT, a port that is in use would go unnoticed: a socket without it finds out. It
+                    # also chooses the port where 0 was given.
                     with _socket(address, port, shared=False, both_families=bool(host)) as probe:
                         port = probe.getsockname()[1]
                 while len(sockets) < workers:
@@ -123,7 +123,7 @@ class Listeners:
                     sockets.append(listening)
                     if is_new:
                         listening.listen(BACKLOG)
-                    # Else its worker does that: before there is one, the kernel gives all connections to the others.
+                    # Else its worker calls listen(): until it runs, the kernel gives all connections to the others.
         except OSError as exc:
             reason = exc.strerror or str(exc)
             if exc.errno == errno.EADDRINUSE:
@@ -131,7 +131,7 @@ class Listeners:
             raise CannotListen(f"cannot listen on {key.address}: {reason}") from exc
 
     def _is_ours(self, host: str, port: int) -> bool:
-        """Whether the port is bound here already, for another address: asking for it would only meet ourselves."""
+        """Whether this instance has bound the port already, for another address: the probe would meet that socket."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return any(one.family == family and one.getsockname()[1] == port for one in self.bound())
 
@@ -147,7 +147,7 @@ def _passed_for(passed: Sequence[socket.socket], host: str, port: int) -> socket
 
 def _every_interface() -> list[str]:
     """The wildcard of each address family that this machine has."""
-    wildcards = ["0.0.0.0"]  # noqa: S104  # asked for: the host was left out
+    wildcards = ["0.0.0.0"]  # noqa: S104  # intended: an address without a host is every interface
     if socket.has_ipv6:
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
             probe.bind(("::1", 0))
@@ -196,17 +196,17 @@ def _bind_unix(
 
 
 def _unix_socket(path: str, mode: int) -> ListeningSocket:
-    """A Unix socket that listens at a path, in the place of one that nobody listens on any more."""
+    """A Unix socket that listens at a path; a stale socket file there is replaced. Raises OSError."""
     listening = ListeningSocket(socket.AF_UNIX)
     try:
         with contextlib.suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as probe:
             if not stat.S_ISSOCK(os.stat(path).st_mode):
-                raise OSError(errno.EEXIST, "there is a file of that name, and it is no socket")
+                raise OSError(errno.EEXIST, "a file of that name exists, and is not a socket")
             probe.setblocking(False)
             if probe.connect_ex(path) == errno.ECONNREFUSED:
                 os.unlink(path)
         listening.bind(path)
-        os.chmod(path, mode)  # before it listens: nobody comes in with the mode of the umask
+        os.chmod(path, mode)  # before it listens: nobody may connect with the mode of the umask
         listening.listen(BACKLOG)
         listening.setblocking(False)
     except OSError:
@@ -229,7 +229,7 @@ def shown_address(listening: socket.socket) -> str:
 
 
 def shown_url(config: Config, listening: socket.socket) -> str:
-    """Where a socket listens, as a person may ask for it."""
+    """Where a socket listens, as a URL."""
     if listening.family == socket.AF_UNIX:
         return shown_address(listening)
     assert isinstance(listening, ListeningSocket)

@@ -1,4 +1,4 @@
-"""Which listener each listening socket belongs to, and how connections begin there."""
+"""The listener of each listening socket, and its settings."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
 
 class ListeningSocket(socket.socket):
-    """A socket that knows the address for which it was bound: the kernel only knows what that came to."""
+    """A socket that knows the configured address for which it was bound: the kernel knows the resolved one only."""
 
     __slots__ = ("place",)
 
@@ -58,14 +58,14 @@ class Listening:
         by_place = dict(zip(places(listen_addresses(config)), every, strict=True))
         self.contexts = [each.contexts for each in of_listeners if each.contexts is not None]
         self._by_bound = {
-            # Sockets that were made elsewhere, by tests, are as those of `listen`.
+            # Plain sockets, which tests make, count as those of `listen`.
             each.getsockname(): by_place[each.place] if isinstance(each, ListeningSocket) else ListenerSettings()
             for each in sockets
         }
 
     def settings_of(self, sockets: Iterable[socket.socket]) -> dict[socket.socket, ListenerSettings]:
-        """How connections of these sockets begin: of this worker's own, and of another's, which has the same addresses
-        but comes without their places."""
+        """The settings of these sockets: this worker's own, or another worker's, which are plain sockets with the same
+        addresses."""
         return {each: self._by_bound[each.getsockname()] for each in sockets}
 
 

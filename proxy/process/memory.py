@@ -1,7 +1,7 @@
-"""The memory of a worker: what nobody needs after a peak is given back to the system, and a limit is watched.
+"""The memory of a worker: free memory is given back to the system after a peak, and a limit is watched.
 
 glibc keeps what was freed between blocks that are still in use: after a thousand slow clients, nearly all of it. It
-gives it back when asked to, which takes milliseconds, so it is asked seldom, and only where there is much to expect.
+gives it back when asked to, which takes milliseconds; so it is asked seldom, and only after a large peak.
 """
 
 import ctypes
@@ -13,9 +13,9 @@ from proxy.transport.deadlines import Deadlines
 
 _LOOK_S: Final = 1.0
 _TRIM_S: Final = 10.0  # between two trims
-_GROWN_BYTES: Final = 16 << 20  # more than after the last trim: worth another
-_GONE: Final = 64  # connections that have ended since: so is that
-_ROOM: Final = 0.9  # of the limit: below that, newcomers are accepted again
+_GROWN_BYTES: Final = 16 << 20  # trim again when this much more is resident than after the last trim,
+_GONE: Final = 64  # or when this many connections have ended since
+_ROOM: Final = 0.9  # of the limit: below that share, new clients are accepted again
 #: glibc gives a buffer of 128 KiB and more pages of its own, and what is free at the end of the heap back to the
 #: system: bodies pass in buffers of up to 256 KiB, and the kernel would clear their pages for every read anew. That was
 #: half of what 10 MB over TLS cost.
@@ -26,8 +26,8 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class Memory:
-    """Looked at by every sweep of the deadlines. `on_full` is told when the limit is reached, and when it no longer
-    is."""
+    """Checks the resident memory at sweeps of the deadlines. `on_full` is called when the limit is reached, and when
+    memory has fallen below it again, with the resident bytes."""
 
     def __init__(self, limit_bytes: int, deadlines: Deadlines, on_full: Callable[[bool, int], None]) -> None:
         """`limit_bytes`: 0 is none."""
@@ -42,7 +42,7 @@ class Memory:
         self._trim = _find_trim()
 
     def sweep(self, now: float) -> None:
-        """`now` is loop time."""
+        """Trim and compare with the limit, at most once a second. `now` is loop time."""
         if now < self._look_at:
             return
         self._look_at = now + _LOOK_S
@@ -63,8 +63,8 @@ class Memory:
 
 
 def reuse_buffers() -> bool:
-    """Let this process use the memory of its buffers again, as they come and go. Returns whether that can be said to
-    its C library; what stays free is given back by `Memory`."""
+    """Let the C library keep freed buffers for reuse; `Memory` gives back what stays free. Returns whether it has such
+    a setting (glibc has)."""
     try:
         tell: Callable[[int, int], int] = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
@@ -73,7 +73,7 @@ def reuse_buffers() -> bool:
 
 
 def resident_bytes() -> int:
-    """What this process holds; 0 where the system does not tell."""
+    """The resident memory of this process; 0 where the system does not tell."""
     try:
         with open("/proc/self/statm", "rb") as statm:
             return int(statm.read().split()[1]) * _PAGE
@@ -82,7 +82,7 @@ def resident_bytes() -> int:
 
 
 def _find_trim() -> Callable[[int], object]:
-    """glibc's malloc_trim; with other C libraries, nothing that does anything."""
+    """glibc's malloc_trim; with other C libraries, a function that does nothing."""
     try:
         trim: Callable[[int], object] = ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError):

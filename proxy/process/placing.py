@@ -1,4 +1,4 @@
-"""What the parent hands to processes that live: the sockets of those that do not, and links to each other."""
+"""Sockets that the parent hands to running processes: those of missing workers, and links to each other."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from proxy.telemetry.error_log import ErrorLog
 
 
 def place_sockets(workers: Sequence[Slot]) -> None:
-    """Let a worker that serves accept in the place of one that does not, and only as long as it does not."""
+    """Let a worker that serves also accept on the sockets of one that does not, until that one serves again."""
     for slot in workers:
         if slot.state is State.SERVING:
             if slot.adopter is not None and slot.adopter.channel is not None:
@@ -25,14 +25,14 @@ def place_sockets(workers: Sequence[Slot]) -> None:
 
 
 def join_links(workers: Sequence[Slot], control: Slot, errors: ErrorLog) -> None:
-    """Give each worker and the control process a link, and another where one of them is another."""
+    """Link each worker to the control process; link again where either was replaced."""
     if control.channel is None:
         return
     for slot in workers:
         if slot.channel is not None and slot.linked_to != control.pid:
             try:
                 of_worker, of_control = pair()
-            except OSError as exc:  # no descriptor: at the next look there may be one
+            except OSError as exc:  # no descriptor left: tried again at the next turn
                 errors.warning(f"cannot connect a worker to the control process: {exc.strerror}")
                 return
             with of_worker, of_control:

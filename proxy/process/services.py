@@ -9,7 +9,7 @@ from proxy.upstream.service import Service
 
 
 def services(config: Config, pool: Pool, deadlines: Deadlines, *, workers: int, number: int) -> dict[str, Service]:
-    """By the upstream's name. The worker is this one of so many, which share what is limited for the instance."""
+    """By the upstream's name. `number` is this worker's among `workers`, which share the limits of the instance."""
     found = {}
     for name, upstream in config.upstreams.items():
         service = found[name] = Service(
@@ -25,7 +25,7 @@ def services(config: Config, pool: Pool, deadlines: Deadlines, *, workers: int, 
                 ConnectionLimit(
                     share(upstream.max_connections, workers, number),
                     deadlines.loop,
-                    queue=-(-upstream.queue // workers),  # rounded up: with none at all, a worker could not queue
+                    queue=-(-upstream.queue // workers),  # rounded up: with 0, a worker could not queue at all
                     queue_s=upstream.queue_s,
                     idle=pool.idle_at,
                 )

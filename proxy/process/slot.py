@@ -1,4 +1,4 @@
-"""The place of one child process: what it is given outlives it, and the next one in its place gets the same."""
+"""The slot of one child process: its sockets and seat outlive it, and its successor gets the same."""
 
 import os
 import signal
@@ -16,40 +16,40 @@ _STABLE_S: Final = 30.0  # a process that lived this long did not crash at start
 
 
 class State(Enum):
-    """Where a slot's process is in its life."""
+    """The state of a slot's process."""
 
-    NONE = auto()  # another is started at `start_at`
+    NONE = auto()  # no process; one is started at `start_at`
     STARTING = auto()
     SERVING = auto()
-    STALLED = auto()  # its event loop does not turn: it is asked where it hangs, then killed
+    STALLED = auto()  # its event loop is blocked: it dumps its stack, then is killed
 
 
 class Role(Enum):
-    """What the process in a slot does, as messages call it."""
+    """What the process in a slot does; the value is its name in messages."""
 
     WORKER = "worker"
     CONTROL = "control process"
 
 
 class Slot:
-    """One process's place. Only its generation changes it."""
+    """A slot for one process. Only its generation changes it."""
 
     def __init__(self, role: Role, sockets: list[socket.socket], seat: int = -1) -> None:
-        """`seat` is a worker's: no other worker that lives at the same time has it."""
+        """`seat` is the worker's, which no other living worker has; -1 for a control process."""
         self.role = role
         self.sockets = sockets
         self.seat = seat
         self.state = State.NONE
         self.pid = 0
         self.channel: Channel | None = None
-        self.adopter: Slot | None = None  # whose worker accepts on these sockets meanwhile
-        self.linked_to = 0  # the control process that this worker has a link to
+        self.adopter: Slot | None = None  # the slot whose worker accepts on these sockets meanwhile
+        self.linked_to = 0  # the id of the control process that this worker has a link to
         self.heartbeat = Heartbeat()
         self.stack = StackFile()
         self.reason: list[str] = []  # why its process failed, as the process said
         self.start_at = 0.0
         self.kill_at = 0.0  # once STALLED
-        self.silent_s = 0.0  # time without a beat during which the parent itself was running
+        self.silent_s = 0.0  # without a heartbeat, while the parent itself was running
         self._beats = 0
         self._started = 0.0
         self._failures = 0  # in a row
@@ -72,13 +72,13 @@ class Slot:
         return pause_s
 
     def kill(self, number: signal.Signals) -> None:
-        """Send a signal to its process, if there is one: a child that was not waited for keeps its id."""
+        """Send a signal to its process, if there is one. Safe: the id is not reused before the parent waits for it."""
         if self.pid:
             os.kill(self.pid, number)
 
     def watch(self, now: float, elapsed_s: float, stall_s: float) -> None:
-        """See whether its process has beaten in the time that has passed since the last look. One that was silent for
-        `stall_s` is asked where it hangs, then killed."""
+        """Check the heartbeat, `elapsed_s` after the last check. A process without one for `stall_s` dumps its stack,
+        then is killed."""
         count = self.heartbeat.count
         self.silent_s = 0.0 if count != self._beats else self.silent_s + elapsed_s
         self._beats = count
@@ -88,11 +88,11 @@ class Slot:
         elif self.state is not State.NONE and stall_s and self.silent_s > stall_s:
             self.state, self.kill_at = State.STALLED, now + _STACK_S
             self.kill(STACK_SIGNAL)
-            self.kill(signal.SIGCONT)  # one that was stopped takes no other signal
+            self.kill(signal.SIGCONT)  # a stopped process receives no other signal
 
 
 class Seats:
-    """Numbers for workers, the lowest that is free: workers that live at the same time never share one."""
+    """Numbers for workers, the lowest free one first: workers that live at the same time never share one."""
 
     def __init__(self) -> None:
         self._taken: set[int] = set()

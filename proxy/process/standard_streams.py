@@ -10,7 +10,7 @@ _STANDARD: Final = (0, 1, 2)
 def open_missing() -> None:
     """Open the null device where standard input, output or error is closed, before anything else is opened.
 
-    Else the first sockets would get these numbers: the access log would be written into a listener, and libuv ends a
+    Else the first sockets would get these numbers: the access log would be written into a listener, and libuv aborts a
     process that closes a descriptor below 3.
     """
     for fd in _STANDARD:
@@ -18,7 +18,7 @@ def open_missing() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
-    # What Python found closed is None, and print(file=None) writes to standard output.
+    # For a closed stream, Python sets None; print(file=None) would write to standard output.
     if sys.stdout is None:
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  # as long as the process lives
     if sys.stderr is None:

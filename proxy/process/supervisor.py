@@ -1,8 +1,8 @@
 """The parent process: binds the listeners, keeps the processes of a generation alive, and ends them gracefully.
 
 It serves nothing itself and runs no event loop: it forks, waits, and passes on signals. Every worker has listening
-sockets of its own (SO_REUSEPORT), so the kernel spreads connections evenly. The parent holds them all, so nothing that
-waits in the queue of a worker that ended is lost: another worker accepts there until the next one serves.
+sockets of its own (SO_REUSEPORT), so the kernel spreads connections evenly. The parent holds them all, so connections
+in the queue of a worker that has ended are not lost: another worker accepts there until its successor serves.
 """
 
 import contextlib
@@ -36,12 +36,12 @@ _LONGEST_WAIT_S: Final = 3600.0
 
 
 class Phase(Enum):
-    """Where the instance is in its life."""
+    """The state of the instance."""
 
     SERVING = auto()
-    LEAVING = auto()  # asked to stop: all is served until balancers have seen that it is not ready
-    STOPPING = auto()  # what is under way is finished
-    CUTTING = auto()  # nothing is waited for
+    LEAVING = auto()  # asked to stop: serves until load balancers have seen that it is not ready
+    STOPPING = auto()  # finishes the exchanges under way
+    CUTTING = auto()  # ends them at once
 
 
 def serve(
@@ -54,10 +54,10 @@ def serve(
 ) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status.
 
-    Raises InvalidConfiguration or CannotStart before anything is started. `loader` is asked again at each reload.
-    `file` is where its configuration stands, by which `onehop reload` finds this instance. `watches`: a change of the
-    files loads them again, too. `companion` runs beside each worker, as the demo service does. `banner_lines` says more
-    about the first address.
+    Raises InvalidConfiguration or CannotStart before anything is started. `loader` is called again at each reload.
+    `file` is the configuration file, by which `onehop reload` finds this instance. `watches`: a changed file causes a
+    reload. `companion` runs beside each worker, as the demo service does. `banner_lines` makes more lines for the
+    banner, from the first URL.
     """
     loaded = loader()
     config = loaded.valid()
@@ -87,7 +87,7 @@ class Supervisor:
         instance = Instance(
             secrets.token_hex(4), companion, watches, self._errors, Seats(), Buckets(), Tally(), Kept(),
             Listeners(systemd.passed_sockets()),
-            Listeners(setting="admin.listen" if companion is None else "--admin HOST:PORT"),  # the demo has no file
+            Listeners(setting="admin.listen" if companion is None else "--admin HOST:PORT"),  # the demo reads no file
             self._close_in_child,
         )  # fmt: skip
         self._instance = instance
@@ -105,18 +105,18 @@ class Supervisor:
 
     @property
     def workers(self) -> int:
-        """How many it has."""
+        """How many workers it has."""
         return len(self._generations.current.workers)
 
     def _describe(self) -> commands.Instance:
         return commands.Instance(pid=os.getpid(), config=self._file, listen=self.listens_on())
 
     def listens_on(self) -> list[str]:
-        """The addresses that clients reach."""
+        """The addresses that it listens on."""
         return [shown_address(listening) for listening in self._generations.current.workers[0].sockets]
 
     def urls(self) -> list[str]:
-        """The same, as a person may ask for them."""
+        """The same addresses as URLs."""
         current = self._generations.current
         return [shown_url(current.config, listening) for listening in current.workers[0].sockets]
 
@@ -129,14 +129,14 @@ class Supervisor:
         return address if address.startswith("unix:") else f"http://{address}"
 
     def run(self, banner_lines: list[str]) -> int:
-        """Serve, and say these lines once workers do. Returns the exit status."""
+        """Serve; print these lines once all workers have started. Returns the exit status."""
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         # Signals only write a byte here: everything happens in the loop below, never inside a handler.
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._count_stop)
-        # A terminal that hangs up sends it, too: serving goes on, under nohup and without.
+        # A terminal that hangs up sends it, too: that only causes a reload.
         signal.signal(signal.SIGHUP, self._count_reload)
         signal.signal(signal.SIGUSR1, self._count_reopen)
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -150,7 +150,7 @@ class Supervisor:
             for generation in generations:
                 generation.listen()
             for pid, wait_status in _ended_children():
-                # As process 1 of a container, this one also inherits the children of others.
+                # As process 1 of a container, this one also inherits orphans of other processes.
                 any(generation.ended(pid, wait_status) for generation in generations)
             if self._phase is Phase.SERVING and generations.current.never_could:
                 self._errors.error("no worker could start; giving up")
@@ -201,7 +201,7 @@ class Supervisor:
                     waiting.register(slot.channel, select.POLLIN | unsent)
         self._commands.register(waiting)
         next_at = min([self._leave_at, self._watchdog_at, *self._generations.due(now)])
-        # poll() takes no more than 24 days, and `drain_s` may be longer.
+        # poll() accepts no more than 24 days, and `drain_s` may be longer.
         waiting.poll(max(min(next_at - now, _LONGEST_WAIT_S), 0.0) * 1000 + 1)
         with contextlib.suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
@@ -213,7 +213,7 @@ class Supervisor:
         for generation in self._generations:
             for slot in generation.slots:
                 if slot.channel is not None:
-                    slot.channel.close()  # else its process would not see the parent's end
+                    slot.channel.close()  # else its process would not notice that the parent has ended
                 if slot is not own:
                     slot.stack.close()
         for listeners in (self._instance.listeners, self._instance.control_listeners):
@@ -222,7 +222,7 @@ class Supervisor:
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        """A signal to stop: the first lets everything finish, a second does not."""
+        """React to a signal to stop: the first lets exchanges finish, a second cuts them."""
         if self._phase is not Phase.SERVING:
             self._cut()
             return

@@ -1,6 +1,6 @@
-"""What systemd hands over and wants to hear: sockets (sd_listen_fds(3)) and the state of the service (sd_notify(3)).
+"""systemd: sockets that it passes (sd_listen_fds(3)), and the state that it is sent (sd_notify(3)).
 
-Elsewhere its variables are not set, and nothing happens here.
+Without systemd, its variables are not set, and nothing happens here.
 """
 
 import contextlib
@@ -13,15 +13,15 @@ _FIRST_FD: Final = 3
 
 
 def passed_sockets() -> list[socket.socket]:
-    """The listening sockets that systemd has bound for this process. It keeps them over a restart, and with them all
-    who wait in their queues."""
+    """The listening sockets that systemd has bound for this process. It keeps them open over a restart, with the
+    connections in their queues."""
     if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
         return []
     count = os.environ.pop("LISTEN_FDS", "")
     os.environ.pop("LISTEN_FDNAMES", None)
     found = []
     for fd in range(_FIRST_FD, _FIRST_FD + (int(count) if count.isdecimal() else 0)):
-        with contextlib.suppress(OSError):  # no socket
+        with contextlib.suppress(OSError):  # not a socket
             passed = socket.socket(fileno=fd)
             passed.set_inheritable(False)
             passed.setblocking(False)
@@ -46,7 +46,7 @@ def notify_reloading() -> None:
 
 
 def watchdog_s() -> float:
-    """How often `WATCHDOG=1` is due; 0: never."""
+    """The seconds between two `WATCHDOG=1`, half of what systemd allows; 0: never."""
     micros, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not micros.isdecimal() or pid not in ("", str(os.getpid())):
         return 0.0

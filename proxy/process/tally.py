@@ -1,4 +1,4 @@
-"""What the parent counts, and the memory in which everybody else does."""
+"""The parent's counters, and the shared memory for those of all processes."""
 
 from collections.abc import Iterable
 from time import monotonic
@@ -16,24 +16,24 @@ PARENT: Final = -1
 
 
 class Tally:
-    """All counts of an instance, as its parent keeps them."""
+    """The counters of an instance, in its parent."""
 
     def __init__(self) -> None:
         self.ledger = Ledger()
         self._began = monotonic()
 
     def prepare(self, config: Config, seats: Iterable[int]) -> None:
-        """Before processes of a configuration are forked: make what they count in. Raises CannotStart."""
+        """Before the processes of a configuration are forked: make their shared memory. Raises CannotStart."""
         self.ledger.extend(counted_names(config))
         try:
             for number in (PARENT, *seats):
                 self.ledger.seat(number)
         except OSError as exc:
-            raise CannotStart(f"no memory to count in: {exc.strerror}") from exc
+            raise CannotStart(f"no memory for counters: {exc.strerror}") from exc
         self._gauge(PARENT, series.SINCE, self._began)
 
     def seat(self, number: int) -> Seat:
-        """What the worker in a seat writes."""
+        """The counters of the worker in a seat."""
         return self.ledger.seats[number]
 
     def begins(self, number: int, generation: int) -> None:

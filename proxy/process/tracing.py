@@ -24,16 +24,16 @@ class Tracing(Protocol):
 
 
 def sampling(config: Config) -> Sampling | None:
-    """What begins traces; None where tracing is off."""
+    """What begins traces and decides which are recorded; None where tracing is off."""
     return Sampling(config.tracing.sample_percent) if config.tracing.otlp_endpoint else None
 
 
 def tracing(config: Config, instance: str, errors: ErrorLog, count: Callable[[int, int], None]) -> Tracing | None:
-    """What exports them; None where tracing is off. `count` is told of spans: how many were exported, how many
+    """What exports spans; None where tracing is off. `count` is called with how many were exported, and how many
     dropped."""
     if not config.tracing.otlp_endpoint:
         return None
-    # Here, not at the top: it needs an extra, and some megabytes of memory.
+    # Here, not at the top: it needs the extra `otlp`, and some megabytes of memory.
     from proxy.telemetry import otlp
 
     described = Described(

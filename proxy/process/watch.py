@@ -1,7 +1,7 @@
-"""`onehop run --watch`: whether files of the configuration have changed. In the control process.
+"""`onehop run --watch`: notices changed files of the configuration. Runs in the control process.
 
-Folders are watched, not files: editors put a new file in the place of the old one, and a Kubernetes ConfigMap changes
-by the link that all of its files lead through. Whether the configuration is another one then, the parent finds out.
+Directories are watched, not files: editors replace the file, and a Kubernetes ConfigMap changes a symbolic link in the
+path of its files. The parent then loads the configuration, and finds out whether it differs.
 """
 
 import asyncio
@@ -9,12 +9,12 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-_QUIET_MS: Final = 100  # after the last change: whoever writes may not have finished
+_QUIET_MS: Final = 100  # after the last change: the file may not be written completely before
 
 
 async def watch(files: Collection[Path], on_change: Callable[[], object], on_failure: Callable[[str], None]) -> None:
-    """Call `on_change` now, as a file may have changed since it was read, and after each change of a file, or of one
-    that may be included. Returns only where watching fails."""
+    """Call `on_change` now, as a file may have changed since it was read, and after each change of a file, or of a file
+    that may be included. Returns only after a failure, which `on_failure` is told."""
     from watchfiles import Change, awatch
 
     names = {file.name for file in files}
@@ -24,7 +24,7 @@ async def watch(files: Collection[Path], on_change: Callable[[], object], on_fai
         name = Path(path).name
         return name in names or name.endswith(".toml") or name.startswith("..")  # `..data` of a ConfigMap
 
-    # In the loop's next turn, by when the kernel watches: nothing is missed in between.
+    # In the next turn of the loop, when the kernel watches already: no change is missed in between.
     asyncio.get_running_loop().call_soon(on_change)
     try:
         async for _ in awatch(*folders, watch_filter=may_matter, step=_QUIET_MS, recursive=False):

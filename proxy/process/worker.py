@@ -1,4 +1,4 @@
-"""One worker: the composition root. The only place that assembles objects; everything below is handed what it needs."""
+"""A worker: its composition root. The only place that assembles objects; everything below gets what it needs."""
 
 import asyncio
 import contextlib
@@ -47,9 +47,9 @@ from proxy.upstream.resolver import Lookup, Resolver, system_lookup
 #: Something that runs beside a worker and may change its config: the demo service does both.
 Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager[tuple[Config, Observe | None]]]
 
-_LOG_PATIENCE_S = 1.0  # for whoever reads the log, to take its last lines, and for the collector of spans
+_LOG_PATIENCE_S = 1.0  # for the last lines of the log, and for the collector of spans
 _LEAST_PATIENCE_S = 0.1
-#: There is time at a reload: whoever asks within it learns from an answer that its connection ends.
+#: At a reload, idle connections stay open for so long: a request within it gets an answer with `Connection: close`.
 _RETIRE_IDLE_CLOSE_DELAY_S = 1.0
 
 
@@ -58,7 +58,7 @@ def _is_tunnel(client: ClientConnection) -> bool:
 
 
 class Worker:
-    """Serves clients until it is told to shut down. Without `link` there is no control, without `counts` no count."""
+    """Serves clients until it is told to shut down. `link` leads to the control process, `counts` are its counters."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Worker:
         self._link = link
         self._loop = asyncio.get_running_loop()
         self._timers: list[asyncio.TimerHandle] = []  # of the shutdown
-        #: What this interpreter reads wrongly: the fast path is not used then.
+        #: Heads that the fast path reads differently from h11 on this interpreter: if any, it is not used.
         self.self_test_failures = disagreements()
         self._fast_path = config.reader == "auto" and not self.self_test_failures
         self._pseudonym = pseudonym.encode("ascii")
@@ -107,7 +107,7 @@ class Worker:
         self.deadlines = Deadlines(self._loop, buffer_bytes=config.limits.connection_buffer_bytes // 2)
         clients = [client_context(tls) for tls in secured_upstreams(config)]
         if self._listening.contexts or clients:
-            # Each worker follows the files, and one of them says so.
+            # Each worker watches the files, and one of them logs changes.
             certificates = Certificates(self._listening.contexts, clients, self.errors if number == 0 else None)
             self.deadlines.on_sweep.append(certificates.look_again)
         resolver = Resolver(self._loop, timeout_s=config.timeouts.name_lookup_s, lookup=lookup)
@@ -204,15 +204,15 @@ class Worker:
         """Begin to serve."""
         self.deadlines.start()
         for listening in self._sockets:
-            listening.listen(BACKLOG)  # the kernel gives it connections only now, where it was not listening already
+            listening.listen(BACKLOG)  # from now on, the kernel gives this worker connections
         self._listener.listen(self._listening.settings_of(self._sockets))
 
     def adopt(self, whose: str, sockets: list[socket.socket]) -> None:
-        """Accept on the sockets of a worker that is not there, until `give_back`."""
+        """Also accept on the sockets of a missing worker, until `give_back`."""
         self._listener.adopt(whose, self._listening.settings_of(sockets))
 
     def give_back(self, whose: str) -> None:
-        """Accept no more on sockets that were adopted: their own worker is there again."""
+        """Stop accepting on adopted sockets: their own worker serves again."""
         self._listener.give_back(whose)
 
     async def run_until_shut_down(self) -> None:
@@ -229,14 +229,14 @@ class Worker:
         await asyncio.sleep(0)  # lets the loop carry out the aborts
         ends_at = self._loop.time() + _LOG_PATIENCE_S
         if self._tracing is not None:
-            self._tracing.export_all()  # beside the log: the parent kills 1.5 s after the last exchange was cut
+            self._tracing.export_all()  # while the log is written: the parent kills this process 1.5 s after `drain_s`
         if self._log is not None:
             self._log.close(patience_s=_LOG_PATIENCE_S)
         if self._tracing is not None:
             await self._tracing.close(max(ends_at - self._loop.time(), _LEAST_PATIENCE_S))
 
     def shut_down(self) -> None:
-        """Stop accepting, finish what is under way within `drain_s`, close what is idle: the instance ends."""
+        """Stop accepting, close idle connections, let exchanges finish within `drain_s`: the instance ends."""
         self._listener.shut_down()
         self._later(self._config.timeouts.drain_s, self._listener.cut_all)
         self._later(self._config.timeouts.tunnel_shutdown_s, lambda: self._listener.cut(_is_tunnel))
@@ -251,7 +251,7 @@ class Worker:
         self._later(max(timeouts.drain_s, timeouts.tunnel_shutdown_s), self._listener.cut_all)
 
     def cut(self) -> None:
-        """End at once, whatever is under way; the log says what it was."""
+        """End all exchanges at once; each is logged."""
         self._listener.shut_down()
         self._listener.cut_all()
 
@@ -263,12 +263,12 @@ class Worker:
         self.errors.warn_once_a_minute(topic, lambda: f"{topic}: {said}")
 
     def reopen_log(self) -> None:
-        """The access log's file was renamed: go on in a new one."""
+        """Open the access log anew: its file was renamed."""
         if self._log is not None:
             self._log.reopen()
 
     def _warn_x_forwarded_dropped(self, peer: str) -> None:
-        """Tell an operator whose gateway is not trusted why its X-Forwarded-* does not arrive."""
+        """Warn an operator whose gateway is not trusted: its X-Forwarded-* fields are dropped."""
         self.errors.warn_once_a_minute(
             "x-forwarded dropped",
             lambda: (
@@ -281,7 +281,7 @@ class Worker:
         self.errors.defect(defect, f"request {request_id}")
 
     def report_loop_defect(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Take what a callback of the loop raised and nobody caught."""
+        """Log what a callback of the event loop raised and nobody caught."""
         defect = context.get("exception")
         if isinstance(defect, BaseException):
             self.errors.defect(defect, f"the event loop ({context['message']})")
@@ -289,9 +289,9 @@ class Worker:
             self.errors.error(f"the event loop: {context['message']}")
 
     def report_unraisable(self, found: "sys.UnraisableHookArgs") -> None:
-        """Take what was raised where nobody can catch it: in a finalizer, or in a callback of C."""
+        """Log what was raised where nobody can catch it: in a finalizer, or in a callback from C."""
         if isinstance(found.exc_value, UnicodeDecodeError) and isinstance(found.object, bytes):
-            return  # `ssl` met a server name that is not ASCII: that handshake fails, and is logged
+            return  # from `ssl`, for a server name that is not ASCII: the failed handshake is logged anyway
         if found.exc_value is not None:
             self.errors.defect(found.exc_value, f"{found.err_msg or 'a place that cannot raise'}")
 

@@ -1,4 +1,4 @@
-"""What a worker process does besides serving: it beats, and listens to the parent and to the control process."""
+"""A worker as a child of the parent: its heartbeat, the parent's messages, the link to the control process."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ class WorkerSetup(NamedTuple):
 
 
 def be_worker(setup: WorkerSetup, stack: StackFile, close_parents_descriptors: Callable[[], None]) -> NoReturn:
-    """Turn a process that was forked with SIGTERM blocked into a worker. It ends with SIGTERM or its parent."""
+    """Turn a process that was forked with SIGTERM blocked into a worker. It ends by SIGTERM, or with its parent."""
     be_child("onehop-worker", setup.channel, stack, close_parents_descriptors, lambda: _serve(setup))
 
 
@@ -71,7 +71,7 @@ async def _serve(setup: WorkerSetup) -> None:
 
 
 class _Parent:
-    """What the parent tells a worker."""
+    """Carries out the parent's messages."""
 
     def __init__(self, channel: Channel, worker: Worker, link: Link, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel
@@ -105,7 +105,7 @@ class _Parent:
                     self._worker.cut()
                 case _:
                     pass
-        if self._channel.is_closed:  # the parent has died, and may have had no time to say so
+        if self._channel.is_closed:  # the parent has died
             self._loop.remove_reader(self._channel.fileno())
             self._worker.shut_down()
 

@@ -214,7 +214,7 @@ def test_a_stale_socket_is_replaced_and_one_in_use_is_not(tmp_path: Path) -> Non
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "http.sock"
     path.write_text("precious")
-    with pytest.raises(CannotListen, match="it is no socket"):
+    with pytest.raises(CannotListen, match="and is not a socket"):
         bound(path)
     assert path.read_text() == "precious"
 
