@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from proxy.config.expand import without_secrets
 from proxy.config.listener_model import ListenerConfig
 from proxy.config.model import Config
 from proxy.config.problem import KeyPath, Problem, Value, nearest, problem_at, suggestion
@@ -141,7 +142,7 @@ def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
     except msgspec.ValidationError as exc:
         if "missing required field" in str(exc) and _depth_of(exc) < len(key):
             return True  # another key of the table is missing: checked when all values are together
-        expected = _expected(key, exc) + _misplaced(key, value)
+        expected = without_secrets(_expected(key, exc), value) + _misplaced(key, value)  # msgspec may quote the value
         problems.append(
             Problem(value.source, value.line, ".".join(key), shown(key, value.value, secret=value.secret), expected)
         )

@@ -35,15 +35,28 @@ def leaves(tree: Mapping[str, Any], above: KeyPath = ()) -> Iterator[tuple[KeyPa
 
 def shown(key: KeyPath, value: object, *, secret: bool = False) -> str:
     """A value as a person would write it; what a route puts into fields may be a secret, and is not shown."""
-    if secret:
+    if secret or (value and _may_hold_secret(key)):
         return MASK
-    if value and key == ("explain", "secret"):
+    return text_without_userinfo(as_toml(_masked(key, value)))
+
+
+def _masked(key: KeyPath, value: object) -> object:
+    """A value without the secrets in its tables: a flag may give a whole table."""
+    if value and _may_hold_secret(key):
         return MASK
-    if value and key[0] == "routes" and len(key) > 2 and key[2].endswith("_fields") and key[3:4] != ("remove",):
-        return MASK
-    if value and key[0] == "routes" and key[2:3] == ("headers",) and is_secret(key[-1].encode("latin-1", "replace")):
-        return MASK
-    return text_without_userinfo(as_toml(value))
+    if isinstance(value, dict):
+        return {name: _masked((*key, str(name)), one) for name, one in value.items()}
+    return value
+
+
+def _may_hold_secret(key: KeyPath) -> bool:
+    if key == ("explain", "secret"):
+        return True
+    if key[0] != "routes" or len(key) < 3:
+        return False
+    if key[2].endswith("_fields"):
+        return key[3:4] != ("remove",)
+    return key[2] == "headers" and is_secret(key[-1].encode("latin-1", "replace"))
 
 
 def as_toml(value: object) -> str:

@@ -83,15 +83,19 @@ def load(
         if key == ("upstreams",) and not needs_upstream:
             continue
         if not any(_follows(".".join(key), earlier) for earlier in wrong):
-            place = nearest(values, key)
-            shown = MASK if value and place is not None and place.secret else value
-            problems.append(problem_at(place, ".".join(key), shown, without_secrets(expected, place)))
+            problems.append(_problem(values, key, value, expected))
     config, unread = with_files(config)
-    for key, value, expected in unread:
-        problems.append(problem_at(nearest(values, key), ".".join(key), value, expected))
+    problems += (_problem(values, *finding) for finding in unread)
     secrets = frozenset(".".join(key) for key, value in values.items() if value.secret)
     read = (*files.read, *expansion.files, *map(Path, config.contents))
     return Loaded(None if problems else config, problems, sources, secrets, read)
+
+
+def _problem(values: Mapping[KeyPath, Value], key: KeyPath, value: str, expected: str) -> Problem:
+    """A finding, with where its value was given. What came from a secret's file is masked."""
+    place = nearest(values, key)
+    shown = MASK if value and place is not None and place.secret else value
+    return problem_at(place, ".".join(key), shown, without_secrets(expected, place))
 
 
 def _follows(key: str, earlier: str) -> bool:

@@ -118,6 +118,7 @@ LEAKS = [
     ('workers = "${file:secret}"',               "workers = ***: expected a whole number, got a text"),
     ('upgrades = ["${file:secret}"]',            "upgrades = ***: expected a protocol"),
     ('listen = ["${file:secret}"]',              'listen = ***: expected an address as "HOST:PORT", or unix:/PATH'),
+    ('error_pages = { 502 = "${file:secret}" }', "error_pages.502 = ***: cannot be read"),
 ]  # fmt: skip
 
 
@@ -128,4 +129,13 @@ def test_a_problem_with_a_secret_does_not_tell_it(tmp_path: Path, text: str, sai
     file.write_text(f"{text}\n{APP}")
     [found] = map(str, load(file, {}).problems)
     assert said in found
+    assert "s3cret" not in found
+
+
+def test_a_secret_that_is_none_of_a_lists_choices_is_not_told(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    file = tmp_path / "c.toml"
+    file.write_text(f'{APP}retry.on = ["${{file:secret}}"]\n')
+    [found] = map(str, load(file, {}).problems)
+    assert "retry.on = ***" in found
     assert "s3cret" not in found

@@ -155,6 +155,9 @@ SECRETS = [
     {"routes.r.request_fields.put.Authorization": ["swordfish"]},
     {"routes.r.request_fields.put.Authorization": "swordfish\n"},
     {"password": "swordfish"},
+    {"routes.r": {"upstream": 5, "request_fields": {"put": {"X": "swordfish"}}}},
+    {"routes": {"r": {"upstream": 5, "headers": {"Authorization": "swordfish"}}}},
+    {"explain": {"secret": "swordfish", "field_bytes": "many"}},
 ]
 
 
