@@ -7,7 +7,7 @@ from proxy.config.model import Config
 from proxy.config.route_model import RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.http1.field_names import is_secret
-from proxy.http1.masking import MASK, text_without_userinfo
+from proxy.http1.masking import MASK, shown_text
 
 
 class RouteInWords(NamedTuple):
@@ -30,7 +30,7 @@ class UpstreamInWords(NamedTuple):
 def routes_in_words(config: Config) -> dict[str, RouteInWords]:
     """All routes, by name."""
     return {
-        name: RouteInWords(matches(route), text_without_userinfo(_leads_to(config, route)), tuple(upstreams_of(route)))
+        name: RouteInWords(matches(route), shown_text(_leads_to(config, route)), tuple(upstreams_of(route)))
         for name, route in config.routes.items()
     }
 
@@ -73,4 +73,4 @@ def _health_check(upstream: UpstreamConfig) -> str:
     check = upstream.health_check
     if check is None:
         return ""
-    return f"{f'GET {check.path}' if check.path else 'a connection'} every {check.interval_s:g} s"
+    return f"{f'GET {shown_text(check.path)}' if check.path else 'a connection'} every {check.interval_s:g} s"

@@ -9,7 +9,7 @@ import msgspec
 from proxy.config.model import Config
 from proxy.config.problem import KeyPath
 from proxy.http1.field_names import is_secret
-from proxy.http1.masking import MASK, text_without_userinfo
+from proxy.http1.masking import MASK, shown_text
 
 
 def effective(config: Config, sources: Mapping[str, str], secrets: Collection[str] = ()) -> list[tuple[str, str, str]]:
@@ -37,7 +37,7 @@ def shown(key: KeyPath, value: object, *, secret: bool = False) -> str:
     """A value as a person would write it; what a route puts into fields may be a secret, and is not shown."""
     if secret or (value and _may_hold_secret(key)):
         return MASK
-    return text_without_userinfo(as_toml(_masked(key, value)))
+    return shown_text(as_toml(_masked(key, value)))
 
 
 def _masked(key: KeyPath, value: object) -> object:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from proxy.config.findings import Finding, fault
 from proxy.config.model import Config
-from proxy.http1.masking import text_without_userinfo
+from proxy.http1.masking import shown_text
 
 _NEEDED: Final = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
@@ -20,7 +20,7 @@ def tracing_problems(config: Config) -> Iterator[Finding]:
         yield ("tracing", "sample_percent"), f"{tracing.sample_percent:g}", "expected a number from 0 to 100"
     if not tracing.otlp_endpoint:
         return
-    key, shown = ("tracing", "otlp_endpoint"), f'"{text_without_userinfo(tracing.otlp_endpoint)}"'
+    key, shown = ("tracing", "otlp_endpoint"), f'"{shown_text(tracing.otlp_endpoint)}"'
     if (expected := fault(traces_url, tracing.otlp_endpoint)) is not None:
         yield key, shown, f"expected {expected}"
     elif not _is_installed():

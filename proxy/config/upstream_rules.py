@@ -10,7 +10,7 @@ from proxy.config.findings import Finding, fault
 from proxy.config.model import Config
 from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
 from proxy.http1.fields import is_token
-from proxy.http1.masking import text_without_userinfo
+from proxy.http1.masking import shown_text
 from proxy.http1.target import has_authority_form
 from proxy.transport.certificates import CertificateFault
 from proxy.transport.tls import ClientTls, client_context
@@ -33,7 +33,7 @@ def upstream_problems(config: Config) -> Iterator[Finding]:
         key = ("upstreams", name, "origins" if upstream.origins else "urls")
         for origin in upstream.listed():
             if (expected := fault(origin_of, origin.url)) is not None:
-                yield key, f'"{text_without_userinfo(origin.url)}"', f"expected {expected}"
+                yield key, f'"{shown_text(origin.url)}"', f"expected {expected}"
         if upstream.origins and all(origin.backup for origin in upstream.origins):
             yield key, "", "expected one that is no backup"
         yield from _balancing(("upstreams", name), upstream)

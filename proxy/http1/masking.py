@@ -12,14 +12,14 @@ MASK: Final = "***"
 #: Userinfo, before the @ of an authority: with a scheme, or without one, as in `CONNECT user:password@host:443`.
 _USERINFO: Final = re.compile(rb"//[^/?#]*@|^[^/?#]*@")
 #: Query parameters that give access to whoever knows them: tokens, and the signatures of links to stored objects.
-_SECRET_PARAMETER: Final = re.compile(
-    rb"([?&;](?:[a-z0-9]{1,32}[-_.]){0,4}"
-    rb"(?:token|secret|password|passwd|pwd|signature|sig|credential|api[-_]?key|access[-_]?key|awsaccesskeyid|jwt)=)"
-    rb"[^&;#\s]+",
-    re.IGNORECASE,
+_PARAMETER_NAME: Final = (
+    r"([?&;](?:[a-z0-9]{1,32}[-_.]){0,4}"
+    r"(?:token|secret|password|passwd|pwd|signature|sig|credential|api[-_]?key|access[-_]?key|awsaccesskeyid|jwt)=)"
 )
-#: In a text that a person typed, a password may hold anything but white space.
+_SECRET_PARAMETER: Final = re.compile(_PARAMETER_NAME.encode() + rb"[^&;#\s]+", re.IGNORECASE)
+#: In a text that a person typed, a password may hold anything but white space; a quote ends a parameter.
 _TYPED_USERINFO: Final = re.compile(r"//\S*@")
+_TYPED_PARAMETER: Final = re.compile(_PARAMETER_NAME + r"""[^&;#\s"']+""", re.IGNORECASE)
 
 
 def shown_value(line: FieldLine) -> str:
@@ -49,6 +49,8 @@ def _masked_parameter(found: re.Match[bytes]) -> bytes:
     return found[1] + MASK.encode()
 
 
-def text_without_userinfo(text: str) -> str:
-    """A URL of the configuration, or a text that holds some, as it may be shown."""
+def shown_text(text: str) -> str:
+    """A URL or path of the configuration, or a text that holds some, as it may be shown."""
+    if "=" in text:
+        text = _TYPED_PARAMETER.sub(lambda found: found[1] + MASK, text)
     return _TYPED_USERINFO.sub(f"//{MASK}@", text)

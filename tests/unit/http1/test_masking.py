@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.http1.masking import shown_target
+from proxy.http1.masking import shown_target, shown_text
 
 SHOWN = [
     # target                                        as it is shown
@@ -26,3 +26,22 @@ SHOWN = [
 @pytest.mark.parametrize(("target", "shown"), SHOWN)
 def test_a_target_is_shown_without_its_secrets(target: bytes, shown: bytes) -> None:
     assert shown_target(target) == shown
+
+
+def test_a_configured_url_is_shown_without_its_password_even_where_it_is_malformed() -> None:
+    assert shown_text('["http://a:p/w?@h", "http://h"]') == '["http://***@h", "http://h"]'
+
+
+CONFIGURED = [
+    # as configured                                    as shown
+    ("/verify?token=s3cret",                           "/verify?token=***"),
+    ('["https://h/?api_key=s3cret", "https://h/?a=1"]', '["https://h/?api_key=***", "https://h/?a=1"]'),
+    ("{ path = '/?a=1&sig=s3cret' }",                  "{ path = '/?a=1&sig=***' }"),
+    ("https://{host}/?token_type={path}",              "https://{host}/?token_type={path}"),
+    ("http://a:p@h/?token=s@cret",                     "http://***@h/?token=***"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "shown"), CONFIGURED)
+def test_a_configured_text_is_shown_without_secrets_in_its_query(text: str, shown: str) -> None:
+    assert shown_text(text) == shown
