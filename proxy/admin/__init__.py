@@ -1,1 +1,1 @@
-"""What an instance shows of itself: probes, metrics, status. Runs in the control process; no worker imports it."""
+"""The admin listener: probes, metrics, status, pages. Runs in the control process; no worker imports it."""

@@ -1,4 +1,4 @@
-"""The last exchanges, as workers have told them, and who looks on. Bounded in number, in bytes, and in lookers."""
+"""The last exchanges that workers reported, and the clients that follow them. Bounded in number and in bytes."""
 
 import asyncio
 from collections import deque
@@ -9,11 +9,11 @@ from typing import Final
 _KEPT: Final = 500
 _KEPT_BYTES: Final = 16 * 1024 * 1024
 _MOST_LOOKERS: Final = 16
-_BEHIND: Final = 256  # exchanges that one looker has not taken yet; the oldest is left out then
+_BEHIND: Final = 256  # exchanges that one looker has not taken yet; beyond that, the oldest is dropped
 
 
 class Looker:
-    """Somebody who is told of each exchange, at a pace of their own: a slow one costs nobody anything."""
+    """A client that follows exchanges at its own pace: a slow one misses some, and delays nobody."""
 
     def __init__(self, recent: list[tuple[int, bytes]]) -> None:
         self._untold: deque[tuple[int, bytes]] = deque(recent, maxlen=_BEHIND)
@@ -21,12 +21,12 @@ class Looker:
         self.is_at_end = False
 
     def put(self, number: int, exchange: bytes) -> None:
-        """There is another one."""
+        """Add an exchange."""
         self._untold.append((number, exchange))
         self._more.set()
 
     def end(self) -> None:
-        """There will be no more."""
+        """End: there will be no more."""
         self.is_at_end = True
         self._more.set()
 
@@ -36,7 +36,7 @@ class Looker:
         return len(self._untold)
 
     async def next(self, patience_s: float) -> tuple[int, bytes] | None:
-        """The next one with its number; None where there was none for so long, or at the end."""
+        """The next exchange with its number; None where there was none for `patience_s`, or at the end."""
         if not self._untold and not self.is_at_end:
             self._more.clear()
             try:
@@ -51,8 +51,8 @@ class Exchanges:
     """What the inspector shows."""
 
     def __init__(self, told_before: int = 0) -> None:
-        """The first gets the number behind `told_before`: a greater one than any of the control process before, or who
-        comes again after a reload, and says the last that they know, would miss some."""
+        """The first exchange gets the number `told_before` + 1. It must be greater than any of the previous control
+        process: a client that comes back after a reload names the last number it knows, and would miss some."""
         self._recent: deque[tuple[int, bytes]] = deque()
         self._bytes = 0
         self._count = told_before
@@ -60,7 +60,7 @@ class Exchanges:
         self._is_at_end = False
 
     def add(self, exchange: bytes) -> None:
-        """A worker has told of one, as JSON."""
+        """Keep an exchange that a worker reported, as JSON."""
         self._count += 1
         self._recent.append((self._count, exchange))
         self._bytes += len(exchange)
@@ -70,21 +70,21 @@ class Exchanges:
             looker.put(self._count, exchange)
 
     def end(self) -> None:
-        """This process stops: whoever looks on is told so, and may come back to the next one."""
+        """End all followers, because this process ends. They may come back to the next one."""
         self._is_at_end = True
         for looker in self._lookers:
             looker.end()
 
     @property
     def is_full(self) -> bool:
-        """Whether as many look on as may."""
+        """Whether no more followers are accepted."""
         return len(self._lookers) >= _MOST_LOOKERS
 
     @contextmanager
     def looking(self, after: int = 0) -> Iterator[Looker]:
-        """Look on: at what is kept and has a number above `after`, and then at each new one."""
+        """Follow: first the kept exchanges with a number above `after`, then each new one."""
         if after > self._count:
-            after = 0  # of a control process before this one
+            after = 0  # a number of an earlier control process
         looker = Looker([each for each in self._recent if each[0] > after])
         self._lookers.add(looker)
         if self._is_at_end:

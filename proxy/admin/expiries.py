@@ -1,4 +1,4 @@
-"""What the certificates of listeners say: read from their files for who asks, and again when those have changed."""
+"""Names and expiry of the listeners' certificates: read from the files when asked, and again once a file changed."""
 
 import contextlib
 import os
@@ -13,11 +13,11 @@ class Expiries:
 
     def __init__(self, files: Iterable[tuple[str, str]]) -> None:
         self._files = list(dict.fromkeys(files))
-        self._known: dict[str, tuple[int, Described]] = {}  # by path: when the file was changed, and what it said
+        self._known: dict[str, tuple[int, Described]] = {}  # by path: time of the last change, and content
 
     def __call__(self) -> Mapping[str, Described]:
-        """By the certificate's path. Of a file that cannot be read, which a worker reports, what it said
-        before: that is still in use."""
+        """By the certificate's path. A file that cannot be read, which a worker reports, counts as unchanged: workers
+        still use the previous certificate."""
         for path, key in self._files:
             with contextlib.suppress(OSError):  # ssl.SSLError is one
                 changed_at = os.stat(path).st_mtime_ns

@@ -1,7 +1,7 @@
 """Prometheus' text format, written as prometheus-client writes it, but each series' name and labels only once.
 
 A scrape of a large configuration has tens of thousands of lines, and nearly all of its time went into escaping and
-sorting labels that are the same each time. OpenMetrics, for who asks for it, is the library's own.
+sorting labels that are the same each time. OpenMetrics, for scrapers that ask for it, is written by the library.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,17 +17,17 @@ Encode: TypeAlias = Callable[[CollectorRegistry], bytes]
 
 #: From here on, the format is 1e+06.
 _EXACT: Final = 1_000_000
-_MOST_SERIES: Final = 200_000  # that are remembered: some 40 MiB
+_MOST_SERIES: Final = 200_000  # prefixes that are cached: some 40 MiB
 
 
 class Exposition:
-    """Writes families of metrics as text, and remembers how their series are called."""
+    """Writes families of metrics as text; the names and labels of series are cached."""
 
     def __init__(self) -> None:
         self._prefixes: dict[tuple[str, ...], str] = {}
 
     def encoder(self, accept: str) -> tuple[Encode, str]:
-        """What writes what a request accepts, and its media type."""
+        """The encoder for a request's Accept, and its media type."""
         encode, media_type = choose_encoder(accept)
         return (self.text if media_type.startswith("text/plain") else encode), media_type
 
@@ -62,7 +62,7 @@ def _in_go(value: float) -> str:
 
 
 def _prefix(family: Metric, sample: Sample) -> str:
-    """A series as the library writes it: what stands before its value."""
+    """The text before a series' value, as the library writes it."""
     alone = Metric(family.name, "", "untyped")
     alone.samples = [sample]
     line = generate_latest(_Alone([alone])).decode().splitlines()[-1]

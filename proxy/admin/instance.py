@@ -1,4 +1,4 @@
-"""What the admin listener knows of the instance: its counts, its processes, and what else the control process does."""
+"""What the admin listener reads about the instance: its counters, its workers, and results of the control process."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,24 +13,24 @@ from proxy.transport.certificates import Described
 
 #: By upstream and origin: whether it is used.
 Healthy: TypeAlias = Callable[[], Mapping[tuple[str, str], bool]]
-#: By its path: what a certificate says.
+#: By its path: names and expiry of a certificate.
 Certificates: TypeAlias = Callable[[], Mapping[str, Described]]
 
-#: A worker writes four times a second: one that has not for so long is busy with something, or hangs.
+#: A worker writes its gauges four times a second. One that has not for this long counts as stalled.
 _STALLED_S: Final = 2.0
 _BEAT_S: Final = 0.25
 
 
 class WorkerState(NamedTuple):
-    """A worker, as its gauges show it. No worker is asked: one that hangs holds up nobody."""
+    """A worker, by its gauges in shared memory: reading them does not wait for a worker that hangs."""
 
     pid: int
     is_stalled: bool
     silent_s: float  # since it wrote its gauges
-    lag_s: float  # how late its event loop was lately, or is
+    lag_s: float  # the longest recent delay of its event loop, or the present one
     clients: int
     in_flight: int
-    requests: int  # of all workers that had its seat
+    requests: int  # of all workers that have had this seat
     generation: int
     since: float  # when it was forked (monotonic time)
 
@@ -57,13 +57,13 @@ def _no_certificates() -> Mapping[str, Described]:
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
-    """Handed to everything that the admin listener shows."""
+    """Everything that pages, probes and metrics are made from."""
 
     ledger: Ledger
     parent: int  # the seat of the parent
     pseudonym: str
-    is_ready: Callable[[], bool]  # False once it is to stop
-    #: Whether this control process is to end, because another one answers now. It does not know that one's workers.
+    is_ready: Callable[[], bool]  # False once it was told to stop
+    #: Whether this control process ends because another one replaced it. It does not see the other one's workers.
     is_replaced: Callable[[], bool] = lambda: False
     healthy: Healthy
     origins: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)  # by route, those that serve it
@@ -80,7 +80,7 @@ class Instance:
                 yield gauges[place]
 
     def serves(self) -> bool:
-        """Whether a worker is there that answers."""
+        """Whether at least one worker is not stalled."""
         return any(not worker.is_stalled for worker in self.workers(monotonic()))
 
     def generation(self) -> int:
@@ -97,7 +97,7 @@ class Instance:
         return gauges[place] if gauges is not None else 0.0
 
     def workers(self, now: float) -> list[WorkerState]:
-        """All workers that live, by seat. `now` is monotonic time."""
+        """All living workers, by seat. `now` is monotonic time."""
         found = []
         for seat in self.ledger.seats.values():
             gauges = seat.gauges()

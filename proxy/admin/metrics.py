@@ -1,4 +1,4 @@
-"""What Prometheus is told: the counts of all processes, summed when somebody asks.
+"""The metrics for Prometheus: the counters of all processes, summed at each scrape.
 
 Every name and label is in docs/metrics.md. Label values come from the configuration or from fixed sets.
 """
@@ -73,7 +73,7 @@ class Metrics(Collector):
         return registry
 
     def describe(self) -> list[Metric]:
-        """None: nothing is counted for the sake of registering."""
+        """No metrics: registering must not cause a scrape."""
         return []
 
     def collect(self) -> Iterator[Metric]:

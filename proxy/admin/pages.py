@@ -1,4 +1,4 @@
-"""The pages of the admin listener, and their files: plain HTML, CSS and JavaScript, as they stand in `assets`."""
+"""The pages of the admin listener, and their files in `assets`: plain HTML, CSS and JavaScript."""
 
 from importlib.resources import files
 from typing import Final
@@ -11,7 +11,7 @@ from proxy.admin.instance import Instance
 
 _TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _ASSETS: Final = files("proxy.admin").joinpath("assets")
-#: Nothing from elsewhere, nothing inline: what a stranger sent cannot become a program.
+#: Nothing from other origins, nothing inline: what clients and services sent cannot run as a script.
 SECURITY: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
@@ -24,7 +24,7 @@ SECURITY: Final = {
 
 
 def asset(name: str) -> Response:
-    """One of the files of this folder's pages."""
+    """A file of the pages."""
     content = _ASSETS.joinpath(name).read_bytes()
     return Response(content, media_type=f"{_TYPES[name.rpartition('.')[2]]}; charset=utf-8", headers=SECURITY)
 
@@ -42,7 +42,7 @@ def asset_routes() -> list[Route]:
 
 
 def status_routes(instance: Instance, *, has_inspector: bool) -> list[Route]:
-    """The status page, and the configuration that it shows once."""
+    """The status page, and the configuration, which it loads once per generation."""
 
     async def page(_: Request) -> Response:
         return asset("status.html")

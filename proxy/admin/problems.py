@@ -1,11 +1,11 @@
-"""What somebody should look at, in words: the first thing that the status page shows."""
+"""Problems that an operator should look at, in words: the first part of the status page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypedDict
 
 from proxy.admin.instance import Instance, WorkerState
 
-_SOON_S: Final = 14 * 86_400  # Let's Encrypt renews 30 days before the end: who comes so close was not renewed
+_SOON_S: Final = 14 * 86_400  # clients of Let's Encrypt renew 30 days before the end: here, that has failed
 _STATES: Final = {
     "trial": "is on trial",
     "ejected": "is left out",
@@ -15,7 +15,7 @@ _STATES: Final = {
 
 
 class Problem(TypedDict):
-    """One of them."""
+    """A problem, and its cause."""
 
     what: str
     cause: str  # "" where none is known
@@ -24,7 +24,7 @@ class Problem(TypedDict):
 def problems(
     instance: Instance, workers: Sequence[WorkerState], addresses: Mapping[str, list[dict[str, Any]]], now: float
 ) -> list[Problem]:
-    """All that is not well. `now` is Unix time."""
+    """All problems. `now` is Unix time."""
     found: list[Problem] = []
     if not instance.is_ready():
         found.append({"what": "the instance is stopping", "cause": "it was told to"})

@@ -1,6 +1,6 @@
-"""What the last minute was like: rates, and latency by percentile, from what the counters have said before.
+"""The last minute: rates and latency percentiles, from earlier snapshots of the counters.
 
-A look at the counters is kept each time somebody asks, at most once a second: nobody who does not ask pays.
+A snapshot is kept each time the status is asked for, at most once a second: otherwise this costs nothing.
 """
 
 from collections import deque
@@ -12,15 +12,15 @@ from proxy.telemetry.counters import Ledger
 from proxy.telemetry.series import BUCKETS, METHODS, STATUSES, Kind
 
 WINDOW_S: Final = 60.0
-_APART_S: Final = 1.0  # between two looks that are kept
-_ENOUGH_S: Final = 5.0  # a window of at least so much is preferred to one of more than a minute
+_APART_S: Final = 1.0  # between two snapshots that are kept
+_ENOUGH_S: Final = 5.0  # a window of at least this length is preferred to one of more than a minute
 _PERCENTILES: Final = (50, 90, 99)
-#: What no client is to blame for: 5xx, and exchanges that nobody was answered. 499 is a client that left.
+#: Failures that are not the client's: 5xx, and exchanges without an answer. 499 is a client that left.
 _FAILED: Final = frozenset(place for place, label in enumerate(STATUSES) if label[0] == "5" or label == "none")
 
 
 class Totals(NamedTuple):
-    """Some exchanges, counted."""
+    """Counts of some exchanges."""
 
     requests: int
     failed: int
@@ -28,7 +28,7 @@ class Totals(NamedTuple):
     statuses: dict[str, int]
 
     def since(self, before: "Totals | None") -> "Totals":
-        """Those after a look before."""
+        """The exchanges after an earlier snapshot."""
         if before is None:
             return self
         buckets = tuple(now - then for now, then in zip(self.buckets, before.buckets, strict=True))
@@ -36,7 +36,7 @@ class Totals(NamedTuple):
 
 
 class Look(NamedTuple):
-    """The counters at one time (monotonic)."""
+    """A snapshot of the counters. `at` is monotonic time."""
 
     at: float
     routes: dict[str, Totals]
@@ -52,7 +52,7 @@ class Look(NamedTuple):
 
 
 def look(ledger: Ledger, now: float) -> Look:
-    """The counters now."""
+    """Take a snapshot."""
     routes, attempts = {}, {}
     for (route,) in ledger.names(Kind.ROUTE):
         block = ledger.totals(Kind.ROUTE, (route,))
@@ -74,13 +74,13 @@ def look(ledger: Ledger, now: float) -> Look:
 
 
 class Recent:
-    """The looks of the last minute."""
+    """The snapshots of the last minute."""
 
     def __init__(self, first: Look) -> None:
         self._looks = deque([first])
 
     def before(self, now: Look) -> Look:
-        """The look to compare `now` with: the oldest within a minute, or the youngest before that. Keeps `now`."""
+        """The snapshot to compare `now` with: the oldest of the last minute, else the latest before. Keeps `now`."""
         looks = self._looks
         while len(looks) > 1 and now.at - looks[0].at > WINDOW_S and now.at - looks[1].at >= _ENOUGH_S:
             looks.popleft()
@@ -91,7 +91,7 @@ class Recent:
 
 
 def rates(totals: Totals, window_s: float) -> dict[str, Any]:
-    """Rates and latency of what was counted within a time; None where it says nothing."""
+    """Rates and latency of what was counted within `window_s`; None where nothing can be said."""
     per_s = (lambda count: round(count / window_s, 3)) if window_s > 0 else (lambda _: None)
     return {
         "requests_per_s": per_s(totals.requests),
@@ -101,8 +101,8 @@ def rates(totals: Totals, window_s: float) -> dict[str, Any]:
 
 
 def percentile(buckets: Sequence[int], share: float) -> float | None:
-    """An estimate from a histogram, as Prometheus makes it: spread evenly within a bucket, the last bound beyond it.
-    None where there is nothing."""
+    """An estimate in seconds from a histogram, as Prometheus makes it: values are taken as spread evenly within a
+    bucket, and as the last bound beyond it. None where nothing was counted."""
     wanted, below, lower = sum(buckets) * share, 0, 0.0
     if not wanted:
         return None

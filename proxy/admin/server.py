@@ -1,7 +1,7 @@
 """The admin listener: probes, metrics, status and pages, by Starlette on uvicorn, in the control process.
 
-It knows no way to a service, and no client reaches it through the proxy: it has a socket of its own, which is on
-loopback unless configured, and it refuses what this instance has forwarded.
+It never connects to services, and no client reaches it through the proxy: it has its own socket, on loopback unless
+configured, and refuses requests that this instance has forwarded.
 """
 
 import base64
@@ -31,37 +31,37 @@ from proxy.admin.pages import asset_routes, status_routes
 from proxy.admin.status import Status, routes_without_origin
 from proxy.telemetry.error_log import ErrorLog
 
-#: What whoever reaches the listener may ask: it says nothing about requests or configuration that a name does not.
+#: Paths that need no token: of the configuration, they show names only, and of requests nothing.
 _OPEN: Final = frozenset({"/livez", "/readyz", "/metrics"})
 _MOST_AT_ONCE: Final = 64
 _KEEP_ALIVE_S: Final = 75  # above the 60 s between two scrapes
 _HEAD_BYTES: Final = 16_384
-_END_S: Final = 1  # for what is being answered, when the process is to end
-_FAREWELL_S: Final = 0.5  # for whoever has connected, and has not asked yet
+_END_S: Final = 1  # for requests under way, when the process ends
+_FAREWELL_S: Final = 0.5  # for clients that have connected, and have not sent a request yet
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class Guard:
-    """Who may ask what."""
+    """Decides which requests are answered."""
 
     def __init__(self, app: ASGIApp, *, pseudonym: str, token: str, is_loopback: bool) -> None:
-        """Without `token`, on a listener that is not loopback's, all but probes and metrics is closed."""
+        """Without `token`, a listener that is not on loopback answers only probes and metrics."""
         self._app = app
         self._pseudonym = pseudonym
         self._token = token.encode()
         self._is_loopback = is_loopback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on what may be answered."""
+        """Refuse the request, or pass it on."""
         answer = self._refusal(Request(scope)) if scope["type"] == "http" else None
         await (answer or self._app)(scope, receive, send)
 
     def _refusal(self, request: Request) -> Response | None:
         came_by = request.headers.getlist("via") + request.headers.getlist("cdn-loop")
         if any(self._pseudonym in value for value in came_by):
-            return _text(404, "not found")  # a client of the proxy, by way of a service that leads back here
+            return _text(404, "not found")  # a client of the proxy, through an upstream that points to this listener
         if self._is_loopback and not _names_an_address(request.headers.get("host", "")):
-            # A page in a browser on this machine may have its own name lead here (DNS rebinding).
+            # DNS rebinding: a web page may point its own host name at this machine.
             return _text(421, "use an IP address, or the name localhost")
         if request.url.path in _OPEN or (self._is_loopback and not self._token):
             return None
@@ -75,11 +75,11 @@ class Guard:
 
 
 def _token(scheme: str, given: str) -> bytes:
-    """The token that a request brings, or nothing."""
+    """The token of a request, or nothing."""
     if scheme == "bearer":
         return given.encode("latin-1")
     if scheme == "basic":
-        with contextlib.suppress(ValueError):  # no base64
+        with contextlib.suppress(ValueError):  # not base64
             return base64.b64decode(given, validate=True).partition(b":")[2]
     return b""
 
@@ -99,7 +99,7 @@ def _text(code: int, text: str, headers: dict[str, str] | None = None) -> Respon
 
 
 def application(instance: Instance, token: str, *, is_loopback: bool, exchanges: Exchanges | None = None) -> Starlette:
-    """What the listener answers. Without `exchanges` there is no inspector."""
+    """The application of the listener. Without `exchanges` there is no inspector."""
     metrics, exposition, status = Metrics(instance).registry(), Exposition(), Status(instance)
 
     async def livez(_: Request) -> Response:
@@ -110,8 +110,8 @@ def application(instance: Instance, token: str, *, is_loopback: bool, exchanges:
             return _text(503, "not ready: stopping")
         if not instance.serves() and not instance.is_replaced():
             return _text(503, "not ready: no worker serves")
-        # Still ready where every origin of a route is out: another replica would meet the same services, and the routes
-        # that work would lose this one as well.
+        # Still ready where every origin of a route is left out: other replicas have the same services, and routes that
+        # work would lose this replica as well.
         out = routes_without_origin(instance)
         return _text(200, "ready" + "".join(f"\nroute {route}: every origin is left out" for route in out))
 
@@ -137,7 +137,7 @@ def application(instance: Instance, token: str, *, is_loopback: bool, exchanges:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, whose process has signal handlers of its own."""
+    """uvicorn without its signal handlers: the process has its own."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -148,8 +148,8 @@ class _Connection(H11Protocol):
     """A connection to the listener."""
 
     def shutdown(self) -> None:
-        """The process ends, because another serves its socket now. Who has just connected here asks in a moment: a
-        probe of readiness must not fail because of a reload."""
+        """Close, because another process serves the socket now. A client that has just connected still gets an
+        answer: a readiness probe must not fail because of a reload."""
         if self.cycle is None:
             self.loop.call_later(_FAREWELL_S, super().shutdown)
         else:
@@ -157,7 +157,7 @@ class _Connection(H11Protocol):
 
 
 class _ToErrorLog(logging.Handler):
-    """What uvicorn has to say, where everything else is said."""
+    """Passes uvicorn's messages to the error log."""
 
     def __init__(self, errors: ErrorLog) -> None:
         super().__init__(logging.WARNING)
@@ -192,5 +192,5 @@ class AdminServer:
         await self._server.serve([listening])
 
     def end(self) -> None:
-        """Finish what is being answered, and stop."""
+        """Answer the requests under way, and stop."""
         self._server.should_exit = True

@@ -1,4 +1,4 @@
-"""The instance at a glance, for people and scripts: what /status.json says, and the status page shows."""
+"""The status of the instance, for people and scripts: /status.json, which the status page shows."""
 
 from time import monotonic, time
 from typing import Any
@@ -13,14 +13,14 @@ from proxy.telemetry.series import CONNECTION_STATES, DIRECTIONS, RETRY_REASONS,
 
 
 class Status:
-    """What is said of an instance. Counts are those since it was started, `recent` is the last minute."""
+    """Makes the status. Counts are since the start of the instance; `recent` is the last minute."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._recent = Recent(look(instance.ledger, monotonic()))
 
     def __call__(self) -> dict[str, Any]:
-        """Everything that it says."""
+        """The whole status, as JSON types."""
         instance, now = self._instance, look(self._instance.ledger, monotonic())
         before = self._recent.before(now)
         window_s = now.at - before.at

@@ -1,4 +1,4 @@
-"""A record as a line: text for a person, JSON for a program. Nothing in a line can forge another, or a column."""
+"""A record as a log line, in text or JSON. No value can forge another line or column."""
 
 import re
 import time
@@ -25,7 +25,7 @@ _CONTROLS: Final = re.compile(rb"\x7f|\xc2[\x80-\x9f]")  # DEL and C1, in UTF-8
 
 
 class EarlierAttemptShown(msgspec.Struct):
-    """An attempt before the last: where, what came of it, and how long it took."""
+    """An attempt before the last: its origin, result and duration."""
 
     upstream: str
     result: str
@@ -82,7 +82,7 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 class ChosenFields:
-    """Fields that a configuration wants in each line: "request:User-Agent", "response:Content-Type"."""
+    """The fields of `access_log_fields`: "request:User-Agent", "response:Content-Type"."""
 
     def __init__(self, chosen: Iterable[str]) -> None:
         self._of_request: dict[bytes, str] = {}
@@ -93,7 +93,7 @@ class ChosenFields:
             named[name.lower().encode("ascii")] = text
 
     def values(self, record: ExchangeRecord) -> dict[str, str]:
-        """What they say, as received, by the text that chose them; several lines are joined by commas."""
+        """Their values as received, by their names in the configuration; several lines are joined by commas."""
         found: dict[str, str] = {}
         if self._of_request:
             _collect(record.fields, self._of_request, found)
@@ -111,7 +111,7 @@ def _collect(lines: Iterable[FieldLine], wanted: Mapping[bytes, str], found: dic
 
 
 def trace_id(record: ExchangeRecord) -> str:
-    """The trace that a request belongs to: ours, where tracing is on, or the one that its client says."""
+    """The trace id of a request: ours, where tracing is on, else the one that its client sent."""
     if record.trace is not None:
         return record.trace.trace_id
     head = record.head
@@ -122,7 +122,7 @@ def trace_id(record: ExchangeRecord) -> str:
 
 
 def json_line(record: ExchangeRecord, at: str, chosen: ChosenFields | None = None) -> bytes:
-    """One JSON object on a line. `at` is the time of day, `chosen` what is said beside the usual."""
+    """One JSON object on a line. `at` is the time of day, `chosen` are additional fields."""
     host = user_agent = b""
     for name, value in record.fields:
         # By length first: most names need no second look.
@@ -159,8 +159,8 @@ def json_line(record: ExchangeRecord, at: str, chosen: ChosenFields | None = Non
     if chosen is not None:
         line.fields = chosen.values(record)
     encoded = _encode_json(line) + b"\n"
-    if 0xC2 in encoded or 0x7F in encoded:  # numbers: for CPython, a look at bytes is seven times as long
-        # JSON lets DEL and the C1 controls stand; a terminal that shows the log acts on them (U+009B begins a command).
+    if 0xC2 in encoded or 0x7F in encoded:  # searching for a number is seven times as fast as for bytes
+        # JSON allows DEL and the C1 controls, but a terminal that shows the log obeys them (U+009B begins a command).
         encoded = _CONTROLS.sub(_escaped_control, encoded)
     return encoded
 
@@ -170,7 +170,7 @@ def _escaped_control(found: re.Match[bytes]) -> bytes:
 
 
 def text_line(record: ExchangeRecord, at: str, chosen: ChosenFields | None = None) -> bytes:
-    """Time, client, request, status, bytes, duration, and what served it: in one line to read."""
+    """Time, client, request, status, bytes, duration and origin, as one line to read."""
     client, request_id = record.client, record.request_id
     method = record.method[:_METHOD_SHOWN].decode("latin-1") or "-"
     target = _shown_target(record.target) or "-"
@@ -206,18 +206,18 @@ def _earlier(record: ExchangeRecord, attempts: list[EarlierAttempt]) -> list[Ear
 
 
 def _to_microseconds(seconds: float) -> float:
-    return int(seconds * 1e6 + 0.5) / 1e6  # round() goes by way of a string, and costs a tenth of the line
+    return int(seconds * 1e6 + 0.5) / 1e6  # round() makes a string first, and would take a tenth of the time
 
 
 def _shown_target(target: bytes) -> str:
-    target = shown_target(target)  # before it is cut: the cut might take the @ away
+    target = shown_target(target)  # before it is cut: the cut could remove the "@" that marks a password
     if len(target) > _TARGET_SHOWN:
         return target[:_TARGET_SHOWN].decode("latin-1") + "..."
     return target.decode("latin-1")
 
 
 class TimeOfDay:
-    """The time of day as the log says it, to the millisecond; the second's text is made once."""
+    """The time of day for the log, to the millisecond; the text of a second is made once."""
 
     def __init__(self) -> None:
         self._second = -1

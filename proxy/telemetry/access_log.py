@@ -1,6 +1,7 @@
 """One line per request, on standard output or in a file.
 
-Lines are gathered for a moment, and written by a thread. What it cannot take in time is dropped, counted, and said.
+Lines are gathered for a moment, and written by a thread. Lines that it cannot write in time are dropped, and their
+number is logged.
 """
 
 import asyncio
@@ -31,8 +32,8 @@ class AccessLog:
         file: str = "",
         fields: Sequence[str] = (),
     ) -> None:
-        """`form` is "json" or "text". Lines go to `fd`, or to a file of that path; `fields` says what is in them beside
-        the usual. `warn` is told, from another thread, when the log ends for want of a reader. Raises OSError where the
+        """`form` is "json" or "text". Lines go to `fd`, or to the file at the path `file`; `fields` are additional
+        fields. `warn` is called, from another thread, when nobody reads the log any more. Raises OSError where the
         file cannot be opened."""
         self._loop = loop
         self._warn = warn
@@ -49,7 +50,7 @@ class AccessLog:
 
     @property
     def sink(self) -> Sink:
-        """What it listens to."""
+        """The events that it listens to."""
         return Sink(ended=self.write)
 
     def write(self, record: ExchangeRecord) -> None:
@@ -63,7 +64,7 @@ class AccessLog:
             self._timer = self._loop.call_later(_FLUSH_S, self._flush)
 
     def reopen(self) -> None:
-        """Go on in a new file of the same path: the old one was renamed. What was taken before goes to the old one."""
+        """Open the file at the same path anew: the old one was renamed, and still gets the lines taken before."""
         if not self._file:
             return
         self._flush()

@@ -1,7 +1,7 @@
-"""Counts in shared memory: made by the parent before it forks, written by one process each, and read by another.
+"""Counters in shared memory: made by the parent before it forks, each written by one process, and read by another.
 
-A seat is the place of one process that may live at once. Its counters only grow, so whoever takes the seat next counts
-on, and a crash or a reload loses nothing. Its gauges are cleared when its process has ended.
+A seat belongs to one process at a time. Its counters only grow: the next process in the seat continues them, so a crash
+or a reload loses nothing. Its gauges are cleared when its process has ended.
 """
 
 import mmap
@@ -28,7 +28,7 @@ class Counter:
         self.value = cell[0]
 
     def add(self, number: int) -> None:
-        """Count so many more."""
+        """Add to the count."""
         self.value = self.cell[0] = self.value + number
 
 
@@ -76,7 +76,7 @@ class Seat:
         return len(self._counters.whole)
 
     def vacate(self) -> None:
-        """In the parent: its process has ended. What it had begun, it will not end."""
+        """In the parent: its process has ended, and will not end the exchanges that it began."""
         for memory in self._gauges.whole:
             for cell in range(len(memory)):
                 memory[cell] = 0
@@ -95,7 +95,7 @@ class Seat:
         return sum(sum(block.tolist()) for block in blocks if _has_counted(block))
 
     def in_flight(self) -> int:
-        """How many exchanges are under way. Asked from another process, one too many now and then, never too few."""
+        """How many exchanges are under way. Read from another process, it may be one too many, never too few."""
         ended = self.ended()
         return self.started()[0] - ended
 
@@ -122,7 +122,7 @@ class Seat:
 
 
 class Ledger:
-    """All counts of an instance. Made by the parent, inherited by everybody."""
+    """All counters of an instance. Made by the parent, inherited by its children."""
 
     def __init__(self) -> None:
         self._counters, self._gauges = Places(COUNTERS), Places(GAUGES)
@@ -147,8 +147,8 @@ class Ledger:
     def totals(self, kind: Kind, name: Name = ()) -> list[int]:
         """The counters of a block over all seats; of a route's, without the sum of its durations: see `seconds`."""
         cells = SECONDS if kind is Kind.ROUTE else COUNTERS[kind]
-        # Each block as one long number, of which a cell is a digit: CPython adds those 50 times as fast as lists. No
-        # count comes near 2**64, so nothing is carried over.
+        # Each block is added as one long integer, of which a cell is a digit: 50 times as fast as adding lists. Counts
+        # stay far below 2**64, so no digit overflows into the next.
         total = 0
         for seat in self.seats.values():
             block = seat.counters(kind, name)
@@ -162,5 +162,5 @@ class Ledger:
 
 
 def _has_counted(block: "memoryview[int]") -> bool:
-    """Whether any cell is not zero: most blocks of most seats never count, and summing them is what a scrape costs."""
+    """Whether any cell is not zero. Most blocks are zero, and adding those would dominate a scrape."""
     return block.tobytes() != _ZEROS[: block.nbytes]

@@ -1,6 +1,6 @@
-"""Counts what becomes of each exchange, in a worker. It is a sink: nobody else on the way of a request counts anything.
+"""Counts exchanges in a worker. It is a sink: no other code on the path of a request counts anything.
 
-A count in memory is exact as soon as an exchange has ended, whatever becomes of the process afterwards.
+Counts are complete as soon as an exchange has ended: a crash afterwards loses nothing.
 """
 
 from bisect import bisect_left
@@ -22,11 +22,11 @@ from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.series import BUCKETS, METHODS, Kind
 
-#: What counts exchanges that are alike in route, method, status, origin and kind of connection: requests, attempts,
+#: The counters of exchanges with the same route, method, status, origin and kind of connection: requests, attempts,
 #: the histogram's buckets and its sum.
 _Alike: TypeAlias = tuple[Counter, Counter | None, list[Counter], Seconds]
 
-#: Methods that are worth remembering: a client may say any other.
+#: Methods whose counters are cached: a client may send any other, and would fill the memory.
 _METHODS: Final = frozenset(method.encode() for method in METHODS)
 
 
@@ -49,7 +49,7 @@ class Counting:
     def __init__(
         self, seat: Seat, report_defect: Callable[[BaseException, str], None], *, drop_underscores: bool
     ) -> None:
-        """`report_defect` is told of a defect with the id of the request; `drop_underscores` is the setting."""
+        """`report_defect` gets a defect and the id of the request; `drop_underscores`: `underscore_names` is "drop"."""
         self._report_defect = report_defect
         self._seat = seat
         self._drop_underscores = drop_underscores
@@ -67,7 +67,7 @@ class Counting:
 
     @property
     def sink(self) -> Sink:
-        """What it listens to."""
+        """The events that it listens to."""
         return Sink(ended=self._ended, mirrored=self._mirrored, reports_defects=True)
 
     def opened(self) -> None:
@@ -136,11 +136,11 @@ class Counting:
                     status = int(earlier.result) if earlier.result.isdigit() else 0
                     self._count_attempt(record.service, earlier.origin, status, earlier.reused)
                     self._counter(Kind.UPSTREAM, (record.service,), series.retry_place(earlier.reason)).add(1)
-        except Exception as exc:  # a defect of ours costs no exchange anything
+        except Exception as exc:  # a defect in counting must not fail the exchange
             self._report_defect(exc, record.request_id)
 
     def _mirrored(self, record: ExchangeRecord) -> None:
-        """A copy is a request to its upstream, and no client's."""
+        """Count a copy as an attempt at its upstream, not as a client's request."""
         self._count_attempt(record.service, record.origin, record.status, record.reused)
 
     def _count_stripped(self, direction: int, stripped: Stripped) -> None:
@@ -172,7 +172,7 @@ class Counting:
         return found
 
     def _counter(self, kind: Kind, name: series.Name, place: int) -> Counter:
-        """The one counter of a cell: two would overwrite each other."""
+        """The counter of a cell. There is only one for each: two would overwrite each other."""
         found = self._counters.get((kind.value, name, place))
         if found is None:
             block = self._seat.counters(kind, name)

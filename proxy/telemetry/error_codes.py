@@ -1,4 +1,4 @@
-"""Every code of an error, with the status that a client is answered and what it means. Logs and counters say the code.
+"""Every error code, with the status that the client is answered and its meaning. Logs and counters use the code.
 
 `docs/errors.md` is generated from this table, in this order.
 """

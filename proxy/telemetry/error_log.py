@@ -1,7 +1,7 @@
-"""What onehop says about itself, on standard error: defects, what it recovered from, start and stop.
+"""The error log, on standard error: defects, warnings, start and stop.
 
-Never waits: what standard error does not take at once is lost, and the next line says how much was. A closed standard
-error is no reason to end. How often something is said is bounded, so that a fault met by every request fills no disk.
+Never waits: a message that cannot be written at once is lost, and the next one says how many were. A closed standard
+error is ignored. The rate of messages is bounded, so that a fault that every request meets does not fill the disk.
 """
 
 import contextlib
@@ -30,15 +30,15 @@ _FRAMES_SHOWN: Final = 12  # the innermost ones
 
 
 class Level(Enum):
-    """How bad it is."""
+    """The severity of a message."""
 
     ERROR = "error"  # a request failed through a fault of ours
     WARNING = "warning"  # something is wrong, and serving goes on
-    INFO = "info"  # start and stop: needs no word in a text
+    INFO = "info"  # start and stop: shown without its level
 
 
 class _Window:
-    """How much of one level has been said lately."""
+    """How many messages of one level were written lately."""
 
     def __init__(self) -> None:
         self.ends_at = 0.0
@@ -46,7 +46,7 @@ class _Window:
         self.unsaid = 0
 
 
-#: From the one that says least on.
+#: The most severe first.
 _LEVELS: Final = (Level.ERROR, Level.WARNING, Level.INFO)
 
 
@@ -67,7 +67,7 @@ class ErrorLog:
     def __init__(
         self, fd: int = STDERR, clock: Callable[[], float] = time.monotonic, *, level: str = "info", form: str = "text"
     ) -> None:
-        """What is less bad than `level` is not said. `form` is "text" or "json": one object on a line."""
+        """Messages less severe than `level` are not written. `form` is "text", or "json" for one object per line."""
         self._fd = fd
         self.configure(level, form)
         self._clock = clock
@@ -75,38 +75,38 @@ class ErrorLog:
         self._repeat_at: dict[str, float] = {}
 
     def configure(self, level: str, form: str) -> None:
-        """Say from now on what is at least as bad as `level`, in this form."""
+        """From now on, write messages that are at least as severe as `level`, in this form."""
         self._said = _LEVELS[: _LEVELS.index(Level(level)) + 1]
         self._as_json = form == "json"
 
     def error(self, text: str, more: Sequence[str] = ()) -> None:
-        """Say that a request failed through a fault of ours. `more` are lines that belong to it, indented here."""
+        """Log that a request failed through a fault of onehop. `more` are further lines, written indented."""
         self._say(Level.ERROR, text, more)
 
     def warning(self, text: str, more: Sequence[str] = ()) -> None:
-        """Say that something is wrong, and that serving goes on."""
+        """Log a problem despite which onehop keeps serving."""
         self._say(Level.WARNING, text, more)
 
     def info(self, text: str) -> None:
-        """Say what is as it should be: start and stop."""
+        """Log a normal event: start and stop."""
         self._say(Level.INFO, text)
 
     def announce(self, lines: Sequence[str]) -> None:
-        """Say how an instance has started: in a text, these lines and nothing else."""
+        """Write the banner: in text form, these lines without any prefix."""
         if Level.INFO in self._said:
             for line in lines:
                 encoded = self._encoded(Level.INFO, line, [], 0) if self._as_json else f"{line}\n".encode(*_ENCODING)
                 write_at_once(self._fd, encoded[:ATOMIC_BYTES])
 
     def warn_once_a_minute(self, topic: str, text: Callable[[], str]) -> None:
-        """Say what every request may cause. `topic` comes from a fixed set; `text` is made only where it is said."""
+        """Warn of what every request may cause. `topic` is from a fixed set; `text` is called only if it is written."""
         now = self._clock()
         if now >= self._repeat_at.get(topic, 0.0):
             self._repeat_at[topic] = now + _REPEAT_S
             self._say(Level.WARNING, text())
 
     def defect(self, defect: BaseException, where: str) -> None:
-        """Say that a defect of ours was met, with its traceback. `where` is a request's id, or what was being done."""
+        """Log a defect of onehop with its traceback. `where` is a request's id, or what was being done."""
         shown = traceback.TracebackException.from_exception(defect, limit=-_FRAMES_SHOWN)
         lines = [line for piece in shown.format() for line in piece.rstrip("\n").split("\n")]
         said = f"defect in {where}: {type(defect).__name__}"
@@ -170,9 +170,9 @@ def write_at_once(fd: int, line: bytes) -> bool:
 
 @contextlib.contextmanager
 def _own_description(fd: int) -> Iterator[int]:
-    """`fd` for non-blocking writing. Setting O_NONBLOCK on `fd` itself would set it for all who share the pipe."""
+    """`fd` opened again, non-blocking. O_NONBLOCK on `fd` itself would affect all processes that share the pipe."""
     own = fd
-    if not stat.S_ISREG(os.fstat(fd).st_mode):  # whose new description would begin at its start
+    if not stat.S_ISREG(os.fstat(fd).st_mode):  # opened anew, a file would be written from its start
         with contextlib.suppress(OSError):
             own = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:

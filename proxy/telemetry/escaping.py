@@ -1,4 +1,4 @@
-"""Text from elsewhere in a line of ours: it can begin no other line, end no column, and steer no terminal."""
+"""Escapes untrusted text for a log line: it cannot begin a line, end a column, or control a terminal."""
 
 import re
 from typing import Final

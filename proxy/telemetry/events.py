@@ -1,7 +1,7 @@
-"""What is told of an exchange while it happens: its head was read, its response began, it ended.
+"""Events of an exchange: its head was read, its response began, it ended.
 
-A listener is a sink: the access log, and the counters. An exchange calls what the sinks of its worker have been joined
-to; where nobody listens to an event, nothing is called.
+Sinks listen to them: the access log, the counters, tracing, the inspector. The sinks of a worker are joined into one;
+an event that no sink listens to costs nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,18 +15,18 @@ Tell: TypeAlias = Callable[[ExchangeRecord], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sink:
-    """Who listens, and to what; None is no interest. What it is told of, it must not change, await, or hold up."""
+    """Callbacks for events; None: not interested. A callback must not change the record, and must not block."""
 
-    began: Tell | None = None  # the request's head was read; what its peer may say of the client is known
+    began: Tell | None = None  # the request's head was read, and the client is known
     responded: Tell | None = None  # the head of the final response, or the 101, was written to the client
     ended: Tell | None = None  # nothing more comes: also of requests that were refused before they began
-    mirrored: Tell | None = None  # a copy of a request has ended: a record of its own, which is no client's exchange
-    reports_defects: bool = False  # by itself: being told of an exchange's beginning, response or end, it never raises
+    mirrored: Tell | None = None  # a copy of a request has ended; the record is that of the copy
+    reports_defects: bool = False  # `began`, `responded` and `ended` report defects themselves, and never raise
 
 
 def join(sinks: Sequence[Sink], report_defect: Callable[[BaseException, str], None]) -> Sink:
-    """One sink that tells all of them, in order. One that raises is reported, and costs neither the others nor the
-    exchange anything."""
+    """One sink that calls all of them, in order. An exception is reported, and affects neither the others nor the
+    exchange."""
     return Sink(
         began=_join_calls([(sink, sink.began) for sink in sinks], report_defect),
         responded=_join_calls([(sink, sink.responded) for sink in sinks], report_defect),
@@ -52,7 +52,7 @@ def _join_calls(
             except Exception as exc:  # a defect of ours
                 report_defect(exc, record.request_id)
         try:
-            last(record)  # mostly the only one: no loop for it
+            last(record)  # often the only one: spares the loop
         except Exception as exc:
             report_defect(exc, record.request_id)
 

@@ -1,4 +1,4 @@
-"""What every exchange is marked with: an id to find it by, and the date."""
+"""Request ids, and the value of `Date`."""
 
 import secrets
 import time
@@ -7,9 +7,9 @@ from typing import Protocol
 
 
 class HttpDate:
-    """The time as `Date` says it, made once a second (RFC 9110 §5.6.7): `now`.
+    """The value of `Date`, made once a second (RFC 9110 §5.6.7): `now`.
 
-    Not by a call of the object: on CPython 3.11 that costs twice as much as a method.
+    A method, not `__call__`, which costs twice as much on CPython 3.11.
     """
 
     def __init__(self) -> None:
@@ -37,8 +37,7 @@ class RequestIds:
     """Ids unique to this worker, from `next`: a random prefix and a count. To find a request by, not to keep secret."""
 
     def __init__(self, given: Given | None = None) -> None:
-        """How many were given stands in the first item of `given`: whoever counts exchanges can read there how many
-        have begun."""
+        """`given[0]` holds how many ids were given: in shared memory, it tells others how many exchanges have begun."""
         self._prefix = secrets.token_hex(6)
         self._given: Given = [0] if given is None else given
         self._count = self._given[0]
