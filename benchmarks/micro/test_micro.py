@@ -111,7 +111,7 @@ def test_stating_and_writing_a_response(benchmark: BenchmarkFixture) -> None:
     benchmark.group = "strip, state and write a response, 5 fields"
 
     def forward(head: ResponseHead) -> bytes:
-        lines = final_response_fields(head, SETTINGS, FixedLength(128), DATE, None)
+        lines = final_response_fields(head, SETTINGS, FixedLength(128), lambda: DATE, None)
         return writer.response_head(head.status, head.reason, lines)
 
     assert benchmark(in_turn(forward, lambda number: plain_response(response(number)))).startswith(b"HTTP/1.1 200")

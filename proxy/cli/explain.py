@@ -205,7 +205,10 @@ def explain_response(raw_head: bytes, setup: Setup, request: Forward | None = No
     else:
         framing = response_framing(head, b"GET")
         outgoing = outgoing_response_framing(framing, b"1.1")
-        date = formatdate(usegmt=True).encode("ascii")
+
+        def date() -> bytes:
+            return formatdate(usegmt=True).encode("ascii")
+
         if request is None:
             lines = final_response_fields(head, setup.settings, outgoing, date, None, None, decisions)
         else:

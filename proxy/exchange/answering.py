@@ -1,4 +1,4 @@
-"""Answers of our own to one request: responses that the plan calls for, and errors."""
+"""How an exchange begins, and answers of our own to it: responses that the plan calls for, and errors."""
 
 import msgspec
 
@@ -10,6 +10,7 @@ from proxy.exchange.attempts import Attempts
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.explained import explain
 from proxy.exchange.upload import RequestBody
+from proxy.http1.fields import X_FORWARDED_NAMES
 from proxy.http1.framing import request_framing
 from proxy.http1.message import NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead
 from proxy.http1.parsing.body import EMPTY_BODY
@@ -17,7 +18,7 @@ from proxy.http1.persistence import persists
 from proxy.policy import keeping
 from proxy.policy.decisions import Decisions
 from proxy.policy.explaining import Explaining
-from proxy.policy.forwarded import is_from_this_machine, plain_address
+from proxy.policy.forwarded import client_address, is_from_this_machine, plain_address, trusted_request_id
 from proxy.policy.local_responses import LocalResponse, error_response
 from proxy.policy.plans import Refused
 from proxy.policy.route import Route
@@ -27,13 +28,22 @@ from proxy.telemetry.seen import Seen
 
 
 class Answering:
-    """The part of an exchange that answers by itself."""
+    """The part of an exchange that begins it, and that answers by itself."""
 
     __slots__ = ("_attempts", "_client", "_context", "_head", "_record", "_request_body", "_response_framing", "_route")
 
-    def __init__(
-        self, context: WorkerContext, client: ClientConnection, head: RequestHead, record: ExchangeRecord
-    ) -> None:
+    def __init__(self, context: WorkerContext, client: ClientConnection, head: RequestHead, started: float) -> None:
+        """One is made per request: so all attributes, those of `Exchange` included, are set by one call."""
+        record = ExchangeRecord(
+            client.peer,
+            started,
+            context.next_request_id(),
+            head.method,
+            head.target,
+            head.http_version,
+            head.fields,
+            head,
+        )
         self._context = context
         self._client = client
         self._head = head
@@ -42,6 +52,29 @@ class Answering:
         self._request_body: RequestBody | None = None
         self._attempts: Attempts | None = None
         self._response_framing: BodyFraming | None = None  # to the client, once its head has been written
+        if context.look is not None:
+            record.seen = context.look(started)
+        if context.sampling is not None:
+            record.trace = context.sampling.begin(head, client.identity)
+        if client.identity.trusted:
+            self._apply_trusted_headers(head)
+        elif X_FORWARDED_NAMES in head.known:
+            context.warn_x_forwarded_dropped(client.peer)
+        if context.explaining is not None and context.explaining.is_asked(head.fields, record.client):
+            record.seen = record.seen or Seen()
+            record.seen.is_told = True
+        if context.events.began is not None:
+            context.events.began(record)
+
+    def _apply_trusted_headers(self, head: RequestHead) -> None:
+        """Use the client's address and the request's id as a trusted peer states them."""
+        known, record = head.known, self._record
+        record.trusted = True
+        if b"x-forwarded-for" in known:
+            walk = None if record.seen is None else record.seen.walk
+            record.client = client_address(self._client.peer, known[b"x-forwarded-for"], self._context.trusted, walk)
+        if given := trusted_request_id(known, head.options):
+            record.request_id = given.decode("ascii")
 
     def _apply_settings(self, settings: Route | WorkerContext) -> None:
         """Use the time-outs and limits of the matched route, or the global ones, from here on."""

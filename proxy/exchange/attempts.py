@@ -159,8 +159,10 @@ class Attempts(Leasing):
             self._upload.stop()
         if self.lease is not None and not self.lease.ended:
             self._give_up(self.lease)
-        if self._origin is not None:
-            self._tell_service(error)
+        origin = self._origin
+        if origin is not None:
+            self._origin = None
+            self.service.finished(origin, self._status, error)
 
     # -- sending -------------------------------------------------------------------------------------------------
 

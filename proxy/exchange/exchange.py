@@ -7,25 +7,23 @@ import asyncio
 from functools import partial
 from time import monotonic
 
-from proxy.downstream.connection import ClientConnection, Ending, Phase
+from proxy.downstream.connection import Ending, Phase
 from proxy.errors import InternalError, ProxyError
 from proxy.exchange.admission import admit
 from proxy.exchange.answering import Answering
 from proxy.exchange.attempts import Attempts
-from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import BodySink, Trailers, copy_body, framed, write_all
 from proxy.exchange.explained import explain
 from proxy.exchange.mirror import mirror
 from proxy.exchange.tunnel import Tunnel, TunnelEnd
 from proxy.exchange.upload import RequestBody
 from proxy.http1 import writer
-from proxy.http1.fields import X_FORWARDED_NAMES, Fields
+from proxy.http1.fields import Fields
 from proxy.http1.framing import outgoing_response_framing
-from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead, ResponseHead
+from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, ResponseHead
 from proxy.http1.persistence import persists
 from proxy.policy import keeping
 from proxy.policy.decisions import Decisions
-from proxy.policy.forwarded import client_address, trusted_request_id
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.plans import Forward
 from proxy.policy.request_plan import plan
@@ -33,8 +31,7 @@ from proxy.policy.response_fields import final_response_fields, switching_respon
 from proxy.policy.stripped import stripped_from_trailers
 from proxy.policy.stripping import STATED
 from proxy.policy.trailers import forwarded_trailers
-from proxy.telemetry.record import ExchangeRecord
-from proxy.telemetry.seen import BY_AUTH_SERVICE, Seen
+from proxy.telemetry.seen import BY_AUTH_SERVICE
 from proxy.telemetry.series import FROM_REQUEST, FROM_RESPONSE
 from proxy.transport.deadlines import NEVER
 from proxy.upstream.pool import Lease
@@ -44,32 +41,6 @@ class Exchange(Answering):
     """One request and its response."""
 
     __slots__ = ()
-
-    def __init__(self, context: WorkerContext, client: ClientConnection, head: RequestHead, started: float) -> None:
-        record = ExchangeRecord(
-            client.peer,
-            started,
-            context.next_request_id(),
-            head.method,
-            head.target,
-            head.http_version,
-            head.fields,
-            head,
-        )
-        super().__init__(context, client, head, record)
-        if context.look is not None:
-            record.seen = context.look(started)
-        if context.sampling is not None:
-            record.trace = context.sampling.begin(head, client.identity)
-        if client.identity.trusted:
-            self._apply_trusted_headers(head)
-        elif X_FORWARDED_NAMES in head.known:
-            context.warn_x_forwarded_dropped(client.peer)
-        if context.explaining is not None and context.explaining.is_asked(head.fields, record.client):
-            record.seen = record.seen or Seen()
-            record.seen.is_told = True
-        if context.events.began is not None:
-            context.events.began(record)
 
     async def run(self) -> bool:
         """Carry the exchange to its end, and report its record. Returns whether the client's connection goes on."""
@@ -137,7 +108,7 @@ class Exchange(Answering):
         service = context.services[decided.upstream]
         record.service = service.name
         # 2. Send it, as often as is harmless, until there is a response.
-        attempts = self._attempts = Attempts(context, service, client, head, record, request_body=self._request_body)
+        attempts = self._attempts = Attempts(context, service, client, head, record, self._request_body)
         client.exchange = attempts
         response = record.response = await attempts.respond(request, decided)
         lease = attempts.lease
@@ -152,7 +123,7 @@ class Exchange(Answering):
         client, record, context = self._client, self._record, self._context
         request, upstream = self._head, lease.connection
         framing = outgoing_response_framing(upstream.framing, request.http_version)
-        request_sent = attempts.request_sent
+        request_sent = self._request_body is None or attempts.request_sent
         if not request_sent:
             kept = keeping.UPLOAD_UNFINISHED
         elif client.says_close:
@@ -171,7 +142,7 @@ class Exchange(Answering):
             connection = b"keep-alive"
         decisions = None if record.seen is None else Decisions()
         lines = final_response_fields(
-            head, context.settings, framing, context.http_date(), connection, forward.route.response_fields, decisions,
+            head, context.settings, framing, context.http_date, connection, forward.route.response_fields, decisions,
             with_trailers=forward.wants_trailers, upgrades=forward.route.upgrades, way_back=forward.way_back,
         )  # fmt: skip
         record.status = head.status
@@ -274,15 +245,3 @@ class Exchange(Answering):
         if record.seen is not None:
             record.seen.released(keeping.TUNNELLED)
         client.ending = Ending.LINGER
-
-    # -- details -------------------------------------------------------------------------------------------------
-
-    def _apply_trusted_headers(self, head: RequestHead) -> None:
-        """Use the client's address and the request's id as a trusted peer states them."""
-        known, record = head.known, self._record
-        record.trusted = True
-        if b"x-forwarded-for" in known:
-            walk = None if record.seen is None else record.seen.walk
-            record.client = client_address(self._client.peer, known[b"x-forwarded-for"], self._context.trusted, walk)
-        if given := trusted_request_id(known, head.options):
-            record.request_id = given.decode("ascii")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, names, spellings, variables
-from proxy.http1.remembered import Remembered
+from proxy.http1.remembered import MOST_KEY_BYTES, Remembered
 
 #: A name and a value. Typed as a tuple of any length: mypyc would unpack and rebuild a pair wherever it is passed on.
 #: That costs time, and `policy.decisions` recognises a line by its identity.
@@ -33,7 +33,10 @@ MOST_LIST_BYTES: Final = 1024
 
 _X_FORWARDED: Final = spellings([CLIENT_IDENTITY_PREFIX])
 _X_FORWARDED_LENGTH: Final = len(CLIENT_IDENTITY_PREFIX)
-_X: Final = CLIENT_IDENTITY_PREFIX[:1]
+
+#: Names in peers' spelling that are not indexed: most lines of real traffic are skipped by one look-up in this set.
+_PASSED: Final[set[bytes]] = set()
+_MOST_PASSED: Final = 1024
 
 #: The key under which an index keeps the lower-case names that begin with X-Forwarded. No field has an empty name.
 X_FORWARDED_NAMES: Final = b""
@@ -46,31 +49,45 @@ def index(lines: Iterable[FieldLine]) -> Index:
     """Collect the values of every field this proxy understands or strips, by lower-case name."""
     found: Index = {}
     for name, value in lines:
+        if name in _PASSED:
+            continue
         key = name.lower()
-        if key in INDEXED:
-            if key in found:
-                found[key].append(value)
-            else:
-                found[key] = [value]
+        if key in found:
+            found[key].append(value)
+        elif key in INDEXED:
+            found[key] = [value]
+        else:
+            _pass(name, key)
     return found
 
 
 def request_index(lines: Iterable[FieldLine]) -> Index:
     """The same of a request; and, under `X_FORWARDED_NAMES`, the names that begin with X-Forwarded.
 
-    Not one function with `index`: the additional test costs 1 % of a request, and responses do not need it.
+    Not one function with `index`: responses do not need the additional test.
     """
     found: Index = {}
     for name, value in lines:
+        if name in _PASSED:
+            continue
         key = name.lower()
-        if key in INDEXED:
-            if key in found:
-                found[key].append(value)
-            else:
-                found[key] = [value]
-        if key >= _X and is_x_forwarded(key):
+        if key in found:
+            found[key].append(value)
+        elif key in INDEXED:
+            found[key] = [value]
+        else:
+            _pass(name, key)
+        if is_x_forwarded(key):
             found.setdefault(X_FORWARDED_NAMES, []).append(key)
     return found
+
+
+def _pass(name: bytes, key: bytes) -> None:
+    """Remember a name that is not indexed. A full set is emptied, as `Remembered` is: peers choose the names."""
+    if len(name) <= MOST_KEY_BYTES and not is_x_forwarded(key):
+        if len(_PASSED) >= _MOST_PASSED:
+            _PASSED.clear()
+        _PASSED.add(name)
 
 
 def is_token(text: str) -> bool:
@@ -107,14 +124,15 @@ def protocols(values: list[bytes] | tuple[bytes, ...]) -> list[bytes]:
     return [member.lower() for member in members(short_list(values)) if PROTOCOL.fullmatch(member)]
 
 
-_NONE: Final[frozenset[bytes]] = frozenset()
+#: What a head without `Connection` says there.
+NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 
 
 def connection_options(known: Index) -> frozenset[bytes]:
     """Every token of every `Connection` line, in lower case (RFC 9110 §7.6.1)."""
     values = known.get(b"connection")
     if values is None:
-        return _NONE
+        return NO_OPTIONS
     value = values[0] if len(values) == 1 else b",".join(values)
     return _OPTIONS[value]
 

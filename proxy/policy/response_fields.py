@@ -3,7 +3,7 @@
 Whatever this hop states is added after stripping, so no upstream can nominate it away.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Final
 
 from proxy.http1.field_names import Trait, names
@@ -26,7 +26,7 @@ def final_response_fields(
     head: ResponseHead,
     settings: PlanSettings,
     framing: BodyFraming,
-    date: bytes,
+    date: Callable[[], bytes],
     connection: bytes | None,
     rules: FieldRules | None = None,
     decisions: Decisions | None = None,
@@ -37,8 +37,8 @@ def final_response_fields(
 ) -> Fields:
     """The field lines of the final response as it goes to the client.
 
-    `connection` is what we say of our own connection to it, `date` what time it is (RFC 9110 §6.6.1), `upgrades` what
-    the route lets a client switch to, where it has its own, `way_back` how it turns paths back.
+    `connection` is what we say of our own connection to it, `date` tells what time it is (RFC 9110 §6.6.1), `upgrades`
+    what the route lets a client switch to, where it has its own, `way_back` how it turns paths back.
     """
     kept = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
     if way_back is not None:
@@ -48,7 +48,7 @@ def final_response_fields(
     stated_from = len(kept)
     lines = kept
     if b"date" not in head.known or b"date" in head.options:
-        lines.append((b"Date", date))
+        lines.append((b"Date", date()))
     lines.append(via(head.http_version, settings.pseudonym))
     lines += framing_fields(framing)
     if with_trailers and framing is CHUNKED:

@@ -11,7 +11,7 @@ from typing import Final
 
 from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import Fields
-from proxy.http1.remembered import MOST_KEY_BYTES
+from proxy.http1.remembered import MOST_KEY_BYTES, Remembered
 from proxy.policy.decisions import Decisions, Outcome, Rule
 
 HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)
@@ -40,12 +40,18 @@ _USUAL_OPTIONS: Final = (_NO_NAMES, frozenset({b"keep-alive"}), frozenset({b"clo
 class Removals:
     """What this hop removes besides, for one kind of message: lower-case names, each with its rule."""
 
-    __slots__ = ("names", "usual")
+    __slots__ = ("goes_on", "names")
 
     def __init__(self, names: Mapping[bytes, Rule]) -> None:
         self.names = names
-        #: All names that end here, by what `Connection` usually says.
-        self.usual = {options: _rules_by_name.__wrapped__(options, self, _NO_NAMES) for options in _USUAL_OPTIONS}
+        #: Whether a name, as it is spelled, goes on: by what `Connection` usually says.
+        self.goes_on = {
+            options: _goes_on(_rules_by_name.__wrapped__(options, self, _NO_NAMES)) for options in _USUAL_OPTIONS
+        }
+
+
+def _goes_on(rules: Mapping[bytes, Rule]) -> Remembered[bool]:
+    return Remembered(lambda name: name.lower() not in rules, 512)
 
 
 @lru_cache(maxsize=512)  # by the words of Connection, of which real traffic uses a handful
@@ -75,9 +81,9 @@ def strip(
 
     `also` is what this hop removes besides, `forged` the lower-case names that only a trusted peer may use.
     """
-    rules = also.usual.get(connection_options)
-    if rules is None or forged:
-        rules = rules_by_name(connection_options, also, forged)
+    if decisions is None and not forged and (goes_on := also.goes_on.get(connection_options)) is not None:
+        return [line for line in lines if goes_on[line[0]]]
+    rules = rules_by_name(connection_options, also, forged)
     if decisions is None:
         return [line for line in lines if line[0].lower() not in rules]
     kept: Fields = []

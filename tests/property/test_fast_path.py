@@ -4,7 +4,7 @@ from hypothesis import event, given
 
 from proxy.http1.parsing.fast_path import parse_plain_request, parse_plain_response
 from proxy.http1.parsing.h11_parser import parse_request, parse_response
-from proxy.http1.parsing.strictness import check_bytes, check_lengths
+from proxy.http1.parsing.strictness import check_bytes, check_lengths, check_response
 from tests.property.strategies import REQUEST_HEADS, RESPONSE_HEADS, times
 
 #: The one sentence on which the fast path rests gets more examples than others; `tests.fuzz.fast_path` millions.
@@ -36,3 +36,4 @@ def test_the_h11_parser_reads_a_response_of_the_fast_path_alike(raw_head: bytes)
         raw_head = raw_head[:end]
         check_bytes(raw_head)
         assert head == parse_response(raw_head)
+        check_response(head)

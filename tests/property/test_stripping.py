@@ -134,7 +134,7 @@ def test_no_upstream_can_nominate_away_what_is_stated_to_the_client(
     fields: Fields, framing: BodyFraming, connection: bytes | None
 ) -> None:
     settings = PlanSettings(pseudonym=b"me")
-    outgoing = final_response_fields(response(fields), settings, framing, b"now", connection)
+    outgoing = final_response_fields(response(fields), settings, framing, lambda: b"now", connection)
     stated = [(b"Via", b"1.1 me"), *framing_fields(framing), *([(b"Connection", connection)] if connection else [])]
     assert outgoing[len(outgoing) - len(stated) :] == stated
     kept = outgoing[: len(outgoing) - len(stated)]

@@ -2,8 +2,8 @@
 
 What it does not match, the h11 parser reads. It is correct exactly if every head that it accepts
 ends at the first empty line, the h11 parser accepts the same bytes and yields the same method, target, version, fields
-and index, and `strictness` has nothing to refuse in its bytes and lengths. Of the patterns, tests/proof shows it by
-automata; of the engine that runs them, property tests do.
+and index, and `strictness` has nothing to refuse in its bytes and lengths, nor in a response at all. Of the patterns,
+tests/proof shows it by automata; of the engine that runs them, property tests do.
 
 Which constructs are safe: a possessive repeat of one character class (`[...]*+`) is right on every engine, and makes a
 near miss fail in linear time. A possessive or atomic group is not: CPython 3.11.0 to 3.11.4, and distributions' 3.11.2,
@@ -15,7 +15,7 @@ line by line, and nothing in a line can match in a second way.
 import re
 from typing import Final
 
-from proxy.http1.fields import Index, connection_options, has_many_options, index, request_index
+from proxy.http1.fields import NO_OPTIONS, Index, connection_options, has_many_options, index, request_index
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.strictness import LENGTH_DIGITS
@@ -43,7 +43,8 @@ def parse_plain_request(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple
     known = request_index(lines)
     if not _is_plain(known, most_options) or (b"host" not in known and version == b"1.1"):
         return None
-    return RequestHead(method, target, version, lines, known, connection_options(known)), found.end()
+    options = connection_options(known) if b"connection" in known else NO_OPTIONS
+    return RequestHead(method, target, version, lines, known, options), found.end()
 
 
 def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple[ResponseHead, int] | None:
@@ -55,8 +56,10 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
     version, status, reason, section = found.groups()
     lines = _LINE.findall(section)
     known = index(lines)
-    if not _is_plain(known, most_options) or (
-        status[:1] == b"1" and (status == b"101" or not known.keys().isdisjoint(_FRAMING))
+    if (
+        not _is_plain(known, most_options)
+        or (status[:1] == b"1" and (status == b"101" or not known.keys().isdisjoint(_FRAMING)))
+        or (b"transfer-encoding" in known and version == b"1.0")
     ):
         return None
     return ResponseHead(int(status), reason, version, lines, known, connection_options(known)), found.end()
@@ -64,8 +67,11 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
 
 def _is_plain(known: Index, most_options: int) -> bool:
     """Whether nothing in an index is out of the ordinary: framing, host, or the length of `Connection`."""
-    if b"connection" in known and has_many_options(known[b"connection"], most_options):
-        return False
+    if b"connection" in known:
+        values = known[b"connection"]
+        # Each member takes a byte at least.
+        if (len(values) > 1 or len(values[0]) >= most_options) and has_many_options(values, most_options):
+            return False
     if b"content-length" in known:
         lengths = known[b"content-length"]
         if len(lengths) > 1 or b"transfer-encoding" in known:

@@ -108,7 +108,7 @@ class HeadParser:
             check_bytes(raw_head)
             check_lists(raw_head, most_options)
             head = parse_response(raw_head)
-        check_response(head)
+            check_response(head)
         self.unread = unread[end:]
         return head
 
@@ -130,7 +130,7 @@ class HeadParser:
             return []
         if self.unread:
             assert not data, "what is unread came before it"
-            data = self.take_unread()
+            data, self.unread, self._searched = bytes(self.unread), b"", 0
         pieces = body.receive(data) if data else []
         if body.left_over:
             self.unread = body.left_over

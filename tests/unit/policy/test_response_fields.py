@@ -36,7 +36,7 @@ RESPONSES = [
 
 @pytest.mark.parametrize(("notation", "kept"), RESPONSES)
 def test_a_response_is_stripped_then_stated(notation: str, kept: str) -> None:
-    outgoing = final_response_fields(response(notation), SETTINGS, FixedLength(5), DATE, b"keep-alive")
+    outgoing = final_response_fields(response(notation), SETTINGS, FixedLength(5), lambda: DATE, b"keep-alive")
     assert shown(outgoing) == f"{kept}|Via: 1.1 me|Content-Length: 5|Connection: keep-alive"
 
 
@@ -55,7 +55,7 @@ def test_a_responses_framing_and_connection_are_made_anew(
     framing: BodyFraming, connection: bytes | None, last: str
 ) -> None:
     head = response("HTTP/1.0 200 OK|Date: d|Content-Length: 99|Connection: keep-alive")
-    outgoing = final_response_fields(head, SETTINGS, framing, DATE, connection)
+    outgoing = final_response_fields(head, SETTINGS, framing, lambda: DATE, connection)
     assert shown(outgoing) == "Date: d|Via: 1.0 me" + (f"|{last}" if last else "")
 
 
@@ -70,14 +70,14 @@ ASKED = [
 @pytest.mark.parametrize(("notation", "asked"), ASKED)
 def test_a_426_asks_for_what_we_would_switch_to(notation: str, asked: str) -> None:
     head = response(notation + "|Connection: Upgrade|Date: d")
-    outgoing = final_response_fields(head, SETTINGS, NO_BODY, DATE, None)
+    outgoing = final_response_fields(head, SETTINGS, NO_BODY, lambda: DATE, None)
     assert shown(outgoing) == "Date: d|Via: 1.1 me" + (f"|{asked}" if asked else "")
 
 
 def test_a_routes_rules_apply_to_responses() -> None:
     head = response("HTTP/1.1 200 OK|Date: d|Server: x|Connection: X-A|x-frame-options: ALLOW")
     rules = FieldRules(frozenset({b"server"}), ((b"X-Frame-Options", b"DENY"), (b"X-A", b"1")))
-    outgoing = final_response_fields(head, SETTINGS, NO_BODY, DATE, None, rules)
+    outgoing = final_response_fields(head, SETTINGS, NO_BODY, lambda: DATE, None, rules)
     assert shown(outgoing) == "Date: d|X-Frame-Options: DENY|X-A: 1|Via: 1.1 me"
 
 
@@ -108,8 +108,8 @@ def test_the_decisions_of_a_response_tell_every_line() -> None:
     head = response("HTTP/1.1 200 OK|Content-Length: 5|Connection: Set-Cookie|Set-Cookie: a|Server: x|ETag: e|Host: h")
     rules = FieldRules(remove=frozenset({b"server"}))
     decisions = Decisions()
-    told = final_response_fields(head, SETTINGS, FixedLength(5), DATE, None, rules, decisions)
-    assert told == final_response_fields(head, SETTINGS, FixedLength(5), DATE, None, rules)
+    told = final_response_fields(head, SETTINGS, FixedLength(5), lambda: DATE, None, rules, decisions)
+    assert told == final_response_fields(head, SETTINGS, FixedLength(5), lambda: DATE, None, rules)
     assert recorded(decisions) == [
         ("Content-Length: 5", "replaced"),
         ("Connection: Set-Cookie", "stripped"),

@@ -64,7 +64,7 @@ def test_a_request_loses_what_the_rules_say(fields: Fields, trusted: bool, drop:
 @given(LINES)
 def test_a_response_loses_what_the_rules_say(fields: Fields) -> None:
     head, decisions = response([(name, value) for name, value in fields]), Decisions()
-    final_response_fields(head, PlanSettings(pseudonym=b"onehop"), NO_BODY, b"today", None, None, decisions)
+    final_response_fields(head, PlanSettings(pseudonym=b"onehop"), NO_BODY, lambda: b"today", None, None, decisions)
     found = stripped_from_response(head)
     assert found == counted(decisions)
     check_short_cuts(head, found)

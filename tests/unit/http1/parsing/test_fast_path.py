@@ -99,7 +99,6 @@ RECOGNISED_RESPONSES = [
     "HTTP/1.1 204 No Content|Content-Length: 5",
     "HTTP/1.1 200 OK|Content-Length: 0|Set-Cookie: a|Set-Cookie: b",
     "HTTP/1.1 200 OK|Transfer-Encoding: chunked|Connection: close, Set-Cookie",
-    "HTTP/1.0 200 OK|Transfer-Encoding: chunked",
     "HTTP/1.1 200 OK|Host: h",
     "HTTP/1.1 100 Continue",
     "HTTP/1.1 103 Early Hints|Link: </a>|Connection: X",
@@ -141,6 +140,7 @@ LEFT_RESPONSES = [
     "HTTP/1.1 200 OK|Content-Length: 5|Transfer-Encoding: chunked||",
     "HTTP/1.1 200 OK|Transfer-Encoding: chunked, chunked||",
     "HTTP/1.1 200 OK|Transfer-Encoding: CHUNKED||",
+    "HTTP/1.0 200 OK|Transfer-Encoding: chunked||",
     "|HTTP/1.1 200 OK||",
     "HTTP/1.1 200 OK|",
 ]
