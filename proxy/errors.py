@@ -1,4 +1,4 @@
-"""Everything that can go wrong with an exchange: whose fault it is, and what the client is told.
+"""Everything that can go wrong with an exchange: whose fault it is, and what the client reads.
 
 ProxyError
   DownstreamError             the client's message is at fault
@@ -80,7 +80,7 @@ class ProxyError(Exception):
 
     @property
     def public_detail(self) -> str:
-        """What the client is told."""
+        """What the client reads."""
         return self.detail if self.detail_is_public else self.public
 
 

@@ -173,7 +173,7 @@ def _depth_of(exc: msgspec.ValidationError) -> int:
 
 
 def _misplaced(key: KeyPath, value: Value) -> str:
-    """What to do about a key that stands in a table of a file, and belongs elsewhere."""
+    """Advice about a key that is in a wrong table of a file."""
     known = {field.encode_name for field in msgspec.structs.fields(Config)}
     if value.line is None or len(key) < 2 or key[-1] not in known:
         return ""

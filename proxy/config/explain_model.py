@@ -39,4 +39,4 @@ class ExplainConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             description="Size of all lines of Onehop-Decisions together; those about fields that were kept are left "
             "out first."
         ),
-    ] = 4096  # what stands in front has buffers of 4 to 8 KiB for a head
+    ] = 4096  # proxies in front have buffers of 4 to 8 KiB for a head

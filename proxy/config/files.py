@@ -86,5 +86,5 @@ def content(config: Config, path: str) -> bytes:
 
 
 def type_of(path: str) -> bytes:
-    """The media type of a file, by its suffix; text where that says nothing."""
+    """The media type of a file, by its suffix; text where that is unknown."""
     return _TYPES.get(Path(path).suffix.lower(), b"text/plain; charset=utf-8")

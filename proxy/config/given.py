@@ -22,7 +22,7 @@ _PATHS: Final[tuple[KeyPath, ...]] = (
 #: Tables that have no effect while they are empty, though whoever wrote one expects some.
 _NEEDED: Final[dict[KeyPath, str]] = {
     ("listeners", "*", "tls"): "needs certificates: without one, no TLS is spoken",
-    ("routes", "*", "access"): "is empty: it would keep nobody out",
+    ("routes", "*", "access"): "is empty: it would restrict nothing",
     ("routes", "*", "rate_limit"): "a rate limit needs requests_per_s",
 }
 

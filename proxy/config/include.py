@@ -59,7 +59,7 @@ class Files:
                 self._values[key] = value
             elif (entry, value.source) not in self._twice:
                 self._twice.add((entry, value.source))
-                expected = f"stands in {first.origin} already"
+                expected = f"is already set in {first.origin}"
                 self._problems.append(Problem(value.source, value.line, ".".join(entry), "", expected))
 
     def _include(self, include: Value) -> None:

@@ -111,7 +111,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(
             description="How long everything is still served after SIGTERM, while `/readyz` already fails; 0: no delay."
         ),
-    ] = 0.0  # what stands in front needs it where it asks for readiness: a few of its intervals
+    ] = 0.0  # a balancer that probes readiness needs a few of its intervals here
     error_pages: Annotated[
         dict[str, str],
         Meta(

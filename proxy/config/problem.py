@@ -10,7 +10,7 @@ KeyPath: TypeAlias = tuple[str, ...]
 
 
 class Value(NamedTuple):
-    """What somebody gave for a key, and where: a file with its line, a variable, a flag."""
+    """A value that was given for a key, and where: a file with its line, a variable, a flag."""
 
     value: Any
     source: str
@@ -63,9 +63,9 @@ def nearest(values: Mapping[KeyPath, Value], key: KeyPath) -> Value | None:
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
-    """`, did you mean "..."?` where a known name is near enough to be a slip of the hand; else nothing.
+    """`, did you mean "..."?` where a known name is near enough to be meant; else nothing.
 
-    Dotted keys are compared by their last part: what comes before is alike in all of them, and says nothing.
+    Dotted keys are compared by their last part: what comes before is the same in all of them.
     """
     by_last_part = {key.rpartition(".")[2]: key for key in known}
     near = difflib.get_close_matches(name.rpartition(".")[2], by_last_part, n=1, cutoff=0.75)

@@ -57,7 +57,7 @@ def _pattern_problems(key: tuple[str, ...], rewrite: RewritePathConfig) -> Itera
     if not _PATH.fullmatch(to) or "?" in to or "#" in to:
         yield (*key, "to"), f'"{to}"', 'expected a path that begins with "/", without "?": the query goes on as it is'
     elif to.startswith("//"):
-        yield (*key, "to"), f'"{to}"', 'expected one "/": behind two stands a host'
+        yield (*key, "to"), f'"{to}"', 'expected one "/" at its beginning: two would begin a host'
     elif (missing := next((part for part in _parts(to) if isinstance(part, int) and part > groups), None)) is not None:
         yield (*key, "to"), f'"{to}"', f"the pattern has no group {missing}"
 

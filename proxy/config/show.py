@@ -70,5 +70,5 @@ def as_toml(value: object) -> str:
 
 
 def _as_key(name: object) -> str:
-    """A key of ours as it is usually written, and one of somebody else's in quotes."""
+    """A key as TOML writes it: bare if it is one of ours, else in quotes."""
     return name if isinstance(name, str) and re.fullmatch("[a-z_]+", name) else as_toml(name)

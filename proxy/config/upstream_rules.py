@@ -29,7 +29,7 @@ def upstream_problems(config: Config) -> Iterator[Finding]:
         yield ("upstreams",), "", "no upstream: give --upstream URL, ONEHOP_UPSTREAM, or an [upstreams.NAME] table"
     for name, upstream in config.upstreams.items():
         if upstream.urls and upstream.origins:
-            yield ("upstreams", name, "origins"), "", "stands beside urls: write all of them here, or all there"
+            yield ("upstreams", name, "origins"), "", "is set together with urls: list all origins in one of them"
         key = ("upstreams", name, "origins" if upstream.origins else "urls")
         for origin in upstream.listed():
             if (expected := fault(origin_of, origin.url)) is not None:

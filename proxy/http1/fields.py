@@ -1,7 +1,7 @@
 """Field lines: how they are kept, found and split into list members (RFC 9110 §5).
 
 A field line is the pair (name, value) as it stood on the wire: spelling, order and duplicates are kept. What the
-proxy itself understands is looked up in an index made once per head, so nobody scans the lines twice.
+proxy itself understands is looked up in an index made once per head, so that the lines are scanned once.
 """
 
 import re

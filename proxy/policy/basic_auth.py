@@ -1,7 +1,7 @@
 """User names and passwords: those of a request (RFC 7617), and the file of users.
 
 The file is htpasswd's: a line for each user, `NAME:HASH`; lines that are empty or begin with `#` are skipped. Only
-bcrypt is taken: the other hashes of htpasswd can be guessed a billion times a second by whoever gets hold of the file.
+bcrypt is taken: the other hashes of htpasswd can be guessed a billion times a second once the file has leaked.
 """
 
 import binascii

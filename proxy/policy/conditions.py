@@ -111,7 +111,7 @@ class PathRoutes:
     def __init__(self) -> None:
         self._kinds: dict[Kind, _Group] = {}
         self._groups: list[_Group] = []
-        self._by_name: dict[bytes, list[int]] = {}  # places of groups, by their rarest field; b"": they ask for none
+        self._by_name: dict[bytes, list[int]] = {}  # places of groups, by their rarest field; b"": they have none
 
     def add(self, route: Route) -> None:
         for kind, listener, values, method in keys_of(route):
@@ -125,7 +125,7 @@ class PathRoutes:
             self._by_name.setdefault(rarest, []).append(number)
 
     def _candidates(self, request: RequestView) -> Sequence[_Group]:
-        """The groups of which one may have the request's route, in order."""
+        """The groups that may have the request's route, in order."""
         if len(self._groups) <= _FEW:
             return self._groups
         numbers = chain.from_iterable(self._by_name.get(name, ()) for name in (b"", *request.values()))

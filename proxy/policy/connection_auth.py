@@ -1,6 +1,6 @@
 """Logins that hold for a connection instead of a request: NTLM and Negotiate (RFC 4559 §6).
 
-A connection on which such a login has begun must carry nobody else's requests: they would be that person's.
+A connection on which such a login has begun must not carry requests of other clients: they would run with that login.
 """
 
 import re

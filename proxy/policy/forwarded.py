@@ -18,7 +18,7 @@ _MAPPED: Final = IPv6Network("::ffff:0:0/96")  # RFC 4291 §2.5.5.2
 _MOST_HOPS: Final = 32
 _LONGEST: Final = 45  # characters of an address without a zone: what is remembered is bounded
 _ABSENT: Final = (b"",)
-#: Printable, and without what would end a column or a quoted text in somebody's log.
+#: Printable, and without characters that would end a column or a quoted text in a log.
 _REQUEST_ID: Final = re.compile(rb"[!#-&(-\[\]-~]{1,128}")
 _SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{0,31}")  # RFC 3986 §3.1
 
@@ -30,7 +30,7 @@ STATED_ABOUT_CLIENT: Final = spellings(names(Trait.STATED_ABOUT_CLIENT))
 SERVICE_VARIABLES: Final = variables()
 
 
-#: What stands for the address of a client on a Unix socket, which has none: in the log, and in lists of networks.
+#: The address of a client on a Unix socket, which has none, in the log and in lists of networks.
 UNIX: Final = "unix"
 
 
@@ -42,7 +42,7 @@ class ClientIdentity(msgspec.Struct, frozen=True):
     scheme: bytes = b"http"
     listener: str = ""  # the name of the one it came by; "" for those of `listen`
     https_port: int = 0  # to which that listener redirects, for routes that are not its own; 0: it does not
-    certificate: bytes = b""  # its verified certificate, as `Client-Cert` says it
+    certificate: bytes = b""  # its verified certificate, in the form of `Client-Cert`
 
 
 def networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
@@ -123,7 +123,7 @@ def client_address(
     for member in islice(_from_the_right(forwarded_for), _MOST_HOPS):
         network = trusting_network(address, trusted)
         if network is None:
-            why = "in no trusted network: what it says of others is not believed"
+            why = "in no trusted network: what it says about others is ignored"
             break
         hop = _address_of(member)
         if hop is None:

@@ -17,14 +17,14 @@ class RequestSemantics(msgspec.Struct, frozen=True):
     """What a request means, read before anything is stripped, and stated to the upstream by this hop."""
 
     authority: bytes  # whom the client asked for; empty where a 1.0 client did not say
-    host: bytes  # what Host says to the upstream
+    host: bytes  # the Host that the upstream is sent
     framing: BodyFraming
     request_id: bytes
     expects_continue: bool = False
     upgrade: bytes | None = None  # the protocol, as configured
     wants_trailers: bool = False
     max_forwards: int | None = None  # already counted down
-    traced: Stated | None = None  # None: tracing is off, and what the client says of a trace goes on
+    traced: Stated | None = None  # None: tracing is off, and the client's trace context is forwarded
 
 
 class Forward(msgspec.Struct, frozen=True):

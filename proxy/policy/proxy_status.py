@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from proxy.errors import ProxyError
 from proxy.http1.fields import FieldLine
 
-#: An attempt as it may be told: an alias of its origin, and its result.
+#: An attempt as clients may see it: an alias of its origin, and its result.
 Told = tuple[str, str]
 
 

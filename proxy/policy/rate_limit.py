@@ -39,7 +39,7 @@ WRONG_PASSWORDS: Final = RateLimit(b"\0wrong passwords", 6 * SECOND, 20)
 
 
 def client_key(address: str) -> bytes:
-    """What stands for one client: its address; of IPv6, the first 64 bits."""
+    """What identifies one client: its address; of IPv6, the first 64 bits."""
     parsed = parse_address(address)
     if parsed is None:
         return address.encode()

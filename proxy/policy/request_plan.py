@@ -46,7 +46,7 @@ def plan(
     route = None
     try:
         known = head.known
-        # 1. Read the semantics first: all of it may stand in fields that are about to be stripped.
+        # 1. Read the semantics first: all of it may be in fields that are about to be stripped.
         framing = request_framing(head)
         target = request_target(head)
         if target.secured and not client.trusted and client.scheme != b"https":
@@ -145,7 +145,7 @@ def check_body_size(size: int, limit: int) -> None:
 
 
 def _upgrade(head: RequestHead, upgrades: Mapping[bytes, bytes]) -> bytes | None:
-    """The protocol to switch to, if the client asks for one of these, as RFC 9110 §7.8 says to ask."""
+    """The protocol to switch to, if the client asks for one of `upgrades` in the form of RFC 9110 §7.8."""
     if head.http_version < b"1.1" or b"upgrade" not in head.options:
         return None
     return next((upgrades[name] for name in protocols(head.known[b"upgrade"]) if name in upgrades), None)

@@ -1,4 +1,4 @@
-"""The target that a service is sent where its paths are not the client's, and the way back for what it says of them.
+"""The target that a service is sent where its paths are not the client's, and the way back for paths in its responses.
 
 In this order: a prefix is stripped, a pattern rewrites the path, a prefix is added. The query goes on untouched, and so
 do the bytes of the path where nothing but a prefix changes. What services make of a path decides, not its bytes:
@@ -58,7 +58,7 @@ class Rewriting(msgspec.Struct, frozen=True):
     strip: bytes = b""
     replacement: Replacement | None = None
     add: bytes = b""
-    turn_back: bool = True  # what a response says of paths
+    turn_back: bool = True  # also change paths in responses back to the client's
 
     def target(self, target: bytes) -> tuple[bytes, bool]:
         """The target in the place of one in origin-form, and whether the prefix was stripped.
@@ -172,7 +172,7 @@ class WayBack(msgspec.Struct, frozen=True):
             outside = self.outside + path[len(self.inside) :]
             if normalised_path(outside) == wanted:
                 return outside
-        # Its dot segments would lead out of the prefix. A malformed `%` among them: nobody knows where it leads.
+        # Its dot segments would lead out of the prefix. With a malformed `%` among them, its meaning is unknown.
         return wanted if normalised_path(wanted) == wanted else None
 
     def _cookie_path(self, found: re.Match[bytes]) -> bytes:

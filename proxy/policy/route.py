@@ -14,7 +14,7 @@ from proxy.policy.split import Split
 
 
 class Mirror(msgspec.Struct, frozen=True):
-    """Where copies of requests go: how many of a million, and what `Host` says there instead of the client's."""
+    """Where copies of requests go: how many of a million, and the `Host` that replaces the client's there."""
 
     upstream: str
     of_million: int
@@ -26,8 +26,8 @@ class Route(msgspec.Struct, frozen=True):
     `listeners` are those that it serves, all where there are none; `headers` are names in lower case with the values
     that they must have, `b""` for any.
 
-    `host_override` is what `Host` says to the upstream instead of the client's; empty keeps the client's.
-    `default_host` is what it says where a 1.0 client named nobody. `access` is checked before anything else.
+    `host_override` is the `Host` that the upstream is sent instead of the client's; empty keeps the client's.
+    `default_host` is the one for 1.0 clients that sent none. `access` is checked before anything else.
     `timeouts` and `limits` are the global objects where the route has none of its own.
     """
 

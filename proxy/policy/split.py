@@ -14,7 +14,7 @@ import msgspec
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """An upstream, what `Host` says to it instead of the client's, and what it says where a 1.0 client names nobody."""
+    """An upstream, the `Host` that replaces the client's for it, and the one for 1.0 clients that send none."""
 
     upstream: str
     host_override: bytes = b""

@@ -33,7 +33,7 @@ VARIABLE: Final = Rule(
 UNDERSCORE: Final = Rule(Outcome.UNDERSCORE, "its name has an underscore, and underscore_names is drop")
 
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
-#: What nearly every message says in `Connection`.
+#: The options of `Connection` in nearly every message.
 _USUAL_OPTIONS: Final = (_NO_NAMES, frozenset({b"keep-alive"}), frozenset({b"close"}))
 
 
@@ -44,7 +44,7 @@ class Removals:
 
     def __init__(self, names: Mapping[bytes, Rule]) -> None:
         self.names = names
-        #: Whether a name, as it is spelled, goes on: by what `Connection` usually says.
+        #: Whether a line with a name, as spelled, goes on: by the usual options of `Connection`.
         self.goes_on = {
             options: _goes_on(_rules_by_name.__wrapped__(options, self, _NO_NAMES)) for options in _USUAL_OPTIONS
         }

@@ -1,4 +1,4 @@
-"""W3C Trace Context: which trace a request belongs to, and what the next hop is told of it.
+"""W3C Trace Context: which trace a request belongs to, and what the next hop is sent about it.
 
 Where tracing is off, nothing of this is used, and both fields pass unchanged.
 """
@@ -11,7 +11,7 @@ import msgspec
 from proxy.http1.fields import Index
 
 SAMPLED: Final = 0x01  # W3C Trace Context §3.2.2.5.1
-_RANDOM: Final = 0x02  # of Level 2: the trace id is random. It goes on as it came; flags that nobody knows do not
+_RANDOM: Final = 0x02  # of Level 2: the trace id is random. It is forwarded; unknown flags are not
 #: §3.2.2: no id is all zeros, ff is no version, and one that is later than 00 may go on behind a dash.
 _TRACEPARENT: Final = re.compile(
     rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
@@ -27,7 +27,7 @@ class Traceparent(msgspec.Struct, frozen=True):
 
     @property
     def value(self) -> bytes:
-        """As the field says it, in version 00."""
+        """The value of the field, in version 00."""
         return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}".encode("ascii")
 
 
@@ -39,7 +39,7 @@ class Stated(msgspec.Struct, frozen=True):
 
 
 def received(known: Index) -> Traceparent | None:
-    """What a request says; None where it says nothing that can be read, or two things (§3.2.1)."""
+    """The `traceparent` of a request; None where it has none, more than one, or an invalid one (§3.2.1)."""
     values = known.get(b"traceparent")
     if values is None or len(values) != 1:
         return None

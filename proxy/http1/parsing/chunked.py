@@ -58,7 +58,7 @@ _SIZE, _EXTENSION, _DATA, _DATA_END, _TRAILERS, _COMPLETE = State
 
 
 class ChunkedBody:
-    """One chunked body, piece by piece, and what stands behind it."""
+    """One chunked body, piece by piece, and what follows it."""
 
     __slots__ = (
         "_announced",
@@ -94,7 +94,7 @@ class ChunkedBody:
         self._section = bytearray()  # an unfinished trailer section
         self.received_bytes = 0  # without the coding
         self.trailers: Fields = []
-        #: What `receive` has not looked at. Where `complete`, it stands behind the body; else it is more of it, and to
+        #: What `receive` has not looked at. Where `complete`, it follows the body; else it is more of it, and to
         #: be given to `receive` again, in another turn of the event loop.
         self.left_over = b""
         #: Where `receive` raised: the body bytes before the fault, which it could not return.
@@ -244,7 +244,7 @@ class ChunkedBody:
     def _take_trailers(self, data: bytes) -> bool:
         """Read the trailer section; whether it is complete."""
         section, limit = self._section, self._limits.trailer_bytes
-        seen = len(section)  # only what is new is looked at, and what may stand before it in a line end
+        seen = len(section)  # only new bytes are searched, and those before them that may begin a line end
         section += data
         if section.startswith(_CRLF):
             self.left_over = bytes(section[2:])

@@ -21,7 +21,7 @@ from proxy.http1.target import has_authority_form
 
 _LIMITS: Final = MessageLimits()
 
-#: What stands behind a head: of a pipelined request, of a body, and of nothing that is known.
+#: What follows a head: a pipelined request, a body, and bytes that are neither.
 _BEHIND: Final = (b"GET /2 HTTP/1.1\r\nHost: h\r\n\r\n", b"0\r\n\r\n", b"\x00")
 
 _COOKIE: Final = b"Cookie: c=1\r\nAuthorization: b\r\n"
@@ -47,7 +47,7 @@ _SECTIONS: Final = (
     b"Transfer-Encoding: chunked \r\nX-A: 1\r\n",
     b"Transfer-Encoding: \r\nX-A: 1\r\n",
     b"X-A: \r\nTransfer-Encoding: chunked\r\n",
-    # Near misses: what is no field line stands behind lines that are.
+    # Near misses: field lines, followed by something that is none.
     b"X-A: 1\r\nX-B\r\n" + _COOKIE,
     b"X-A: 1\r\nX-B : 2\r\n" + _COOKIE,
     b"X-A: 1\r\n: 2\r\n" + _COOKIE,

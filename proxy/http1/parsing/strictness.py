@@ -1,7 +1,7 @@
 """What h11 accepts and a proxy must refuse: one place, for both readers.
 
 h11 reads for an endpoint. A proxy hands the message to a second parser, so whatever two parsers could read in two
-ways is refused here: its sender is told, and the connection closes.
+ways is refused here: its sender gets an error, and the connection closes.
 """
 
 import re

@@ -48,7 +48,7 @@ def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> 
             run, length = _run(data[position : position + window], room)
             pieces += run
             position += length
-            if 2 * length < window:  # something else than a small chunk stands there, or nothing more
+            if 2 * length < window:  # something else than a small chunk follows, or nothing
                 break
             window = min(2 * window, _WINDOW)
     return position

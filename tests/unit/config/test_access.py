@@ -19,7 +19,7 @@ WRONG = [
     ("rate_limit.burst=5",                "routes.r.rate_limit.requests_per_s: a rate limit needs requests_per_s"),
     ("rate_limit.requests_per_s=0",       "routes.r.rate_limit.requests_per_s = 0: expected more than 0"),
     ("rate_limit={}",                     "routes.r.rate_limit: a rate limit needs requests_per_s"),
-    ("access={}",                         "routes.r.access: is empty: it would keep nobody out"),
+    ("access={}",                         "routes.r.access: is empty: it would restrict nothing"),
     ("access.user_field=X-User",          'access.user_field = "X-User": does nothing without basic_auth'),
     ("rate_limit.requests_per_s=-1",      "requests_per_s = -1: expected more than 0, and 1000000 at most"),
     ("rate_limit.requests_per_s=inf",     "requests_per_s = inf: expected more than 0"),

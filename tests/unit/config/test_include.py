@@ -66,16 +66,16 @@ def test_tables_that_are_no_entries_may_be_spread_over_files(tmp_path: Path) -> 
 
 WRONG = [
     # the file, the one it includes                     what is said
-    ('include = ["d.toml"]\nworkers = 1\n', "workers = 2\n", "d.toml:1: workers: stands in c.toml:2 already"),
+    ('include = ["d.toml"]\nworkers = 1\n', "workers = 2\n", "d.toml:1: workers: is already set in c.toml:2"),
     (
         f'include = ["d.toml"]\n{APP}',
         '[upstreams.app]\nhost = "h"\n',
-        "d.toml:2: upstreams.app: stands in c.toml:3 already",
+        "d.toml:2: upstreams.app: is already set in c.toml:3",
     ),
     (
         f'include = ["d.toml"]\n{APP}[routes.r]\nupstream = "app"\n',
         '[routes.r.response_fields]\nremove = ["X-A"]\n',
-        "d.toml:2: routes.r: stands in c.toml:5 already",
+        "d.toml:2: routes.r: is already set in c.toml:5",
     ),
     ('include = ["e.toml"]\n', "", 'c.toml:1: include = "e.toml": no such file'),
     ('include = ["folder"]\n', "", 'c.toml:1: include = "folder": is a folder: add /*.toml'),

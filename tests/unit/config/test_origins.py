@@ -20,7 +20,7 @@ REFUSED = [
     ('origins = [{ url = "http://a", backup = 1 }]', "expected true or false, got a whole number"),
     ('origins = [{ url = "http://a", height = 1 }]', 'unknown key "height", did you mean "weight"?'),
     ('origins = [{ url = "http://a", backup = true }]', "a.origins: expected one that is no backup"),
-    (f'{ONE}\nurls = ["http://b"]',               "a.origins: stands beside urls: write all of them here, or all there"),
+    (f'{ONE}\nurls = ["http://b"]',               "a.origins: is set together with urls: list all origins in one of them"),
     (f'{ONE}\nbalance = "leastconn"',              'expected one of "hash", "least_requests", "random_two", "round_robin"'),
     (f'{ONE}\nbalance = "hash"\nhash_on = "ip"',   'a.hash_on = "ip": expected "client_address", "path", "header:NAME"'),
     (f'{ONE}\nhash_on = "path"',                   'a.hash_on = "path": does nothing without balance = "hash"'),

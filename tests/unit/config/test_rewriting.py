@@ -28,7 +28,7 @@ WRONG = [
     ('rewrite_path = { pattern = "' + "a" * 1025 + '", to = "/x" }', "expected 1024 bytes or less"),
     ('rewrite_path = { pattern = "a" }',                        'rewrite_path.to = "": expected a path that begins with "/"'),
     ('rewrite_path = { pattern = "a", to = "x" }',              'expected a path that begins with "/"'),
-    ('rewrite_path = { pattern = "a", to = "//x" }',            'expected one "/": behind two stands a host'),
+    ('rewrite_path = { pattern = "a", to = "//x" }',            'expected one "/" at its beginning: two would begin a host'),
     ('rewrite_path = { pattern = "a", to = "/x?y" }',           'without "?": the query goes on as it is'),
     ('rewrite_path = { pattern = "a", to = "/x\\r\\ny" }',      'expected a path that begins with "/"'),
     ('rewrite_path = { pattern = "(a)", to = "/$2" }',          "the pattern has no group 2"),

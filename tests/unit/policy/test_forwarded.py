@@ -129,9 +129,9 @@ def test_a_request_id_is_believed_where_it_forges_no_columns_of_a_log(given: byt
 
 IN_TEN = "in trusted network 10.0.0.0/8: the element before it is believed"
 WALKS = [
-    ("192.0.2.9", [b"6.6.6.6"], [("192.0.2.9", 0, "in no trusted network: what it says of others is not believed")]),
+    ("192.0.2.9", [b"6.6.6.6"], [("192.0.2.9", 0, "in no trusted network: what it says about others is ignored")]),
     ("10.0.0.1", [b"6.6.6.6, 1.2.3.4"], [("10.0.0.1", 0, IN_TEN),
-     ("1.2.3.4", 1, "in no trusted network: what it says of others is not believed")]),
+     ("1.2.3.4", 1, "in no trusted network: what it says about others is ignored")]),
     ("10.0.0.1", [b"1.2.3.4", b"10.0.0.2"], [("10.0.0.1", 0, IN_TEN), ("10.0.0.2", 1, IN_TEN),
      ("1.2.3.4", 2, "no element before it is read")]),
     ("10.0.0.1", [b"unknown"], [("10.0.0.1", 0, "the element before it is no address")]),
