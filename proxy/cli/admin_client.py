@@ -1,4 +1,4 @@
-"""The admin listener of a running instance, asked by a command: where it is, and what it says."""
+"""A client for the admin listener of a running instance: finds it, authenticates, reads its answers."""
 
 import os
 import select
@@ -18,15 +18,15 @@ from proxy.config.build import parse_listen
 from proxy.config.sources import TOKEN_VARIABLE, load
 
 _PATIENCE_S: Final = 10.0
-_SILENCE_S: Final = 45.0  # of a stream that says every 15 s that it is alive
+_SILENCE_S: Final = 45.0  # of a stream that sends a comment every 15 s
 _MOST_BYTES: Final = 64 * 1024 * 1024  # of an answer
 
 
 class CannotAsk(click.ClickException):
-    """There is no answer, or none that helps; the message says what to do."""
+    """There is no usable answer; the message says what to do."""
 
     def show(self, file: object = None) -> None:
-        """Say so as all commands do."""
+        """Print the message in the form of all commands."""
         click.echo(f"onehop: {self.message}", err=True)
 
 
@@ -35,14 +35,14 @@ class HasEnded(CannotAsk):
 
 
 class Answer(NamedTuple):
-    """What was answered."""
+    """An answer: status and body."""
 
     status: int
     body: bytes
 
 
 class AdminListener:
-    """Where an instance is asked, and the token for it."""
+    """The address of an admin listener, and its token."""
 
     def __init__(self, address: str, token: str = "", token_from: str = "") -> None:
         """`token_from` is where the token was found, for messages."""
@@ -64,7 +64,7 @@ class AdminListener:
             raise CannotAsk(f"{self.address} cannot be asked: {exc.strerror or exc}") from exc
 
     def request(self, connection: h11.Connection, path: str, last_event: int = 0) -> bytes:
-        """The bytes of a GET."""
+        """A GET request as bytes. `last_event` is the number of the last exchange that is known (Last-Event-ID)."""
         host = "localhost" if self._host.startswith("/") else self.address
         headers = [("Host", host.removeprefix(":") if host[:1] != ":" else f"127.0.0.1{host}"), ("Connection", "close")]
         if self._token:
@@ -75,7 +75,7 @@ class AdminListener:
         return sent + (connection.send(h11.EndOfMessage()) or b"")
 
     def get(self, path: str) -> Answer:
-        """What it answers. Raises CannotAsk."""
+        """Send a GET and read the answer. Raises CannotAsk."""
         body = bytearray()
         status = 0
         with self.connect() as connected:
@@ -89,7 +89,7 @@ class AdminListener:
         return Answer(status, bytes(body))
 
     def refused(self, answer: Answer, missing: str) -> CannotAsk:
-        """Why an answer is none; `missing` is what to say where an instance has nothing at that path."""
+        """The error for an answer that is not 200. `missing`: the text for a 404 of an onehop."""
         said = answer.body[:200].decode("utf-8", "replace").strip()
         if answer.status == 401 and self._token:
             return CannotAsk(f"{self.address} rejects the token of {self._token_from}")
@@ -106,7 +106,7 @@ class AdminListener:
 
 
 def _events(connected: socket.socket, listener: AdminListener, path: str) -> Iterator[h11.Event]:
-    """Everything of one answer. Raises CannotAsk."""
+    """The h11 events of one answer. Raises CannotAsk."""
     connection = h11.Connection(h11.CLIENT)
     ends_at = time.monotonic() + _PATIENCE_S
     try:
@@ -127,7 +127,7 @@ def _events(connected: socket.socket, listener: AdminListener, path: str) -> Ite
 
 
 class Told(NamedTuple):
-    """An exchange that the inspector tells of, as JSON; without one, all that follows ends from now on."""
+    """An exchange from the inspector, as JSON. Number 0 marks the end of the kept exchanges: new ones follow."""
 
     number: int
     exchange: bytes
@@ -137,7 +137,7 @@ class Following:
     """The inspector's stream of exchanges, on one connection."""
 
     def __init__(self, listener: AdminListener, last: int = 0) -> None:
-        """Connect, and see that there is an inspector. `last` is the number of the last exchange that is known.
+        """Connect, and check that there is an inspector. `last` is the number of the last exchange that is known.
 
         Raises CannotAsk."""
         self._listener = listener
@@ -161,7 +161,7 @@ class Following:
             raise listener.refused(answer, "the inspector is off; admin.inspector = true turns it on (onehop reload)")
 
     def close(self) -> None:
-        """Look on no longer."""
+        """Close the connection."""
         self._connected.close()
 
     def _response(self) -> h11.Response:
@@ -175,12 +175,12 @@ class Following:
                 raise h11.RemoteProtocolError("the connection was closed")
 
     def told(self, reader: int | None = None, until: float = float("inf")) -> Iterator[Told | None]:
-        """What is told, until the stream ends, or the monotonic time `until` has come. None: whoever read what we write
-        to the descriptor `reader` has gone."""
+        """The exchanges, until the stream ends or the monotonic time `until` is reached. None: the reader of the pipe
+        `reader`, to which the command writes, has closed it."""
         poll = select.poll()
         poll.register(self._connected, select.POLLIN)
         if reader is not None:
-            poll.register(reader, 0)  # only that its other end is gone
+            poll.register(reader, 0)  # only for POLLERR: its other end is closed
         silent_since = time.monotonic()
         while True:
             try:
@@ -221,7 +221,7 @@ class Following:
 
 
 def find(address: str | None, config: Path | None) -> AdminListener:
-    """The admin listener that is meant: the one at `address`, else the configuration's. Raises CannotAsk."""
+    """The admin listener at `address`, else the one of the configuration. Raises CannotAsk, click.BadParameter."""
     token = os.environ.get(TOKEN_VARIABLE, "")
     found_in = f"the variable {TOKEN_VARIABLE}"
     if address is not None:

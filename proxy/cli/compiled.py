@@ -11,5 +11,5 @@ def is_compiled(module: str = "proxy.exchange.exchange") -> bool:
 
 
 def how_it_runs() -> str:
-    """What `onehop --version` says of it. A wheel holds all of the compiled modules or none."""
+    """The word for `onehop --version`. A wheel holds all of the compiled modules or none."""
     return "compiled" if is_compiled() else "interpreted"

@@ -1,4 +1,4 @@
-"""`onehop demo`: the demo service beside a worker, and what the worker saw of each request, for its page to show."""
+"""`onehop demo`: runs the demo service in the worker's process, and gives its page what the worker decided."""
 
 import socket
 from collections import OrderedDict
@@ -13,7 +13,7 @@ from proxy.exchange.context import Observe
 from proxy.process.worker import Companion
 from proxy.telemetry.record import ExchangeRecord
 
-_REMEMBERED: Final = 256  # a page is asked for its own request, moments later
+_REMEMBERED: Final = 256  # the page looks up its own request, moments later
 
 
 class Observations:
@@ -23,7 +23,7 @@ class Observations:
         self._seen: OrderedDict[str, Observation] = OrderedDict()
 
     def observe(self, record: ExchangeRecord) -> None:
-        """Note what this hop does with a request, and why: the decisions of the plan that is carried out."""
+        """Note the decisions about a request that is being forwarded."""
         assert record.seen is not None
         [request] = record.seen.messages
         notes = [FieldNote(*shown(decision)) for decision in request.decisions]
@@ -32,12 +32,12 @@ class Observations:
             self._seen.popitem(last=False)
 
     def lookup(self, request_id: str) -> Observation | None:
-        """What was seen of a request, if it is remembered."""
+        """The observation of a request, if it is still kept."""
         return self._seen.get(request_id)
 
 
 def demo_observer(listening: socket.socket) -> Companion:
-    """What runs the demo service on this socket beside a worker, and watches what the worker does."""
+    """A companion that runs the demo service on this socket in a worker's process, and observes its requests."""
 
     @asynccontextmanager
     async def run(config: Config) -> AsyncIterator[tuple[Config, Observe]]:
@@ -52,7 +52,7 @@ def demo_observer(listening: socket.socket) -> Companion:
 
 
 def demo_lines(url: str) -> list[str]:
-    """What to try on `onehop demo`."""
+    """The banner lines of `onehop demo`: what to try."""
     return [
         "",
         "Try it:",

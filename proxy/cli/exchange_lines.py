@@ -1,4 +1,4 @@
-"""An exchange of the inspector as lines of text: what became of it, and what was decided about each field."""
+"""An exchange of the inspector as lines of text: its result, and the decisions about its fields."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from proxy.telemetry.escaping import escape_control, escape_text, escape_word
 from proxy.telemetry.inspection import Shown, ShownMessage
 
 _TITLES: Final = {
-    # of a message: where it came from, and where it went
+    # kind of message: titles for what was received, and what was sent
     "request": ("the client sent", "the service was sent"),
     "interim": ("the service sent an interim response", "the client was sent"),
     "response": ("the service answered", "the client was sent"),
@@ -21,7 +21,7 @@ _TITLES: Final = {
 
 
 def one_line(exchange: Shown, *, colour: bool = False) -> str:
-    """Time, client, request, status, bytes, duration, and what served it: as the access log's text line has it."""
+    """Time, client, request, status, bytes, duration and origin, in the form of the access log's text line."""
     at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(exchange.at)) + f".{int(exchange.at % 1 * 1000):03d}Z"
     status = str(exchange.status)
     if colour:
@@ -49,7 +49,7 @@ def _tone(status: int) -> str:
 
 
 def decided(exchange: Shown, *, colour: bool = False) -> Iterator[str]:
-    """Each message: as it came, with what was decided about each line and why, and the line that it went on with."""
+    """Each message: as received, with the decision about each line and its rule, and its first line as sent."""
     for message in exchange.messages:
         came, went = _TITLES.get(message.kind, (message.kind, ""))
         if message.received or message.kind.endswith("trailers"):
@@ -62,8 +62,8 @@ def decided(exchange: Shown, *, colour: bool = False) -> Iterator[str]:
 
 
 def decision_lines(message: ShownMessage, *, stated: bool = True, colour: bool = False) -> list[str]:
-    """A line for each field line of a message: the verdict, the field, and the rule. `stated`: also for those that did
-    not come, but were added."""
+    """A line for each field line of a message: the verdict, the field, and the rule. `stated`: also for lines that were
+    added."""
     lines = _rows(
         [
             (line.verdict, f"{line.name}: {line.value}", line.rule)
@@ -78,7 +78,7 @@ def decision_lines(message: ShownMessage, *, stated: bool = True, colour: bool =
 
 
 def sent_lines(message: ShownMessage, *, colour: bool = False) -> list[str]:
-    """A line for each field line that went on, in order: set here, and by which rule, or kept."""
+    """A line for each field line that was sent, in order: kept, or set and by which rule."""
     rules = {(line.name, line.value): line.rule for line in message.lines if line.verdict == "set"}
     rows = []
     for name, value in message.sent_lines:

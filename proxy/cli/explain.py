@@ -1,6 +1,6 @@
 """`onehop explain`: what this proxy does with a head, field by field, and by which rule.
 
-Shows the plan that the proxy itself carries out, made from the same configuration.
+It calls the functions with which the proxy itself plans, with the same configuration.
 """
 
 from collections.abc import Mapping
@@ -52,12 +52,12 @@ from proxy.policy.settings import Limits, PlanSettings
 from proxy.process.tracing import sampling
 from proxy.telemetry.trace import Sampling
 
-_PSEUDONYM: Final = b"onehop"  # an instance adds a suffix of its own
+_PSEUDONYM: Final = b"onehop"  # a running instance appends its random token
 _A_NEW_ID: Final = b"a-new-id"
 
 
 class Setup(NamedTuple):
-    """What an explanation goes by: the configuration, and who the client is."""
+    """What an explanation depends on: the configuration and the client."""
 
     routes: RoutingTable
     settings: PlanSettings
@@ -69,7 +69,7 @@ class Setup(NamedTuple):
 
 
 def setup_from(config: Config, address: str) -> Setup:
-    """What `onehop run` would go by with this configuration, for a client at this address."""
+    """The setup that `onehop run` would have with this configuration, for a client at this address."""
     trusted = networks(config.trusted_networks)
     return Setup(
         routing_table(config),
@@ -83,10 +83,10 @@ def setup_from(config: Config, address: str) -> Setup:
 
 
 def answered_request(config: Config, setup: Setup, route: str | None, url: str | None) -> Forward | None:
-    """The GET of a client that a service answers: for `url`, else for the path of the route. `route` takes it, whatever
-    its conditions are; without a name, the only route, or the one that serves the URL. None: nobody says which.
+    """A GET to which the response belongs: for `url`, else for the path of the route. It takes the route that is named,
+    whatever its conditions; else the only route, or the one that matches the URL. None: that is not known.
 
-    Raises ValueError where no service is asked.
+    Raises ValueError where the request would not be forwarded.
     """
     routes = setup.routes
     if route is None and url is None and len(config.routes) != 1:
@@ -115,7 +115,7 @@ def answered_request(config: Config, setup: Setup, route: str | None, url: str |
 
 
 def as_wire(text: bytes) -> bytes:
-    """A head as a person typed it: LF becomes CRLF, and the empty line at the end may be left out."""
+    """Make a head of what a person typed: LF becomes CRLF, and the empty line at the end is added."""
     if b"\r" not in text:
         text = text.replace(b"\n", b"\r\n")
     head = text.lstrip(b"\r\n").partition(b"\r\n\r\n")[0]
@@ -155,7 +155,7 @@ def explain_request(raw_head: bytes, setup: Setup) -> Explanation:
 
 
 def _asked(access: Access, head: RequestHead, setup: Setup) -> list[str]:
-    """What else is asked before the request goes on. Raises Forbidden where the client's network is refused."""
+    """The checks before the request is forwarded. Raises Forbidden where the client's network is refused."""
     address = setup.client.address.decode()
     if setup.client.trusted:
         address = client_address(address, head.known.get(b"x-forwarded-for", ()), setup.trusted)
@@ -174,7 +174,7 @@ def _asked(access: Access, head: RequestHead, setup: Setup) -> list[str]:
 
 
 def _answered_here(answer: LocalResponse) -> list[str]:
-    """An answer of our own, and why it is given."""
+    """An answer of the proxy itself, and the reason for it."""
     if answer.route is None:
         return ["nothing goes on: Max-Forwards is 0, so this hop answers (RFC 9110 §7.6.2)"]
     rules = answer.route.response_fields
@@ -184,7 +184,7 @@ def _answered_here(answer: LocalResponse) -> list[str]:
 
 
 def explain_response(raw_head: bytes, setup: Setup, request: Forward | None = None) -> Explanation:
-    """What happens to a response to a GET by an HTTP/1.1 client: to `request`, whose route has a say in it.
+    """What happens to a response to a GET by an HTTP/1.1 client. `request`: the GET, for the rules of its route.
 
     Raises ProxyError where the proxy refuses it.
     """
@@ -227,7 +227,7 @@ def explain_response(raw_head: bytes, setup: Setup, request: Forward | None = No
 def _before_the_final_response(
     head: ResponseHead, settings: PlanSettings, upgrades: Mapping[bytes, bytes], decisions: Decisions
 ) -> tuple[Fields, list[str]]:
-    """What goes on of a 1xx: it is stripped like any message, and states nothing that the upstream did not say."""
+    """The fields of a 1xx that are forwarded: it is stripped like any message, and nothing is added."""
     if head.status != 101:
         lines = interim_response_fields(head, decisions)
         return lines, ["the upstream's connection stays open: the final response is still to come"]

@@ -123,12 +123,12 @@ def _read(file: str) -> bytes:
 
 
 def _given(context: click.Context, names: Mapping[str, str]) -> list[str]:
-    """Those that stand on the command line."""
+    """The options that were given on the command line."""
     return [flag for name, flag in names.items() if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
 
 
 def _ask_for(context: click.Context, url: str, as_json: bool, options: Mapping[str, Any]) -> None:
-    """Explain what a running instance does with a request."""
+    """Send a request through a running instance, and explain what it did."""
     if given := _given(context, _ONLY_WITH_A_HEAD):
         raise click.UsageError(f"{', '.join(given)}: not with a URL", context)
     from proxy.cli.admin_client import find
@@ -145,7 +145,7 @@ def _ask_for(context: click.Context, url: str, as_json: bool, options: Mapping[s
 
 
 def _config_to_explain(options: Mapping[str, Any]) -> Config:
-    """The configuration as `run` would read it; where it names no upstream, one takes every request."""
+    """The configuration as `run` would read it. Where it has no upstream, one is added that takes every request."""
     loaded = load_options(options)
     if [problem.key for problem in loaded.problems] == ["upstreams"]:
         loaded = load_options({**options, "upstream": ("http://the-upstream",)})

@@ -1,7 +1,7 @@
-"""`onehop explain URL`: a request through a running instance, and its four heads with what was decided about each line.
+"""`onehop explain URL`: sends a request through a running instance, and shows its four heads with all decisions.
 
-The request is made here; what became of it, the inspector of the instance tells. An `X-Request-Id` that nobody else can
-have sent says which exchange it was: it is recorded as it came, whether the instance believes it or states its own.
+The inspector of the instance reports what was done. The exchange is found by a random `X-Request-Id`, which the
+inspector records as received, whether the instance keeps it or replaces it.
 """
 
 import contextlib
@@ -45,14 +45,14 @@ class Asked(NamedTuple):
 
 
 def explain_url(asked: Asked, listener: AdminListener, *, as_json: bool) -> None:
-    """Make the request, and write what became of it. Raises CannotAsk, click.UsageError."""
+    """Make the request, and print what was done with it. Raises CannotAsk, click.UsageError."""
     own = f"explain-{secrets.token_hex(16)}"
     head = _head(asked, own)
     with contextlib.closing(Following(listener)) as following:
         told = following.told()
         for each in told:
             if each is None or not each.number:
-                break  # all that follows ends from now on
+                break  # exchanges that ended earlier have all been read
         status = _ask(asked, head)
         exchange = _told(following, own)
     if exchange is None:
@@ -69,7 +69,7 @@ def explain_url(asked: Asked, listener: AdminListener, *, as_json: bool) -> None
 
 
 def four_heads(exchange: Shown, *, colour: bool = False) -> Iterator[str]:
-    """Each message twice: as it came, with what was decided about each line, and as it went on."""
+    """Each message twice: as received, with the decision about each line, and as sent."""
     service = exchange.attempts[-1].origin if exchange.attempts else "the service"
     sides = {
         "request": ("client -> onehop", f"onehop -> {service}"),
@@ -117,7 +117,7 @@ def _head(asked: Asked, own: str) -> list[tuple[str, str]]:
 
 
 def _ask(asked: Asked, fields: Sequence[tuple[str, str]]) -> int:
-    """Make the request and read its whole answer, or as much as comes in time; the status."""
+    """Make the request and read its answer, as far as it arrives in time. Return the status; 0: no answer."""
     parts = urlsplit(asked.url)
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
@@ -148,7 +148,7 @@ def _ask(asked: Asked, fields: Sequence[tuple[str, str]]) -> int:
     except h11.LocalProtocolError as exc:
         raise click.UsageError(f"this request cannot be sent: {exc}") from exc
     except TimeoutError:
-        pass  # an endless answer, or none: what is known of it by now is shown
+        pass  # an endless answer, or none: what the inspector knows of it is shown
     except OSError as exc:
         if not status:
             raise CannotAsk(f"{asked.url} cannot be asked: {exc.strerror or exc}") from exc
@@ -193,11 +193,11 @@ def _is_own(exchange: Shown, own: str) -> bool:
 
 
 def checked_url(url: str) -> str:
-    """The URL, if one can be asked. Raises click.BadParameter."""
+    """The URL, if it is one that can be requested. Raises click.BadParameter."""
     parts = urlsplit(url)
     try:
         is_right = bool(parts.hostname) and parts.scheme in _DEFAULT_PORTS and (parts.port or 1) > 0
-    except ValueError:  # a port that is none
+    except ValueError:  # the port is not a number up to 65535
         is_right = False
     if not is_right or "@" in parts.netloc or re.search(r"[^!-~]", url):
         raise click.BadParameter(f"{url!r}: expected http[s]://HOST[:PORT][/PATH], of ASCII, without a password")
@@ -215,7 +215,7 @@ def checked_address(address: str | None) -> str | None:
 
 
 def body_of(data: str | None) -> bytes | None:
-    """What `-d` says: a text, or @FILE."""
+    """The body that `-d` gives: a text, or @FILE. Raises click.BadParameter."""
     if data is None or not data.startswith("@"):
         return None if data is None else data.encode()
     try:

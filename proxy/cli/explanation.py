@@ -1,4 +1,4 @@
-"""What was done with a message, as a command shows it: a line for each field, aligned, or in colour on a terminal."""
+"""How commands show decisions: a line for each field, aligned, or in colour on a terminal."""
 
 import re
 from collections.abc import Iterable
@@ -11,11 +11,11 @@ from proxy.http1.masking import shown_value
 from proxy.policy.decisions import Decision, Decisions
 
 COLOURS: Final = {"kept": "green", "stripped": "red", "untrusted": "red", "replaced": "yellow", "set": "cyan"}
-_WIDEST: Final = 60  # of a field, before the rules beside all others would leave the screen
+_WIDEST: Final = 60  # a longer field does not widen the column: all rules would leave the screen
 
 
 class Note(msgspec.Struct):
-    """One field line, and what became of it."""
+    """One field line, and the decision about it."""
 
     name: str
     value: str
@@ -28,7 +28,7 @@ class Explanation(NamedTuple):
 
     notes: list[Note]
     remarks: list[str]  # connection and body
-    sent: str  # the head that goes on; empty where none does
+    sent: str  # the head as forwarded; empty where it is not
 
 
 def shown(decision: Decision) -> tuple[str, str, str, str]:
@@ -43,7 +43,7 @@ def notes(decisions: Decisions) -> list[Note]:
 
 
 def aligned(rows: Iterable[tuple[str, str, str]]) -> list[str]:
-    """Rows of a verdict, a field and a rule, the rules below each other as far as that leaves them on the screen."""
+    """Rows of verdict, field and rule, with the rules in one column, except beside very long fields."""
     rows = list(rows)
     width = max((len(field) for _, field, _ in rows if len(field) <= _WIDEST), default=0)
     return [f"{verdict:<9}  {field:<{width}}  {rule}" for verdict, field, rule in rows]
@@ -91,6 +91,6 @@ def safe(lines: Fields) -> Fields:
 
 
 def shown_head(head: bytes) -> str:
-    """A head as text that no terminal obeys."""
+    """A head as text, without control characters that a terminal would obey."""
     text = head.decode("latin-1").replace("\r\n", "\n").rstrip("\n")
     return re.sub(r"[^\n\t -~\u00a0-\u00ff]", "?", text)  # Latin-1 has control characters that terminals obey

@@ -1,4 +1,4 @@
-"""What /status.json says, as lines for a terminal: the whole first, then routes, upstreams, workers, errors."""
+"""/status.json as lines for a terminal: totals first, then routes, upstreams, workers, errors."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ _UNKNOWN: Final = "-"
 
 
 class Tone(Enum):
-    """How a line is to be read."""
+    """How a line is shown."""
 
     PLAIN = "plain"
     TITLE = "title"
@@ -19,14 +19,14 @@ class Tone(Enum):
 
 
 class Row(NamedTuple):
-    """A line, not longer than the screen is wide."""
+    """A line, cut to the width of the screen."""
 
     text: str
     tone: Tone = Tone.PLAIN
 
 
 def figures(status: Mapping[str, Any], where: str, width: int) -> list[Row]:
-    """All lines. `where` names the instance."""
+    """All lines, cut to `width`. `where` is the address of the admin listener."""
     return [Row(escape_control(text)[:width], tone) for text, tone in _lines(status, where)]
 
 
@@ -103,14 +103,14 @@ def _lines(status: Mapping[str, Any], where: str) -> Iterator[Row]:
     )
 
 
-#: Columns of words; all others are numbers, which end below each other.
+#: Columns of words, which are left-aligned; all others are numbers.
 _WORDS: Final = frozenset({"route", "upstream", "origin", "address", "state", "error", "cause", "meaning", "worker"})
 
 
 def _table(
     titles: Sequence[str], rows: Sequence[Sequence[str]], bad: Sequence[bool], texts: Sequence[str] = ()
 ) -> Iterator[Row]:
-    """The rows below their titles; nothing where there are none. `texts` are not padded."""
+    """The rows below their titles; nothing without rows. Columns in `texts` are not padded; `bad` rows are marked."""
     if not rows:
         return
     widths = [
@@ -181,5 +181,5 @@ def _span(seconds: float) -> str:
 
 
 def at_time(status: Mapping[str, Any]) -> str:
-    """When it was, as a clock on the wall shows it."""
+    """The local time of a status."""
     return time.strftime("%H:%M:%S", time.localtime(status["at"]))

@@ -1,4 +1,4 @@
-"""Which exchanges are meant: by route, status, error, field, client, or any text, as on the inspector's page."""
+"""Filters for exchanges: by route, status, error, field, client, or any text, as on the inspector's page."""
 
 import re
 from typing import Final, NamedTuple
@@ -13,17 +13,17 @@ _STATUS: Final = re.compile(r"[1-5]xx|[1-5][0-9][0-9]")
 
 
 class Filter(NamedTuple):
-    """What an exchange must have. An empty one asks nothing."""
+    """Conditions that an exchange must meet. Empty ones are met by all."""
 
     text: str = ""  # anywhere: in its target, host, client, id, route, error, status, or a field; in lower case
     route: str = ""
     statuses: frozenset[str] = frozenset()  # "404", "5xx"
     error: str = ""  # a code, or ANY_ERROR
-    field: str = ""  # within "name: value" of a line that came, or that was stated; in lower case
+    field: str = ""  # within "name: value" of a received or added line; in lower case
     clients: tuple[Network, ...] = ()
 
     def matches(self, exchange: Shown) -> bool:
-        """Whether it is meant."""
+        """Whether the exchange meets all conditions."""
         status = str(exchange.status)
         if self.route and exchange.route != self.route:
             return False

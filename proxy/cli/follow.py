@@ -1,4 +1,4 @@
-"""Writes the exchanges that the inspector of a running instance tells of."""
+"""Prints the exchanges that the inspector of a running instance reports."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ _decode = msgspec.json.Decoder(Shown).decode
 
 
 def follow(listener: AdminListener, wanted: Filter, how: dict[str, Any]) -> None:
-    """Write those that are wanted until the instance ends, or nobody reads them. `how` are the options of `tail`.
+    """Print those that match, until the instance ends or the reader of the output has gone. `how`: options of `tail`.
 
     Raises CannotAsk."""
     lines = _Lines(wanted, how["explained"], how["as_json"], how["last"])
@@ -29,7 +29,7 @@ def follow(listener: AdminListener, wanted: Filter, how: dict[str, Any]) -> None
             following = Following(listener, lines.number)
         except HasEnded:
             if not lines.is_live:
-                raise  # it was never there
+                raise  # it was not running at the start
             click.echo("onehop: the instance has ended", err=True)
             return
         with contextlib.closing(following):
@@ -43,7 +43,7 @@ def follow(listener: AdminListener, wanted: Filter, how: dict[str, Any]) -> None
                     if how["no_follow"]:
                         return
         lines.begin_again()
-        time.sleep(_AGAIN_S)  # a reload begins another control process
+        time.sleep(_AGAIN_S)  # after a reload, a new control process answers
 
 
 def _shown(listener: AdminListener, told: Told) -> Shown:
@@ -62,7 +62,7 @@ def _stdout() -> int | None:
 
 
 class _Lines:
-    """Writes exchanges: the last of those that had ended before, then each."""
+    """Prints exchanges: first the last few that had ended before, then each new one."""
 
     def __init__(self, wanted: Filter, explained: bool, as_json: bool, last: int) -> None:
         self._wanted = wanted
@@ -75,11 +75,11 @@ class _Lines:
         self._before = 0  # on this connection
 
     def begin_again(self) -> None:
-        """What comes now is from another connection."""
+        """A new connection begins: gaps in the numbers are not counted across it."""
         self._before = 0
 
     def take(self, number: int, exchange: Shown, source: bytes) -> None:
-        """There is another one."""
+        """Print an exchange, or keep it until `go_live`."""
         if self.is_live:
             if exchange.skipped:
                 click.echo(
@@ -98,7 +98,7 @@ class _Lines:
             self._earlier.append((exchange, source))
 
     def go_live(self) -> None:
-        """All that follows ends from now on."""
+        """Print the kept ones: all that follow are new."""
         for each in self._earlier:
             self._write(*each)
         self._earlier.clear()

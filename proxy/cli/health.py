@@ -1,4 +1,4 @@
-"""`onehop health`: what a container's health check runs."""
+"""`onehop health`: the health check of a container."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ _HEALTH_S: Final = 2.0
 @click.option("--listen", metavar="HOST:PORT", help="Address to ask; default: the first one that is configured.")
 def health(config: Path | None, listen: str | None) -> None:
     """Ask the local instance whether it serves: exit status 0 if it does, else 1."""
-    # Only where it listens matters here: the upstream may be a flag of the process that serves.
+    # Only the address is needed: the upstream may have been given to `run` as an option.
     loaded = load(config, os.environ, {"listen": [listen]} if listen else {}, needs_upstream=False)
     if loaded.config is None:
         click.echo(f"onehop: {loaded.problems[0]}", err=True)
@@ -40,19 +40,19 @@ def health(config: Path | None, listen: str | None) -> None:
 
 
 def _own_answer(host: str, port: int, *, tls: bool) -> bytes:
-    """The head that answers `OPTIONS *` with `Max-Forwards: 0`: the proxy's own, whatever its services do."""
+    """The head of the answer to `OPTIONS *` with `Max-Forwards: 0`, which the proxy itself answers. Raises OSError."""
     ends_at = time.monotonic() + _HEALTH_S
     with contextlib.ExitStack() as stack:
         connection = stack.enter_context(connected(host, port))
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False  # its names are not those of the loopback address
+            context.check_hostname = False  # its certificate is not for the loopback address
             context.verify_mode = ssl.CERT_NONE
             connection = stack.enter_context(context.wrap_socket(connection))
         connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")
         answer = b""
         while b"\r\n\r\n" not in answer and len(answer) < 65_536:
-            connection.settimeout(max(ends_at - time.monotonic(), 0.001))  # 0 would mean: do not wait at all
+            connection.settimeout(max(ends_at - time.monotonic(), 0.001))  # 0 would mean non-blocking
             if not (arrived := connection.recv(4096)):
                 break
             answer += arrived

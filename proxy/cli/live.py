@@ -20,11 +20,11 @@ from proxy.upstream.resolver import Resolver
 
 _AT_ONCE: Final = 16
 _MOST_ADDRESSES: Final = 16  # of one name
-_TURNS: Final = 4  # of the loop, until connections that are reset have ended
+_TURNS: Final = 4  # of the event loop, until reset connections are closed
 
 
 class Found(NamedTuple):
-    """What became of one origin."""
+    """The result for one origin."""
 
     upstream: str
     origin: str
@@ -36,8 +36,8 @@ class Found(NamedTuple):
 
 
 def report_origins(config: Config) -> None:
-    """Resolve each origin, connect to all its addresses, TLS included, and ask each its upstream's health check once;
-    without one, being connected to is enough. Ends with exit status 1 where one fails."""
+    """Resolve each origin, connect to all its addresses, with TLS where configured, and run its health check once;
+    without one, connecting is enough. Ends the command with exit status 1 where one fails."""
     found = asyncio.run(_look(config))
     for each in found:
         click.echo(f"  {each}")
@@ -77,7 +77,7 @@ def _origins(config: Config) -> Iterator[tuple[str, UpstreamConfig, Origin]]:
 async def _origin(
     config: Config, upstream: UpstreamConfig, origin: Origin, resolver: Resolver, connector: Connector
 ) -> tuple[bool, str]:
-    """Whether all addresses of an origin pass, and what there is to say of each."""
+    """Whether all addresses of an origin pass, and a text about each."""
     check = upstream.health_check or HealthCheckSettings(timeout_s=config.timeouts.connect_s)
     try:
         addresses = [""] if origin.path else (await resolver.addresses(origin.host))[:_MOST_ADDRESSES]

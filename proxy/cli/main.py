@@ -1,4 +1,4 @@
-"""The command `onehop`, and those of its commands that run or check a configuration."""
+"""The command `onehop`, with its subcommands `run`, `check` and `demo`."""
 
 import json
 import os
@@ -152,7 +152,7 @@ def demo(listen: str, admin: str, access_log: str) -> NoReturn:
 
 
 def _command() -> str:
-    """How to call this command from here: by its name only where the PATH leads to it."""
+    """How to call this command from the current directory: by name where PATH finds it, else by path."""
     here = Path(sys.argv[0])
     if here.name == "__main__.py":
         return f"{sys.executable} -m proxy"

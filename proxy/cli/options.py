@@ -1,4 +1,4 @@
-"""What commands have in common: options for a configuration and for a running instance, and how they end."""
+"""Shared by commands: options for a configuration, options for a running instance, exit on errors."""
 
 import contextlib
 import os
@@ -60,7 +60,7 @@ def configuration_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def load_options(options: Mapping[str, Any]) -> Loaded:
-    """Read the configuration with these options above it."""
+    """Read the configuration; these options override it."""
     flags: dict[str, object] = {}
     for name in ("workers", "access_log", "reader"):
         if options[name] is not None:
@@ -73,21 +73,21 @@ def load_options(options: Mapping[str, Any]) -> Loaded:
 
 
 def valid(loaded: Loaded) -> Config:
-    """The configuration. Ends the command with exit status 2, and every problem, where it has any."""
+    """The configuration. Where it has problems, prints them all and ends the command with exit status 2."""
     if loaded.config is None:
         refuse(loaded.problems)
     return loaded.config
 
 
 def refuse(problems: list[Problem]) -> NoReturn:
-    """Say what is wrong, and end with exit status 2."""
+    """Print the problems, and end the command with exit status 2."""
     for problem in problems:
         click.echo(f"onehop: {problem}", err=True)
     raise SystemExit(2)
 
 
 def instance_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say which running instance is asked."""
+    """Add the options that choose a running instance."""
     command = click.option(
         "--config",
         type=click.Path(path_type=Path),
@@ -100,13 +100,13 @@ def instance_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def quiet_end() -> Iterator[None]:
-    """Ctrl-C, and a reader that has gone, are how such a command usually ends: with exit status 0, and no complaint."""
+    """End with exit status 0, and no message, at Ctrl-C or when the reader of the output has gone."""
     try:
         yield
         sys.stdout.flush()
     except KeyboardInterrupt:
         pass
     except BrokenPipeError:
-        # What Python would flush at its end has nowhere to go.
+        # Python flushes standard output at exit, which would fail once more.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

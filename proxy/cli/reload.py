@@ -1,4 +1,4 @@
-"""`onehop reload`: ask a running instance to serve by its configuration as it is now, and say how that went."""
+"""`onehop reload`: lets a running instance load its configuration again, and reports the result."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.process.commands import MOST_BYTES, NAME, Instance, Request, Result, may_talk, without_surrogates
 
-_ANSWER_S: Final = 2.0  # for an instance to say who it is
+_ANSWER_S: Final = 2.0  # for an instance to describe itself
 _NOT_FOUND: Final = 2  # the exit status; 1 is a configuration that was refused
 
 
@@ -51,8 +51,8 @@ def reload(config: Path | None, pid: int | None, pid_file: Path | None, timeout_
 
 @contextlib.contextmanager
 def ready_to_run(option: Path | None, watch: bool, pid_file: Path | None) -> Iterator[Path | None]:
-    """What `run` needs for reloads: the configuration's file, by the option or the environment; something to watch,
-    if that is wanted; and the process id in a file, if one is."""
+    """Prepare `run` for reloads: find the configuration file by the option or the environment, check that it can be
+    watched, and write the PID file, which is removed at the end. Raises click.UsageError."""
     name = option or os.environ.get("ONEHOP_CONFIG")
     config = Path(name) if name else None
     if watch:
@@ -72,7 +72,7 @@ def ready_to_run(option: Path | None, watch: bool, pid_file: Path | None) -> Ite
 
 
 def _require_watching(file: Path | None) -> None:
-    """Refuse `--watch` where nothing could be watched."""
+    """Refuse `--watch` without a file, or without the package for it."""
     if not file:
         raise click.UsageError("--watch needs a file: --config, or ONEHOP_CONFIG")
     if find_spec("watchfiles") is None:
@@ -89,7 +89,7 @@ def _read_pid(file: Path) -> int:
 
 
 def instances() -> Iterator[tuple[socket.socket, Instance]]:
-    """Every instance here that this user may ask, and a connection to it."""
+    """Every instance on this machine that this user may command, with a connection to it."""
     try:
         lines = Path("/proc/net/unix").read_text("utf-8", "replace").splitlines()[1:]
     except OSError:

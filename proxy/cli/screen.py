@@ -1,4 +1,4 @@
-"""A terminal that is drawn on again and again, and given back as it was, however the command ends."""
+"""A full-screen terminal, which is restored however the command ends."""
 
 import contextlib
 import os
@@ -15,15 +15,15 @@ from typing import Any, Final, NoReturn
 
 from proxy.cli.figures import Row, Tone
 
-_ENTER: Final = "\x1b[?1049h\x1b[?25l"  # another screen, without a cursor
+_ENTER: Final = "\x1b[?1049h\x1b[?25l"  # the alternate screen, without a cursor
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
 _TONES: Final = {Tone.TITLE: "\x1b[1m", Tone.BAD: "\x1b[31m"}
-#: What ends a program and would leave the terminal as it is now. SIGINT is Python's own KeyboardInterrupt.
+#: Signals that would end the program without restoring the terminal. For SIGINT, Python raises KeyboardInterrupt.
 _ENDING: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Screen:
-    """Entered, it has the terminal; left, the terminal is what it was. Only the main thread may enter it."""
+    """A context manager that takes over the terminal, and restores it. For the main thread only."""
 
     def __init__(self) -> None:
         self._input = sys.stdin.fileno() if sys.stdin.isatty() else None
@@ -41,14 +41,14 @@ class Screen:
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         try:
             self._take()
-        except BaseException:  # a signal came meanwhile: nobody else would give the terminal back
+        except BaseException:  # a signal came meanwhile, and `with` would not call __exit__
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
         for number in self._handlers:
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C may not come between this
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not interrupt this
         try:
             self._give_back()
         finally:
@@ -60,11 +60,11 @@ class Screen:
 
     @property
     def columns(self) -> int:
-        """How wide it is now."""
+        """The width of the terminal now."""
         return shutil.get_terminal_size().columns
 
     def draw(self, rows: Sequence[Row]) -> None:
-        """Show these, and how many there is no room for."""
+        """Show these rows, and how many do not fit."""
         height = shutil.get_terminal_size().lines
         shown = list(rows)
         if len(shown) > height:
@@ -75,7 +75,7 @@ class Screen:
         sys.stdout.flush()
 
     def wait(self, seconds: float) -> str:
-        """Wait, for a key or another size of the window at most; the key."""
+        """Wait for a key, but at most so long or until the window changes its size. Return the key, or ""."""
         watched = [self._woken, *([] if self._input is None else [self._input])]
         ready, _, _ = select.select(watched, [], [], seconds)
         if self._woken in ready:
@@ -84,7 +84,7 @@ class Screen:
         if self._input is None or self._input not in ready:
             return ""
         key = os.read(self._input, 16)
-        return key.decode("latin-1") or "q"  # its end: the terminal is gone
+        return key.decode("latin-1") or "q"  # end of input: the terminal is gone
 
     def _take(self) -> None:
         if self._input is not None:
@@ -101,10 +101,10 @@ class Screen:
                 termios.tcsetattr(self._input, termios.TCSANOW, self._before)
 
     def _end(self, number: int, _: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)  # what a shell says of a program that a signal has ended
+        raise SystemExit(128 + number)  # as shells report a program that was ended by a signal
 
     def _suspend(self, number: int, _: FrameType | None) -> None:
-        """Ctrl-Z: the shell gets the terminal as it was; `fg` comes back here."""
+        """Ctrl-Z: restore the terminal and stop; after `fg`, take it over again."""
         self._give_back()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)

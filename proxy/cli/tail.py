@@ -1,4 +1,4 @@
-"""`onehop tail`: the exchanges of a running instance as they end, a line each."""
+"""`onehop tail`: prints the exchanges of a running instance as they end, one per line."""
 
 from pathlib import Path
 from typing import Any

@@ -84,5 +84,5 @@ def _watch(listener: "AdminListener", status: Mapping[str, Any], interval_s: flo
                     break
             try:
                 status, trouble = _status(listener), ""
-            except CannotAsk as exc:  # perhaps it comes back: a restart looks like this
+            except CannotAsk as exc:  # it may be restarting: keep trying
                 trouble = f"no answer since {at_time(status)}: {exc.message}"

@@ -1,1 +1,1 @@
-"""A service to put onehop in front of. Shares no code with the proxy: it stands for somebody else's."""
+"""The demo service. It shares no code with the proxy, because it stands for a service of the user."""

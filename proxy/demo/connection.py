@@ -1,6 +1,6 @@
-"""A connection's life: requests in turn, each given to the endpoints, until one side has had enough.
+"""A client's connection: its requests are answered one after the other, until either side closes it.
 
-A client that vanishes cancels whatever was being done for it, so no answer outlives its reader.
+When the client disconnects, the answer under way is cancelled.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ Answering = Callable[[Exchange], Awaitable[None]]
 
 
 class DemoConnection(asyncio.StreamReaderProtocol):
-    """asyncio's streams, with a task of our own: theirs hears of a lost connection only when it writes."""
+    """asyncio's streams, with a task that is cancelled when the connection is lost: asyncio's own notices a lost
+    connection only at its next write."""
 
     def __init__(self, answering: Answering) -> None:
         super().__init__(asyncio.StreamReader(limit=READ_BYTES), self._begin)
@@ -32,7 +33,7 @@ class DemoConnection(asyncio.StreamReaderProtocol):
 
 
 async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answering: Answering) -> None:
-    """Answer one client until either side is done. Raises only for our own mistakes."""
+    """Answer one client until either side closes. Raises only for defects of this service."""
     try:
         wire = Wire(reader, writer)
         try:
@@ -41,9 +42,9 @@ async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, a
             await _answer_mistake(wire, exc)
         await wire.linger()
     except OSError:
-        pass  # gone, or silent for too long: there is nobody to tell
+        pass  # the client is gone, or was silent for too long
     finally:
-        writer.transport.abort()  # all that is worth sending was sent: `linger` has waited for it
+        writer.transport.abort()  # nothing is lost: `linger` has waited until the client has read the answer
 
 
 async def _answer_in_turn(wire: Wire, answering: Answering) -> None:
@@ -62,7 +63,7 @@ async def _answer_in_turn(wire: Wire, answering: Answering) -> None:
 
 async def _answer_mistake(wire: Wire, mistake: h11.RemoteProtocolError) -> None:
     if wire.http.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
-        return  # an answer is under way; all that can be said now is that it ends here
+        return  # an answer is under way: it can only be cut
     body = f"{mistake}\n".encode()
     fields = [
         (b"Content-Type", b"text/plain"),

@@ -1,4 +1,4 @@
-"""What the service answers at each path but the page. Each endpoint is a function of one exchange."""
+"""The endpoints of the service, except the page. Each is a function of one exchange."""
 
 import asyncio
 import hashlib
@@ -20,7 +20,7 @@ HOP_FIELDS: Final[list[FieldLine]] = [
     (b"TE", b"trailers"),
     (b"X-Kept", b"yes"),
 ]
-#: The same for a client that wants to go on: with `?keep`.
+#: The same without `close`, for a client that keeps its connection: with `?keep`.
 HOP_FIELDS_KEPT_OPEN: Final[list[FieldLine]] = [(b"Connection", b"X-Internal, Set-Cookie"), *HOP_FIELDS[1:]]
 
 NO_STORE: Final = (b"Cache-Control", b"no-store")
@@ -33,7 +33,7 @@ _PLAIN: Final = b"text/plain; charset=utf-8"
 
 
 async def echo(exchange: Exchange) -> None:
-    """Tell what arrived: names and order as they were on the wire (h11 takes the blanks round a value)."""
+    """Return the request as JSON: names and order as received (h11 strips the blanks around a value)."""
     digest, size, beginning = hashlib.sha256(), 0, bytearray()
     async for piece in exchange.body():
         digest.update(piece)
@@ -113,7 +113,7 @@ async def trailers(exchange: Exchange) -> None:
 
 
 async def upload(exchange: Exchange) -> None:
-    """Take a body of any size, and say what it was."""
+    """Take a body of any size, and return its size and hash."""
     if exchange.method not in {"POST", "PUT"}:
         raise Refusal(405, "POST or PUT something here", [(b"Allow", b"POST, PUT")])
     digest, size = hashlib.sha256(), 0

@@ -1,4 +1,4 @@
-"""One request and its answer, in the hands of an endpoint. Knows HTTP's rules for both, and no endpoint."""
+"""One request and its answer, as endpoints use them. Keeps HTTP's rules for both; knows no endpoint."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -18,7 +18,7 @@ _BODILESS: Final = frozenset({204, 304})
 
 
 class Refusal(Exception):
-    """What was asked cannot be answered; the client is told why. Always the client's fault."""
+    """The request is at fault, and refused; the text is sent to the client."""
 
     def __init__(self, status: int, reason: str, fields: FieldLines = ()) -> None:
         super().__init__(reason)
@@ -67,14 +67,14 @@ class Exchange:
                 self.trailers = event.headers.raw_items()
 
     async def discard_body(self) -> None:
-        """Read past what no endpoint wanted: behind it comes the next request."""
+        """Read the rest of the body: the next request follows it."""
         async for _ in self.body():
             pass
 
     # -- the answer --------------------------------------------------------------------------------------
 
     async def interim(self, status: int, fields: FieldLines = ()) -> None:
-        """Send an interim response, to a client that knows them."""
+        """Send an interim response, unless the client speaks HTTP/1.0."""
         if self.understands_http_1_1:
             reason = _reason(status)
             head = h11.InformationalResponse(status_code=status, headers=list(fields), reason=reason)
@@ -106,7 +106,7 @@ class Exchange:
         await self.wire.write(head + rest + self.wire.http.send(h11.EndOfMessage()))
 
     async def answer_json(self, status: int, content: dict[str, object], fields: FieldLines = ()) -> None:
-        """Send a complete answer, laid out for the reader of a terminal."""
+        """Send a complete answer, formatted for a terminal."""
         await self.answer(status, b"application/json", _laid_out(content).encode(), fields)
 
     def _head(self, status: int, fields: FieldLines) -> bytes:

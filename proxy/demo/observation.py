@@ -1,4 +1,4 @@
-"""What onehop saw of one request and decided about it, as the page shows it. Decides nothing itself."""
+"""A request as onehop received it, with its decisions, for the page. Decides nothing itself."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ _SECRET_WORDS: Final = ("token", "secret", "api-key", "api_key", "apikey", "pass
 
 
 class FieldNote(NamedTuple):
-    """One field line of the request, and what became of it."""
+    """One field line of the request, and the decision about it."""
 
     name: str
     value: str
@@ -28,7 +28,7 @@ class Observation(NamedTuple):
 #: Finds an observation by the request's X-Request-Id. None: onehop did not see this request.
 Lookup = Callable[[str], Observation | None]
 
-#: Each verdict's sign on the page: a colour alone would tell some readers nothing.
+#: The sign of each verdict on the page: some readers cannot tell colours apart.
 VERDICTS: Final = {"kept": "✓", "stripped": "✕", "set": "+", "replaced": "⇄", "untrusted": "!"}
 
 

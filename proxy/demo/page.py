@@ -1,6 +1,6 @@
-"""The page a browser sees, and its assets. Everything that came from outside is escaped, secrets are masked.
+"""The page and its assets. All values from requests are escaped, secrets are masked.
 
-No script or style stands in the page: its Content-Security-Policy allows only what comes from /assets.
+The page has no inline script or style: its Content-Security-Policy allows only files of this service.
 """
 
 from collections.abc import Iterable
@@ -57,7 +57,7 @@ class Page:
         await exchange.answer(200, _CONTENT_TYPES[name], self._assets[name], [NO_STORE])
 
     async def answer_icon(self, exchange: Exchange) -> None:
-        """Send what browsers ask for without being told to."""
+        """Send the icon that browsers request by themselves."""
         await self.answer_asset(exchange, "hop.svg")
 
 
@@ -104,7 +104,7 @@ def _received_row(raw_name: bytes, raw_value: bytes) -> str:
 
 
 def _hop_row(name: str, value: str) -> str:
-    # Constants of this service, and secret to nobody: masked, they could not be compared with what arrives.
+    # Constants of this service, not secrets: masked, they could not be compared with what the browser receives.
     return (
         f'<tr data-field="{escape(name)}" data-sent="{escape(value)}"><th scope="row">{escape(name)}</th>'
         f'<td class="value">{escape(value)}</td><td class="outcome">…</td></tr>'

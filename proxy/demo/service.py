@@ -1,4 +1,4 @@
-"""The demo service: what stands where, and how it is started. Does not know the proxy in front of it."""
+"""The demo service: its paths, and how it is started. Does not know the proxy in front of it."""
 
 import asyncio
 import socket
@@ -24,7 +24,7 @@ async def start_demo_service(listening: socket.socket, lookup: Lookup | None = N
 
 
 class Paths:
-    """What answers at each path."""
+    """Finds the endpoint of a path."""
 
     def __init__(self, page: Page) -> None:
         self._whole: dict[str, Callable[[Exchange], Awaitable[None]]] = {
@@ -47,7 +47,7 @@ class Paths:
         }
 
     async def answer(self, exchange: Exchange) -> None:
-        """Give the exchange to its endpoint; whatever that refuses becomes an answer."""
+        """Let the endpoint answer; a refusal becomes an error answer."""
         try:
             await self._find_and_answer(exchange)
         except Refusal as refusal:

@@ -1,4 +1,4 @@
-"""The WebSocket echo: every frame back as it came. No subprotocols, no extensions, no message held whole."""
+"""The WebSocket echo: sends every frame back. No subprotocols, no extensions, no message held whole."""
 
 import h11
 from wsproto import ConnectionType, WSConnection
@@ -45,7 +45,7 @@ def _reply(websocket: WSConnection, event: Event) -> bytes:
             return websocket.send(event)
         case Ping() | CloseConnection():
             return websocket.send(event.response())
-        case _:  # a pong nobody asked for
+        case _:  # an unsolicited pong
             return b""
 
 

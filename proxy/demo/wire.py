@@ -1,6 +1,6 @@
-"""h11 over a pair of asyncio streams: events in, events out, each wait under a deadline.
+"""h11 over a pair of asyncio streams: events in, bytes out, each wait with a deadline.
 
-Knows no endpoint. Holds no body: what is read is handed on, what is written waits for the peer to take it.
+Knows no endpoint. Holds no body: what is read is passed on, and writing waits until the peer reads.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class Wire:
             return await self._reader.read(READ_BYTES)
 
     async def write(self, content: bytes) -> None:
-        """Write, and wait until the peer keeps up."""
+        """Write, and wait until the buffer has drained."""
         if self._writer.is_closing():
             raise ConnectionResetError("the client is gone")  # uvloop would raise RuntimeError here
         self._writer.write(content)
@@ -55,7 +55,7 @@ class Wire:
         return event if isinstance(event, h11.Request) else None
 
     async def linger(self) -> None:
-        """End what we say, and hear the client out.
+        """Half-close, and read until the client closes.
 
         Closed with unread bytes, the connection would be reset, and a reset can destroy the answer.
         """

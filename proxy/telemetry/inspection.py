@@ -1,7 +1,7 @@
-"""An exchange as the inspector shows it: who asked what, what was done to it, by which rule, when, and how it ended.
+"""An exchange as the inspector shows it: the request, each decision with its rule, times, and the result.
 
-Secrets are masked here, in the worker: the inspector never holds one. Texts are cut to a bound, and so is the rate: who
-looks at a page needs no more than a person can see.
+Secrets are masked here, in the worker: the inspector never holds one. Texts and rate are bounded to what a person can
+read.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,21 +21,21 @@ from proxy.telemetry.seen import Message, Seen
 _MOST_TEXT: Final = 400  # characters of a value or a target
 _MOST_LINES: Final = 60  # of a message
 _MOST_MESSAGES: Final = 12  # of an exchange
-#: Of a worker. More are counted, not shown.
+#: Exchanges that a worker reports. More are only counted.
 MOST_PER_SECOND: Final = 100
-MOST_FAILED_PER_SECOND: Final = 25  # besides
+MOST_FAILED_PER_SECOND: Final = 25  # failed ones in addition
 
-#: What marks a worker's message as an exchange; everything else that workers tell is JSON.
+#: The first byte of a worker's message that is an exchange; all other messages of workers are plain JSON.
 MARK: Final = b"E"
 
 
 _ENCODER: Final = msgspec.json.Encoder()
-#: By outcome: the verdict and the outcome as texts. An enum's own attributes cost more than all else about a line.
+#: By outcome: the verdict and the outcome as texts. Attributes of an enum would cost more than the rest of a line.
 _OUTCOMES: Final = {outcome: (outcome.verdict, outcome.value) for outcome in Outcome}
 
 
 class ShownLine(msgspec.Struct):
-    """A field line, and what became of it."""
+    """A field line, and what was decided about it."""
 
     name: str
     value: str
@@ -45,29 +45,29 @@ class ShownLine(msgspec.Struct):
 
 
 class ShownMessage(msgspec.Struct):
-    """A head or a trailer section, as it came and as it went on."""
+    """A head or a trailer section, as received and as sent."""
 
     kind: str
     received: str
     sent: str
     lines: list[ShownLine]
     sent_lines: list[tuple[str, str]]
-    left_out: int = 0  # lines beyond what is shown
+    left_out: int = 0  # lines beyond the bound
 
 
 class ShownAttempt(msgspec.Struct):
-    """An attempt at a service. Times are milliseconds from the exchange's beginning; 0: it has not come to that."""
+    """An attempt at a service. Times are milliseconds from the exchange's beginning; 0: it did not happen."""
 
     origin: str
     reused: bool
-    result: str  # a status, an error's code, or "" where it was given up
+    result: str  # a status, an error's code, or "" where the attempt was abandoned
     ended_ms: float
     began_ms: float = 0.0
     tls_ms: float = 0.0  # when TLS began, on a new connection
     connected_ms: float = 0.0
-    answered_ms: float = 0.0  # its response's head was there
+    answered_ms: float = 0.0  # when its response's head was read
     age_s: float = 0.0  # of the connection, when it was taken
-    exchanges: int = 0  # that it had carried before
+    exchanges: int = 0  # on the connection before this one
     kept: bool | None = None  # whether the connection stayed open; None: there was none
     why: str = ""
 
@@ -96,22 +96,22 @@ class Shown(msgspec.Struct):
     response_bytes: int
     tunnel_end: str
     messages: list[ShownMessage]
-    route_serves: str = ""  # what the route asks of requests: it has matched
-    walk: list[Hop] = []  # from the peer, which is trusted, to the client
-    client_kept: bool | None = None  # whether the client's connection stays open; None: the exchange did not say
+    route_serves: str = ""  # the conditions of the route, in words
+    walk: list[Hop] = []  # from the trusted peer along X-Forwarded-For to the client
+    client_kept: bool | None = None  # whether the client's connection stays open; None: not recorded
     client_why: str = ""
-    skipped: int = 0  # exchanges that this worker has not told since the last
+    skipped: int = 0  # exchanges of this worker that were not reported since the last
 
 
 class Inspection:
-    """Tells each exchange that has ended, as a message of JSON behind `MARK`.
+    """Reports each exchange that has ended, as JSON after `MARK`.
 
-    Which are shown is decided as they begin, so that all others cost nothing. Of those, the ones that fail are shown as
-    well, without their heads.
+    Which are recorded in detail is decided as they begin, so that all others cost nothing. Of the others, those that
+    fail are reported without their heads.
     """
 
     def __init__(self, send: Callable[[bytes], object], routes: Mapping[str, str] | None = None) -> None:
-        """`routes` says of each route, in words, which requests it serves."""
+        """`routes` holds the conditions of each route, in words."""
         self._send = send
         self._routes = routes or {}
         self._second = self._ending_second = 0
@@ -120,11 +120,11 @@ class Inspection:
 
     @property
     def sink(self) -> Sink:
-        """What it listens to."""
+        """The events that it listens to."""
         return Sink(ended=self.tell)
 
     def look(self, now: float) -> Seen | None:
-        """What to record a request in that begins now; None beyond the bound."""
+        """A new record for a request that begins now (monotonic time); None beyond the bound."""
         second = int(now)
         if second != self._second:
             self._second, self._begun = second, 0
@@ -132,7 +132,7 @@ class Inspection:
         return Seen() if self._begun <= MOST_PER_SECOND else None
 
     def tell(self, record: ExchangeRecord) -> None:
-        """Take one record; beyond the bound, only count it."""
+        """Report one record; beyond the bound, only count it."""
         if record.seen is None and not record.error:
             self._skipped += 1
             return
@@ -144,7 +144,7 @@ class Inspection:
         if record.seen is None:
             self._failed += 1
         else:
-            self._told += 1  # may have begun in other seconds: tunnels that end together
+            self._told += 1  # bounded here as well: tunnels that began in different seconds may end together
         if self._told > MOST_PER_SECOND or self._failed > MOST_FAILED_PER_SECOND:
             self._skipped += 1
             return

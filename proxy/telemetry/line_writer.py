@@ -1,4 +1,4 @@
-"""Lines into a descriptor, by a thread of their own: a slow terminal or a full pipe never holds up the loop."""
+"""Writes lines to a descriptor in a thread: a slow terminal or a full pipe never blocks the event loop."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-_BATCHES_WAITING: Final = 256  # then lines are dropped: some 16 MiB
+_BATCHES_WAITING: Final = 256  # some 16 MiB; beyond that, lines are dropped
 _ATOMIC: Final = 4096  # PIPE_BUF: workers share a pipe, and up to this size their lines do not mix
 _RETRY_S: Final = 1.0
 
@@ -27,15 +27,15 @@ class LineWriter:
         self._fd = fd
         self._on_no_reader = on_no_reader
         self._batches: queue.Queue[bytes | int | None] = queue.Queue(_BATCHES_WAITING)
-        self._at_once: deque[int] = deque()  # descriptors to go on in before anything else is written
-        self._cut_a_line = False  # the last write ended within one
+        self._at_once: deque[int] = deque()  # descriptors to switch to before anything else is written
+        self._cut_a_line = False  # the last write ended within a line
         self.unwritten: deque[int] = deque()  # how many lines could not be written, in portions
         self.has_reader = True
         self._thread = threading.Thread(target=self._write_batches, name="access-log", daemon=True)
         self._thread.start()
 
     def put(self, batch: bytes, patience_s: float) -> bool:
-        """Take a batch, if there is room within `patience_s`."""
+        """Queue a batch; False where there was no room within `patience_s`."""
         try:
             self._batches.put(batch, block=patience_s > 0, timeout=patience_s)
         except queue.Full:
@@ -43,8 +43,8 @@ class LineWriter:
         return True
 
     def go_on_in(self, fd: int) -> None:
-        """Write into another descriptor what is taken from now on, and close the one before: even where that takes
-        nothing any more, as it is what fills the disk; then what was taken before goes into the new one, too."""
+        """Write what is taken from now on to another descriptor, and close the old one. Where the queue is full,
+        because the old file filled its disk, earlier batches go to the new one, too."""
         try:
             self._batches.put_nowait(fd)
         except queue.Full:
@@ -76,7 +76,7 @@ class LineWriter:
                         self.has_reader = False  # serving goes on
                         self._on_no_reader()
                         return
-                    # A full disk, say: what it does not take is dropped, and the next batch is tried.
+                    # A full disk, for example: the rest of this batch is dropped, and the next one is tried.
                     self.unwritten.append(batch.count(b"\n", start))
                     time.sleep(_RETRY_S)
                     break
@@ -88,11 +88,11 @@ class LineWriter:
 
     def _write_whole(self, lines: bytes) -> None:
         if self._cut_a_line:
-            lines = b"\n" + lines  # else the next line would be lost in what there is of the last one
+            lines = b"\n" + lines  # else the next line would be appended to the part of the last one
         while lines:
             try:
                 written = os.write(self._fd, lines)
                 self._cut_a_line = lines[written - 1 : written] != b"\n"
                 lines = lines[written:]
-            except BlockingIOError:  # somebody made the pipe non-blocking, and it is full
+            except BlockingIOError:  # another process made the pipe non-blocking, and it is full
                 select.select([], [self._fd], [], _RETRY_S)

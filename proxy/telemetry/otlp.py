@@ -1,8 +1,8 @@
-"""Spans to a collector, by OpenTelemetry: OTLP over HTTP, from a thread of its own.
+"""Exports spans to a collector by OpenTelemetry: OTLP over HTTP, in a thread of its own.
 
 The only module that imports OpenTelemetry, which the extra `otlp` brings: it is itself imported only where an endpoint
-is configured, in workers. The event loop makes spans and puts them into a queue; it never waits for a collector. What
-finds no room in the queue, or that no collector takes, is dropped and counted.
+is configured, in workers. The event loop makes spans and queues them; it never waits for a collector. Spans that find
+no room in the queue, or that no collector accepts, are dropped and counted.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _MOST_WAITING: Final = 4096  # spans, some 2 KiB each: twice what OpenTelemetry'
 _BATCH: Final = 256  # spans of a request to the collector
 _PAUSE_S: Final = 1.0  # in which spans are gathered
 _EXPORT_S: Final = 5.0  # for the collector to take a batch, repetitions included
-#: Encoding takes milliseconds. With CPython's default of 5 ms, the event loop would wait so long for each of its turns.
+#: Encoding takes milliseconds, and with CPython's default of 5 ms the event loop would wait that long for the GIL.
 _SWITCH_S: Final = 0.0005
 
 
@@ -41,7 +41,7 @@ class Exporter(SpanProcessor):
     """Hands spans that have ended to a collector, in batches."""
 
     def __init__(self, exporter: SpanExporter, warn: Callable[[str], None], count: Callable[[int, int], None]) -> None:
-        """`count` is told how many were exported and how many dropped, by whichever thread learns it."""
+        """`count` is called with how many were exported and how many dropped, in either thread."""
         self._exporter = exporter
         self._warn = warn
         self._count = count
@@ -63,12 +63,12 @@ class Exporter(SpanProcessor):
             self._wake.set()
 
     def export_all(self) -> None:
-        """Gather no longer, and end once everything is exported. What ends meanwhile is taken, too."""
+        """Export at once all that is queued, and end then. Spans that end meanwhile are still taken."""
         self._is_closing = True
         self._wake.set()
 
     async def close(self, patience_s: float) -> None:
-        """Export what is left, for at most `patience_s`; drop what is left then."""
+        """Export what is queued for at most `patience_s`, and drop the rest."""
         self.export_all()
         try:
             async with asyncio.timeout(patience_s):
@@ -88,7 +88,7 @@ class Exporter(SpanProcessor):
                 self._export_batch()
             if self._is_closing and not self._waiting:
                 break
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waited so long
+        with contextlib.suppress(RuntimeError):  # the event loop has ended: `close` gave up before
             self._loop.call_soon_threadsafe(self._finished.set)
 
     def _export_batch(self) -> None:
@@ -105,7 +105,7 @@ class Exporter(SpanProcessor):
 
 
 class _GivenIds(IdGenerator):
-    """The ids that the trace context of a request said already."""
+    """Returns ids that are known already: the request to the service carries them."""
 
     def __init__(self) -> None:
         self.trace_id = self.span_id = 0
@@ -118,7 +118,7 @@ class _GivenIds(IdGenerator):
 
 
 class _ToErrorLog(logging.Handler):
-    """What OpenTelemetry has to say, where everything else is said."""
+    """Passes OpenTelemetry's messages to the error log."""
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         super().__init__(logging.WARNING)
@@ -135,8 +135,8 @@ class Tracing:
         self, endpoint: str, described: Described, *, service: str, instance: str,
         warn: Callable[[str], None], count: Callable[[int, int], None],
     ) -> None:  # fmt: skip
-        """`service` and `instance` are what spans say they come from, unless OTEL_SERVICE_NAME says otherwise. `warn`
-        and `count` are called from another thread."""
+        """`service` and `instance` name the source of spans; OTEL_SERVICE_NAME takes precedence. `warn` and `count` are
+        called from another thread."""
         logger = logging.getLogger("opentelemetry")
         logger.handlers, logger.propagate = [_ToErrorLog(warn)], False
         sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_S))
@@ -152,7 +152,7 @@ class Tracing:
 
     @property
     def sink(self) -> Sink:
-        """What it listens to."""
+        """The events that it listens to."""
         return Sink(ended=self._ended)
 
     def export_all(self) -> None:

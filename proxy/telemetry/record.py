@@ -1,4 +1,4 @@
-"""What became of one request: everything the access log, the counters and a person reading them ask for."""
+"""The record of one exchange, from which the access log, counters, spans and the inspector are made."""
 
 from collections.abc import Sequence
 from operator import add
@@ -26,11 +26,11 @@ class EarlierAttempt(msgspec.Struct, frozen=True):
 
 
 class ExchangeRecord(msgspec.Struct):
-    """One exchange, from head to end. Sizes are body bytes; `started`, `responded` and `ended` are monotonic time in
-    seconds, because the loop's own clock has only milliseconds.
+    """One exchange, from head to end. Sizes are body bytes; `started`, `responded` and `ended` are `time.monotonic()`
+    in seconds, because the event loop's clock has only milliseconds.
 
-    Of a request that was refused, method, target, version and fields are what arrived of them, unchecked. `error` is a
-    code from `errors`.
+    Of a request that was refused, method, target, version and fields are unchecked, as far as they arrived. `error` is
+    a code from `errors`.
     """
 
     client: str
@@ -40,7 +40,7 @@ class ExchangeRecord(msgspec.Struct):
     target: bytes = b""
     http_version: bytes = b""
     fields: Sequence[FieldLine] = ()  # the request's, as received
-    head: RequestHead | None = None  # None where the request was refused before anybody could read it whole
+    head: RequestHead | None = None  # None where the head could not be read
     route: str = ""
     service: str = ""  # the upstream that the request was for
     response: ResponseHead | None = None  # its final response, or the 101, as it was received
@@ -58,24 +58,24 @@ class ExchangeRecord(msgspec.Struct):
     detail: str = ""
     error_type: str = ""  # of RFC 9209
     would_refuse: str = ""  # the error of a limit that only counts (`dry_run`)
-    trusted: bool = False  # the peer: it was believed who the client is
-    also_stripped: list[Stripped] | None = None  # what is in no head of the request or its final response
-    seen: Seen | None = None  # what it carried, where somebody looks
+    trusted: bool = False  # the peer is in trusted_networks
+    also_stripped: list[Stripped] | None = None  # from interim responses and trailers
+    seen: Seen | None = None  # heads and decisions, where they are recorded
     trace: Trace | None = None  # where tracing is on
     is_health_check: bool = False  # `onehop health`, asking from this machine
 
     def note_stripped(self, direction: int, stripped: Stripped) -> None:
-        """An interim response, or a trailer section, has lost these lines. `direction`: one of `series.DIRECTIONS`."""
+        """Count stripped lines of an interim response or a trailer section. `direction`: a place in DIRECTIONS."""
         if self.also_stripped is None:
             self.also_stripped = [Stripped(), Stripped()]
         self.also_stripped[direction] = Stripped(*map(add, self.also_stripped[direction], stripped))
 
     def failed(self, error: ProxyError) -> None:
-        """The exchange has failed, or been cut short, for this reason."""
+        """Note the error by which the exchange failed, or was cut short."""
         self.error, self.detail, self.error_type = error.code, error.detail, error.proxy_status
 
     def note_retry(self, result: str, reason: str, error_type: str = "") -> None:
-        """The attempt under way has failed, and another one follows: to be called before that one begins."""
+        """Note that the attempt under way has failed and another follows. Call it before that one begins."""
         if self.earlier is None:
             self.earlier = []
         self.earlier.append(EarlierAttempt(self.origin, result, reason, self.reused, monotonic(), error_type))

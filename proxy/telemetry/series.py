@@ -1,4 +1,4 @@
-"""What is counted, and under which labels: fixed sets, and names of the configuration. Never what a client says.
+"""The series of metrics and their labels: fixed sets, and names of the configuration. Never values from a client.
 
 A block is the cells of one configured name: a route's, an origin's. Blocks get their places here, and never move.
 """
@@ -11,12 +11,12 @@ from proxy.telemetry.error_codes import ERROR_CODES
 
 OTHER: Final = "other"  # what is in none of the fixed sets
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", OTHER)
-NO_STATUS: Final = "none"  # no final response: of an attempt that failed, or an exchange that nobody was answered
+NO_STATUS: Final = "none"  # no final response: a failed attempt, or an exchange without an answer
 STATUSES: Final = (
     "101",
     *map(str, (*range(200, 209), 226, *range(300, 309), *range(400, 419), *range(421, 427), 428, 429, 431, 451, 499)),
     *map(str, (*range(500, 509), 510, 511)),
-    "2xx", "3xx", "4xx", "5xx",  # others of these classes
+    "2xx", "3xx", "4xx", "5xx",  # all other statuses of a class
     NO_STATUS, OTHER,
 )  # fmt: skip
 #: Upper bounds in seconds, each included. Above the last: +Inf.
@@ -34,7 +34,7 @@ ERRORS: Final = tuple(ERROR_CODES)
 
 
 class Kind(Enum):
-    """What a block of cells is about; its name has as many parts as the value says."""
+    """What a block is about. The name of each kind is a `Name`, as below."""
 
     INSTANCE = 0
     ROUTE = 1
@@ -92,32 +92,32 @@ def status_label(status: int) -> str:
 
 
 def request_place(method: bytes, status: int) -> int:
-    """Where in a route's block requests are counted."""
+    """The cell of a route's block that counts such requests."""
     return _METHOD.get(method, len(METHODS) - 1) * len(STATUSES) + _STATUS[status_label(status)]
 
 
 def attempt_place(status: int, *, reused: bool) -> int:
-    """Where in an origin's block attempts are counted."""
+    """The cell of an origin's block that counts such attempts."""
     return (len(STATUSES) if reused else 0) + _STATUS[status_label(status)]
 
 
 def stripped_place(direction: int, reason: int) -> int:
-    """Where in the instance's block stripped lines are counted, by the places in `DIRECTIONS` and `STRIPPED`."""
+    """The cell of the instance's block that counts stripped lines, by the places in `DIRECTIONS` and `STRIPPED`."""
     return _STRIPPED + direction * len(STRIPPED) + reason
 
 
 def retry_place(reason: str) -> int:
-    """Where in an upstream's block retries are counted."""
+    """The cell of an upstream's block that counts such retries."""
     return _REASON.get(reason, len(RETRY_REASONS) - 1)
 
 
 def reload_place(result: str) -> int:
-    """Where in the instance's block reloads are counted."""
+    """The cell of the instance's block that counts such reloads."""
     return _RELOADS + RELOADS.index(result)
 
 
 def error_place(code: str) -> int:
-    """Where in the instance's block failed exchanges are counted."""
+    """The cell of the instance's block that counts exchanges with this error."""
     return _ERRORS + _ERROR.get(code, len(ERRORS) - 1)
 
 
@@ -128,8 +128,8 @@ class Names(NamedTuple):
     origins: Iterable[tuple[str, str]] = ()
 
     def keys(self) -> list[Key]:
-        """The blocks that they need. What matched no route is counted under a route without a name; an origin that is
-        not in the configuration, which the demo has, under `other`."""
+        """The blocks that they need. Requests without a route are counted under the route ""; origins that are not in
+        the parent's configuration, which the demo has, under `other`."""
         keys: list[Key] = [(Kind.INSTANCE, ()), (Kind.ROUTE, ("",))]
         keys += [(Kind.ROUTE, (route,)) for route in self.routes]
         origins = list(self.origins)
@@ -140,14 +140,14 @@ class Names(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a block is: which memory of a seat, and from which cell on."""
+    """Where a block is: the number of the memory within a seat, and its first cell."""
 
     memory: int
     cell: int
 
 
 class Places:
-    """The places of all blocks that have ever been named. They only become more.
+    """The places of all blocks, also of earlier configurations. None is ever removed.
 
     `cells` says how many of them the block of each kind has.
     """
@@ -158,7 +158,7 @@ class Places:
         self.sizes: list[int] = []  # cells of each memory
 
     def extend(self, keys: Iterable[Key]) -> bool:
-        """Give places to what has none, in a memory of their own; whether there was any."""
+        """Give places, in a new memory, to keys that have none; return whether there were any."""
         new = [key for key in keys if key not in self.by_key]
         cell = 0
         for key in new:

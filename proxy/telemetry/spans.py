@@ -1,7 +1,7 @@
-"""An exchange as the spans of a trace: one of the server's kind, and below it one of the client's for each attempt.
+"""An exchange as spans of a trace: one of kind SERVER, and below it one of kind CLIENT for each attempt.
 
-Names and values are those of OpenTelemetry's semantic conventions for HTTP that are stable (1.23 and later); what they
-have no name for begins with `onehop.`. Secrets in targets are masked as in the log. `otlp` hands them to OpenTelemetry.
+Names and values follow OpenTelemetry's stable semantic conventions for HTTP (1.23 and later); other names begin with
+`onehop.`. Secrets in targets are masked as in the log. `otlp` hands the spans to OpenTelemetry.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ Attributes = dict[str, str | int | bool]
 
 
 class Span(msgspec.Struct, frozen=True):
-    """What is told of an exchange, or of one attempt. Times are monotonic, in seconds."""
+    """The span of an exchange, or of one attempt. Times are monotonic, in seconds."""
 
     name: str
     is_server: bool
@@ -35,7 +35,7 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Described(msgspec.Struct, frozen=True):
-    """What spans say of the configuration: paths by route, and which pairs of upstream and origin are spoken TLS to."""
+    """The configuration as spans need it: paths by route, and the pairs of upstream and origin that use TLS."""
 
     paths: Mapping[str, str] = {}
     secured: frozenset[tuple[str, str]] = frozenset()
@@ -63,7 +63,7 @@ def _of_exchange(record: ExchangeRecord, trace: Trace, described: Described) -> 
     host = next((value for name, value in record.fields if len(name) == 4 and name.lower() == b"host"), b"")
     agent = next((value for name, value in record.fields if len(name) == 10 and name.lower() == b"user-agent"), b"")
     target = shown_target(record.target)
-    if target[:1] not in (b"/", b"*") and b"://" in target:  # in absolute-form, whose authority wins over Host
+    if target[:1] not in (b"/", b"*") and b"://" in target:  # absolute-form: its authority takes precedence over Host
         host, _, rest = target.partition(b"://")[2].partition(b"/")
         target = b"/" + rest
     path, has_query, query = target.partition(b"?")
@@ -92,7 +92,7 @@ def _of_exchange(record: ExchangeRecord, trace: Trace, described: Described) -> 
         attributes["onehop.route"] = record.route
     if record.service:
         attributes["onehop.upstream"] = record.service
-    # A client's own fault, or that it left, is no error of the server's. A response that was cut is one.
+    # A fault of the client, or that it left, is not an error of the server. A response that was cut is one.
     is_error = record.status >= 500 or (bool(record.error) and record.status < 400 and record.error != "client_gone")
     name = f"{method} {route}" if route else method
     return Span(name, True, trace.span_id, trace.parent_id, record.started, record.ended, is_error, attributes)
@@ -127,7 +127,7 @@ def _client_span(
 
 
 def _method(record: ExchangeRecord) -> tuple[str, Attributes]:
-    """What a span is named by, and its first attributes: of methods, there are a few."""
+    """The method for a span's name, and as attributes. Unknown methods share one name, as the conventions require."""
     method = _text(record.method)
     if method in _METHODS:
         return method, {"http.request.method": method}
@@ -135,7 +135,7 @@ def _method(record: ExchangeRecord) -> tuple[str, Attributes]:
 
 
 def _server(authority: str) -> Attributes:
-    """An authority, or the label of an origin, as address and port."""
+    """Attributes for an authority or the label of an origin: address and port."""
     if authority.startswith("unix:"):
         return {"server.address": authority.removeprefix("unix:")}
     try:

@@ -1,8 +1,8 @@
-"""The trace that an exchange is part of: made as it begins, where tracing is on, and told as spans at its end.
+"""The trace that an exchange is part of: made as it begins, where tracing is on, and exported as spans at its end.
 
-Of a peer in a trusted network the whole context is believed: its trace goes on, recorded just if the peer records it.
-Of anybody else, only the trace id is taken over. Whether it is recorded is drawn here: a client that could decide that
-could fill the operator's storage (W3C Trace Context, "Security Considerations").
+The context of a trusted peer is continued, recorded only if the peer records it. Of any other client, only the trace id
+is taken over, and sampling decides here whether it is recorded: a client that could decide could fill the operator's
+storage (W3C Trace Context, "Security Considerations").
 """
 
 import random
@@ -16,17 +16,17 @@ from proxy.policy.trace_context import SAMPLED, Stated, Traceparent, received
 
 
 class Trace(msgspec.Struct):
-    """What is known of it while the exchange is under way. Ids are hex digits, times monotonic."""
+    """The trace of an exchange under way. Ids are hex digits, times monotonic."""
 
     trace_id: str
     parent_id: str  # the caller's span; "": the trace begins here
     span_id: str  # of the exchange
     flags: int
     attempt_id: str  # of the attempt under way, or the next
-    sent_id: str  # that the request head as it was written says
+    sent_id: str  # the parent id in the request head as it was last written
     scheme: str = "http"  # that the client used
     began_attempts: float = 0.0  # when the first one did
-    target: bytes = b""  # as upstreams are sent it
+    target: bytes = b""  # as sent to upstreams
     earlier_ids: list[str] = []  # of attempts before the last
 
     @property
@@ -36,16 +36,16 @@ class Trace(msgspec.Struct):
 
     @property
     def stated(self) -> Stated:
-        """What the request says to the upstream."""
+        """The trace context in the request to the upstream."""
         return Stated(Traceparent(self.trace_id, self.sent_id, self.flags).value, not self.parent_id)
 
     @property
     def stated_beside(self) -> Stated:
-        """What another service is told that is asked about the request: it is no attempt's part, but the exchange's."""
+        """The trace context in a request to the auth service: it belongs to the exchange, not to an attempt."""
         return Stated(Traceparent(self.trace_id, self.span_id, self.flags).value, not self.parent_id)
 
     def begin_attempts(self, target: bytes) -> None:
-        """The request goes to an upstream now, with this target."""
+        """The first attempt begins now, with this target."""
         self.began_attempts, self.target = monotonic(), target
 
     def attempt_failed(self) -> None:
@@ -63,7 +63,7 @@ class Sampling:
     """Begins traces, and decides which are recorded."""
 
     def __init__(self, percent: float) -> None:
-        """`percent` of those about which no trusted peer has decided."""
+        """`percent` of the traces about which no trusted peer has decided."""
         self._share = percent / 100
 
     def begin(self, head: RequestHead, client: ClientIdentity) -> Trace:
@@ -74,7 +74,7 @@ class Sampling:
             scheme = trusted_scheme(head.known, head.options) or scheme
             if caller is not None:
                 return _trace(caller.trace_id, caller.span_id, caller.flags, scheme)
-        flags = SAMPLED if random.random() < self._share else 0  # noqa: S311  # not by the id: that, a client chooses
+        flags = SAMPLED if random.random() < self._share else 0  # noqa: S311  # not derived from the id, which a client chooses
         if caller is None:
             return _trace(f"{random.getrandbits(128) or 1:032x}", "", flags, scheme)  # no secret
         return _trace(caller.trace_id, caller.span_id, caller.flags & ~SAMPLED | flags, scheme)
