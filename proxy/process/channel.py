@@ -83,7 +83,7 @@ class Channel:
                 self._send(*self._unsent[0])
             except BlockingIOError:
                 return False
-            except OSError:  # there is nobody any more
+            except OSError:  # the other end is closed
                 self._unsent.clear()
                 return True
             del self._unsent[0]

@@ -108,7 +108,7 @@ class Commands:
             self._receive(fd)
 
     def close(self) -> None:
-        """Serve nobody any more."""
+        """Close all sockets."""
         for client in self._clients.values():
             client.close()
         self._clients.clear()

@@ -178,7 +178,7 @@ class Control:
         app = application(instance, token, is_loopback=loopback, exchanges=exchanges)
         server = AdminServer(app, self._errors)
         serving = asyncio.create_task(server.serve(listening))
-        serving.add_done_callback(lambda _: self.end())  # if it fails: else nobody would learn that until the end
+        serving.add_done_callback(lambda _: self.end())  # if it fails: else that would show only at the end
         try:
             yield
         finally:

@@ -36,7 +36,7 @@ class Listeners:
         self._passed = passed
         self._setting = setting
         self._bound: dict[Place, list[list[socket.socket]]] = {}  # a list for each interface, of one socket per worker
-        self._replaced: list[socket.socket] = []  # of files that are gone: until `keep_only`, somebody accepts on them
+        self._replaced: list[socket.socket] = []  # whose files are gone; workers accept on them until `keep_only`
 
     def bind(
         self, addresses: Iterable[str], workers: int, modes: Mapping[str, int] | None = None

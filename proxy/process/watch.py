@@ -14,7 +14,7 @@ _QUIET_MS: Final = 100  # after the last change: the file may not be written com
 
 async def watch(files: Collection[Path], on_change: Callable[[], object], on_failure: Callable[[str], None]) -> None:
     """Call `on_change` now, as a file may have changed since it was read, and after each change of a file, or of a file
-    that may be included. Returns only after a failure, which `on_failure` is told."""
+    that may be included. Returns only after a failure, which `on_failure` gets as text."""
     from watchfiles import Change, awatch
 
     names = {file.name for file in files}

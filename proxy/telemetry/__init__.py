@@ -1,1 +1,1 @@
-"""What became of each exchange: its record, and who is told."""
+"""The record of each exchange, and what is made from it: logs, counters, spans, the inspector."""

@@ -14,7 +14,7 @@ class ErrorCode(NamedTuple):
     meaning: str
 
 
-_GONE: Final = "499"  # nobody is left to be answered; nginx's number, which log readers know
+_GONE: Final = "499"  # the client has left; nginx's number, which log readers know
 
 ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
     code: ErrorCode(status, meaning)
