@@ -118,6 +118,8 @@ def write_all(stream: Stream, buffers: list[bytes]) -> None:
     """Write buffers in order: joined where they are small, untouched where they are not."""
     if len(buffers) == 1:
         stream.write(buffers[0])
+    elif len(buffers) == 2 and len(buffers[0]) + len(buffers[1]) <= _JOIN_BYTES:
+        stream.write(buffers[0] + buffers[1])  # a head, and a body that came in one piece
     elif sum(map(len, buffers)) <= _JOIN_BYTES:
         stream.write(b"".join(buffers))
     else:

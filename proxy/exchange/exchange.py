@@ -143,7 +143,7 @@ class Exchange(Answering):
         decisions = None if record.seen is None else Decisions()
         lines = final_response_fields(
             head, context.settings, framing, context.http_date, connection, forward.route.response_fields, decisions,
-            with_trailers=forward.wants_trailers, upgrades=forward.route.upgrades, way_back=forward.way_back,
+            forward.wants_trailers, forward.route.upgrades, forward.way_back,
         )  # fmt: skip
         record.status = head.status
         if attempts.service.is_sticky or record.earlier is not None:
@@ -178,7 +178,7 @@ class Exchange(Answering):
             client.stream.end_writing()  # it was told close: only the rest of its upload is still waited for
             await attempts.end_upload()
             request_sent = attempts.request_sent
-        given_back = lease.give_back(request_complete=request_sent)
+        given_back = lease.give_back(request_sent)
         if record.seen is not None:
             record.seen.released(given_back)
         if client.stream.must_drain():

@@ -122,7 +122,7 @@ class Leasing:
     def _lease_idle(self, origin: Origin) -> Lease | None:
         """A connection that is open already, if the pool has one that this request may use."""
         replayable = self._replayable and self.head.method in self.service.repeatable
-        lease = self._context.pool.lease_idle(origin, replayable=replayable)
+        lease = self._context.pool.lease_idle(origin, replayable)
         if lease is not None:
             self._use_open(lease)
         return lease

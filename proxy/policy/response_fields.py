@@ -30,7 +30,6 @@ def final_response_fields(
     connection: bytes | None,
     rules: FieldRules | None = None,
     decisions: Decisions | None = None,
-    *,
     with_trailers: bool = False,
     upgrades: Mapping[bytes, bytes] | None = None,
     way_back: WayBack | None = None,

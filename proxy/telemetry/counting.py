@@ -104,25 +104,23 @@ class Counting:
                 self._request_bytes.add(record.request_bytes)
             if response is not None and attempts is not None and response.status == record.status:
                 attempts.cell[0] = attempts.value = attempts.value + 1
-                known = response.known
-                if not loses_nothing(known):
-                    options = response.options
-                    if (options is KEEP_ALIVE or options == KEEP_ALIVE) and loses_no_more_than_connection(known):
-                        counter = self._connections[1]
-                        counter.cell[0] = counter.value = counter.value + len(known[b"connection"])
-                    else:
-                        self._count_stripped(1, stripped_from_response(response))
+                known, options = response.known, response.options
+                if (options is KEEP_ALIVE or options == KEEP_ALIVE) and loses_no_more_than_connection(known):
+                    counter = self._connections[1]
+                    counter.cell[0] = counter.value = counter.value + len(known[b"connection"])
+                elif not loses_nothing(known):
+                    self._count_stripped(1, stripped_from_response(response))
             elif record.attempts:
                 self._count_attempt(record.service, record.origin, response.status if response else 0, record.reused)
             if attempts is not None and head is not None:
                 known = head.known
                 # Most have only a Host.
-                if (len(known) > 1 or b"host" not in known) and not loses_nothing(known):
+                if len(known) > 1 or b"host" not in known:
                     options = head.options
                     if (options is KEEP_ALIVE or options == KEEP_ALIVE) and loses_no_more_than_connection(known):
                         counter = self._connections[0]
                         counter.cell[0] = counter.value = counter.value + len(known[b"connection"])
-                    else:
+                    elif not loses_nothing(known):
                         self._count_stripped(0, stripped_from_request(head, record.trusted, self._drop_underscores))
             if record.also_stripped is not None:
                 for direction, stripped in enumerate(record.also_stripped):

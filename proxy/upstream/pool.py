@@ -40,14 +40,14 @@ class Lease:
         """The connection carries a login (NTLM, Negotiate): from now on it serves this owner alone."""
         self._bound_to = (owner, service)
 
-    def give_back(self, *, request_complete: bool) -> Keeping | None:
+    def give_back(self, request_complete: bool) -> Keeping | None:
         """The response is complete: keep the connection where its next request is safe, close it otherwise. Returns
         which, and why; None where the lease had ended. Does not await, so a cancelled exchange gives its socket back.
         """
         if self.ended:
             return None
         self.ended = True
-        return self._pool.take_back(self.connection, self._bound_to, request_complete=request_complete)
+        return self._pool.take_back(self.connection, self._bound_to, request_complete)
 
     def discard_response(self) -> Keeping | None:
         """Nobody wants the response whose head was read: keep the connection where all of it has arrived, and close it
@@ -114,7 +114,7 @@ class Pool:
         """How many connections stand idle."""
         return len(self._idle)
 
-    def lease_idle(self, origin: Origin, *, replayable: bool) -> Lease | None:
+    def lease_idle(self, origin: Origin, replayable: bool) -> Lease | None:
         """An idle connection, or None: `lease_fresh` then.
 
         A request that cannot be replayed gets only one used a moment ago: else it might meet the upstream's close,
@@ -195,14 +195,16 @@ class Pool:
         return lease
 
     def take_back(
-        self, connection: UpstreamConnection, bound_to: tuple[object, str] | None, *, request_complete: bool
+        self, connection: UpstreamConnection, bound_to: tuple[object, str] | None, request_complete: bool
     ) -> Keeping:
         """What `Lease.give_back` does: by the rules of reuse, which are RFC 9112 §9.3 and the settings."""
         now = self._deadlines.loop.time()
         promised_s = connection.promise.timeout_s
         idle_s = self._idle_s if promised_s is None else min(self._idle_s, promised_s - _MARGIN_S)
-        closed = keeping.POOL_ENDED if self._shutting_down else None if request_complete else keeping.NOT_SENT
-        closed = closed or connection.why_closed()
+        if self._shutting_down:
+            closed: Keeping | None = keeping.POOL_ENDED
+        else:
+            closed = connection.why_closed() if request_complete else keeping.NOT_SENT
         if closed is None and bound_to is None:
             if connection.exchanges >= self._settings.max_requests:
                 closed = keeping.TOO_MANY
