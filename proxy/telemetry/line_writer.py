@@ -16,8 +16,10 @@ _RETRY_S: Final = 1.0
 
 
 def open_file(path: str) -> int:
-    """Open a file to add lines to; several processes may. Raises OSError."""
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o640)
+    """Open a file to add lines to; several processes may. Raises OSError, for a named pipe that nobody reads, too:
+    waiting for its reader would stop the event loop."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    return os.open(path, flags, 0o640)
 
 
 class LineWriter:
