@@ -13,7 +13,7 @@ from proxy.admin.pages import SECURITY, asset
 
 _KEEP_ALIVE_S: Final = 15.0
 _NUMBER: Final = re.compile(r"[0-9]{1,20}")  # int() raises ValueError beyond 4,300 digits
-#: A comment after the exchanges that were kept: what follows ends from now on. Browsers ignore it.
+#: A comment after the exchanges that were kept: those that follow are live. Browsers ignore it.
 LIVE: Final = b": live\n\n"
 
 

@@ -1,4 +1,5 @@
-"""What was decided about each field line of a message, recorded by the function that decides.
+"""What was decided about each field line of a message, recorded by the function that decides. What becomes of a request
+as a whole is decided in `request_plan`.
 
 `explain`, the demo page and the inspector show these. On the hot path nothing is recorded: the deciding functions are
 given None in place of a `Decisions`.

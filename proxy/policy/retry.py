@@ -1,4 +1,7 @@
-"""When a request may be sent a second time (RFC 9110 §9.2.2, RFC 9112 §9.3.1)."""
+"""When a request may be sent a second time (RFC 9110 §9.2.2, RFC 9112 §9.3.1): the settings and the methods.
+
+`upstream.service.Service.retry` decides for an attempt that has failed, with the budget and the origins at hand.
+"""
 
 from typing import Final
 

@@ -98,7 +98,8 @@ def strip(
 def rules_by_name(
     connection_options: frozenset[bytes], also: Removals = _NOTHING, forged: frozenset[bytes] = _NO_NAMES
 ) -> Mapping[bytes, Rule]:
-    """The lower-case names that end here, each with the rule that ends it: the later of these wins.
+    """The lower-case names that end here, each with the rule that ends it. Where several rules name a
+    field, the one that `_rules_by_name` applies last wins.
 
     `close` and `keep-alive` are options that share this name space, so fields of those names go as well.
     """

@@ -1,4 +1,5 @@
-"""A worker: its composition root. The only place that assembles objects; everything below gets what it needs."""
+"""A worker: its composition root. The only place that assembles its objects, with
+`services`, `inspecting` and `tracing` beside it; everything below gets what it needs."""
 
 import asyncio
 import contextlib

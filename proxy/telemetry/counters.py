@@ -1,7 +1,8 @@
 """Counters in shared memory: made by the parent before it forks, each written by one process, and read by another.
 
-A seat belongs to one process at a time. Its counters only grow: the next process in the seat continues them, so a crash
-or a reload loses nothing. Its gauges are cleared when its process has ended.
+A seat is the part of the memory that one process at a time writes; a cell is one number in it, a block the cells of one
+route, origin or the like, and a place says where a block lies. The counters of a seat only grow: the next process in it
+continues them, so a crash or a reload loses nothing. Its gauges are cleared when its process has ended.
 """
 
 import mmap
@@ -16,7 +17,8 @@ _ZEROS: Final = bytes(max(COUNTERS.values()) * _CELL_BYTES)
 
 
 class Counter:
-    """A count that only this process writes. `value` repeats the memory: a store costs a quarter of reading, too.
+    """A count that only this process writes. `value` mirrors the cell: storing takes a quarter of the time of reading
+    and storing.
 
     The hot path does what `add` does without calling it.
     """

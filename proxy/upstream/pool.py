@@ -19,7 +19,7 @@ from proxy.upstream.connector import Connector, close_unused, when_done
 from proxy.upstream.idle import IdleConnections
 from proxy.upstream.origin import Origin
 
-_MARGIN_S = 1.0  # a promise of N seconds is used for N-1: our request must arrive before the end
+_MARGIN_S = 1.0  # `Keep-Alive: timeout=N` is trusted for N-1 s: our request must arrive before the end
 
 
 class Lease:

@@ -1,1 +1,1 @@
-"""Which origins may be used now. So far nothing judges them: every origin of an upstream is always a candidate."""
+"""Which origins may be used now: health checks, ejection after failures, and how all workers hear of both."""
