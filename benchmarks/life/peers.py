@@ -55,6 +55,8 @@ backend a
 """
 #: In front of two instances, of whichever proxy.
 BALANCER: Final = """
+global
+  maxconn 1000
 defaults
   mode http
   timeout connect 2s

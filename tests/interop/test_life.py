@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from benchmarks.life.peers import BALANCER
 from proxy.cli.reload import ask, instances
 from tests.conftest import require_programs
 from tests.harness.processes import OnehopProcess, onehop, ports_in_the_hands_of, until
@@ -108,30 +109,10 @@ async def test_reloads_while_workers_are_killed(tmp_path: Path) -> None:
     load.check(may_have_failed=lambda failure: failure.local_port in theirs)
 
 
-_HAPROXY = """
-global
-  maxconn 1000
-defaults
-  mode http
-  timeout connect 2s
-  timeout client 30s
-  timeout server 30s
-  timeout tunnel 30s
-  retries 3
-  option redispatch 1
-frontend all
-  bind 127.0.0.1:{front}
-  default_backend replicas
-backend replicas
-  server a 127.0.0.1:{ports[0]} check inter 100ms fall 1 rise 1
-  server b 127.0.0.1:{ports[1]} check inter 100ms fall 1 rise 1
-"""
-
-
 async def test_a_rolling_restart_of_two_instances_behind_haproxy_loses_nothing(tmp_path: Path) -> None:
     require_programs("haproxy")
     service, ports, front = CheckedService(), [free_port(), free_port()], free_port()
-    (tmp_path / "haproxy.cfg").write_text(_HAPROXY.format(front=front, ports=ports))
+    (tmp_path / "haproxy.cfg").write_text(BALANCER.format(front=front, ports=ports))
 
     def replica(port: int) -> AbstractAsyncContextManager[OnehopProcess]:
         where = ("--listen", f"127.0.0.1:{port}", "--upstream", f"http://127.0.0.1:{service.port}")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.harness.programs.process import free_port
 from tests.harness.scripted import PATIENCE_S, Script, ScriptedUpstream, answering, client
 from tests.interop.test_metrics import always_ok
 from tests.unit.admin.serving import Admin
+from tests.unit.cli.calling import command, line_of
 from tests.unit.cli.calling import onehop as onehop_command
 
 pytestmark = pytest.mark.interop
@@ -37,25 +37,6 @@ async def instance(
                 while (await Admin(port).get("/readyz"))[0] != 200:  # noqa: ASYNC110  # another process says so
                     await asyncio.sleep(0.02)
             yield proxy, file
-
-
-@asynccontextmanager
-async def command(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "proxy", *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def line_of(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None
-    async with asyncio.timeout(3 * PATIENCE_S):
-        return (await process.stdout.readline()).decode().rstrip("\n")
 
 
 async def get(proxy: OnehopProcess, target: str) -> None:

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import json
 import signal
-import sys
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import msgspec
@@ -16,7 +16,7 @@ from proxy.cli.exchange_lines import decided, one_line
 from tests.harness.programs.process import free_port
 from tests.harness.scripted import PATIENCE_S, Peer, ScriptedUpstream
 from tests.unit.admin.serving import Counts, serving
-from tests.unit.cli.calling import onehop
+from tests.unit.cli.calling import command, line_of, onehop
 from tests.unit.cli.exchanges import shown, told
 
 TOKEN = "correct-horse-battery"
@@ -84,24 +84,8 @@ async def test_explained_and_as_json() -> None:
         assert json.loads(line)["id"] == "id1"
 
 
-@contextlib.asynccontextmanager
-async def following(address: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "proxy", "tail", "--admin", address, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-async def line_of(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None
-    async with asyncio.timeout(3 * PATIENCE_S):
-        return (await process.stdout.readline()).decode().rstrip("\n")
+def following(address: str) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    return command("tail", "--admin", address)
 
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
