@@ -24,13 +24,18 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def descriptors_of(pid: int) -> dict[str, str]:
+    """What a process has open, by the path of each descriptor. One that is closed while they are listed is left out."""
+    folder, found = f"/proc/{pid}/fd", {}
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            found[f"{folder}/{name}"] = os.readlink(f"{folder}/{name}")
+    return found
+
+
 def ports_in_the_hands_of(pid: int) -> set[int]:
     """The clients' ports of the connections that a process has accepted."""
-    inodes = set()
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        link = os.readlink(f"/proc/{pid}/fd/{name}")
-        if link.startswith("socket:["):
-            inodes.add(link[8:-1])
+    inodes = {link[8:-1] for link in descriptors_of(pid).values() if link.startswith("socket:[")}
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {int(row[2].rpartition(":")[2], 16) for row in rows if row[9] in inodes}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.processes import OnehopProcess, onehop, output_of, until
+from tests.harness.processes import OnehopProcess, descriptors_of, onehop, output_of, until
 from tests.harness.scripted import OK, PATIENCE_S, ScriptedUpstream, answering, client
 
 REQUESTS = [
@@ -86,11 +86,7 @@ async def test_a_file_takes_the_lines_of_all_workers_and_is_opened_anew_on_sigus
 
 def open_files(proxy: OnehopProcess, name: str) -> list[str]:
     """The descriptors of all workers on files of that name, as paths to them."""
-    found = []
-    for pid in proxy.worker_pids():
-        folder = f"/proc/{pid}/fd"
-        found += [f"{folder}/{fd}" for fd in os.listdir(folder) if name in os.readlink(f"{folder}/{fd}")]
-    return found
+    return [fd for pid in proxy.worker_pids() for fd, link in descriptors_of(pid).items() if name in link]
 
 
 async def test_onehop_says_of_itself_what_the_level_asks_for_in_the_form_that_is_asked_for(tmp_path: Path) -> None:

@@ -1,11 +1,9 @@
 """What the parent keeps of reloads: nothing, whether they were accepted or refused. Real processes."""
 
-import contextlib
-import os
 import socket
 from pathlib import Path
 
-from tests.harness.processes import onehop, output_of, until
+from tests.harness.processes import descriptors_of, onehop, output_of, until
 from tests.interop.test_reload import ONEHOP
 
 _OF_A_KIND = 3
@@ -13,11 +11,7 @@ _OF_A_KIND = 3
 
 def open_files(pid: int) -> list[str]:
     """What a process has open, by kind."""
-    folder, found = f"/proc/{pid}/fd", []
-    for fd in os.listdir(folder):
-        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
-            found.append(os.readlink(f"{folder}/{fd}").partition("[")[0])
-    return sorted(found)
+    return sorted(link.partition("[")[0] for link in descriptors_of(pid).values())
 
 
 async def test_reloads_leave_no_descriptor_behind(tmp_path: Path) -> None:
