@@ -11,13 +11,11 @@ from typing import Annotated, Final, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from proxy.admin.instance import Instance
-from proxy.admin.metrics import Metrics
+from proxy.admin.families import FAMILIES
 from proxy.config.model import Config
 from proxy.config.schema import Key, Table, tables
 from proxy.telemetry import series
 from proxy.telemetry.access_lines import Line
-from proxy.telemetry.counters import Ledger
 from proxy.telemetry.error_codes import ERROR_CODES
 
 DOCS: Final = Path(__file__).parent
@@ -55,13 +53,12 @@ def errors() -> str:
 
 def metrics() -> str:
     """Every metric, with its labels."""
-    instance = Instance(ledger=Ledger(), parent=-1, pseudonym="", is_ready=lambda: True, healthy=dict)
     rows = []
-    for family in sorted(Metrics(instance).collect(), key=lambda family: family.name):
-        name = family.name + ("_total" if family.type == "counter" else "")
-        labels = ", ".join(f"`{label}`" for label in family._labelnames)  # type: ignore[attr-defined]  # it has no other name
-        says = keys_in_code(family.documentation)
-        for label in family._labelnames:  # type: ignore[attr-defined]
+    for key, family in sorted(FAMILIES.items()):
+        name = f"onehop_{key}" + ("_total" if family.type == "counter" else "")
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        says = keys_in_code(family.help)
+        for label in family.labels:
             if (name, label) in _VALUES:
                 says += f" `{label}`: {', '.join(f'`{value}`' for value in _VALUES[name, label])}."
         rows.append([f"`{name}`", family.type, labels, says])

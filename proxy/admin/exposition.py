@@ -1,11 +1,13 @@
-"""Prometheus' text format, written as prometheus-client writes it, but each series' name and labels only once.
+"""Prometheus' text format and OpenMetrics as prometheus-client writes them, but each series' name and labels only once.
 
-A scrape of a large configuration has tens of thousands of lines, and nearly all of its time went into escaping and
-sorting labels that are the same each time. OpenMetrics, for scrapers that ask for it, is written by the library.
+Nearly all the time of a scrape went into objects for samples, and into escaping and sorting labels that are the same
+each time. So the library writes the beginning of a series' line, once, and what is written each time is its value.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Final, TypeAlias
+from collections.abc import Iterable
+from enum import Enum
+from operator import add
+from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
@@ -13,58 +15,95 @@ from prometheus_client.exposition import choose_encoder, generate_latest
 from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
-Encode: TypeAlias = Callable[[CollectorRegistry], bytes]
+from proxy.admin.families import FAMILIES
 
-#: From here on, the format is 1e+06.
+#: From here on, the library writes 1e+06.
 _EXACT: Final = 1_000_000
-_MOST_SERIES: Final = 200_000  # prefixes that are cached: some 40 MiB
+_MOST_SERIES: Final = 200_000  # beginnings that are kept: some 40 MiB
+_MOST_HISTOGRAMS: Final = 10_000
 
 
-class Exposition:
-    """Writes families of metrics as text; the names and labels of series are cached."""
+class Lines(NamedTuple):
+    """The lines of a family. `name` is its key in FAMILIES."""
+
+    name: str
+    lines: list[str]
+
+
+class Form(Enum):
+    """In which format a scraper is answered."""
+
+    TEXT = 1  # 0.0.4, and 1.0.0: they differ in names that none of ours has
+    OPEN_METRICS = 2
+
+
+def accepted(accept: str) -> tuple[Form, str]:
+    """The format that a request's Accept asks for, and its media type. Prometheus itself asks for OpenMetrics."""
+    _, media_type = choose_encoder(accept)
+    return (Form.TEXT if media_type.startswith("text/plain") else Form.OPEN_METRICS), media_type
+
+
+def exposition(families: Iterable[Lines], form: Form) -> bytes:
+    """The answer to a scrape."""
+    parts: list[str] = []
+    for name, lines in families:
+        family = FAMILIES[name]
+        suffix = "_total" if family.type == "counter" and form is Form.TEXT else ""
+        full = f"onehop_{name}{suffix}"
+        parts.append(f"# HELP {full} {family.help}\n# TYPE {full} {family.type}\n")
+        parts += lines
+    if form is Form.OPEN_METRICS:
+        parts.append("# EOF\n")
+    return "".join(parts).encode()
+
+
+def written(value: float) -> str:
+    """A value, as the library writes it, and its end of line."""
+    if -_EXACT < value < _EXACT:  # the library takes ten times as long
+        if type(value) is int:  # nearly all are
+            return f"{value}.0\n"
+        if value == int(value):
+            return f"{int(value)}.0\n"
+    text: str = floatToGoString(value)  # type: ignore[no-untyped-call]  # the library has no types there
+    return text + "\n"
+
+
+class Series:
+    """The beginnings of lines: what stands before the value."""
 
     def __init__(self) -> None:
-        self._prefixes: dict[tuple[str, ...], str] = {}
+        self._known: dict[tuple[str, ...], str] = {}
+        self._histograms: dict[tuple[str, ...], list[str]] = {}
 
-    def encoder(self, accept: str) -> tuple[Encode, str]:
-        """The encoder for a request's Accept, and its media type."""
-        encode, media_type = choose_encoder(accept)
-        return (self.text if media_type.startswith("text/plain") else encode), media_type
+    def line(self, name: str, value: float, *labels: str) -> str:
+        """The line of a counter or a gauge, by its key in FAMILIES and the values of its labels."""
+        key = (name, *labels)
+        begin = self._known.get(key)
+        if begin is None:
+            family = FAMILIES[name]
+            if len(self._known) >= _MOST_SERIES:  # names of many earlier configurations
+                self._known.clear()
+            suffix = "_total" if family.type == "counter" else ""
+            begin = self._known[key] = _begin(name + suffix, dict(zip(family.labels, labels, strict=True)))
+        return begin + written(value)
 
-    def text(self, registry: CollectorRegistry) -> bytes:
-        """The text format 0.0.4, and 1.0.0: they differ in names that none of ours has."""
-        lines: list[str] = []
-        for family in registry.collect():
-            self._write(family, lines)
-        return "".join(lines).encode()
-
-    def _write(self, family: Metric, lines: list[str]) -> None:
-        name = f"{family.name}_total" if family.type == "counter" else family.name
-        lines.append(f"# HELP {name} {family.documentation}\n# TYPE {name} {family.type}\n")
-        prefixes = self._prefixes
-        for sample in family.samples:
-            key = (sample.name, *sample.labels.values())
-            prefix = prefixes.get(key)
-            if prefix is None:
-                if len(prefixes) >= _MOST_SERIES:  # names of many earlier configurations
-                    prefixes.clear()
-                prefix = prefixes[key] = _prefix(family, sample)
-            value = sample.value
-            if -_EXACT < value < _EXACT and value == int(value):  # a third of the time
-                lines.append(f"{prefix}{int(value)}.0\n")
-            else:
-                lines.append(f"{prefix}{_in_go(value)}\n")
+    def histogram(self, name: str, bounds: Iterable[str], values: Iterable[float], *labels: str) -> list[str]:
+        """The lines of a histogram with these upper bounds: its values are of the buckets, of their count and sum."""
+        key = (name, *labels)
+        begins = self._histograms.get(key)
+        if begins is None:
+            if len(self._histograms) >= _MOST_HISTOGRAMS:
+                self._histograms.clear()
+            given = dict(zip(FAMILIES[name].labels, labels, strict=True))
+            begins = [_begin(f"{name}_bucket", {**given, "le": bound}) for bound in bounds]
+            begins += (_begin(f"{name}_count", given), _begin(f"{name}_sum", given))
+            self._histograms[key] = begins
+        return list(map(add, begins, map(written, values)))
 
 
-def _in_go(value: float) -> str:
-    text: str = floatToGoString(value)  # type: ignore[no-untyped-call]  # the library has no types there
-    return text
-
-
-def _prefix(family: Metric, sample: Sample) -> str:
-    """The text before a series' value, as the library writes it."""
-    alone = Metric(family.name, "", "untyped")
-    alone.samples = [sample]
+def _begin(name: str, labels: dict[str, str]) -> str:
+    alone = Metric(f"onehop_{name}", "", "untyped")
+    alone.samples = [Sample(alone.name, labels, 0)]
     line = generate_latest(_Alone([alone])).decode().splitlines()[-1]
     return line[: line.rindex(" ") + 1]
 

@@ -1,14 +1,13 @@
 """What the admin listener reads about the instance: its counters, its workers, and results of the control process."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from proxy.config.describe import RouteInWords, UpstreamInWords
 from proxy.telemetry import series
-from proxy.telemetry.counters import Ledger
-from proxy.telemetry.series import Kind, Name
+from proxy.telemetry.counters import Ledger, Seat
 from proxy.transport.certificates import Described
 
 #: By upstream and origin: whether it is used.
@@ -29,10 +28,19 @@ class WorkerState(NamedTuple):
     silent_s: float  # since it wrote its gauges
     lag_s: float  # the longest recent delay of its event loop, or the present one
     clients: int
-    in_flight: int
-    requests: int  # of all workers that have had this seat
     generation: int
     since: float  # when it was forked (monotonic time)
+    seat: Seat
+
+    @property
+    def requests(self) -> int:
+        """How many exchanges have ended, of all workers that have had this seat."""
+        return self.seat.ended()
+
+    @property
+    def in_flight(self) -> int:
+        """How many exchanges are under way."""
+        return max(self.seat.in_flight(), 0)
 
 
 #: By upstream: what is known of each address of its origins.
@@ -73,12 +81,6 @@ class Instance:
     upstreams: Mapping[str, UpstreamInWords] = field(default_factory=dict)
     settings: Settings = _no_settings
 
-    def gauges(self, place: int, kind: Kind, name: Name = ()) -> Iterator[float]:
-        """One gauge of every seat."""
-        for seat in self.ledger.seats.values():
-            if (gauges := seat.gauges(kind, name)) is not None:
-                yield gauges[place]
-
     def serves(self) -> bool:
         """Whether at least one worker is not stalled."""
         return any(not worker.is_stalled for worker in self.workers(monotonic()))
@@ -104,7 +106,6 @@ class Instance:
             if gauges is None or not gauges[series.PID]:
                 continue
             silent_s = max(now - gauges[series.BEAT], 0.0) if gauges[series.BEAT] else 0.0
-            requests = seat.ended()
             found.append(
                 WorkerState(
                     int(gauges[series.PID]),
@@ -112,10 +113,9 @@ class Instance:
                     silent_s,
                     max(gauges[series.LAG], silent_s - _BEAT_S, 0.0),
                     int(gauges[series.CLIENTS]),
-                    max(seat.started()[0] - requests, 0),
-                    requests,
                     int(gauges[series.GENERATION]),
                     gauges[series.SINCE],
+                    seat,
                 )
             )
         return found

@@ -1,19 +1,18 @@
-"""The metrics for Prometheus: the counters of all processes, summed at each scrape.
+"""The metrics for Prometheus: the counters of all processes, added at each scrape.
 
 Every name and label is in docs/metrics.md. Label values come from the configuration or from fixed sets.
 """
 
 from collections.abc import Iterator
+from itertools import accumulate, compress
 from time import monotonic, time
 from typing import Final
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
-
 from proxy import __version__
+from proxy.admin.exposition import Lines, Series
 from proxy.admin.instance import Instance
 from proxy.telemetry import series
+from proxy.telemetry.counters import Counted
 from proxy.telemetry.series import (
     BUCKETS,
     CONNECTION_STATES,
@@ -28,161 +27,104 @@ from proxy.telemetry.series import (
     Kind,
 )
 
-#: By name, without `onehop_` and `_total`; the type is that of the family.
-HELP: Final = {
-    "build_info": "Always 1; which version runs.",
-    "requests": "Exchanges that have ended. route is empty where no route matched, or the request could not be read.",
-    "request_duration_seconds": "From a request head's last byte to the end of its exchange. Tunnels and requests that "
-    "could not be read are left out.",
-    "requests_in_flight": "Exchanges under way, tunnels included.",
-    "client_connections": "Clients that are connected.",
-    "bytes": "Bytes of bodies and tunnels: of requests as they were received, of responses as they were sent.",
-    "upstream_requests": "Attempts at an origin that have ended. status is what it answered; none: no response head.",
-    "upstream_connections": "Open connections, a quarter of a second ago: idle, or active, with an exchange on it.",
-    "upstream_connections_opened": "Connections that were opened.",
-    "upstream_connections_reused": "Attempts on a connection that was open already.",
-    "upstream_requests_waiting": "Requests that wait for a connection, where max_connections is set.",
-    "upstream_healthy": "1 where an origin is used, 0 where it is left out.",
-    "retries": "Attempts that failed and were followed by another, by what the failure was; closed_idle: an idle "
-    "connection that its service closed as it was taken.",
-    "fields_stripped": "Field lines that were not forwarded: nominated by Connection, hop-by-hop by definition, or "
-    "allowed from trusted peers only. Of forwarded heads, interim responses and trailers; without replaced lines.",
-    "errors": "Exchanges that failed, by the error code that the logs also use.",
-    "would_refuse": "Requests that a limit with dry_run would have refused.",
-    "trace_spans": "Spans that a collector accepted, and those that were dropped because it was slow or unreachable.",
-    "reloads": "Configurations that were read again.",
-    "config_generation": "How many configurations have been served, this one included.",
-    "worker_restarts": "Workers that ended unexpectedly.",
-    "workers": "Worker processes by state: serving, or stalled (the event loop is blocked).",
-    "certificate_expiry_seconds": "Time until a certificate expires; negative once it has.",
-    "event_loop_lag_seconds": "The longest delay of a worker's event loop in the last 15 seconds.",
-}
+_BOUNDS: Final = (*map(str, BUCKETS), "+Inf")
 
 
-class Metrics(Collector):
+class Metrics:
     """The metrics of an instance."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._ledger = instance.ledger
+        self._series = Series()
 
-    def registry(self) -> CollectorRegistry:
-        """What the exposition formats are made from."""
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(self)
-        return registry
-
-    def describe(self) -> list[Metric]:
-        """No metrics: registering must not cause a scrape."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
+    def __call__(self) -> Iterator[Lines]:
         """Everything, as it is now."""
-        info = _gauge("build_info", "version")
-        info.add_metric([__version__], 1)
-        yield info
-        yield from self._of_routes()
-        yield from self._of_instance()
-        yield from self._of_upstreams()
+        yield self._one("build_info", 1, __version__)
+        counted = self._ledger.counted()
+        yield from self._of_routes(counted)
+        yield from self._of_instance(counted)
+        yield from self._of_upstreams(counted)
         yield from self._of_processes()
 
-    def _of_routes(self) -> Iterator[Metric]:
-        requests = _counter("requests", "route", "method", "status")
-        durations = HistogramMetricFamily(
-            "onehop_request_duration_seconds", HELP["request_duration_seconds"], labels=["route"]
-        )
-        for (route,) in self._ledger.names(Kind.ROUTE):
-            block = self._ledger.totals(Kind.ROUTE, (route,))
-            for place, count in enumerate(block[: series.BUCKETS_START]):
-                if count:  # of hundreds of combinations, a service has a handful
-                    method, status = divmod(place, len(STATUSES))
-                    requests.add_metric([route, METHODS[method], STATUSES[status]], count)
-            total, buckets = 0, []
-            for bound, count in zip((*map(str, BUCKETS), "+Inf"), block[series.BUCKETS_START :], strict=False):
-                total += count
-                buckets.append((bound, float(total)))
-            if route or total:
-                durations.add_metric([route], buckets, self._ledger.seconds(route))
+    def _one(self, name: str, value: float, *labels: str) -> Lines:
+        return Lines(name, [self._series.line(name, value, *labels)])
+
+    def _of_routes(self, counted: Counted) -> Iterator[Lines]:
+        requests, durations = Lines("requests", []), Lines("request_duration_seconds", [])
+        line, ended = self._series.line, 0
+        for (route,), place in counted.places(Kind.ROUTE):
+            for number, row in counted.rows(place, len(STATUSES), 0, series.BUCKETS_START):
+                ended += sum(row)
+                for status, count in zip(compress(STATUSES, row), filter(None, row), strict=True):
+                    requests.lines.append(line("requests", count, route, METHODS[number], status))
+            values: list[float] = list(accumulate(counted.row(place, series.BUCKETS_START, series.BUCKETS_END)))
+            if route or values[-1]:
+                values += (values[-1], self._ledger.seconds(route))
+                durations.lines.extend(self._series.histogram("request_duration_seconds", _BOUNDS, values, route))
         yield requests
         yield durations
+        # Those that have begun are read last: else one could have ended that had not begun.
+        begun = sum(seat.started()[0] for seat in self._ledger.seats.values())
+        yield self._one("requests_in_flight", max(begun - ended, 0))
 
-    def _of_instance(self) -> Iterator[Metric]:
-        block = self._ledger.totals(Kind.INSTANCE)
-        sizes = _counter("bytes", "direction")
-        stripped = _counter("fields_stripped", "direction", "reason")
+    def _of_instance(self, counted: Counted) -> Iterator[Lines]:
+        block, line = counted.of(Kind.INSTANCE), self._series.line
+        sizes, stripped = Lines("bytes", []), Lines("fields_stripped", [])
         for place, direction in enumerate(DIRECTIONS):
-            sizes.add_metric([direction], block[(series.REQUEST_BYTES, series.RESPONSE_BYTES)[place]])
+            sizes.lines.append(line("bytes", block[(series.REQUEST_BYTES, series.RESPONSE_BYTES)[place]], direction))
             for number, reason in enumerate(STRIPPED):
-                stripped.add_metric([direction, reason], block[series.stripped_place(place, number)])
-        errors, reloads = _counter("errors", "error"), _counter("reloads", "result")
-        for code in ERRORS:
-            if count := block[series.error_place(code)]:
-                errors.add_metric([code], count)
-        for result in RELOADS:
-            reloads.add_metric([result], block[series.reload_place(result)])
-        traced = _counter("trace_spans", "result")
-        traced.add_metric(["exported"], block[series.SPANS_EXPORTED])
-        traced.add_metric(["dropped"], block[series.SPANS_DROPPED])
-        yield from (sizes, stripped, errors, reloads, traced)
-        for name, place in (
-            ("would_refuse", series.WOULD_REFUSE),
-            ("worker_restarts", series.WORKER_RESTARTS),
-            ("upstream_connections_opened", series.OPENED),
-        ):
-            yield _counter(name, value=block[place])
+                count = block[series.stripped_place(place, number)]
+                stripped.lines.append(line("fields_stripped", count, direction, reason))
+        errors = [line("errors", count, code) for code in ERRORS if (count := block[series.error_place(code)])]
+        reloads = [line("reloads", block[series.reload_place(result)], result) for result in RELOADS]
+        spans = ("exported", series.SPANS_EXPORTED), ("dropped", series.SPANS_DROPPED)
+        traced = [line("trace_spans", block[place], result) for result, place in spans]
+        yield from (sizes, stripped, Lines("errors", errors), Lines("reloads", reloads), Lines("trace_spans", traced))
+        yield self._one("would_refuse", block[series.WOULD_REFUSE])
+        yield self._one("worker_restarts", block[series.WORKER_RESTARTS])
+        yield self._one("upstream_connections_opened", block[series.OPENED])
 
-    def _of_upstreams(self) -> Iterator[Metric]:
-        attempts = _counter("upstream_requests", "upstream", "origin", "status")
-        connections = _gauge("upstream_connections", "upstream", "origin", "state")
-        retries = _counter("retries", "upstream", "reason")
-        for (upstream,) in self._ledger.names(Kind.UPSTREAM):
-            block = self._ledger.totals(Kind.UPSTREAM, (upstream,))
-            for reason, count in zip(RETRY_REASONS, block, strict=True):
+    def _of_upstreams(self, counted: Counted) -> Iterator[Lines]:
+        line, gauges = self._series.line, self._ledger.gauges
+        attempts, connections = Lines("upstream_requests", []), Lines("upstream_connections", [])
+        retries, waiting = Lines("retries", []), Lines("upstream_requests_waiting", [])
+        for (upstream,), place in counted.places(Kind.UPSTREAM):
+            for reason, count in zip(RETRY_REASONS, counted.row(place, 0, len(RETRY_REASONS)), strict=True):
                 if count or reason == RETRY_REASONS[0]:
-                    retries.add_metric([upstream, reason], count)
-        reused = 0
-        for name in self._ledger.names(Kind.ORIGIN):
-            block = self._ledger.totals(Kind.ORIGIN, name)
-            fresh, open_before = block[: len(STATUSES)], block[len(STATUSES) :]
-            reused += sum(open_before)
-            for status, *counts in zip(STATUSES, fresh, open_before, strict=True):
-                if any(counts):
-                    attempts.add_metric([*name, status], sum(counts))
-            if name[1] == OTHER and not any(block):
+                    retries.lines.append(line("retries", count, upstream, reason))
+            value = gauges(Kind.UPSTREAM, (upstream,))[series.WAITING]
+            waiting.lines.append(line("upstream_requests_waiting", value, upstream))
+        reused, width = 0, len(STATUSES)
+        for name, place in counted.places(Kind.ORIGIN):
+            rows = dict(counted.rows(place, width, 0, 2 * width))
+            if not rows and name[1] == OTHER:
                 continue
-            for place, state in enumerate(CONNECTION_STATES):
-                connections.add_metric([*name, state], sum(self._instance.gauges(place, Kind.ORIGIN, name)))
-        yield from (attempts, connections, retries)
-        yield _counter("upstream_connections_reused", value=reused)
-        waiting = _gauge("upstream_requests_waiting", "upstream")
-        for name in self._ledger.names(Kind.UPSTREAM):
-            waiting.add_metric([*name], sum(self._instance.gauges(series.WAITING, Kind.UPSTREAM, name)))
-        yield waiting
-        healthy = _gauge("upstream_healthy", "upstream", "origin")
-        for origin, is_healthy in self._instance.healthy().items():
-            healthy.add_metric([*origin], float(is_healthy))
-        yield healthy
+            reused += sum(rows.get(1, ()))
+            both = list(map(sum, zip(*rows.values(), strict=True)))
+            for status, count in zip(compress(STATUSES, both), filter(None, both), strict=True):
+                attempts.lines.append(line("upstream_requests", count, *name, status))
+            for state, value in zip(CONNECTION_STATES, gauges(Kind.ORIGIN, name), strict=True):
+                connections.lines.append(line("upstream_connections", value, *name, state))
+        yield from (attempts, connections, retries, waiting)
+        yield self._one("upstream_connections_reused", reused)
+        healthy = [
+            line("upstream_healthy", is_healthy, *origin) for origin, is_healthy in self._instance.healthy().items()
+        ]
+        yield Lines("upstream_healthy", healthy)
 
-    def _of_processes(self) -> Iterator[Metric]:
-        instance, now = self._instance, monotonic()
-        workers = instance.workers(now)
-        yield _gauge("requests_in_flight", value=sum(worker.in_flight for worker in workers))
-        yield _gauge("client_connections", value=sum(worker.clients for worker in workers))
-        states = _gauge("workers", "state")
-        states.add_metric(["serving"], sum(not worker.is_stalled for worker in workers))
-        states.add_metric(["stalled"], sum(worker.is_stalled for worker in workers))
-        yield states
-        yield _gauge("event_loop_lag_seconds", value=max((worker.lag_s for worker in workers), default=0.0))
-        yield _gauge("config_generation", value=instance.generation())
-        expiry = _gauge("certificate_expiry_seconds", "certificate")
-        for certificate, found in instance.certificates().items():
-            expiry.add_metric([certificate], found.expires_at - time())
-        yield expiry
-
-
-def _counter(name: str, *labels: str, value: float | None = None) -> CounterMetricFamily:
-    return CounterMetricFamily(f"onehop_{name}", HELP[name], value=value, labels=labels or None)
-
-
-def _gauge(name: str, *labels: str, value: float | None = None) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"onehop_{name}", HELP[name], value=value, labels=labels or None)
+    def _of_processes(self) -> Iterator[Lines]:
+        instance, line = self._instance, self._series.line
+        workers = instance.workers(monotonic())
+        yield self._one("client_connections", sum(worker.clients for worker in workers))
+        stalled = sum(worker.is_stalled for worker in workers)
+        states = ("serving", len(workers) - stalled), ("stalled", stalled)
+        yield Lines("workers", [line("workers", count, state) for state, count in states])
+        yield self._one("event_loop_lag_seconds", max((worker.lag_s for worker in workers), default=0.0))
+        yield self._one("config_generation", instance.generation())
+        now = time()
+        expiries = [
+            line("certificate_expiry_seconds", found.expires_at - now, certificate)
+            for certificate, found in instance.certificates().items()
+        ]
+        yield Lines("certificate_expiry_seconds", expiries)

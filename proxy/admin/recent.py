@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from proxy.telemetry import series
 from proxy.telemetry.counters import Ledger
-from proxy.telemetry.series import BUCKETS, METHODS, STATUSES, Kind
+from proxy.telemetry.series import BUCKETS, STATUSES, Kind
 
 WINDOW_S: Final = 60.0
 _APART_S: Final = 1.0  # between two snapshots that are kept
@@ -53,22 +53,22 @@ class Look(NamedTuple):
 
 def look(ledger: Ledger, now: float) -> Look:
     """Take a snapshot."""
-    routes, attempts = {}, {}
-    for (route,) in ledger.names(Kind.ROUTE):
-        block = ledger.totals(Kind.ROUTE, (route,))
-        by_status = [sum(block[place : series.BUCKETS_START : len(STATUSES)]) for place in range(len(STATUSES))]
+    routes, attempts, width = {}, {}, len(STATUSES)
+    counted = ledger.counted()
+    for (route,), place in counted.places(Kind.ROUTE):
+        by_method = [row for _, row in counted.rows(place, width, 0, series.BUCKETS_START)]
+        by_status = list(map(sum, zip(*by_method, strict=True))) or [0] * width
         routes[route] = Totals(
             sum(by_status),
-            sum(by_status[place] for place in _FAILED),
-            tuple(block[series.BUCKETS_START : series.SECONDS]),
-            {STATUSES[place]: count for place, count in enumerate(by_status) if count},
+            sum(by_status[status] for status in _FAILED),
+            tuple(counted.row(place, series.BUCKETS_START, series.BUCKETS_END)),
+            {label: count for label, count in zip(STATUSES, by_status, strict=True) if count},
         )
-    assert len(METHODS) * len(STATUSES) == series.BUCKETS_START
-    for name in ledger.names(Kind.ORIGIN):
-        block = ledger.totals(Kind.ORIGIN, name)
-        failed = sum(block[place] + block[len(STATUSES) + place] for place in _FAILED)
-        attempts[name[0], name[1]] = sum(block), failed
-    block = ledger.totals(Kind.INSTANCE)
+    for (upstream, origin), place in counted.places(Kind.ORIGIN):
+        rows = [row for _, row in counted.rows(place, width, 0, 2 * width)]
+        failed = sum(row[status] for row in rows for status in _FAILED)
+        attempts[upstream, origin] = sum(map(sum, rows)), failed
+    block = counted.of(Kind.INSTANCE)
     errors = {code: count for code in series.ERRORS if (count := block[series.error_place(code)])}
     return Look(now, routes, attempts, errors)
 

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from proxy.admin.exchanges import Exchanges
-from proxy.admin.exposition import Exposition
+from proxy.admin.exposition import accepted, exposition
 from proxy.admin.inspector import inspector_routes
 from proxy.admin.instance import Instance
 from proxy.admin.metrics import Metrics
@@ -100,7 +100,7 @@ def _text(code: int, text: str, headers: dict[str, str] | None = None) -> Respon
 
 def application(instance: Instance, token: str, *, is_loopback: bool, exchanges: Exchanges | None = None) -> Starlette:
     """The application of the listener. Without `exchanges` there is no inspector."""
-    metrics, exposition, status = Metrics(instance).registry(), Exposition(), Status(instance)
+    metrics, status = Metrics(instance), Status(instance)
 
     async def livez(_: Request) -> Response:
         return _text(200, "live")
@@ -116,8 +116,8 @@ def application(instance: Instance, token: str, *, is_loopback: bool, exchanges:
         return _text(200, "ready" + "".join(f"\nroute {route}: every origin is left out" for route in out))
 
     async def metrics_text(request: Request) -> Response:
-        encode, content_type = exposition.encoder(request.headers.get("accept", ""))
-        return Response(encode(metrics), headers={**_HEADERS, "Content-Type": content_type})
+        form, content_type = accepted(request.headers.get("accept", ""))
+        return Response(exposition(metrics(), form), headers={**_HEADERS, "Content-Type": content_type})
 
     async def status_json(_: Request) -> Response:
         return JSONResponse(status(), headers=_HEADERS)

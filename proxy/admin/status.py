@@ -25,7 +25,8 @@ class Status:
         before = self._recent.before(now)
         window_s = now.at - before.at
         workers = instance.workers(now.at)
-        block = instance.ledger.totals(Kind.INSTANCE)
+        counted = instance.ledger.counted()
+        block = counted.of(Kind.INSTANCE)
         out = set(routes_without_origin(instance))
         addresses, healthy = instance.addresses(), instance.healthy()
         certificates = [
@@ -33,7 +34,8 @@ class Status:
             for path, found in instance.certificates().items()
         ]
         upstreams: dict[str, dict[str, Any]] = {
-            name: self._upstream(name, addresses.get(name, [])) for (name,) in instance.ledger.names(Kind.UPSTREAM)
+            name: self._upstream(name, addresses.get(name, []), counted.of(Kind.UPSTREAM, (name,)))
+            for (name,) in instance.ledger.names(Kind.UPSTREAM)
         }
         for (upstream, origin), is_healthy in healthy.items():
             if upstream in upstreams:
@@ -97,13 +99,12 @@ class Status:
             "requests": worker.requests,
         }
 
-    def _upstream(self, name: str, addresses: list[dict[str, Any]]) -> dict[str, Any]:
+    def _upstream(self, name: str, addresses: list[dict[str, Any]], retries: list[int]) -> dict[str, Any]:
         instance = self._instance
-        block = instance.ledger.totals(Kind.UPSTREAM, (name,))
         return {
             **(instance.upstreams[name]._asdict() if name in instance.upstreams else {}),
-            "requests_waiting": int(sum(instance.gauges(series.WAITING, Kind.UPSTREAM, (name,)))),
-            "retries": {reason: count for reason, count in zip(RETRY_REASONS, block, strict=True) if count},
+            "requests_waiting": int(instance.ledger.gauges(Kind.UPSTREAM, (name,))[series.WAITING]),
+            "retries": {reason: count for reason, count in zip(RETRY_REASONS, retries, strict=True) if count},
             "origins": {},
             "addresses": addresses,
         }
@@ -120,8 +121,10 @@ class Status:
             "attempts_per_s": round((attempts - attempts_before) / window_s, 3) if window_s > 0 else None,
             "failed_per_s": round((failed - failed_before) / window_s, 3) if window_s > 0 else None,
             "connections": {
-                state: int(sum(self._instance.gauges(place, Kind.ORIGIN, name)))
-                for place, state in enumerate(CONNECTION_STATES)
+                state: int(number)
+                for state, number in zip(
+                    CONNECTION_STATES, self._instance.ledger.gauges(Kind.ORIGIN, name), strict=True
+                )
             },
         }
 

@@ -6,14 +6,26 @@ continues them, so a crash or a reload loses nothing. Its gauges are cleared whe
 """
 
 import mmap
-import sys
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from operator import add
+from typing import Final, Generic, Literal, TypeVar
 
-from proxy.telemetry.series import BUCKETS_START, COUNTERS, GAUGES, SECONDS, STARTED, Kind, Name, Names, Places
+from proxy.telemetry.series import (
+    BUCKETS_START,
+    COUNTERS,
+    GAUGES,
+    STARTED,
+    STATUSES,
+    SUMS,
+    Kind,
+    Name,
+    Names,
+    Place,
+    Places,
+)
 
 _CELL_BYTES: Final = 8
-_ZEROS: Final = bytes(max(COUNTERS.values()) * _CELL_BYTES)
+Number = TypeVar("Number", int, float)
 
 
 class Counter:
@@ -44,44 +56,53 @@ class Seconds:
         self.value = cell[0]
 
 
-class _Cells:
+class _Cells(Generic[Number]):
     """The memory of one seat for all blocks of some places: one piece for those that were named together."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: Places, form: Literal["Q", "d"]) -> None:
+        """Whole numbers are of the form "Q", others "d"."""
         self._places = places
-        self.whole: list[memoryview[int]] = []
-        self.real: list[memoryview[float]] = []  # the same cells, for sums and gauges
+        self._form = form
+        self.pieces: list[memoryview[Number]] = []
 
     def make(self) -> None:
         """Make what is missing. Raises OSError."""
-        for size in self._places.sizes[len(self.whole) :]:
+        for size in self._places.sizes[len(self.pieces) :]:
             memory = memoryview(mmap.mmap(-1, max(size, 1) * _CELL_BYTES))
-            self.whole.append(memory.cast("Q"))
-            self.real.append(memory.cast("d"))
+            self.pieces.append(memory.cast(self._form))  # type: ignore[arg-type]  # of the type that the form has
+
+    def block(self, kind: Kind, name: Name) -> "memoryview[Number] | None":
+        """The cells of a block; None where it has no place here."""
+        place = self._places.by_key.get((kind, name))
+        if place is None or place.memory >= len(self.pieces):
+            return None
+        return self.pieces[place.memory][place.cell : place.cell + self._places.cells[kind]]
 
 
 class Seat:
     """The counters and gauges of one process."""
 
-    def __init__(self, counters: Places, gauges: Places) -> None:
-        self._counter_places, self._gauge_places = counters, gauges
-        self._counters, self._gauges = _Cells(counters), _Cells(gauges)
+    def __init__(self, counters: Places, sums: Places, gauges: Places) -> None:
+        self._counter_places = counters
+        self._counters: _Cells[int] = _Cells(counters, "Q")
+        self._sums: _Cells[float] = _Cells(sums, "d")
+        self._gauges: _Cells[float] = _Cells(gauges, "d")
 
     def make(self) -> None:
         """In the parent: make the memory for all names. Raises OSError."""
-        self._counters.make()
-        self._gauges.make()
+        for cells in (self._counters, self._sums, self._gauges):
+            cells.make()
 
     @property
     def pieces(self) -> int:
         """How many pieces of memory its counters are in."""
-        return len(self._counters.whole)
+        return len(self._counters.pieces)
 
     def vacate(self) -> None:
         """In the parent: its process has ended, and will not end the exchanges that it began."""
-        for memory in self._gauges.whole:
+        for memory in self._gauges.pieces:
             for cell in range(len(memory)):
-                memory[cell] = 0
+                memory[cell] = 0.0
         self.started()[0] = self.ended()
 
     def started(self) -> "memoryview[int]":
@@ -92,9 +113,7 @@ class Seat:
 
     def ended(self) -> int:
         """How many exchanges have ended in this seat."""
-        routes = [name for kind, name in self._counter_places.by_key if kind is Kind.ROUTE]
-        blocks = [block[:BUCKETS_START] for name in routes if (block := self.counters(Kind.ROUTE, name)) is not None]
-        return sum(sum(block.tolist()) for block in blocks if _has_counted(block))
+        return Counted(self._counter_places, [self]).exchanges()
 
     def in_flight(self) -> int:
         """How many exchanges are under way. Read from another process, it may be one too many, never too few."""
@@ -103,42 +122,86 @@ class Seat:
 
     def counters(self, kind: Kind, name: Name = ()) -> "memoryview[int] | None":
         """The counters of a block; None where it has no place here."""
-        place = self._counter_places.by_key.get((kind, name))
-        if place is None or place.memory >= len(self._counters.whole):
-            return None
-        return self._counters.whole[place.memory][place.cell : place.cell + COUNTERS[kind]]
+        return self._counters.block(kind, name)
 
     def seconds(self, route: str) -> "memoryview[float] | None":
         """The sum of a route's durations: one cell."""
-        place = self._counter_places.by_key.get((Kind.ROUTE, (route,)))
-        if place is None or place.memory >= len(self._counters.real):
-            return None
-        return self._counters.real[place.memory][place.cell + SECONDS : place.cell + SECONDS + 1]
+        return self._sums.block(Kind.ROUTE, (route,))
 
     def gauges(self, kind: Kind = Kind.INSTANCE, name: Name = ()) -> "memoryview[float] | None":
         """The gauges of a block; None where it has no place here."""
-        place = self._gauge_places.by_key.get((kind, name))
-        if place is None or place.memory >= len(self._gauges.real):
-            return None
-        return self._gauges.real[place.memory][place.cell : place.cell + GAUGES[kind]]
+        return self._gauges.block(kind, name)
+
+    def copies(self) -> list[bytes]:
+        """What was counted until now, by memory."""
+        return [memory.tobytes() for memory in self._counters.pieces]
+
+
+class Counted:
+    """What some seats have counted, together, at one moment.
+
+    Of thousands of cells few are not zero, and adding those that are would be most of a scrape: see `rows`.
+    """
+
+    def __init__(self, places: Places, seats: Iterable[Seat]) -> None:
+        self._places = places
+        copies = [seat.copies() for seat in seats]
+        self._by_memory = [
+            [copy[number] for copy in copies if number < len(copy)] for number in range(len(places.sizes))
+        ]
+
+    def rows(self, place: Place, cells: int, begin: int, end: int) -> Iterator[tuple[int, list[int]]]:
+        """The cells of a block from `begin` to `end`, in rows of so many: the number of each, and what it has, but only
+        where that is not all zero."""
+        width = cells * _CELL_BYTES
+        zeros, first = bytes(width), place.cell * _CELL_BYTES
+        copies = self._by_memory[place.memory]
+        for number, start in enumerate(range(first + begin * _CELL_BYTES, first + end * _CELL_BYTES, width)):
+            row: list[int] | None = None
+            for copy in copies:
+                part = copy[start : start + width]
+                if part != zeros:
+                    values = memoryview(part).cast("Q").tolist()
+                    row = values if row is None else list(map(add, row, values))
+            if row is not None:
+                yield number, row
+
+    def row(self, place: Place, begin: int, end: int) -> list[int]:
+        """The cells of a block from `begin` to `end`, of which there are few, or most are not zero."""
+        for _, row in self.rows(place, end - begin, begin, end):
+            return row
+        return [0] * (end - begin)
+
+    def of(self, kind: Kind, name: Name = ()) -> list[int]:
+        """All counters of a block."""
+        return self.row(self._places.by_key[kind, name], 0, COUNTERS[kind])
+
+    def places(self, kind: Kind) -> Iterator[tuple[Name, Place]]:
+        """All blocks of a kind, in the order in which they were first named."""
+        return ((name, place) for (of, name), place in self._places.by_key.items() if of is kind)
+
+    def exchanges(self) -> int:
+        """How many exchanges have ended."""
+        width, places = len(STATUSES), self.places(Kind.ROUTE)
+        return sum(sum(row) for _, place in places for _, row in self.rows(place, width, 0, BUCKETS_START))
 
 
 class Ledger:
     """All counters of an instance. Made by the parent, inherited by its children."""
 
     def __init__(self) -> None:
-        self._counters, self._gauges = Places(COUNTERS), Places(GAUGES)
+        self._counters, self._sums, self._gauges = Places(COUNTERS), Places(SUMS), Places(GAUGES)
         self.seats: dict[int, Seat] = {}
 
     def extend(self, names: Names) -> None:
         """Give places to the names of a configuration, before any of its processes is forked."""
         keys = names.keys()
-        self._counters.extend(keys)
-        self._gauges.extend(keys)
+        for places in (self._counters, self._sums, self._gauges):
+            places.extend(keys)
 
     def seat(self, number: int) -> Seat:
         """In the parent: the seat of a process that is about to be forked. Raises OSError where there is no memory."""
-        seat = self.seats.setdefault(number, Seat(self._counters, self._gauges))
+        seat = self.seats.setdefault(number, Seat(self._counters, self._sums, self._gauges))
         seat.make()
         return seat
 
@@ -146,23 +209,15 @@ class Ledger:
         """The names of all blocks of a kind, in the order in which they were first named."""
         return (name for of, name in self._counters.by_key if of is kind)
 
-    def totals(self, kind: Kind, name: Name = ()) -> list[int]:
-        """The counters of a block over all seats; of a route's, without the sum of its durations: see `seconds`."""
-        cells = SECONDS if kind is Kind.ROUTE else COUNTERS[kind]
-        # Each block is added as one long integer, of which a cell is a digit: 50 times as fast as adding lists. Counts
-        # stay far below 2**64, so no digit overflows into the next.
-        total = 0
-        for seat in self.seats.values():
-            block = seat.counters(kind, name)
-            if block is not None and _has_counted(block):
-                total += int.from_bytes(block[:cells].tobytes(), sys.byteorder)
-        return memoryview(total.to_bytes(cells * _CELL_BYTES, sys.byteorder)).cast("Q").tolist()
+    def counted(self) -> Counted:
+        """What all seats have counted until now."""
+        return Counted(self._counters, self.seats.values())
 
     def seconds(self, route: str) -> float:
         """The sum of a route's durations over all seats."""
         return sum(cell[0] for seat in self.seats.values() if (cell := seat.seconds(route)) is not None)
 
-
-def _has_counted(block: "memoryview[int]") -> bool:
-    """Whether any cell is not zero. Most blocks are zero, and adding those would dominate a scrape."""
-    return block.tobytes() != _ZEROS[: block.nbytes]
+    def gauges(self, kind: Kind, name: Name) -> list[float]:
+        """The gauges of a block, added over all seats."""
+        blocks = [cells.tolist() for seat in self.seats.values() if (cells := seat.gauges(kind, name)) is not None]
+        return list(map(sum, zip(*blocks, strict=True))) or [0.0] * GAUGES[kind]

@@ -4,7 +4,7 @@ A block is the cells of one configured name: a route's, an origin's. Blocks get 
 """
 
 from collections.abc import Iterable, Mapping
-from enum import Enum
+from enum import IntEnum
 from typing import Final, NamedTuple, TypeAlias
 
 from proxy.telemetry.error_codes import ERROR_CODES
@@ -33,7 +33,7 @@ RELOADS: Final = ("accepted", "refused")
 ERRORS: Final = tuple(ERROR_CODES)
 
 
-class Kind(Enum):
+class Kind(IntEnum):  # hashed hundreds of times at each scrape: as a number, not by a method in Python
     """What a block is about. The name of each kind is a `Name`, as below."""
 
     INSTANCE = 0
@@ -52,17 +52,20 @@ Key: TypeAlias = tuple[Kind, Name]
 ) = range(9)  # fmt: skip
 _RELOADS: Final = _STRIPPED + len(DIRECTIONS) * len(STRIPPED)
 _ERRORS: Final = _RELOADS + len(RELOADS)
-#: In a route's block: requests by method and status, then the histogram's buckets, then its sum, which is a float.
+#: In a route's block: requests by method and status, then the histogram's buckets.
 BUCKETS_START: Final = len(METHODS) * len(STATUSES)
-SECONDS: Final = BUCKETS_START + len(BUCKETS) + 1
+BUCKETS_END: Final = BUCKETS_START + len(BUCKETS) + 1
 
 #: How many counters a block has. In an origin's: attempts on new connections by status, then those on open ones.
 COUNTERS: Final[Mapping[Kind, int]] = {
     Kind.INSTANCE: _ERRORS + len(ERRORS),
-    Kind.ROUTE: SECONDS + 1,
+    Kind.ROUTE: BUCKETS_END,
     Kind.UPSTREAM: len(RETRY_REASONS),
     Kind.ORIGIN: 2 * len(STATUSES),
 }
+
+#: The sum of a route's durations is no whole number.
+SUMS: Final[Mapping[Kind, int]] = {Kind.INSTANCE: 0, Kind.ROUTE: 1, Kind.UPSTREAM: 0, Kind.ORIGIN: 0}
 
 #: Gauges of a process, in the instance's block, of those who wait for a connection, in an upstream's, and of its
 #: connections, in an origin's.
@@ -153,7 +156,7 @@ class Places:
     """
 
     def __init__(self, cells: Mapping[Kind, int]) -> None:
-        self._cells = cells
+        self.cells = cells
         self.by_key: dict[Key, Place] = {}
         self.sizes: list[int] = []  # cells of each memory
 
@@ -163,7 +166,7 @@ class Places:
         cell = 0
         for key in new:
             self.by_key[key] = Place(len(self.sizes), cell)
-            cell += self._cells[key[0]]
+            cell += self.cells[key[0]]
         if new:
             self.sizes.append(cell)
         return bool(new)

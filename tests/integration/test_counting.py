@@ -25,19 +25,19 @@ class Counted:
         self.ledger, self.proxy, self.origin = ledger, proxy, ("default", origin)
 
     def requests(self, route: str, method: bytes, status: int) -> int:
-        return self.ledger.totals(Kind.ROUTE, (route,))[series.request_place(method, status)]
+        return self.ledger.counted().of(Kind.ROUTE, (route,))[series.request_place(method, status)]
 
     def all_requests(self) -> int:
         return sum(seat.ended() for seat in self.ledger.seats.values())
 
     def durations(self, route: str = "default") -> int:
-        return sum(self.ledger.totals(Kind.ROUTE, (route,))[series.BUCKETS_START : series.SECONDS])
+        return sum(self.ledger.counted().of(Kind.ROUTE, (route,))[series.BUCKETS_START : series.BUCKETS_END])
 
     def attempts(self, status: int, *, reused: bool) -> int:
-        return self.ledger.totals(Kind.ORIGIN, self.origin)[series.attempt_place(status, reused=reused)]
+        return self.ledger.counted().of(Kind.ORIGIN, self.origin)[series.attempt_place(status, reused=reused)]
 
     def instance(self, place: int) -> int:
-        return self.ledger.totals(Kind.INSTANCE)[place]
+        return self.ledger.counted().of(Kind.INSTANCE)[place]
 
     def stripped(self) -> dict[tuple[str, str], int]:
         counts = {
@@ -122,7 +122,7 @@ async def test_a_failed_attempt_and_the_retry_are_counted_each() -> None:
     async with counting(answers_once, answering(OK)) as counted:
         await exchange(counted, GET, GET)
         assert (counted.attempts(200, reused=False), counted.attempts(0, reused=True)) == (2, 1)
-        assert counted.ledger.totals(Kind.UPSTREAM, ("default",))[series.retry_place("closed_idle")] == 1
+        assert counted.ledger.counted().of(Kind.UPSTREAM, ("default",))[series.retry_place("closed_idle")] == 1
         assert counted.requests("default", b"GET", 200) == counted.instance(series.OPENED) == 2
 
 
@@ -133,12 +133,12 @@ async def test_an_origin_that_refuses_connections_is_counted_with_the_reason_of_
         async with counting(answering(OK), others=(refusing,)) as counted:
             await exchange(counted, GET)
         assert (
-            counted.ledger.totals(Kind.ORIGIN, ("default", f"127.0.0.1:{refusing}"))[
+            counted.ledger.counted().of(Kind.ORIGIN, ("default", f"127.0.0.1:{refusing}"))[
                 series.attempt_place(0, reused=False)
             ]
             == 1
         )
-        assert counted.ledger.totals(Kind.UPSTREAM, ("default",))[series.retry_place("connect_failure")] == 1
+        assert counted.ledger.counted().of(Kind.UPSTREAM, ("default",))[series.retry_place("connect_failure")] == 1
         assert counted.attempts(200, reused=False) == 1
 
 

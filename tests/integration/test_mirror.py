@@ -228,10 +228,10 @@ async def test_a_copy_counts_as_a_request_to_its_upstream_and_as_no_clients() ->
             await peer.send(GET)
             assert (await peer.response())[1] == b"ok"
             await copies.wait_for(1)
-        app, of_shadow = (ledger.totals(Kind.ORIGIN, origin) for origin in origins)
+        app, of_shadow = (ledger.counted().of(Kind.ORIGIN, origin) for origin in origins)
         assert app[series.attempt_place(200, reused=False)] == 1
         assert of_shadow[series.attempt_place(418, reused=False)] == 1
-        assert ledger.totals(Kind.ROUTE, ("r",))[series.request_place(b"GET", 200)] == 1
+        assert ledger.counted().of(Kind.ROUTE, ("r",))[series.request_place(b"GET", 200)] == 1
         assert sum(seat.ended() for seat in ledger.seats.values()) == 1
 
 

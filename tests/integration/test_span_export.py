@@ -34,7 +34,7 @@ class Counts:
 
     def spans(self) -> tuple[int, int]:
         """Exported, and dropped."""
-        block = self.ledger.totals(Kind.INSTANCE)
+        block = self.ledger.counted().of(Kind.INSTANCE)
         return block[SPANS_EXPORTED], block[SPANS_DROPPED]
 
 

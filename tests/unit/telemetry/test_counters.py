@@ -118,8 +118,8 @@ def test_counts_of_a_process_that_ended_are_counted_on_by_the_next_one_in_its_se
     in_child(lambda: add(seat, Kind.ROUTE, ("api",), place, 3))
     in_child(lambda: add(seat, Kind.ROUTE, ("api",), place, 4))
     in_child(lambda: add(other, Kind.ROUTE, ("api",), place, 5))
-    assert counts.totals(Kind.ROUTE, ("api",))[place] == 12
-    assert sum(counts.totals(Kind.ROUTE, ("web",))) == 0
+    assert counts.counted().of(Kind.ROUTE, ("api",))[place] == 12
+    assert sum(counts.counted().of(Kind.ROUTE, ("web",))) == 0
 
 
 def test_names_of_a_later_configuration_get_memory_and_earlier_ones_keep_theirs() -> None:
@@ -128,11 +128,11 @@ def test_names_of_a_later_configuration_get_memory_and_earlier_ones_keep_theirs(
     add(seat, Kind.UPSTREAM, ("app",), 0, 1)
     counts.extend(Names(["api", "new"], [("app", "a:1"), ("other", "c:1")]))
     assert seat.counters(Kind.ROUTE, ("new",)) is None, "a process of before does not know it"
-    assert counts.totals(Kind.ROUTE, ("new",)) == [0] * series.SECONDS
+    assert counts.counted().of(Kind.ROUTE, ("new",)) == [0] * series.BUCKETS_END
     add(counts.seat(0), Kind.ROUTE, ("new",), 0, 2)
     add(counts.seat(1), Kind.UPSTREAM, ("app",), 0, 3)
-    assert counts.totals(Kind.ROUTE, ("new",))[0] == 2
-    assert counts.totals(Kind.UPSTREAM, ("app",))[0] == 4
+    assert counts.counted().of(Kind.ROUTE, ("new",))[0] == 2
+    assert counts.counted().of(Kind.UPSTREAM, ("app",))[0] == 4
     assert [name for (name,) in counts.names(Kind.ROUTE)] == ["", "api", "web", "new"]
 
 
