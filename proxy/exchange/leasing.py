@@ -108,9 +108,33 @@ class Leasing:
         another = self.service.retry(self, tried, reason, now, replayable=self._replayable)
         if another is None:
             return False
+        self._go_to(another, tried, reason, result, error)
+        return True
+
+    def _go_to(
+        self, another: Origin, tried: tuple[Origin, ...], reason: str, result: str, error: ProxyError | None
+    ) -> None:
         self._tell_service(error)
         self._record.note_retry(result, reason, "" if error is None else error.proxy_status)
         self._tried, self._origin = tried, another
+
+    async def _follow_name(self, error: ProxyError) -> bool:
+        """No origin has accepted a connection: a service that was moved is where its name leads now, though nobody has
+        told this worker yet. Return whether there is such an address, which is then tried."""
+        failed = self._origin
+        if failed is None or not failed.address or self._client.is_gone:
+            return False
+        loop = self._context.loop
+        self._opening = fiber.running
+        try:
+            addresses = await loop.create_task(self._context.pool.connector.addresses_now(failed.host))
+        finally:
+            self._opening = None
+        tried = (*self._tried, failed)
+        another = self.service.untold_address(tried, addresses)
+        if another is None:  # or the worker has been told of it meanwhile
+            return self._retry(CONNECT_FAILURE, error.code, error)
+        self._go_to(another, tried, CONNECT_FAILURE, error.code, error)
         return True
 
     def _tell_service(self, error: ProxyError | None = None) -> None:
@@ -157,7 +181,7 @@ class Leasing:
                 # Nothing was sent, so any request may go to the next one.
                 if self._record.seen is not None:
                     self._record.seen.released(None)
-                if not self._retry(CONNECT_FAILURE, error.code, error):
+                if not self._retry(CONNECT_FAILURE, error.code, error) and not await self._follow_name(error):
                     raise
                 idle = None if fresh else self._lease_idle(self._origin)
                 if idle is not None:

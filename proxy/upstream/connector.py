@@ -23,6 +23,7 @@ from proxy.upstream.resolver import Resolver, interleaved
 
 _OUR_SHORTAGE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 _MOST_SESSIONS: Final = 1024  # kept for resumption, one of each origin
+_SOON_S: Final = 1.0  # for a lookup on which only a further attempt depends
 _MOST_ADDRESSES: Final = 16  # of one name: all silent, they cost a request 15 delays and one `connect_s`
 
 
@@ -63,6 +64,14 @@ class Connector:
         finally:
             self.openings.end(origin, attempt, loop.time(), opened=stream is not None)
         return stream
+
+    async def addresses_now(self, host: str) -> list[str]:
+        """The addresses that a name has now; none where they do not come soon. To be awaited in a task."""
+        try:
+            async with asyncio.timeout(_SOON_S):
+                return await self._resolver.addresses(host)
+        except (ProxyError, OSError):
+            return []
 
     async def _connect(self, origin: Origin, connect_s: float | None) -> Stream:
         try:

@@ -43,6 +43,7 @@ class Names:
         is_failing: Callable[[str], bool] = lambda _: False,
     ) -> None:
         """While requests fail at an address of a name (`is_failing`), it is looked up every second: it may have moved.
+        So it is as soon as `look_again` says that one failed.
 
         `lookup` may raise ProxyError and OSError. `on_found` gets what was found, each time; `on_failed` why not,
         the first time in a row."""
@@ -54,13 +55,21 @@ class Names:
         self._failing: set[str] = set()
         self._is_failing = is_failing
         self._found: set[str] = set()
+        self._wanted: dict[str, asyncio.Event] = {}  # by name: somebody asks for another lookup
 
     def follow(self, hosts: Iterable[tuple[str, float]]) -> None:
         """Look these up now, and then again and again after their seconds: the fewest, of a name listed twice."""
         every: dict[str, float] = {}
         for host, seconds in hosts:
             every[host] = min(seconds, every.get(host, seconds))
+            self._wanted[host] = asyncio.Event()
         self._tasks += [self._loop.create_task(self._follow(host, seconds)) for host, seconds in every.items()]
+
+    def look_again(self, host: str) -> None:
+        """A request has failed at an address of a name that is followed: look it up now, or a second after the last
+        time."""
+        if host in self._wanted:
+            self._wanted[host].set()
 
     async def close(self) -> None:
         """Stop looking names up."""
@@ -73,6 +82,7 @@ class Names:
         again_s = min(_AGAIN_S, every_s)
         while True:
             was_found = False
+            self._wanted[host].clear()
             try:
                 was_found = await self._look_up(host)
             except Exception as exc:  # a defect of ours: it is reported, and the name is still followed
@@ -98,8 +108,8 @@ class Names:
 
     async def _pause(self, host: str, seconds: float) -> None:
         ends_at = self._loop.time() + seconds
+        await asyncio.sleep(min(seconds, _AGAIN_S))
         while (left_s := ends_at - self._loop.time()) > 0:
-            await asyncio.sleep(min(left_s, _AGAIN_S))
             try:
                 if self._is_failing(host):
                     return
@@ -107,3 +117,7 @@ class Names:
                 message = f"asking whether requests to {host} fail failed"
                 self._loop.call_exception_handler({"message": message, "exception": exc})
                 return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, _AGAIN_S)):
+                    await self._wanted[host].wait()
+                    return

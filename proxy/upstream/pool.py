@@ -97,7 +97,7 @@ class Pool:
         self._limits = limits
         self._deadlines = deadlines
         self._idle_s = idle_s
-        self._connector = connector
+        self.connector = connector
         self._fast_path = fast_path
         self._idle: IdleConnections[UpstreamConnection] = IdleConnections(settings.idle_per_origin)
         self.bound = BoundConnections()
@@ -142,7 +142,7 @@ class Pool:
         self.make_room(1)
         self._connecting += 1
         # A task: asyncio's time-outs ask for one.
-        opening = loop.create_task(self._connector.connect(origin, connect_s))
+        opening = loop.create_task(self.connector.connect(origin, connect_s))
         try:
             stream = await opening
         except BaseException:

@@ -138,6 +138,20 @@ class Service:
         is_late = reason == CONNECT_FAILURE and tried[-1] in self.ejected
         return self._choose(candidates, request, again=True) if is_late or self.budget.take(now) else None
 
+    def untold_address(self, tried: Sequence[Origin], addresses: Iterable[str]) -> Origin | None:
+        """Where a request goes that no origin has accepted, if the name of the last one has another address now, of
+        which the control process has not told yet. As for `retry`, `finished` must be told of its end."""
+        health = self.health
+        if health is None or len(tried) > self.retries.attempts:
+            return None
+        for address in addresses:
+            origin = tried[-1]._replace(address=address)
+            if origin not in tried and not health.knows(origin):
+                if self._follows_attempts:
+                    self._balancing.started(origin)
+                return origin
+        return None
+
     def _left(self, tried: Sequence[Origin]) -> Sequence[Candidate]:
         """Where else a request may go."""
         return _without(tried, self._primaries) or _without(tried, self._backups) or self._trials_left(tried)

@@ -23,6 +23,9 @@ class Reports:
         service = proxy.worker.services["default"]
         service.health, service.reported_statuses = self, EVERY_STATUS
 
+    def knows(self, _: Origin) -> bool:
+        return True
+
     def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
         self.ended.append((origin.port, status, type(error) if error is not None else None))
 

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.telemetry.ids import HttpDate
 from proxy.upstream.connection import UpstreamConnection
+from proxy.upstream.origin import Origin
 from tests.harness.loops import on_both_loops
 from tests.harness.origins import LiveOrigin, ask, live_origins, until
 from tests.harness.running_proxy import running_proxy
@@ -57,6 +58,9 @@ async def test_its_text_reaches_no_client_and_its_traceback_the_error_log(
 
 class BrokenHealth:
     """Has a defect that shows when an attempt fails: the second failure within the first."""
+
+    def knows(self, _: Origin) -> bool:
+        return True
 
     def attempt_ended(self, *_: object) -> None:
         raise KeyError(SECRET)

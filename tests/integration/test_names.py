@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
@@ -91,6 +92,34 @@ async def test_a_service_that_moves_is_followed_and_what_runs_is_finished(at_two
             assert head.startswith(b"HTTP/1.1 200 ")
             assert body == b"127.0.0.2"
             await until(lambda: one.open_connections == 0)
+
+
+@pytest.mark.parametrize("balance", ["round_robin", "least_requests"])
+async def test_a_request_that_no_address_accepts_goes_where_the_name_leads_now(
+    at_two_addresses: Two, balance: Literal["round_robin", "least_requests"]
+) -> None:
+    one, two = at_two_addresses()
+    told, found = Names(app=["127.0.0.2"]), Names(app=["127.0.0.3"])  # control has not looked it up again yet
+    service = UpstreamConfig(urls=[f"http://app.example:{one.port}"], resolve_s=1_000.0, balance=balance)
+    async with live_origins(two), running_instance(service, lookup=told, worker_lookup=found, workers=1) as instance:
+        await until(lambda: used(instance) == ["127.0.0.2"])
+        async with client(instance.ports[0]) as peer:
+            await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx")
+            head, body = await peer.response()
+        assert (head[:13], body) == (b"HTTP/1.1 200 ", b"127.0.0.3")
+        told.answers["app"] = ["127.0.0.3"]  # the failure makes control look
+        await until(lambda: used(instance) == ["127.0.0.3"])
+        assert await ask(instance.ports[0]) == [200]
+        assert two.connections == 1, "the connection is known by what the control process calls it"
+
+
+async def test_a_service_that_is_down_where_it_was_costs_one_connection(at_two_addresses: Two) -> None:
+    one, _ = at_two_addresses()
+    names = Names(app=["127.0.0.2"])
+    async with running_instance(at(one.port, 1_000.0), workers=1, lookup=names) as instance:
+        await until(lambda: used(instance) == ["127.0.0.2"])
+        assert await ask(instance.ports[0]) == [502]
+        assert instance.records[-1].attempts == 1
 
 
 async def test_a_lookup_that_fails_changes_nothing_and_is_said_once(

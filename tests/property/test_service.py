@@ -58,6 +58,9 @@ class Told:
     def __init__(self) -> None:
         self.ends: list[tuple[Origin, int, ProxyError | None]] = []
 
+    def knows(self, _: Origin) -> bool:
+        return True
+
     def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
         self.ends.append((origin, status, error))
 

@@ -75,6 +75,10 @@ class Ejection:
         elif self.usable.trials or self.stalled:
             self.apply()  # a trial that was given up is offered again
 
+    def knows(self, origin: Origin) -> bool:
+        """As `Health.knows`."""
+        return origin in self.endpoints
+
     def served(self, origin: Origin) -> None:
         """A request gets its response from there."""
         if origin not in self.endpoints:

@@ -167,6 +167,8 @@ class ControlHealth:
         if isinstance(message, Passed):
             changes = watched.endpoints.request_passed(origin, now)
         else:
+            if message.unreachable:
+                self._names.look_again(origin.host)
             changes = watched.endpoints.request_failed(
                 origin, message.cause, now, unreachable=message.unreachable, ejected=message.ejected
             )

@@ -35,6 +35,29 @@ async def test_while_requests_fail_a_name_is_looked_up_every_second(fails: bool)
         await names.close()
 
 
+async def test_a_name_is_looked_up_again_as_soon_as_a_request_fails() -> None:
+    found: asyncio.Queue[list[str]] = asyncio.Queue()
+
+    async def lookup(_: str) -> list[str]:
+        return ["192.0.2.1"]
+
+    names = Names(
+        asyncio.get_running_loop(),
+        lookup,
+        on_found=lambda _, addresses: found.put_nowait(addresses),
+        on_failed=lambda *_: None,
+    )
+    names.follow([("moved.example", 1_000.0)])
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await found.get()
+            names.look_again("moved.example")
+            names.look_again("other.example")  # which is not followed
+            await found.get()
+    finally:
+        await names.close()
+
+
 async def test_a_defect_met_by_a_name_is_reported_and_ends_nothing() -> None:
     loop, found, told = asyncio.get_running_loop(), asyncio.Event(), list[dict[str, Any]]()
     lookups = 0

@@ -40,6 +40,9 @@ class RecordingHealth:
     def __init__(self) -> None:
         self.told: list[tuple[object, ...]] = []
 
+    def knows(self, _: Origin) -> bool:
+        return True
+
     def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
         self.told.append((origin, status, error))
 
