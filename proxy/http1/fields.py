@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, names, spellings, variables
-from proxy.http1.remembered import MOST_KEY_BYTES, Remembered
+from proxy.http1.remembered import Remembered
 
 #: A name and a value. Typed as a tuple of any length: mypyc would unpack and rebuild a pair wherever it is passed on.
 #: That costs time, and `policy.decisions` recognises a line by its identity.
@@ -33,10 +33,7 @@ MOST_LIST_BYTES: Final = 1024
 
 _X_FORWARDED: Final = spellings([CLIENT_IDENTITY_PREFIX])
 _X_FORWARDED_LENGTH: Final = len(CLIENT_IDENTITY_PREFIX)
-
-#: Names in peers' spelling that are not indexed: most lines of real traffic are skipped by one look-up in this set.
-_PASSED: Final[set[bytes]] = set()
-_MOST_PASSED: Final = 1024
+_X: Final = CLIENT_IDENTITY_PREFIX[0]
 
 #: The key under which an index keeps the lower-case names that begin with X-Forwarded. No field has an empty name.
 X_FORWARDED_NAMES: Final = b""
@@ -45,49 +42,44 @@ TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 PROTOCOL: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?")  # RFC 9110 §7.8
 
 
+def _key(name: bytes) -> bytes | None:
+    """The name under which a line is indexed; None: it passes without being looked at."""
+    key = name.lower()
+    return key if key in INDEXED or is_x_forwarded(key) else None
+
+
+#: By the name as peers spell it.
+_KEYS: Final = Remembered(_key, 1024)
+
+#: A field line, and the lower-case name under which it is indexed, or None.
+Entry: TypeAlias = tuple[FieldLine, bytes | None]
+
+
+def entry(name: bytes, value: bytes) -> Entry:
+    """A field line with what indexing it needs."""
+    return (name, value), _KEYS[name]
+
+
+def gather(entries: Iterable[Entry]) -> tuple[Fields, Index]:
+    """The lines of a head, and the index of them: the values of every field that this proxy understands or strips;
+    and, under `X_FORWARDED_NAMES`, the names that begin with X-Forwarded."""
+    lines: Fields = []
+    known: Index = {}
+    for line, key in entries:
+        lines.append(line)
+        if key is not None:
+            if key in known:
+                known[key].append(line[1])
+            else:
+                known[key] = [line[1]]
+            if key[0] == _X and is_x_forwarded(key):
+                known.setdefault(X_FORWARDED_NAMES, []).append(key)
+    return lines, known
+
+
 def index(lines: Iterable[FieldLine]) -> Index:
-    """Collect the values of every field this proxy understands or strips, by lower-case name."""
-    found: Index = {}
-    for name, value in lines:
-        if name in _PASSED:
-            continue
-        key = name.lower()
-        if key in found:
-            found[key].append(value)
-        elif key in INDEXED:
-            found[key] = [value]
-        else:
-            _pass(name, key)
-    return found
-
-
-def request_index(lines: Iterable[FieldLine]) -> Index:
-    """The same of a request; and, under `X_FORWARDED_NAMES`, the names that begin with X-Forwarded.
-
-    Not one function with `index`: responses do not need the additional test.
-    """
-    found: Index = {}
-    for name, value in lines:
-        if name in _PASSED:
-            continue
-        key = name.lower()
-        if key in found:
-            found[key].append(value)
-        elif key in INDEXED:
-            found[key] = [value]
-        else:
-            _pass(name, key)
-        if is_x_forwarded(key):
-            found.setdefault(X_FORWARDED_NAMES, []).append(key)
-    return found
-
-
-def _pass(name: bytes, key: bytes) -> None:
-    """Remember a name that is not indexed. A full set is emptied, as `Remembered` is: peers choose the names."""
-    if len(name) <= MOST_KEY_BYTES and not is_x_forwarded(key):
-        if len(_PASSED) >= _MOST_PASSED:
-            _PASSED.clear()
-        _PASSED.add(name)
+    """The index of lines that were read elsewhere."""
+    return gather(entry(line[0], line[1]) for line in lines)[1]
 
 
 def is_token(text: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
-from proxy.http1.fields import FieldLine
+from proxy.http1.fields import FieldLine, Fields
 
 
 class Outcome(Enum):
@@ -60,6 +60,10 @@ class Decisions:
 
     def __iter__(self) -> Iterator[Decision]:
         return iter(self._made.values())
+
+    def distinct(self, lines: Fields) -> Fields:
+        """Lines that were received, each as an object of its own: equal ones may have been read as one."""
+        return [line if id(line) in self._made else (line[0], line[1]) for line in lines]
 
     def decide(self, line: FieldLine, rule: Rule) -> None:
         """Record a decision. One about a line that was decided before takes that one's place."""

@@ -87,7 +87,7 @@ def strip(
     if decisions is None:
         return [line for line in lines if line[0].lower() not in rules]
     kept: Fields = []
-    for line in lines:
+    for line in decisions.distinct(lines):
         rule = rules.get(line[0].lower(), END_TO_END)
         decisions.decide(line, rule)
         if rule is END_TO_END:
@@ -113,6 +113,7 @@ def rules_by_name(
 def without_underscores(lines: Fields, decisions: Decisions | None = None) -> Fields:
     """Return the lines whose names have no `_`: services that read names as CGI does take it for `-`."""
     if decisions is not None:
+        lines = decisions.distinct(lines)
         for line in lines:
             decisions.decide(line, UNDERSCORE if b"_" in line[0] else END_TO_END)
     return [line for line in lines if b"_" not in line[0]]

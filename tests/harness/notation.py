@@ -6,7 +6,7 @@ how it was read.
 
 from collections.abc import Iterator
 
-from proxy.http1.fields import Fields, connection_options, index, request_index
+from proxy.http1.fields import Fields, connection_options, index
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions
 
@@ -29,7 +29,7 @@ def request(notation: str) -> RequestHead:
     first, _, rest = notation.partition("|")
     method, target, version = first.encode("latin-1").split(b" ")
     fields = lines(rest)
-    known = request_index(fields)
+    known = index(fields)
     return RequestHead(method, target, version.removeprefix(b"HTTP/"), fields, known, connection_options(known))
 
 

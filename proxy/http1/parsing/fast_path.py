@@ -1,68 +1,112 @@
-"""The fast path: reads plain heads, which most are, with one pattern, and never rejects.
+"""The fast path: reads plain heads, which most are, line by line, and never rejects.
 
-What it does not match, the h11 parser reads. It is correct exactly if every head that it accepts
+What it does not take, the h11 parser reads. It is correct exactly if every head that it accepts
 ends at the first empty line, the h11 parser accepts the same bytes and yields the same method, target, version, fields
 and index, and `strictness` has nothing to refuse in its bytes and lengths, nor in a response at all. Of the patterns,
 tests/proof shows it by automata; of the engine that runs them, property tests do.
 
+Peers repeat themselves: most lines of a request are those of the one before. So a line that was read is remembered, and
+the pattern reads only what is new. Lines that may hold a secret are not remembered.
+
 Which constructs are safe: a possessive repeat of one character class (`[...]*+`) is right on every engine, and makes a
 near miss fail in linear time. A possessive or atomic group is not: CPython 3.11.0 to 3.11.4, and distributions' 3.11.2,
 report a match although the last round of such a group failed (gh-106052), so that a field line with white space at its
-end passed for the end of the head. So groups are repeated greedily: where a head does not match, the engine goes back
-line by line, and nothing in a line can match in a second way.
+end passed for the end of the head. So no group is repeated at all.
 """
 
 import re
 from typing import Final
 
-from proxy.http1.fields import NO_OPTIONS, Index, connection_options, has_many_options, index, request_index
+from proxy.http1.field_names import is_secret
+from proxy.http1.fields import NO_OPTIONS, Entry, Index, connection_options, entry, gather, has_many_options
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.strictness import LENGTH_DIGITS
+from proxy.http1.remembered import Remembered
 
-_TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])")
+_STATUS_LINE: Final = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9]) ((?:[!-~][\x20-\x7e]*+)?)")
 #: Lines with white space at their end are left to the h11 parser.
-_LINES: Final = rb"(?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+(?<![\t ])\r\n)*"
-_REQUEST: Final = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])\r\n(" + _LINES + rb")\r\n")
-_REASON: Final = rb"(?:[!-~][\x20-\x7e]*+)?"
-_RESPONSE: Final = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9]) (" + _REASON + rb")\r\n(" + _LINES + rb")\r\n")
-_LINE: Final = re.compile(rb"([^:]++):[ \t]*+([^\r]*+)\r\n")
+_FIELD_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[\t ]*+([\t\x20-\x7e\x80-\xff]*+)(?<![\t ])")
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
 _CHUNKED: Final = [b"chunked"]
 _MOST_OPTIONS: Final = MessageLimits().nominations
+_LINE_END: Final = b"\r\n"
+_HEAD_END: Final = b"\r\n\r\n"
+
+
+class _NotPlain(Exception):
+    """The h11 parser has to read the head."""
+
+
+_HOLDS_SECRET: Final = Remembered(is_secret, 1024)
+
+
+def _field_line(text: bytes) -> Entry:
+    found = _FIELD_LINE.fullmatch(text)
+    if found is None:
+        raise _NotPlain
+    name, value = found.groups()
+    return entry(name, value)
+
+
+def _holds_no_secret(read: Entry) -> bool:
+    return not _HOLDS_SECRET[read[0][0]]
+
+
+def _status_line(text: bytes) -> tuple[bytes, int, bytes]:
+    found = _STATUS_LINE.fullmatch(text)
+    if found is None:
+        raise _NotPlain
+    version, status, reason = found.groups()
+    return version, int(status), reason
+
+
+#: By their bytes, without the line's end.
+_STATUS_LINES: Final = Remembered(_status_line, 64)
+_FIELD_LINES: Final = Remembered(_field_line, 1024, _holds_no_secret)
 
 
 def parse_plain_request(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple[RequestHead, int] | None:
     """Read the request head in origin-form that `data` begins with; return it, and where it ends. None: the h11
     parser has to read it, or more has to arrive."""
-    found = _REQUEST.match(data)
+    end = data.find(_HEAD_END)
+    if end < 0:
+        return None
+    texts = data[:end].split(_LINE_END)
+    found = _REQUEST_LINE.fullmatch(texts.pop(0))
     if found is None:
         return None
-    method, target, version, section = found.groups()
-    lines = _LINE.findall(section)
-    known = request_index(lines)
+    method, target, version = found.groups()
+    try:
+        lines, known = gather(map(_FIELD_LINES.__getitem__, texts))
+    except _NotPlain:
+        return None
     if not _is_plain(known, most_options) or (b"host" not in known and version == b"1.1"):
         return None
     options = connection_options(known) if b"connection" in known else NO_OPTIONS
-    return RequestHead(method, target, version, lines, known, options), found.end()
+    return RequestHead(method, target, version, lines, known, options), end + 4
 
 
 def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple[ResponseHead, int] | None:
     """Read the response head that `data` begins with, interim or final, but no 101; return it, and where
     it ends. None: the h11 parser has to read it, or more has to arrive."""
-    found = _RESPONSE.match(data)
-    if found is None:
+    end = data.find(_HEAD_END)
+    if end < 0:
         return None
-    version, status, reason, section = found.groups()
-    lines = _LINE.findall(section)
-    known = index(lines)
+    texts = data[:end].split(_LINE_END)
+    try:
+        version, status, reason = _STATUS_LINES[texts.pop(0)]
+        lines, known = gather(map(_FIELD_LINES.__getitem__, texts))
+    except _NotPlain:
+        return None
     if (
         not _is_plain(known, most_options)
-        or (status[:1] == b"1" and (status == b"101" or not known.keys().isdisjoint(_FRAMING)))
+        or (status < 200 and (status == 101 or not known.keys().isdisjoint(_FRAMING)))
         or (b"transfer-encoding" in known and version == b"1.0")
     ):
         return None
-    return ResponseHead(int(status), reason, version, lines, known, connection_options(known)), found.end()
+    return ResponseHead(status, reason, version, lines, known, connection_options(known)), end + 4
 
 
 def _is_plain(known: Index, most_options: int) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 import h11
 
 from proxy.errors import ProtocolError
-from proxy.http1.fields import Fields, connection_options, index, members, request_index, short_list
+from proxy.http1.fields import Fields, connection_options, index, members, short_list
 from proxy.http1.message import RequestHead, ResponseHead
 
 # h11 limits only incomplete messages. Heads arrive here whole, so its limit must not be in the way.
@@ -39,7 +39,7 @@ def parse_request(raw_head: bytes) -> RequestHead:
     if version is None:
         raise ProtocolError("unsupported HTTP version", status=505, code="version_not_supported")
     lines: Fields = list(event.headers.raw_items())
-    known = request_index(lines)
+    known = index(lines)
     return RequestHead(bytes(event.method), bytes(event.target), version, lines, known, connection_options(known))
 
 

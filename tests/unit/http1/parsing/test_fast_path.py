@@ -2,7 +2,11 @@
 
 import pytest
 
+from proxy.http1.parsing import fast_path
 from proxy.http1.parsing.fast_path import parse_plain_request, parse_plain_response
+from proxy.http1.remembered import MOST_KEY_BYTES
+from proxy.policy.decisions import Decisions, Outcome
+from proxy.policy.stripping import strip
 from tests.harness.notation import request, response, wire
 
 RECOGNISED_REQUESTS = [
@@ -156,3 +160,30 @@ def test_a_near_miss_costs_linear_time() -> None:
     assert parse_plain_request(b"GET / HTTP/1.1\r\n" + b"X-A: b\r\n" * 4_000 + b"\x00") is None
     assert parse_plain_request(b"GET /" + b"a" * 30_000 + b"\x00") is None
     assert parse_plain_response(b"HTTP/1.1 200 " + b"O " * 30_000 + b"\x00") is None
+
+
+def test_equal_lines_are_decided_one_by_one_although_they_are_read_once() -> None:
+    raw = wire("GET / HTTP/1.1|Host: h|X-A: 1|Connection: x-b|X-A: 1|X-B: 2|X-B: 2||")
+    found = parse_plain_request(raw)
+    assert found is not None
+    head, _ = found
+    decisions = Decisions()
+    strip(head.fields, head.options, decisions=decisions)
+    assert [(decision.line, decision.outcome) for decision in decisions if decision.line[0] in (b"X-A", b"X-B")] == [
+        ((b"X-A", b"1"), Outcome.KEPT), ((b"X-A", b"1"), Outcome.KEPT),
+        ((b"X-B", b"2"), Outcome.NOMINATED), ((b"X-B", b"2"), Outcome.NOMINATED),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ["Cookie: c=1", "AUTHORIZATION: Basic Yjpj", "X-Session-Token: t", "Set-Cookie: d=2"])
+def test_a_line_that_may_hold_a_secret_is_not_remembered(line: str) -> None:
+    assert parse_plain_request(wire(f"GET / HTTP/1.1|Host: h|X-Plain: 1|{line}||")) is not None
+    assert b"X-Plain: 1" in fast_path._FIELD_LINES
+    assert line.encode() not in fast_path._FIELD_LINES
+
+
+def test_what_is_remembered_is_bounded_by_number_and_length() -> None:
+    for number in range(3_000):
+        parse_plain_request(wire(f"GET / HTTP/1.1|Host: h|X-N: {number}|X-Long: {'v' * 300}{number}||"))
+    assert len(fast_path._FIELD_LINES) <= 1024
+    assert max(map(len, fast_path._FIELD_LINES)) <= MOST_KEY_BYTES

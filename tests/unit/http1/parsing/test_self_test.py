@@ -8,16 +8,19 @@ import pytest
 
 from proxy.http1 import target
 from proxy.http1.parsing import chunked, fast_path, self_test, strictness, whole_chunks
+from proxy.http1.remembered import Remembered
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-_TEXT = rb"[\t\x20-\x7e\x80-\xff]*+"
-#: What CPython 3.11.0 to 3.11.4 make of a possessive group of field lines (gh-106052): the line whose last round failed,
-#: at its white space, counts as matched, and its CRLF as the empty line.
-_LINES_CUT = (
-    rb"((?:" + _TOKEN + rb":" + _TEXT + rb"(?<![\t ])\r\n)*)(?:" + _TOKEN + rb":" + _TEXT + rb"(?<=[\t ]))?\r\n"
-)
-REQUEST_CUT = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])\r\n" + _LINES_CUT)
-RESPONSE_CUT = re.compile(rb"HTTP/(1\.[01]) ([2-5][0-9][0-9]) ((?:[!-~][\x20-\x7e]*+)?)\r\n" + _LINES_CUT)
+#: As if the look-behind did not work, like that of a possessive group on CPython 3.11.0 to 3.11.4 (gh-106052): white
+#: space at a line's end becomes a part of its value.
+FIELD_LINE_CUT = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[\t ]*+([\t\x20-\x7e\x80-\xff]*+)")
+
+
+def break_pattern(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, pattern: re.Pattern[bytes]) -> None:
+    """Replace a pattern, and forget what was read by the right one."""
+    monkeypatch.setattr(module, name, pattern)
+    for table in ("_STATUS_LINES", "_FIELD_LINES"):
+        known: Remembered[object] = getattr(fast_path, table)
+        monkeypatch.setattr(fast_path, table, Remembered(known._function, 1024))
 
 
 def test_a_sound_interpreter_passes() -> None:
@@ -34,9 +37,11 @@ def test_it_costs_a_few_milliseconds() -> None:
 @pytest.mark.parametrize(
     ("module", "name", "pattern", "found"),
     [
-        (fast_path, "_REQUEST", REQUEST_CUT, "request differently"),
-        (fast_path, "_RESPONSE", RESPONSE_CUT, "response differently"),
-        (fast_path, "_LINE", re.compile(rb"([^:]++):[ \t]*+([^\r]++)\r\n"), "differently"),  # drops empty values
+        (fast_path, "_FIELD_LINE", FIELD_LINE_CUT, "request differently"),
+        (fast_path, "_FIELD_LINE", FIELD_LINE_CUT, "response differently"),
+        (fast_path, "_FIELD_LINE", re.compile(rb"([^:]++):[ \t]*+([^\r]*+)(?<![\t ])"), "request differently"),
+        (fast_path, "_REQUEST_LINE", re.compile(rb"([A-Z]{1,20}+) (/[^ ]*+) HTTP/(1\.[01])"), "request differently"),
+        (fast_path, "_STATUS_LINE", re.compile(rb"HTTP/(1\.[01]) ([0-9]+) ([\x20-\x7e]*+)"), "response differently"),
         (whole_chunks, "_PLAIN_SIZE_LINE", re.compile(rb"([0-9A-Fa-f]{1,15}+)\r?\n"), "malformed chunked body"),
         (chunked, "_SIZE_LINE", re.compile(rb"([0-9A-Fa-f]{1,15}+)[ \t]*+(;.*)?"), "malformed chunked body"),
         (chunked, "_SIZE_LINE", re.compile(rb"([0-9A-F]{1,15}+)[ \t]*+(;.*)?"), "chunked body is read wrongly"),
@@ -47,7 +52,7 @@ def test_it_costs_a_few_milliseconds() -> None:
 def test_a_broken_pattern_is_seen(
     monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, pattern: re.Pattern[bytes], found: str
 ) -> None:
-    monkeypatch.setattr(module, name, pattern)
+    break_pattern(monkeypatch, module, name, pattern)
     disagreements = self_test.disagreements()
     assert any(found in line for line in disagreements), disagreements
 
