@@ -126,7 +126,7 @@ def _events(connected: socket.socket, listener: AdminListener, path: str) -> Ite
         raise CannotAsk(f"what answers at {listener.address} does not speak HTTP: {exc}") from exc
 
 
-class Told(NamedTuple):
+class NumberedExchange(NamedTuple):
     """An exchange from the inspector, as JSON. Number 0 marks the end of the kept exchanges: new ones follow."""
 
     number: int
@@ -174,7 +174,7 @@ class Following:
             elif isinstance(event, h11.ConnectionClosed):
                 raise h11.RemoteProtocolError("the connection was closed")
 
-    def told(self, reader: int | None = None, until: float = float("inf")) -> Iterator[Told | None]:
+    def told(self, reader: int | None = None, until: float = float("inf")) -> Iterator[NumberedExchange | None]:
         """The exchanges, until the stream ends or the monotonic time `until` is reached. None: the reader of the pipe
         `reader`, to which the command writes, has closed it."""
         poll = select.poll()
@@ -208,16 +208,16 @@ class Following:
                     except OSError:
                         return
 
-    def _complete(self) -> Iterator[Told]:
+    def _complete(self) -> Iterator[NumberedExchange]:
         while (end := self._unread.find(b"\n\n")) >= 0:
             block = bytes(self._unread[:end])
             del self._unread[: end + 2]
             if block == b": live":
-                yield Told(0, b"")
+                yield NumberedExchange(0, b"")
                 continue
             lines = dict(line.partition(b": ")[::2] for line in block.split(b"\n"))
             if b"data" in lines:
-                yield Told(int(lines.get(b"id", b"0")), lines[b"data"])
+                yield NumberedExchange(int(lines.get(b"id", b"0")), lines[b"data"])
 
 
 def find(address: str | None, config: Path | None) -> AdminListener:

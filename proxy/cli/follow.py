@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from proxy.cli.admin_client import AdminListener, CannotAsk, Following, HasEnded, Told
+from proxy.cli.admin_client import AdminListener, CannotAsk, Following, HasEnded, NumberedExchange
 from proxy.cli.exchange_lines import decided, one_line
 from proxy.cli.filters import Filter
 from proxy.telemetry.inspection import MOST_PER_SECOND, Shown
@@ -46,7 +46,7 @@ def follow(listener: AdminListener, wanted: Filter, how: dict[str, Any]) -> None
         time.sleep(_AGAIN_S)  # after a reload, a new control process answers
 
 
-def _shown(listener: AdminListener, told: Told) -> Shown:
+def _shown(listener: AdminListener, told: NumberedExchange) -> Shown:
     try:
         return _decode(told.exchange)
     except msgspec.DecodeError as exc:

@@ -23,7 +23,7 @@ from proxy.http1 import writer
 from proxy.http1.message import CHUNKED, ResponseHead
 from proxy.policy.connection_auth import request_authenticates_connection, response_authenticates_connection
 from proxy.policy.decisions import Decisions
-from proxy.policy.keeping import GIVEN_UP
+from proxy.policy.keeping import GIVEN_UP, NOT_SENT
 from proxy.policy.plans import Forward
 from proxy.policy.response_fields import interim_response_fields, is_switch_to
 from proxy.policy.retry import CLOSED_IDLE, RESET, RESPONSE_TIMEOUT, is_stale_reuse
@@ -209,6 +209,8 @@ class Attempts(Leasing):
         if self.upload_error is not None and not (
             self._state is RESPONDING and isinstance(self.upload_error, UpstreamError | RequestTimeout)
         ):
+            if self._record.seen is not None:
+                self._record.seen.released(NOT_SENT)
             lease.end()  # half a request must not look whole; this also ends the wait for the response
         elif self._state is RESPONDING:
             lease.connection.stream.set_read_deadline(now + timeouts.response_body_idle_s)

@@ -6,7 +6,7 @@ from time import monotonic
 from proxy.http1.fields import Fields
 from proxy.http1.masking import target_without_userinfo
 from proxy.policy.decisions import Decisions
-from proxy.policy.explaining import FIELD, Explaining, Told
+from proxy.policy.explaining import FIELD, ExplainedMessage, Explaining
 from proxy.policy.stripping import STATED, STATED_ANEW
 from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.seen import Seen
@@ -24,8 +24,8 @@ def explain(
     for line in [line for line in lines if line[0].lower() == FIELD.lower()]:
         lines.remove(line)
         decisions.decide(line, STATED_ANEW)
-    request = Told(b"request", _of_request(seen, record), _request(seen))
-    messages = [request, Told(*_response(record, received), decisions)]
+    request = ExplainedMessage(b"request", _of_request(seen, record), _request(seen))
+    messages = [request, ExplainedMessage(*_response(record, received), decisions)]
     stated = explaining.stated(messages, _timings_ms(seen, record.started, monotonic()))
     lines += stated
     decisions.decide_all(stated, STATED)

@@ -8,7 +8,7 @@ from proxy.exchange.upload import RequestBody, Upload
 from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead
 from proxy.policy.forwarded import trusted_scheme
-from proxy.policy.proxy_status import Told, proxy_status
+from proxy.policy.proxy_status import AttemptResult, proxy_status
 from proxy.policy.retry import CLOSED_IDLE, CONNECT_FAILURE
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport import fiber
@@ -67,7 +67,7 @@ class Leasing:
             lines.append(proxy_status(self._context.settings.pseudonym, None, shown))
         return lines
 
-    def shown_attempts(self, result: str) -> list[Told]:
+    def shown_attempts(self, result: str) -> list[AttemptResult]:
         """The attempts, if there were several, without inner addresses, for a client to read; `result` is the last
         one's."""
         record, alias = self._record, self.service.alias

@@ -24,7 +24,7 @@ _TO_ESCAPE: Final = re.compile(rb'(["\\])')
 _LINE_BYTES: Final = len(FIELD) + 4  # besides its value
 
 
-class Told(NamedTuple):
+class ExplainedMessage(NamedTuple):
     """A message to be explained: facts about it, as pairs of key and text, and the decisions about its lines."""
 
     kind: bytes
@@ -49,7 +49,7 @@ class Explaining(msgspec.Struct, frozen=True):
                 return is_trusted(client, self.networks)
         return False
 
-    def stated(self, messages: Iterable[Told], timings_ms: Iterable[tuple[bytes, float]]) -> Fields:
+    def stated(self, messages: Iterable[ExplainedMessage], timings_ms: Iterable[tuple[bytes, float]]) -> Fields:
         """The field lines for its response."""
         members = list(_members(messages))
         lines: Fields = [(FIELD, member) for member in _within(members, self.field_bytes)]
@@ -59,7 +59,7 @@ class Explaining(msgspec.Struct, frozen=True):
         return lines
 
 
-def _members(messages: Iterable[Told]) -> Iterator[tuple[bytes, bool]]:
+def _members(messages: Iterable[ExplainedMessage]) -> Iterator[tuple[bytes, bool]]:
     """Each member, and whether it may be left out first."""
     for kind, facts, decisions in messages:
         yield kind + b"".join(b";%b=%b" % (key, _string(text)) for key, text in facts if text), False

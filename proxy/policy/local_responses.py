@@ -12,7 +12,7 @@ from proxy.http1.field_names import Trait, is_secret, names
 from proxy.http1.fields import Fields, members, short_list
 from proxy.http1.message import RequestHead, RequestTarget
 from proxy.policy.error_pages import ErrorPages
-from proxy.policy.proxy_status import Told, proxy_status
+from proxy.policy.proxy_status import AttemptResult, proxy_status
 from proxy.policy.route import Route
 
 _HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)
@@ -48,7 +48,7 @@ def error_response(
     *,
     pseudonym: bytes,
     request_id: str,
-    attempts: Iterable[Told] = (),
+    attempts: Iterable[AttemptResult] = (),
     pages: ErrorPages | None = None,
 ) -> LocalResponse:
     """The answer for a request that failed here: what, why, and the id to find it in the log by.

@@ -9,10 +9,10 @@ from proxy.errors import ProxyError
 from proxy.http1.fields import FieldLine
 
 #: An attempt as clients may see it: an alias of its origin, and its result.
-Told = tuple[str, str]
+AttemptResult = tuple[str, str]
 
 
-def proxy_status(pseudonym: bytes, error: ProxyError | None, attempts: Iterable[Told] = ()) -> FieldLine:
+def proxy_status(pseudonym: bytes, error: ProxyError | None, attempts: Iterable[AttemptResult] = ()) -> FieldLine:
     """The field line for an error of ours, or for a response that took more than one attempt."""
     parts = [pseudonym]
     details = []

@@ -10,7 +10,7 @@ from typing import Final
 
 from proxy.config.build import parse_listen
 from proxy.config.model import Config
-from proxy.process.listening import ListeningSocket, Place, listener_at, places
+from proxy.process.listening import ConfiguredAddress, ListeningSocket, listener_at, places
 
 BACKLOG: Final = 2048
 _MODE: Final = 0o666  # of a Unix socket of `listen`: see ListenerConfig.socket_mode
@@ -35,7 +35,9 @@ class Listeners:
         for an address in use names it."""
         self._passed = passed
         self._setting = setting
-        self._bound: dict[Place, list[list[socket.socket]]] = {}  # a list for each interface, of one socket per worker
+        self._bound: dict[
+            ConfiguredAddress, list[list[socket.socket]]
+        ] = {}  # a list for each interface, of one socket per worker
         self._replaced: list[socket.socket] = []  # whose files are gone; workers accept on them until `keep_only`
 
     def bind(
@@ -92,7 +94,7 @@ class Listeners:
                     with contextlib.suppress(OSError):
                         os.unlink(path)
 
-    def _bind(self, key: Place, workers: int, mode: int) -> None:
+    def _bind(self, key: ConfiguredAddress, workers: int, mode: int) -> None:
         host, port = parse_listen(key.address)
         if key.which and (port or host.startswith("/")):
             raise CannotListen(f"cannot listen on {key.address}: it is listed twice")
@@ -174,7 +176,12 @@ def _socket(host: str, port: int, *, shared: bool, both_families: bool) -> Liste
 
 
 def _bind_unix(
-    place: Place, path: str, sockets: list[socket.socket], workers: int, mode: int, replaced: list[socket.socket]
+    place: ConfiguredAddress,
+    path: str,
+    sockets: list[socket.socket],
+    workers: int,
+    mode: int,
+    replaced: list[socket.socket],
 ) -> None:
     """All workers accept from one queue: the kernel has no SO_REUSEPORT for Unix sockets. Sockets whose file somebody
     has removed go to `replaced`."""

@@ -14,7 +14,7 @@ from proxy.policy.forwarded import networks
 from proxy.transport.server_tls import server_contexts
 
 
-class Place(NamedTuple):
+class ConfiguredAddress(NamedTuple):
     """An address as configured; `which` tells several ":0" apart."""
 
     address: str
@@ -26,7 +26,7 @@ class ListeningSocket(socket.socket):
 
     __slots__ = ("place",)
 
-    place: Place
+    place: ConfiguredAddress
 
     def dup(self) -> "ListeningSocket":
         """Another descriptor of the same socket."""
@@ -35,15 +35,15 @@ class ListeningSocket(socket.socket):
         return other
 
 
-def places(addresses: Iterable[str]) -> Iterator[Place]:
+def places(addresses: Iterable[str]) -> Iterator[ConfiguredAddress]:
     """The addresses, numbered where they are alike."""
     seen: Counter[str] = Counter()
     for address in addresses:
-        yield Place(address, seen[address])
+        yield ConfiguredAddress(address, seen[address])
         seen[address] += 1
 
 
-def listener_at(config: Config, place: Place) -> ListenerConfig | None:
+def listener_at(config: Config, place: ConfiguredAddress) -> ListenerConfig | None:
     """The listener at an address; None for those of `listen`."""
     every = [*[None] * len(config.listen), *config.listeners.values()]
     return dict(zip(places(listen_addresses(config)), every, strict=True))[place]

@@ -17,10 +17,10 @@ from proxy.telemetry.series import (
     STARTED,
     STATUSES,
     SUMS,
+    BlockPlace,
     Kind,
     Name,
     Names,
-    Place,
     Places,
 )
 
@@ -150,7 +150,7 @@ class Counted:
             [copy[number] for copy in copies if number < len(copy)] for number in range(len(places.sizes))
         ]
 
-    def rows(self, place: Place, cells: int, begin: int, end: int) -> Iterator[tuple[int, list[int]]]:
+    def rows(self, place: BlockPlace, cells: int, begin: int, end: int) -> Iterator[tuple[int, list[int]]]:
         """The cells of a block from `begin` to `end`, in rows of so many: the number of each, and what it has, but only
         where that is not all zero."""
         width = cells * _CELL_BYTES
@@ -166,7 +166,7 @@ class Counted:
             if row is not None:
                 yield number, row
 
-    def row(self, place: Place, begin: int, end: int) -> list[int]:
+    def row(self, place: BlockPlace, begin: int, end: int) -> list[int]:
         """The cells of a block from `begin` to `end`, of which there are few, or most are not zero."""
         for _, row in self.rows(place, end - begin, begin, end):
             return row
@@ -176,7 +176,7 @@ class Counted:
         """All counters of a block."""
         return self.row(self._places.by_key[kind, name], 0, COUNTERS[kind])
 
-    def places(self, kind: Kind) -> Iterator[tuple[Name, Place]]:
+    def places(self, kind: Kind) -> Iterator[tuple[Name, BlockPlace]]:
         """All blocks of a kind, in the order in which they were first named."""
         return ((name, place) for (of, name), place in self._places.by_key.items() if of is kind)
 

@@ -142,7 +142,7 @@ class Names(NamedTuple):
         return list(dict.fromkeys(keys))
 
 
-class Place(NamedTuple):
+class BlockPlace(NamedTuple):
     """Where a block is: the number of the memory within a seat, and its first cell."""
 
     memory: int
@@ -157,7 +157,7 @@ class Places:
 
     def __init__(self, cells: Mapping[Kind, int]) -> None:
         self.cells = cells
-        self.by_key: dict[Key, Place] = {}
+        self.by_key: dict[Key, BlockPlace] = {}
         self.sizes: list[int] = []  # cells of each memory
 
     def extend(self, keys: Iterable[Key]) -> bool:
@@ -165,7 +165,7 @@ class Places:
         new = [key for key in keys if key not in self.by_key]
         cell = 0
         for key in new:
-            self.by_key[key] = Place(len(self.sizes), cell)
+            self.by_key[key] = BlockPlace(len(self.sizes), cell)
             cell += self.cells[key[0]]
         if new:
             self.sizes.append(cell)

@@ -53,7 +53,7 @@ class Waiter(Generic[C]):
         self.future = future
 
 
-class Place:
+class ConnectionPlace:
     """One connection's, from before it is opened until it is gone: an `Owner` of its stream."""
 
     __slots__ = ("_limit", "_origin")

@@ -14,7 +14,7 @@ from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.stream import Stream
 from proxy.upstream.bound import BoundConnections
 from proxy.upstream.connection import CLOSED, IDLE, UpstreamConnection
-from proxy.upstream.connection_limit import ConnectionLimit, Place
+from proxy.upstream.connection_limit import ConnectionLimit, ConnectionPlace
 from proxy.upstream.connector import Connector, close_unused, when_done
 from proxy.upstream.idle import IdleConnections
 from proxy.upstream.origin import Origin
@@ -157,7 +157,7 @@ class Pool:
         connection.on_idle_event = lambda: self._forget(connection)
         if limit is not None:
             connection.limit = limit
-            _hold(stream, Place(limit, origin))
+            _hold(stream, ConnectionPlace(limit, origin))
         connection.begin()
         lease = Lease(self, connection, False)
         try:
@@ -283,7 +283,7 @@ class Pool:
         connection.discard()
 
 
-def _hold(stream: Stream, place: Place) -> None:
+def _hold(stream: Stream, place: ConnectionPlace) -> None:
     """Give the place up once the connection is gone, which it may be already."""
     stream.owner = place
     if stream.is_ended:
@@ -296,4 +296,4 @@ def _release_place(limit: ConnectionLimit[UpstreamConnection], origin: Origin, o
     if opening.cancelled() or opening.exception() is not None:
         limit.release(origin)
     else:
-        _hold(opening.result(), Place(limit, origin))
+        _hold(opening.result(), ConnectionPlace(limit, origin))

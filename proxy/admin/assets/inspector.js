@@ -2,7 +2,7 @@
 // Shows what workers recorded; decides nothing. Texts are set as text, never as HTML: clients and services wrote them.
 const MOST = 500;
 const $ = (id) => document.getElementById(id);
-const exchanges = [];
+const exchanges = [], rows = new Map();
 let paused = false, waiting = 0, skipped = 0, chosen = null, routes = new Set();
 
 function element(tag, properties = {}, ...children) {
@@ -24,21 +24,52 @@ function matches(e) {
 }
 
 function row(e) {
-  const button = element("button", { className: "row", type: "button" },
+  const note = e.error ? `${e.error}: ${e.detail}` : e.attempts.length > 1 ? `${e.attempts.length} attempts` : "";
+  const button = element("button", { className: "row", type: "button", tabIndex: -1 },
     element("span", { className: `status ${tone(e)}`, textContent: e.status || "—" }),
     element("span", { textContent: e.method || "?" }),
     element("span", { className: "target", textContent: e.target || "(unreadable)", title: e.target }),
-    element("span", { className: "ms", textContent: ms(e.ended_ms) }));
+    element("span", { className: "ms", textContent: ms(e.ended_ms) }),
+    note ? element("span", { className: `note ${e.error ? "bad" : "quiet"}`, textContent: note, title: note }) : null);
   button.addEventListener("click", () => open(e));
-  if (chosen && chosen.seq === e.seq) button.setAttribute("aria-current", "true");
   return element("li", {}, button);
 }
 
+// Rows are kept and only added and removed: what has the keyboard's focus keeps it, and a list that was scrolled stays.
 function draw() {
-  const shown = exchanges.filter(matches);
-  $("rows").replaceChildren(...shown.slice(0, 200).map(row));
+  const shown = exchanges.filter(matches), wanted = new Set(shown), list = $("rows");
+  for (const [e, item] of rows) if (!wanted.has(e)) { item.remove(); rows.delete(e); }
+  let next = list.firstChild;
+  for (const e of shown) {
+    let item = rows.get(e);
+    if (!item) rows.set(e, (item = row(e)));
+    if (item === next) next = next.nextSibling; else list.insertBefore(item, next);
+  }
+  for (const [e, item] of rows) {
+    if (e === chosen) item.firstChild.setAttribute("aria-current", "true"); else item.firstChild.removeAttribute("aria-current");
+  }
+  reachable();
   $("empty").hidden = shown.length > 0;
   $("empty").textContent = exchanges.length ? "No exchange matches the filter." : "Nothing yet. Send a request through the proxy, and it appears here.";
+}
+// Tab stops once at the list: at the row that has the focus, the one that is open, or the first. Arrow keys move.
+function reachable() {
+  const stop = $("rows").querySelector(".row:focus") || $("rows").querySelector('.row[aria-current="true"]') || $("rows").querySelector(".row");
+  for (const other of $("rows").querySelectorAll('.row[tabindex="0"]')) if (other !== stop) other.tabIndex = -1;
+  if (stop) stop.tabIndex = 0;
+}
+const STEPS = { ArrowDown: (item) => item.nextSibling, ArrowUp: (item) => item.previousSibling, Home: () => $("rows").firstChild, End: () => $("rows").lastChild };
+function walk(event) {
+  const from = event.target.closest("li"), to = from && event.key in STEPS ? STEPS[event.key](from) : null;
+  if (!to) return;
+  event.preventDefault();
+  to.firstChild.focus();
+  reachable();
+}
+function back() {
+  document.body.classList.remove("opened");
+  const item = rows.get(chosen);
+  (item ? item.firstChild : $("text")).focus();
 }
 let drawing = false;
 function drawSoon() {
@@ -61,20 +92,46 @@ function facts(pairs) {
   return element("dl", {}, ...pairs.filter(([, value]) => value).flatMap(([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })]));
 }
 
-function pair(message) {
-  const titles = { request: "Request", interim: "Interim response", response: "Response", "request trailers": "Request trailers", "response trailers": "Response trailers" };
-  const came = element("div", { className: "head" }, element("h4", { textContent: message.received || message.kind.endsWith("trailers") ? "as received, with each decision" : "answered by this proxy" }));
-  if (message.received) came.append(element("div", { className: "line", textContent: message.received }));
-  for (const line of message.lines) {
-    came.append(element("div", { className: `line ${line.verdict}` },
-      element("span", { className: "field", textContent: `${line.name}: ${line.value}` }),
-      element("span", { className: "why", textContent: `${line.verdict}: ${line.rule}` })));
+// What was received beside what was sent: a line that was kept stands beside itself.
+function beside(message) {
+  const came = message.lines.filter((line) => line.verdict !== "set"), found = [];
+  const stated = new Map(message.lines.filter((line) => line.verdict === "set").map((line) => [`${line.name}: ${line.value}`, line]));
+  for (const [name, value] of message.sent_lines) {
+    const text = `${name}: ${value}`, went = { text, rule: stated.has(text) ? stated.get(text).rule : "" };
+    const place = came.findIndex((line) => line.verdict === "kept" && `${line.name}: ${line.value}` === text);
+    if (place >= 0) {
+      for (const line of came.splice(0, place)) found.push([line, null]);
+      found.push([came.shift(), { text, rule: "" }]);
+    } else if (came.length && came[0].name.toLowerCase() === name.toLowerCase()) found.push([came.shift(), went]);
+    else found.push([null, went]);
   }
-  if (message.left_out) came.append(element("div", { className: "line", textContent: `and ${message.left_out} more lines` }));
-  const went = element("div", { className: "head" }, element("h4", { textContent: "as sent" }));
-  if (message.sent) went.append(element("div", { className: "line", textContent: message.sent }));
-  for (const [name, value] of message.sent_lines) went.append(element("div", { className: "line", textContent: `${name}: ${value}` }));
-  return element("section", {}, element("h3", { textContent: titles[message.kind] || message.kind }), element("div", { className: "pair" }, came, went));
+  return [...found, ...came.map((line) => [line, null])];
+}
+
+function pair(message, e) {
+  const titles = { request: "Request", interim: "Interim response", response: "Response", "request trailers": "Request trailers", "response trailers": "Response trailers" };
+  const service = e.attempts.length ? e.attempts[e.attempts.length - 1].origin : "the service";
+  const [from, to] = message.kind.startsWith("request") ? ["the client", service] : [service, "the client"];
+  const trailers = message.kind.endsWith("trailers"), lines = beside(message), sides = [];
+  const at = (place, node) => { node.style.gridRow = place; return node; };
+  const side = (title, first) => {
+    const box = element("div", { className: "head" }, at(1, element("h4", { textContent: title })), first ? at(2, element("div", { className: "line", textContent: first })) : null);
+    box.style.gridRow = `1 / span ${lines.length + 3}`;
+    sides.push(box);
+    return box;
+  };
+  const line = (place, text, verdict, rule) => at(place + 3, element("div", { className: `line ${verdict}` },
+    element("span", { className: "field", textContent: text }), rule ? element("span", { className: "why", textContent: `${verdict}: ${rule}` }) : null));
+  if (message.received || trailers) {
+    const came = side(`received from ${from}`, message.received);
+    lines.forEach(([its], i) => { if (its) came.append(line(i, `${its.name}: ${its.value}`, its.verdict, its.rule)); });
+    if (message.left_out) came.append(at(lines.length + 3, element("div", { className: "line", textContent: `and ${message.left_out} more lines` })));
+  }
+  if (message.sent || trailers) {
+    const went = side(message.received || trailers ? `sent to ${to}` : `answered by this proxy, sent to ${to}`, message.sent);
+    lines.forEach(([, its], i) => { if (its) went.append(line(i, its.text, its.rule ? "set" : "", its.rule)); });
+  }
+  return element("section", {}, element("h3", { textContent: titles[message.kind] || message.kind }), element("div", { className: sides.length > 1 ? "pair" : "alone" }, ...sides));
 }
 
 // From what was recorded of each attempt: [name, kind, from, to] in milliseconds.
@@ -92,7 +149,7 @@ function phases(e) {
   });
   if (!steps.length) steps.push(["answered here", "wait", 0, responded]);
   if (e.responded_ms) steps.push([e.tunnel_end ? "tunnel" : "body", "body", e.responded_ms, e.ended_ms]);
-  return steps.filter(([, , from, to]) => to > from);
+  return steps.filter(([, , from, to]) => to - from >= 0.05);  // 0.0 ms says nothing
 }
 
 function waterfall(e) {
@@ -137,29 +194,41 @@ function client(e) {
     ...e.walk.map((hop, i) => element("li", {}, `${hop[0]}, ${where(hop)}${i === e.walk.length - 1 ? ", is the client" : ""} `, element("span", { className: "why", textContent: `(${hop[2]})` })))));
 }
 
-function curl(e) {
-  const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+// As the client's own words say, or as a trusted proxy before this one does.
+function scheme(e) {
   const request = e.messages.find((m) => m.kind === "request");
-  const received = request ? request.lines.filter((l) => l.verdict !== "set" && l.name.toLowerCase() !== "host") : [];
-  const lines = received.map((l) => `-H ${quote(`${l.name}: ${l.value}`)}`);
-  return ["curl -i", e.method === "GET" ? "" : `-X ${quote(e.method)}`, ...lines, quote(`http://${e.host}${e.target}`)].filter(Boolean).join(" ");
+  return request && request.sent_lines.some(([name, value]) => name === "X-Forwarded-Proto" && value === "https") ? "https" : "http";
+}
+
+// Bodies are not recorded, and nothing that a client sent may do more in a terminal than to be text.
+function curl(e) {
+  const quote = (text) => `'${text.replace(/[\x00-\x1f\x7f-\x9f]/g, "").replaceAll("'", "'\\''")}'`;
+  const request = e.messages.find((m) => m.kind === "request");
+  const left = new Set(["host", "content-length", "transfer-encoding"]);
+  const lines = (request ? request.lines : []).filter((l) => l.verdict !== "set" && !left.has(l.name.toLowerCase()) && /^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(l.name));
+  const method = { GET: "", HEAD: "--head" }[e.method] ?? `-X ${quote(e.method)}`;
+  const fields = lines.map((l) => `-H ${quote(l.value ? `${l.name}: ${l.value}` : `${l.name};`)}`);
+  return ["curl -i --path-as-is -g", e.version === "1.0" ? "--http1.0" : "", method, ...fields, quote(`${scheme(e)}://${e.host}${e.target}`)].filter(Boolean).join(" ");
 }
 
 function open(e, focus = true) {
   chosen = e;
   document.body.classList.add("opened");
   const copied = element("button", { type: "button", textContent: "Copy as curl" });
-  copied.addEventListener("click", async () => { await navigator.clipboard.writeText(curl(e)); copied.textContent = "Copied"; });
+  copied.addEventListener("click", async () => {
+    try { await navigator.clipboard.writeText(curl(e)); copied.textContent = "Copied"; }
+    catch { copied.replaceWith(element("pre", { textContent: curl(e) })); }  // no clipboard: a page without TLS, or not allowed
+  });
   $("shown").replaceChildren(
-    element("h2", { textContent: `${e.method} ${e.target}` }),
-    element("p", { className: tone(e), textContent: e.error ? `${e.status} ${e.error}: ${e.detail}` : String(e.status) }),
+    element("h2", {}, element("span", { className: tone(e), textContent: e.status || "—" }), ` ${e.method} ${e.target}`),
+    ...(e.error ? [element("p", { className: "bad cause", textContent: `${e.error}: ${e.detail}` })] : []),
     facts([
-      ["client", e.walk.length ? e.client : `${e.client}, the peer${e.trusted ? "" : "; its X-Forwarded-For is not trusted"}`], ["host", e.host],
+      ["client", e.walk.length ? e.client : `${e.client}, the peer${e.trusted ? "" : ", which is not in trusted_networks"}`], ["host", e.host],
       ["route", e.route_serves ? `${e.route}, which matches ${e.route_serves}` : e.route], ["upstream", e.upstream],
       ["at", new Date(e.at * 1000).toISOString()], ["request id", e.id], ["request body", bytes(e.request_bytes)], ["response body", bytes(e.response_bytes)],
       ["tunnel", e.tunnel_end ? `ended: ${e.tunnel_end.replaceAll("_", " ")}` : ""], ["connection", ended(e.client_kept, e.client_why)],
     ]),
-    copied, element("h3", { textContent: "Time" }), waterfall(e), ...[attempts(e), client(e)].filter(Boolean), ...(e.messages.length ? e.messages.map(pair) : [element("p", { className: "quiet", textContent: "Its heads were not recorded, because too many requests began in that second. It is listed because it failed." })]));
+    copied, element("h3", { textContent: "Time" }), waterfall(e), ...[attempts(e), client(e)].filter(Boolean), ...(e.messages.length ? e.messages.map((message) => pair(message, e)) : [element("p", { className: "quiet", textContent: "Its heads were not recorded, because too many requests began in that second. It is listed because it failed." })]));
   $("detail").hidden = false;
   $("detail").scrollTop = 0;
   if (focus) $("detail").focus();
@@ -176,12 +245,13 @@ function har() {
   const headers = (lines) => lines.map(([name, value]) => ({ name, value }));
   const entries = exchanges.filter(matches).map((e) => {
     const request = e.messages.find((m) => m.kind === "request"), response = e.messages.findLast((m) => m.kind === "response");
+    const type = response && response.sent_lines.find(([name]) => name.toLowerCase() === "content-type");
     return {
       startedDateTime: new Date(e.at * 1000).toISOString(), time: e.ended_ms,
-      request: { method: e.method, url: `http://${e.host}${e.target}`, httpVersion: `HTTP/${e.version}`, cookies: [], queryString: [], headersSize: -1, bodySize: e.request_bytes,
+      request: { method: e.method, url: `${scheme(e)}://${e.host}${e.target}`, httpVersion: `HTTP/${e.version}`, cookies: [], queryString: [], headersSize: -1, bodySize: e.request_bytes,
         headers: headers(request ? request.lines.filter((l) => l.verdict !== "set").map((l) => [l.name, l.value]) : []) },
       response: { status: e.status, statusText: response ? response.sent.split(" ").slice(2).join(" ") : "", httpVersion: "HTTP/1.1", cookies: [], redirectURL: "", headersSize: -1, bodySize: e.response_bytes,
-        content: { size: e.response_bytes, mimeType: "" }, headers: headers(response ? response.sent_lines : []) },
+        content: { size: e.response_bytes, mimeType: type ? type[1] : "" }, headers: headers(response ? response.sent_lines : []) },
       cache: {}, timings: timings(e), _onehop: e,
     };
   });
@@ -197,7 +267,10 @@ function tell() {
 function listen() {
   const source = new EventSource("/inspector/events");
   source.addEventListener("open", tell);
-  source.addEventListener("error", () => { $("state").textContent = "connection lost; trying again"; });
+  source.addEventListener("error", () => {
+    $("state").textContent = "connection lost; trying again";
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);  // it was refused: browsers do not ask again
+  });
   source.addEventListener("message", (event) => {
     if (paused) { waiting += 1; tell(); return; }
     add({ ...JSON.parse(event.data), seq: event.lastEventId });
@@ -212,7 +285,9 @@ $("pause").addEventListener("click", () => {
 });
 $("clear").addEventListener("click", () => { exchanges.length = 0; skipped = 0; chosen = null; document.body.classList.remove("opened"); $("detail").hidden = true; draw(); tell(); });
 $("har").addEventListener("click", har);
-$("back").addEventListener("click", () => { document.body.classList.remove("opened"); $("text").focus(); });
+$("back").addEventListener("click", back);
+$("detail").addEventListener("keydown", (event) => { if (event.key === "Escape") back(); });
+$("rows").addEventListener("keydown", walk);
 $("filters").addEventListener("input", drawSoon);
 $("filters").addEventListener("submit", (event) => event.preventDefault());
 draw();

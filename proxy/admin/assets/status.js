@@ -68,7 +68,7 @@ function upstreams(found) {
       const heading = document.createElement("h3"), about = document.createElement("p"), grid = document.createElement("table");
       heading.textContent = name; about.className = "note"; grid.className = "stacked origins";
       const head = grid.createTHead().insertRow();
-      for (const [text, n] of [["origin"], ["state"], ["cause"], ["per s", 1], ["failed per s", 1], ["active", 1], ["idle", 1], ["attempts", 1]]) {
+      for (const [text, n] of [["origin"], ["state"], ["cause"], ["req/s", 1], ["failed/s", 1], ["active", 1], ["idle", 1], ["attempts", 1]]) {
         const th = document.createElement("th");
         th.scope = "col"; th.textContent = text; if (n) th.className = "n";
         head.append(th);

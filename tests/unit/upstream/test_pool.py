@@ -6,10 +6,13 @@ from typing import cast
 import pytest
 
 from proxy.http1.limits import MessageLimits
+from proxy.policy import keeping
+from proxy.policy.keeping import Keeping
 from proxy.policy.settings import PoolSettings
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.stream import Stream
 from proxy.upstream.connection import ConnectionState, UpstreamConnection
+from proxy.upstream.connection_limit import ConnectionLimit
 from proxy.upstream.connector import Connector
 from proxy.upstream.origin import Origin
 from proxy.upstream.pool import Lease, Pool
@@ -77,26 +80,26 @@ async def test_a_lease_that_has_ended_does_nothing_to_the_next_one(again: str) -
 
 
 NOT_KEPT = [
-    # the response                                                   request sent whole
-    (OK,                                                             False),
-    (OK + b"surplus",                                                True),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",              True),
-    (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", True),
-    (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",                True),
-    (b"HTTP/1.1 200 OK\r\n\r\nuntil close",                          True),
-    (b"HTTP/1.1 200 OK\r\nKeep-Alive: max=0\r\nContent-Length: 0\r\n\r\n", True),
+    # the response                                       request sent whole, and the reason
+    (OK,                                                             False, keeping.NOT_SENT),
+    (OK + b"surplus",                                                True,  keeping.SURPLUS),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",              True,  keeping.NOT_WHOLE),
+    (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", True, keeping.CLOSES),
+    (b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",                True,  keeping.CLOSES),
+    (b"HTTP/1.1 200 OK\r\n\r\nuntil close",                          True,  keeping.NOT_WHOLE),
+    (b"HTTP/1.1 200 OK\r\nKeep-Alive: max=0\r\nContent-Length: 0\r\n\r\n", True, keeping.LAST_PROMISED),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("bound", [False, True])
-@pytest.mark.parametrize(("response", "request_complete"), NOT_KEPT)
-async def test_what_is_not_safe_is_closed(response: bytes, request_complete: bool, bound: bool) -> None:
+@pytest.mark.parametrize(("response", "request_complete", "why"), NOT_KEPT)
+async def test_what_is_not_safe_is_closed(response: bytes, request_complete: bool, why: Keeping, bound: bool) -> None:
     pool = pool_of()
     lease = await pool.lease_fresh(ORIGIN)
     if bound:
         lease.bind("alice", "app")
     await exchanged(lease, response)
-    lease.give_back(request_complete=request_complete)
+    assert lease.give_back(request_complete=request_complete) is why
     assert state_of(lease.connection) == (ConnectionState.CLOSED, ["abort"])
     assert (len(pool), len(pool.bound)) == (0, 0)
 
@@ -105,17 +108,43 @@ async def test_a_promise_of_a_second_is_too_short_to_keep_it() -> None:
     pool = pool_of()
     lease = await pool.lease_fresh(ORIGIN)
     await exchanged(lease, b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n")
-    lease.give_back(request_complete=True)
+    assert lease.give_back(request_complete=True) is keeping.TOO_SHORT
     assert state_of(lease.connection) == (ConnectionState.CLOSED, ["abort"])
 
 
-@pytest.mark.parametrize("settings", [{"max_requests": 1}, {"max_age_s": -1.0}])
-async def test_a_connection_past_its_age_or_its_requests_is_replaced(settings: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    ("settings", "why"), [({"max_requests": 1}, keeping.TOO_MANY), ({"max_age_s": -1.0}, keeping.TOO_OLD)]
+)
+async def test_a_connection_past_its_age_or_its_requests_is_replaced(settings: dict[str, float], why: Keeping) -> None:
     pool = pool_of(**settings)
     lease = await pool.lease_fresh(ORIGIN)
     await exchanged(lease)
-    lease.give_back(request_complete=True)
+    assert lease.give_back(request_complete=True) is why
     assert state_of(lease.connection) == (ConnectionState.CLOSED, ["abort"])
+
+
+async def test_a_connection_to_an_origin_that_is_no_longer_used_is_closed_until_it_is_used_again() -> None:
+    pool = pool_of()
+    idle, leased, later = [await pool.lease_fresh(ORIGIN) for _ in range(3)]
+    for lease in (idle, leased, later):
+        await exchanged(lease)
+    assert idle.give_back(request_complete=True) is keeping.POOLED
+    pool.retire(ORIGIN)
+    assert idle.connection.state is ConnectionState.CLOSED
+    assert leased.give_back(request_complete=True) is keeping.RETIRED
+    pool.restore(ORIGIN)
+    assert later.give_back(request_complete=True) is keeping.POOLED
+
+
+async def test_a_connection_is_handed_to_the_request_that_waits_for_it() -> None:
+    pool, loop = pool_of(), asyncio.get_running_loop()
+    limit: ConnectionLimit[UpstreamConnection] = ConnectionLimit(1, loop, queue=1, queue_s=9.0, idle=pool.idle_at)
+    assert limit.take(ORIGIN)
+    lease = await pool.lease_fresh(ORIGIN, limit=limit)
+    await exchanged(lease)
+    waiter = limit.enter(ORIGIN, soon=False)
+    assert lease.give_back(request_complete=True) is keeping.HANDED_OVER
+    assert (await waiter.future, len(pool)) == (lease.connection, 0)
 
 
 @pytest.mark.parametrize("stirs", [lambda stream: stream.data_received(b"x"), lambda stream: stream.eof_received()])
@@ -153,7 +182,7 @@ async def test_a_bound_connection_is_its_owners_alone() -> None:
     hers = pool.lease_bound("alice", "app")
     assert hers is not None and hers.connection is lease.connection and hers.reused
     await exchanged(hers)
-    hers.give_back(request_complete=True)
+    assert hers.give_back(request_complete=True) is keeping.BOUND
     assert len(pool.bound) == 1  # it stays hers
     pool.bound.release("alice")
     assert state_of(lease.connection) == (ConnectionState.CLOSED, ["abort"])
@@ -166,7 +195,7 @@ async def test_a_pool_that_is_shut_down_keeps_nothing() -> None:
     await exchanged(leased)
     idle.give_back(request_complete=True)
     pool.shut_down()
-    leased.give_back(request_complete=True)
+    assert leased.give_back(request_complete=True) is keeping.POOL_ENDED
     for lease in (idle, leased):
         assert lease.connection.state is ConnectionState.CLOSED
     assert len(pool) == 0
