@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from proxy.config.build import listen_addresses
+from proxy.config.build import listen_addresses, parse_listen
+from proxy.config.model import Config
 from proxy.config.sources import Loaded, Loader
-from proxy.process import systemd
+from proxy.process import control, systemd
 from proxy.process.channel import Kind
 from proxy.process.commands import Reply
 from proxy.process.generation import Generation
@@ -22,6 +23,9 @@ from proxy.process.listeners import CannotStart
 #: Old generations that may finish their exchanges at once: each still has all its processes, and their memory.
 _MOST_OLD: Final = 4
 _START_S: Final = 60.0  # for every process of a generation to serve
+#: For processes of old generations to close an address that was given up, and is wanted again.
+_LET_GO_S: Final = 3.0
+_LOOK_S: Final = 0.05
 _NEVER: Final = float("inf")
 
 
@@ -43,6 +47,8 @@ class Generations:
         self._give_up_at = _NEVER
         self._is_asked = False
         self._only_if_changed = False  # asked by a changed file: an equal configuration is not loaded again
+        self._loaded: Loaded | None = None  # what the next generation will have, while it waits for an address
+        self._wait_until = _NEVER
         self._asking: list[Reply] = []  # clients that wait for the next reload: all get the same one
         self._answering: list[Reply] = []  # clients that wait for the reload under way
         self._bound_before: set[socket.socket] = set()  # when the reload under way began
@@ -70,6 +76,8 @@ class Generations:
             yield from generation.due(now)
         if self._next is not None:
             yield self._give_up_at
+        elif self._loaded is not None:
+            yield now + _LOOK_S
         elif self._is_asked:
             yield self._begin_at(now)
 
@@ -112,6 +120,8 @@ class Generations:
                 self._is_asked = self._only_if_changed = True
         if self._next is not None:
             self._look_at(self._next, now)
+        elif self._loaded is not None:
+            self._begin_with(self._loaded, now)
         elif self._is_asked and self._begin_at(now) <= now:
             if len(self._old) < _MOST_OLD:
                 self._begin(now)
@@ -171,6 +181,13 @@ class Generations:
         loaded = self._load()
         if loaded is None or loaded.config is None or (only_if_changed and loaded.config == self.current.config):
             return
+        self._wait_until = now + _LET_GO_S
+        self._begin_with(loaded, now)
+
+    def _begin_with(self, loaded: Loaded, now: float) -> None:
+        self._loaded = loaded if now < self._wait_until and self._is_still_held(loaded.valid()) else None
+        if self._loaded is not None:
+            return
         self.freeze()
         self._bound_before = self._instance.listeners.bound() | self._instance.control_listeners.bound()
         try:
@@ -182,6 +199,15 @@ class Generations:
             return
         self._give_up_at = now + _START_S
         self._next.maintain()
+
+    def _is_still_held(self, config: Config) -> bool:
+        """Whether an old process has not closed yet what is to be listened on again."""
+        ports = {parse_listen(address)[1] for old in self._old for address in _addresses(old.config)}
+        wanted = [(self._instance.listeners, address) for address in listen_addresses(config)]
+        wanted += [(self._instance.control_listeners, address) for address in control.addresses(config)]
+        return any(
+            parse_listen(address)[1] in ports and listeners.is_held_elsewhere(address) for listeners, address in wanted
+        )
 
     def _load(self) -> Loaded | None:
         try:
@@ -242,3 +268,7 @@ class Generations:
         answering, self._answering = self._answering, []
         for reply in answering:
             reply(status, lines)
+
+
+def _addresses(config: Config) -> list[str]:
+    return listen_addresses(config) + control.addresses(config)

@@ -132,6 +132,20 @@ class Listeners:
                 reason = f"the address is in use; {self._setting} chooses another"
             raise CannotListen(f"cannot listen on {key.address}: {reason}") from exc
 
+    def is_held_elsewhere(self, address: str) -> bool:
+        """Whether an address that is not bound here cannot be: by a process to which a closed socket was passed on, for
+        example."""
+        host, port = parse_listen(address)
+        if not port or any(place.address == address for place in self._bound):
+            return False
+        for each in [host] if host else _every_interface():
+            try:
+                if not self._is_ours(each, port):
+                    _socket(each, port, shared=False, both_families=bool(host)).close()
+            except OSError as exc:
+                return exc.errno == errno.EADDRINUSE
+        return False
+
     def _is_ours(self, host: str, port: int) -> bool:
         """Whether this instance has bound the port already, for another address: the probe would meet that socket."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

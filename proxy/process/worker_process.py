@@ -53,9 +53,10 @@ async def _serve(setup: WorkerSetup) -> None:
             config, observe = await stack.enter_async_context(setup.companion(config))
         link = Link(loop)
         stack.callback(link.close)
+        counts = setup.counts if config.admin.listen else None  # nobody would read them
         worker = Worker(
             config, setup.sockets, setup.pseudonym, workers=setup.workers, number=setup.number, seat=setup.seat,
-            link=link, buckets=setup.buckets, counts=setup.counts, kept=setup.kept, observe=observe,
+            link=link, buckets=setup.buckets, counts=counts, kept=setup.kept, observe=observe,
         )  # fmt: skip
         loop.set_exception_handler(worker.report_loop_defect)
         sys.unraisablehook = worker.report_unraisable

@@ -137,6 +137,21 @@ async def test_counts_are_exactly_what_clients_counted_over_reloads_a_killed_wor
         assert proxy.log and not [line for line in proxy.log if "/metrics" in line or "/readyz" in line]
 
 
+async def test_without_the_listener_nothing_is_counted_and_counters_go_on_where_they_were(tmp_path: Path) -> None:
+    async with running(tmp_path, workers=1) as (proxy, admin, file):
+        on = file.read_text()
+        for number, text in enumerate((on, on.replace(f"127.0.0.1:{admin.port}", ""), on), start=2):
+            file.write_text(text)
+            proxy.process.send_signal(signal.SIGHUP)
+            await proxy.said(f"reload: generation {number} serves")
+            async with client(proxy.port) as peer:
+                await peer.send(GET)
+                assert (await peer.response())[1] == b"ok"
+        await answers(admin, 200)
+        assert await counted(admin) == 2
+        assert (await admin.samples())[labelled("onehop_requests_in_flight")] == 0
+
+
 async def test_a_refused_reload_is_counted(tmp_path: Path) -> None:
     async with running(tmp_path, workers=1) as (proxy, admin, file):
         file.write_text("workers = 'x'\n")

@@ -119,6 +119,18 @@ async def test_addresses_come_and_go(tmp_path: Path) -> None:
         await instance.proxy.accepts_no_more()
 
 
+async def test_an_address_that_was_just_given_up_may_be_had_again(tmp_path: Path) -> None:
+    """Old workers have not closed it yet when the next reload is asked for."""
+    upstream = ScriptedUpstream(answering(*[OK] * 100))
+    async with upstream.serving(), serving(tmp_path, upstream) as instance:
+        more = free_port()
+        for number in range(2, 10):
+            instance.write(upstream, listen=f'["127.0.0.1:0", "127.0.0.1:{more}"]' if number % 2 else '"127.0.0.1:0"')
+            instance.proxy.process.send_signal(signal.SIGHUP)
+            await instance.proxy.said(f"reload: generation {number} serves")
+        assert await instance.answer(more) == b"ok"
+
+
 @pytest.mark.parametrize("counts", [(1, 3, 1), (3, 1, 2)])
 async def test_the_number_of_workers_may_change_and_nobody_waits_in_vain(
     tmp_path: Path, counts: tuple[int, int, int]
