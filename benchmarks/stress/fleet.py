@@ -1,5 +1,6 @@
 """The proxies as a row starts them: with several workers, few descriptors, or an output that is broken."""
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -85,7 +86,13 @@ def running(
 def workers(server: Server) -> list[int]:
     """The processes that serve: the children of the first one, but for onehop's control process."""
     others = [pid for pid in family(server.pid)[1:] if pid != server.pid]
-    return [pid for pid in others if Path(f"/proc/{pid}/comm").read_text().strip() != "onehop-control"]
+    return [pid for pid in others if _name_of(pid) not in ("", "onehop-control")]
+
+
+def _name_of(pid: int) -> str:
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 def _onehop_services(wanted: Wanted) -> list[str]:

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Final
 
 from proxy.config.build import candidates, listen_addresses, parse_listen
 from proxy.config.findings import Finding, fault
 from proxy.config.model import Config
+from proxy.transport.regular_file import read_regular
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*")  # RFC 6750 §2.1
 _TOKEN_BYTES: Final = 8192
@@ -41,8 +41,7 @@ def admin_problems(config: Config) -> Iterator[Finding]:
 def read_token(path: str) -> str:
     """The token in a file. Raises ValueError, which says what is wrong with it."""
     try:
-        with Path(path).open("rb") as file:
-            token = file.read(_TOKEN_BYTES).decode("ascii", "replace").strip()
+        token = read_regular(path, _TOKEN_BYTES).decode("ascii", "replace").strip()
     except OSError as exc:
         raise ValueError(f"cannot be read: {exc.strerror}") from exc
     if not _TOKEN.fullmatch(token):

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from proxy.config.problem import KeyPath, Problem, Value, suggestion
 from proxy.http1.masking import MASK
+from proxy.transport.regular_file import read_regular
 
 _REFERENCE: Final = re.compile(r"\$(?P<plain>\$\{)|\$\{(?P<inside>[^{}]*)(?P<end>\}?)")
 _VARIABLE: Final = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<or>:-(?P<default>.*))?", re.DOTALL)
@@ -73,8 +74,7 @@ class Expansion:
 
     def _file(self, path: Path, reference: str) -> str:
         try:
-            with path.open("rb") as file:
-                content = file.read(_MOST_BYTES + 1)
+            content = read_regular(path, _MOST_BYTES + 1)
         except OSError as exc:
             raise _Unknown(reference, f"cannot be read: {exc.strerror}") from exc
         except ValueError as exc:

@@ -14,6 +14,7 @@ import msgspec
 from proxy.config.findings import Finding
 from proxy.config.model import Config
 from proxy.policy.error_pages import ErrorPage, ErrorPages
+from proxy.transport.regular_file import read_regular
 
 _MOST_BYTES: Final = 1 << 20
 _STATUS: Final = re.compile(r"[45](?:[0-9]{2}|xx)")
@@ -53,8 +54,7 @@ def with_files(config: Config) -> tuple[ConfigWithFiles, list[Finding]]:
     findings: list[Finding] = []
     for key, path in named_files(config):
         try:
-            with Path(path).open("rb") as file:
-                contents[path] = file.read(_MOST_BYTES + 1)
+            contents[path] = read_regular(path, _MOST_BYTES + 1)
         except OSError as exc:
             findings.append((key, f'"{path}"', f"cannot be read: {exc.strerror}"))
             continue

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from proxy.policy.basic_auth import Users, parse_users
+from proxy.transport.regular_file import read_regular
 
 _LOOK_AGAIN_S: Final = 1.0  # least time between two looks at the file
 _MOST_BYTES: Final = 1 << 20
@@ -12,8 +13,7 @@ _MOST_BYTES: Final = 1 << 20
 
 def read_users(path: str) -> Users:
     """Read an htpasswd file. Raises OSError, and ValueError where it holds no users or a malformed line."""
-    with open(path, "rb") as file:
-        content = file.read(_MOST_BYTES + 1)
+    content = read_regular(path, _MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
         raise ValueError(f"1: the file is larger than {_MOST_BYTES} bytes")
     return parse_users(content)

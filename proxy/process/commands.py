@@ -20,7 +20,7 @@ NAME: Final = "onehop/"
 MOST_BYTES: Final = 65_536
 #: Called with the result of a command: the exit status for the client, and lines to print.
 Reply: TypeAlias = Callable[[int, list[str]], None]
-_MOST_CLIENTS: Final = 8
+_MOST_CLIENTS: Final = 8  # with one more, the oldest that asks for nothing goes: idle ones keep nobody out
 _MOST_LINES: Final = 100
 _LINE_CHARS: Final = 500
 
@@ -94,18 +94,20 @@ class Commands:
 
     def register(self, waiting: select.poll) -> None:
         """Add the sockets to wait for."""
-        if self._listening is not None and len(self._clients) < _MOST_CLIENTS:
+        if self._listening is not None and len(self._busy) < _MOST_CLIENTS:
             waiting.register(self._listening, select.POLLIN)
         for client in self._clients.values():
             waiting.register(client, select.POLLIN)
 
     def serve(self) -> None:
         """Accept and answer the clients that are waiting. Never blocks."""
-        if self._listening is not None and len(self._clients) < _MOST_CLIENTS:
-            with contextlib.suppress(OSError):
-                self._accept(self._listening.accept()[0])
         for fd in list(self._clients):
             self._receive(fd)
+        if self._listening is not None and len(self._busy) < _MOST_CLIENTS:
+            with contextlib.suppress(OSError):
+                self._accept(self._listening.accept()[0])
+            if len(self._clients) > _MOST_CLIENTS:
+                self._drop(next(fd for fd in self._clients if fd not in self._busy))
 
     def close(self) -> None:
         """Close all sockets."""

@@ -20,7 +20,7 @@ from proxy.process.heartbeat import beat_s
 from proxy.process.instance import Instance
 from proxy.process.listeners import CannotStart, modes
 from proxy.process.placing import join_links, offer_again, place_sockets
-from proxy.process.slot import Role, Slot, State, cause
+from proxy.process.slot import Role, Slot, State, cause, slots_for
 from proxy.process.worker_process import WorkerSetup, be_worker
 
 #: After the shutdown time-out: a worker that has not ended by then hangs. Docker sends SIGKILL after 10 s.
@@ -50,14 +50,13 @@ class Generation:
         seats = [instance.seats.take() for _ in of_workers]
         try:
             instance.tally.prepare(config, seats)
+            self.slots = slots_for(of_workers, seats, of_control if has_control else None)
         except CannotStart:
             for seat in seats:
                 instance.seats.give_back(seat)
             raise
-        # Only now: a slot holds descriptors, which a refused configuration would leak.
-        self.workers = [Slot(Role.WORKER, sockets, seat) for sockets, seat in zip(of_workers, seats, strict=True)]
-        self.control = Slot(Role.CONTROL, of_control) if has_control else None
-        self.slots = [*self.workers, *([self.control] if self.control is not None else [])]
+        self.workers = self.slots[: len(seats)]
+        self.control = self.slots[-1] if has_control else None
         self.stopped_at = _NEVER  # when it was told to stop
         self.has_served = False  # at least one of its workers
         self.start_failure: list[str] = []  # why a process could not start, if the last attempt failed

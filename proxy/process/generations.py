@@ -197,6 +197,11 @@ class Generations:
             self._errors.error(str(exc))
             self._refuse([str(exc)])
             return
+        except Exception as exc:  # a defect in what only this configuration needs must not end the parent
+            self._close_new_sockets()
+            self._errors.defect(exc, "preparing to serve by the new configuration")
+            self._refuse(["the configuration could not be prepared"])
+            return
         self._give_up_at = now + _START_S
         self._next.maintain()
 

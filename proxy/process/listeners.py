@@ -80,7 +80,7 @@ class Listeners:
             self._replaced.remove(replaced)
             replaced.close()
         for key, interfaces in list(self._bound.items()):
-            was_bound = any(interfaces)  # else the file at the path belongs to another process
+            file = next((_file_of(one) for sockets in interfaces for one in sockets), ())
             for sockets in interfaces:
                 for listening in [one for one in sockets if one not in kept]:
                     sockets.remove(listening)
@@ -88,9 +88,7 @@ class Listeners:
             if not any(interfaces):
                 del self._bound[key]
                 path = parse_listen(key.address)[0]
-                if not (remove and was_bound and path.startswith("/")):
-                    continue
-                if _passed_for(self._passed, path, 0) is None:
+                if remove and file and file == _file_at(path):  # else it belongs to another process
                     with contextlib.suppress(OSError):
                         os.unlink(path)
 
@@ -198,14 +196,11 @@ def _bind_unix(
     replaced: list[socket.socket],
 ) -> None:
     """All workers accept from one queue: the kernel has no SO_REUSEPORT for Unix sockets. Sockets whose file somebody
-    has removed go to `replaced`."""
-    is_there = bool(sockets)
+    has removed, or replaced by another, go to `replaced`."""
+    is_there = bool(sockets) and _file_of(sockets[0]) == _file_at(path)
     if is_there:
-        try:
-            os.chmod(path, mode)  # as it is configured now
-        except FileNotFoundError:
-            is_there = False
-    if not is_there:
+        os.chmod(path, mode)  # as it is configured now
+    else:
         new = _unix_socket(path, mode)
         replaced += sockets
         sockets[:] = [new]
@@ -228,12 +223,28 @@ def _unix_socket(path: str, mode: int) -> ListeningSocket:
                 os.unlink(path)
         listening.bind(path)
         os.chmod(path, mode)  # before it listens: nobody may connect with the mode of the umask
+        listening.file = _file_at(path)
         listening.listen(BACKLOG)
         listening.setblocking(False)
     except OSError:
         listening.close()
         raise
     return listening
+
+
+def _file_at(path: str) -> tuple[int, ...]:
+    """Which file is at a path, () for none. A number of a removed file may be given to the next: its time tells them
+    apart, which chmod does not change."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _file_of(listening: socket.socket) -> tuple[int, ...]:
+    """The file that was made for a socket: none for one of TCP, or one that was passed."""
+    return listening.file if isinstance(listening, ListeningSocket) else ()
 
 
 def modes(config: Config) -> dict[str, int]:

@@ -4,7 +4,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from proxy.config.build import listen_addresses, server_tls
 from proxy.config.listener_model import ListenerConfig
@@ -22,16 +22,22 @@ class ConfiguredAddress(NamedTuple):
 
 
 class ListeningSocket(socket.socket):
-    """A socket that knows the configured address for which it was bound: the kernel knows the resolved one only."""
+    """A socket that knows the configured address for which it was bound: the kernel knows the resolved one only.
+    `file` tells the file of a Unix socket from one that somebody else has put at its path; () for none."""
 
-    __slots__ = ("place",)
+    __slots__ = ("file", "place")
 
     place: ConfiguredAddress
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """As socket.socket."""
+        super().__init__(*args, **kwargs)
+        self.file: tuple[int, ...] = ()
 
     def dup(self) -> "ListeningSocket":
         """Another descriptor of the same socket."""
         other = ListeningSocket(self.family, self.type, self.proto, os.dup(self.fileno()))
-        other.place = self.place
+        other.place, other.file = self.place, self.file
         return other
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from proxy.process.channel import Channel
 from proxy.process.heartbeat import STACK_SIGNAL, Heartbeat, StackFile
+from proxy.process.listeners import CannotStart
 
 _RESTART_PAUSE_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row
 _STACK_S: Final = 0.5  # for a stalled process to write down where it hangs
@@ -89,6 +90,24 @@ class Slot:
             self.state, self.kill_at = State.STALLED, now + _STACK_S
             self.kill(STACK_SIGNAL)
             self.kill(signal.SIGCONT)  # a stopped process receives no other signal
+
+
+def slots_for(
+    of_workers: list[list[socket.socket]], seats: list[int], of_control: list[socket.socket] | None
+) -> list[Slot]:
+    """The slots of a configuration: one for each worker, then that of the control process, if there is one. Raises
+    CannotStart where there is no memory; nothing is left open then."""
+    slots: list[Slot] = []
+    try:
+        for sockets, seat in zip(of_workers, seats, strict=True):
+            slots.append(Slot(Role.WORKER, sockets, seat))
+        if of_control is not None:
+            slots.append(Slot(Role.CONTROL, of_control))
+    except OSError as exc:
+        for slot in slots:
+            slot.stack.close()
+        raise CannotStart(f"no memory for another process: {exc.strerror}") from exc
+    return slots
 
 
 class Seats:

@@ -29,8 +29,12 @@ async def watch(files: Collection[Path], on_change: Callable[[], object], on_fai
     try:
         async for _ in awatch(*folders, watch_filter=may_matter, step=_QUIET_MS, recursive=False):
             on_change()
+        why = "it ended"
     except (OSError, RuntimeError) as exc:  # a folder is gone, or there are too many watches
-        on_failure(f"cannot watch the configuration any more: {exc}; SIGHUP and `onehop reload` read it again")
+        why = str(exc)
+    except Exception as exc:  # a defect, here or in the library: without a word, nobody would miss the reloads
+        why = f"{type(exc).__name__}: {exc}"
+    on_failure(f"cannot watch the configuration any more: {why}; SIGHUP and `onehop reload` read it again")
 
 
 def start(

@@ -8,6 +8,8 @@ import ssl
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from proxy.transport.regular_file import require_regular
+
 _NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: an expired one is read, too
 
 
@@ -45,6 +47,7 @@ def load_pair(context: ssl.SSLContext, certificate: str, key: str) -> None:
         return ""  # else OpenSSL would ask the terminal, and a worker would wait for it
 
     try:
+        require_regular(certificate, key)
         context.load_cert_chain(certificate, key or None, password=no_password)
     except OSError as exc:
         reason = "its key is encrypted: onehop knows no password" if is_encrypted else reason_of(exc)

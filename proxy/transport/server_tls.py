@@ -8,12 +8,12 @@ import hashlib
 import ssl
 import time
 from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from proxy.transport.certificates import CertificateFault, Described, FollowedFiles, described, load_pair, reason_of
+from proxy.transport.regular_file import read_regular, require_regular
 from proxy.transport.ticket_keys import TicketKeys, set_ticket_keys
 from proxy.transport.tls import VERSIONS
 
@@ -81,7 +81,7 @@ class ServerContexts:
         """What tickets depend on: a session whose client certificate is trusted no more must not resume."""
         signers = self._settings.client_ca
         try:
-            return hashlib.sha256(Path(signers).read_bytes()).digest() if signers else b""
+            return hashlib.sha256(read_regular(signers)).digest() if signers else b""
         except OSError as exc:
             raise CertificateFault(signers, reason_of(exc)) from exc
 
@@ -120,6 +120,7 @@ class ServerContexts:
         if settings.client_certificate != "off":
             context.verify_mode = ssl.CERT_OPTIONAL if settings.client_certificate == "optional" else ssl.CERT_REQUIRED
             try:
+                require_regular(settings.client_ca)
                 context.load_verify_locations(settings.client_ca)
             except OSError as exc:
                 raise CertificateFault(settings.client_ca, reason_of(exc)) from exc

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from proxy.transport.certificates import CertificateFault, FollowedFiles, load_pair, reason_of
+from proxy.transport.regular_file import require_regular
 
 #: As configurations write them.
 VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -56,6 +57,7 @@ def client_context(settings: ClientTls) -> ClientContext:
 
 def _new_context(settings: ClientTls) -> ssl.SSLContext:
     try:
+        require_regular(settings.ca)
         context = ssl.create_default_context(cafile=settings.ca or None)
     except OSError as exc:
         raise CertificateFault(settings.ca, _ca_reason(exc)) from exc

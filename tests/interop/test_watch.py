@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from proxy.process.watch import start
 from tests.harness.processes import onehop, output_of, until
 from tests.harness.scripted import ScriptedUpstream, answering
@@ -89,3 +91,15 @@ async def test_a_folder_that_cannot_be_watched_is_said() -> None:
     watching = start([Path("/nowhere/at/all.toml")], lambda: None, failures.append)
     await asyncio.wait([watching])
     assert failures[0].startswith("cannot watch the configuration any more: ")
+
+
+async def test_a_defect_in_watching_is_said(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("for the test")
+
+    failures: list[str] = []
+    watching = start([tmp_path / "onehop.toml"], lambda: None, failures.append)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("watchfiles.awatch", lambda *_, **__: fail())
+        await asyncio.wait([watching])
+    assert "any more: ZeroDivisionError: for the test; SIGHUP and `onehop reload` read it again" in failures[0]

@@ -136,5 +136,6 @@ def family(pid: int) -> list[int]:
     found = [pid]
     for parent in found:
         for children in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += [int(word) for word in children.read_text().split()]
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                found += [int(word) for word in children.read_text().split()]
     return found

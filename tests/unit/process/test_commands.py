@@ -1,5 +1,6 @@
 """What an instance answers to `onehop reload`: also where a file name is not UTF-8, which JSON cannot hold."""
 
+import contextlib
 import os
 import select
 import socket
@@ -66,3 +67,45 @@ def test_an_instance_is_found_by_its_file(tmp_path: Path, name: str) -> None:
     assert _is_meant(instance, file, None)
     assert _is_meant(instance, tmp_path / "link", None)
     assert not _is_meant(instance, tmp_path / "other.toml", None)
+
+
+def test_clients_that_ask_for_nothing_keep_nobody_out() -> None:
+    with listening("") as commands, contextlib.ExitStack() as stack:
+        idle = []
+        for _ in range(20):
+            idle.append(stack.enter_context(connected()))
+            serve(commands)
+            idle[-1].recv(MOST_BYTES)
+        asking = stack.enter_context(connected())
+        serve(commands)
+        asking.recv(MOST_BYTES)
+        asking.send(msgspec.json.encode(Request(command="reload")))
+        serve(commands)
+        assert msgspec.json.decode(asking.recv(MOST_BYTES), type=Result).status == 1
+        assert [client.recv(1) for client in idle[:12]] == [b""] * 12, "the oldest had to go"
+
+
+def test_who_waits_for_a_reload_is_not_dropped_for_a_newcomer() -> None:
+    replies = list[Reply]()
+    commands = Commands(lambda: Instance(pid=os.getpid(), config="", listen=[]), replies.append)
+    commands.listen()
+    with contextlib.closing(commands), contextlib.ExitStack() as stack:
+        waiting = []
+        for _ in range(8):
+            client = stack.enter_context(connected())
+            waiting.append(client)
+            serve(commands)
+            client.recv(MOST_BYTES)
+            client.send(msgspec.json.encode(Request(command="reload")))
+            serve(commands)
+        later = stack.enter_context(connected())
+        commands.serve()
+        replies[0](0, ["done"])
+        serve(commands)
+        for client in (waiting[0], later):
+            assert client.recv(MOST_BYTES)
+        for reply in replies[1:]:
+            reply(0, ["done"])
+        assert all(
+            msgspec.json.decode(client.recv(MOST_BYTES), type=Result).lines == ["done"] for client in waiting[1:]
+        )

@@ -8,6 +8,7 @@ import pytest
 from proxy.config.model import Config
 from proxy.config.sources import Loaded
 from proxy.process.generations import Generations
+from proxy.telemetry.error_log import ErrorLog
 
 
 class Generation:
@@ -31,9 +32,12 @@ class Generation:
 def generations(monkeypatch: pytest.MonkeyPatch, config: Config) -> Generations:
     Generation.started = 0
     monkeypatch.setattr("proxy.process.generations.Generation", Generation)
-    listeners = SimpleNamespace(bound=set)
+    listeners = SimpleNamespace(bound=set, close_all_but=lambda _: None)
     instance: Any = SimpleNamespace(
-        errors=None, tally=SimpleNamespace(serves=lambda _: None), listeners=listeners, control_listeners=listeners
+        errors=ErrorLog(),
+        tally=SimpleNamespace(serves=lambda _: None, reloaded=lambda _: None),
+        listeners=listeners,
+        control_listeners=listeners,
     )
     loaded = Loaded(config, [], {}, frozenset(), ())
     return Generations(lambda: loaded, loaded, instance)
@@ -63,3 +67,21 @@ def test_a_file_that_changed_without_effect_starts_nothing(
     found.current.has_served = True  # until now, none could begin
     found.maintain()
     assert Generation.started == started
+
+
+def test_a_defect_in_preparing_a_generation_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = generations(monkeypatch, Config())
+    found.current.has_served = True
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("proxy.process.generations.Generation", fail)
+    told = list[tuple[int, list[str]]]()
+    found.reload(lambda status, lines: told.append((status, lines)))
+    found.maintain()
+    said = "the new configuration was refused; generation 1 keeps serving"
+    assert told == [(1, ["the configuration could not be prepared", said])]
+    assert "ZeroDivisionError" in capfd.readouterr().err

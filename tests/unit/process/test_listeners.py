@@ -73,3 +73,28 @@ def test_a_child_keeps_its_own_socket_alone_and_no_file_goes(listeners: Listener
     listeners.close_all_but([new], remove=False)
     assert old.fileno() == -1
     assert reaches(path, new)
+
+
+def test_a_file_that_a_stranger_has_put_there_is_left_to_it(listeners: Listeners, tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    address = f"unix:{path}"
+    [[old]] = listeners.bind([address], 1)
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(str(path))
+        stranger.listen()
+        with pytest.raises(CannotListen, match="the address is in use"):
+            listeners.bind([address], 1)
+        assert listeners.bound() == {old}
+        listeners.close()
+        assert path.exists(), "it is not ours to remove"
+
+
+def test_a_strangers_file_that_nobody_serves_any_more_is_replaced(listeners: Listeners, tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    listeners.bind([f"unix:{path}"], 1)
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as stranger:
+        stranger.bind(str(path))
+    [[new]] = listeners.bind([f"unix:{path}"], 1)
+    assert reaches(path, new)
