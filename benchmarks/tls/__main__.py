@@ -79,12 +79,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tls", description=__doc__)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each run (default: 2)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each; the median counts (default: 3)")
+    parser.add_argument("--only", default="", help="workloads whose names contain this")
     options = parser.parse_args()
     peers = [peer for peer in PEERS if peer.program.find() is not None]
     print("| CPU µs per request |", *(f" {peer.name} |" for peer in peers))
     print("| --- |", *(" ---: |" for _ in peers))
     with tempfile.TemporaryDirectory() as folder, _services(Path(folder)) as (plain, secured, pem):
-        for number, (name, load, to_service) in enumerate(WORKLOADS):
+        for number, (name, load, to_service) in enumerate(row for row in WORKLOADS if options.only in row[0]):
             figures: dict[str, list[float]] = {}
             for turn in range(options.rounds):
                 for peer in peers:

@@ -6,6 +6,7 @@ they act: else `/x/../api` would reach what a route guards at `/api`, past that 
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from proxy.http1.message import RequestHead
 from proxy.http1.target import host_of
@@ -13,13 +14,17 @@ from proxy.policy.conditions import PathRoutes, RequestView, condition_count, ki
 from proxy.policy.paths import normalised_path
 from proxy.policy.route import Route
 
+#: Where prefixes have more lengths than this, only those at which a segment of the path ends are looked up.
+_FEW_LENGTHS: Final = 8
+
 
 class _Paths:
     """The routes of one host pattern, by path prefix."""
 
     def __init__(self) -> None:
         self._by_prefix: dict[bytes, Route | PathRoutes] = {}
-        self._lengths: list[int] = []
+        self._lengths: list[int] = []  # of prefixes, each once, longest first
+        self._many: frozenset[int] | None = None  # the same, where they are more than a few
 
     def add(self, route: Route) -> None:
         prefix = normalised_path(route.path)
@@ -32,11 +37,26 @@ class _Paths:
                 place.add(there)
             place.add(route)
             self._by_prefix[prefix] = place
-        self._lengths = sorted({len(prefix) for prefix in self._by_prefix}, reverse=True)
+        lengths = {len(prefix) for prefix in self._by_prefix}
+        self._lengths = sorted(lengths, reverse=True)
+        self._many = frozenset(lengths) if len(lengths) > _FEW_LENGTHS else None
+
+    def _ends(self, path: bytes, many: frozenset[int]) -> list[int]:
+        """Where a prefix can end in this path, longest first."""
+        ends = [len(path)] if len(path) in many else []
+        slash = path.rfind(b"/", 0, self._lengths[0] + 1)
+        while slash >= 0:
+            if slash + 1 in many:
+                ends.append(slash + 1)
+            if slash in many:
+                ends.append(slash)
+            slash = path.rfind(b"/", 0, slash)
+        return ends
 
     def match(self, path: bytes, request: RequestView | None) -> Route | None:
         # Tries each distinct prefix length once, so the cost does not grow with the number of routes.
-        for length in self._lengths:
+        many = self._many
+        for length in self._lengths if many is None else self._ends(path, many):
             prefix = path[:length]
             found = self._by_prefix.get(prefix)
             if found is not None and (prefix[-1:] == b"/" or path[length : length + 1] in (b"", b"/")):
@@ -48,7 +68,8 @@ class _Paths:
 
     def methods(self, path: bytes, request: RequestView) -> Iterator[bytes]:
         """The methods with which a request would have found a route."""
-        for length in self._lengths:
+        many = self._many
+        for length in self._lengths if many is None else self._ends(path, many):
             prefix = path[:length]
             found = self._by_prefix.get(prefix)
             if isinstance(found, PathRoutes) and (prefix[-1:] == b"/" or path[length : length + 1] in (b"", b"/")):

@@ -181,21 +181,43 @@ class TlsStream(Stream):
         if self._phase is _RAW:
             super().write(data)
         elif self._phase is _SECURED and self._ended is None and data:
-            tls, outgoing = self.tls, self._outgoing
             if len(data) <= _AT_ONCE_BYTES:
-                tls.write(data)
-                self.transport.write(outgoing.read())
-                return
-            view = memoryview(data)
-            pieces = []
-            for start in range(0, len(data), _AT_ONCE_BYTES):
-                tls.write(view[start : start + _AT_ONCE_BYTES])
-                pieces.append(outgoing.read())
-            self.transport.write(b"".join(pieces))
+                self.tls.write(data)
+                self.transport.write(self._outgoing.read())
+            else:
+                super().writelines(self._sealed([data]))
 
     def writelines(self, buffers: list[bytes]) -> None:
-        """Joined: a record for each piece would cost more bytes and more work."""
-        self.write(b"".join(buffers))
+        """Small buffers share records with their neighbours: one for each would cost more bytes and more work."""
+        if self._phase is _RAW:
+            super().writelines(buffers)
+        elif self._phase is _SECURED and self._ended is None:
+            super().writelines(self._sealed(buffers))
+
+    def _sealed(self, buffers: list[bytes]) -> list[bytes]:
+        """Records of these bytes, all but the last of them full. What is large is not copied first."""
+        records: list[bytes] = []
+        together: list[bytes | memoryview] = []
+        room = _AT_ONCE_BYTES
+        for data in buffers:
+            view = memoryview(data)
+            start, size = 0, len(data)
+            while start < size:
+                piece = view[start : start + room]
+                together.append(piece)
+                start += len(piece)
+                room -= len(piece)
+                if not room:
+                    records.append(self._sealed_together(together))
+                    together = []
+                    room = _AT_ONCE_BYTES
+        if together:
+            records.append(self._sealed_together(together))
+        return records
+
+    def _sealed_together(self, pieces: list[bytes | memoryview]) -> bytes:
+        self.tls.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        return self._outgoing.read()
 
     def end_writing(self) -> None:
         """Half-close, by close_notify and FIN: TLS 1.3 has it (RFC 8446 §6.1), and most who speak 1.2 take it so."""

@@ -68,7 +68,12 @@ def reference(routes: list[Route], authority: bytes, path: bytes) -> Route | Non
 @times(5)
 @given(ROUTES, AUTHORITIES | st.just(b""), PATHS)
 def test_the_table_finds_what_looking_at_every_route_finds(routes: list[Route], authority: bytes, path: bytes) -> None:
-    assert RoutingTable(routes).match(authority, path) == reference(routes, authority, path)
+    expected = reference(routes, authority, path)
+    assert RoutingTable(routes).match(authority, path) == expected
+    # Among paths of many lengths, others are looked up.
+    hosts = {route.host.lower() for route in routes}
+    others = [Route(f"{host!r} {n}", "u", host, b"/" + b"z" * n) for host in hosts for n in range(1, 10)]
+    assert RoutingTable([*routes, *others]).match(authority, path) == expected
 
 
 @given(ROUTES, AUTHORITIES)
