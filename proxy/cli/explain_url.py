@@ -48,7 +48,7 @@ def explain_url(asked: Asked, listener: AdminListener, *, as_json: bool) -> None
     """Make the request, and print what was done with it. Raises CannotAsk, click.UsageError."""
     own = f"explain-{secrets.token_hex(16)}"
     head = _head(asked, own)
-    with contextlib.closing(Following(listener)) as following:
+    with contextlib.closing(_following(listener, asked.url)) as following:
         told = following.told()
         for each in told:
             if each is None or not each.number:
@@ -66,6 +66,16 @@ def explain_url(asked: Asked, listener: AdminListener, *, as_json: bool) -> None
         return
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     click.echo("\n".join(four_heads(exchange, colour=colour)), color=colour)
+
+
+def _following(listener: AdminListener, url: str) -> Following:
+    try:
+        return Following(listener)
+    except CannotAsk as exc:
+        raise CannotAsk(
+            f"{exc}\nWithout an inspector: set explain.secret, and the answer to "
+            f"`curl -i -H 'X-Explain-Secret: SECRET' {url}` has the decisions"
+        ) from exc
 
 
 def four_heads(exchange: Shown, *, colour: bool = False) -> Iterator[str]:
