@@ -27,6 +27,7 @@ _VALUES: Final[Mapping[tuple[str, str], Iterable[str]]] = {
     ("onehop_reloads_total", "result"): series.RELOADS,
     ("onehop_requests_total", "method"): series.METHODS,
     ("onehop_retries_total", "reason"): series.RETRY_REASONS,
+    ("onehop_tls_handshakes_total", "result"): series.HANDSHAKES,
     ("onehop_trace_spans_total", "result"): ("exported", "dropped"),
     ("onehop_upstream_connections", "state"): series.CONNECTION_STATES,
     ("onehop_workers", "state"): ("serving", "stalled"),

@@ -41,6 +41,9 @@ FAMILIES: Final = {
     ),
     "errors": _counter("Exchanges that failed, by the error code that the logs also use.", "error"),
     "reloads": _counter("Configurations that were read again.", "result"),
+    "tls_handshakes": _counter(
+        "TLS handshakes with clients: full, resumed by a ticket (of any worker), and those that failed.", "result"
+    ),
     "trace_spans": _counter(
         "Spans that a collector accepted, and those that were dropped because it was slow or unreachable.", "result"
     ),

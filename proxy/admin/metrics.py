@@ -18,6 +18,7 @@ from proxy.telemetry.series import (
     CONNECTION_STATES,
     DIRECTIONS,
     ERRORS,
+    HANDSHAKES,
     METHODS,
     OTHER,
     RELOADS,
@@ -81,6 +82,8 @@ class Metrics:
         spans = ("exported", series.SPANS_EXPORTED), ("dropped", series.SPANS_DROPPED)
         traced = [line("trace_spans", block[place], result) for result, place in spans]
         yield from (sizes, stripped, Lines("errors", errors), Lines("reloads", reloads), Lines("trace_spans", traced))
+        handshakes = [line("tls_handshakes", block[series.handshake_place(result)], result) for result in HANDSHAKES]
+        yield Lines("tls_handshakes", handshakes)
         yield self._one("would_refuse", block[series.WOULD_REFUSE])
         yield self._one("worker_restarts", block[series.WORKER_RESTARTS])
         yield self._one("upstream_connections_opened", block[series.OPENED])

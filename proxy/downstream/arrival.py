@@ -4,6 +4,7 @@ Connections of a listener that has neither need only `identity_of`.
 """
 
 import ssl
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from proxy.downstream.proxy_protocol import NoProxyHeader, proxy_header
@@ -27,6 +28,7 @@ class ListenerSettings(NamedTuple):
     proxy_peers: tuple[Network, ...] = ()  # whose connections begin with a PROXY header
     contexts: ServerContexts | None = None  # where TLS is spoken
     https_port: int = 0  # to which it redirects; 0: it does not
+    on_handshake: Callable[[str], None] | None = None  # told how one of TLS ended: "full", "resumed" or "failed"
 
     @property
     def begins_with_http(self) -> bool:
@@ -94,20 +96,32 @@ async def arrive(
         answer = BadRequest("the connection has to begin with a PROXY header", code="no_proxy_header")
         raise TurnedAway(str(exc), None if settings.contexts is not None else answer, identity) from exc
     except TimeoutError as exc:
+        _tell_failed(stream, settings)
         raise TurnedAway("it did not begin in time", None, identity) from exc
     except ssl.SSLError as exc:
+        _tell_failed(stream, settings)
         # Its client may have sent more by now (with TLS 1.3, all of its request): a close with that unread is a reset,
         # which destroys the alert that says why.
         await linger(stream, _ALERT_S, 2 * _ALERT_S)
         raise TurnedAway(f"TLS: {tls_reason(exc)}", None, identity) from exc
     except ConnectionEnded:
+        _tell_failed(stream, settings)
         return None
     except ConnectionAbortedError as exc:
+        _tell_failed(stream, settings)
         raise TurnedAway("it ended within the TLS handshake", None, identity) from exc
+    if settings.on_handshake is not None:
+        settings.on_handshake("resumed" if stream.tls.session_reused else "full")
     return ClientIdentity(
         identity.address, identity.trusted, b"https", listener=identity.listener,
         certificate=client_certificate(stream.tls),
     )  # fmt: skip
+
+
+def _tell_failed(stream: Stream, settings: ListenerSettings) -> None:
+    """That a handshake has failed, if one had begun."""
+    if settings.on_handshake is not None and isinstance(stream, TlsStream) and stream.handshake_began:
+        settings.on_handshake("failed")
 
 
 async def _read_proxy_header(stream: Stream, deadline: float) -> str | None:

@@ -3,7 +3,7 @@
 import os
 import socket
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from proxy.config.build import listen_addresses, server_tls
@@ -58,8 +58,10 @@ def listener_at(config: Config, place: ConfiguredAddress) -> ListenerConfig | No
 class Listening:
     """The listeners of a configuration, by the sockets that were bound for them. Raises CertificateFault."""
 
-    def __init__(self, config: Config, sockets: Iterable[socket.socket]) -> None:
-        of_listeners = [_settings(config, name) for name in config.listeners]
+    def __init__(
+        self, config: Config, sockets: Iterable[socket.socket], on_handshake: Callable[[str], None] | None = None
+    ) -> None:
+        of_listeners = [_settings(config, name, on_handshake) for name in config.listeners]
         every = [ListenerSettings(is_unix=address.startswith("unix:")) for address in config.listen] + of_listeners
         by_place = dict(zip(places(listen_addresses(config)), every, strict=True))
         self.contexts = [each.contexts for each in of_listeners if each.contexts is not None]
@@ -75,7 +77,7 @@ class Listening:
         return {each: self._by_bound[each.getsockname()] for each in sockets}
 
 
-def _settings(config: Config, name: str) -> ListenerSettings:
+def _settings(config: Config, name: str, on_handshake: Callable[[str], None] | None) -> ListenerSettings:
     listener = config.listeners[name]
     tls = server_tls(listener.tls)
     return ListenerSettings(
@@ -84,4 +86,5 @@ def _settings(config: Config, name: str) -> ListenerSettings:
         proxy_peers=networks(listener.proxy_protocol),
         contexts=server_contexts(tls) if tls is not None else None,
         https_port=listener.https_port if listener.redirect_to_https else 0,
+        on_handshake=on_handshake,
     )

@@ -1,5 +1,4 @@
-"""A worker: its composition root. The only place that assembles its objects, with
-`services`, `inspecting` and `tracing` beside it; everything below gets what it needs."""
+"""A worker: its composition root, with `services`, `inspecting` and `tracing`. Everything below gets what it needs."""
 
 import asyncio
 import contextlib
@@ -80,7 +79,6 @@ class Worker:
     ) -> None:
         self._config = config
         self._sockets = sockets
-        self._listening = Listening(config, sockets)
         self._seat = seat
         self._link = link
         self._loop = asyncio.get_running_loop()
@@ -101,6 +99,8 @@ class Worker:
         self._counting: Counting | None = None
         if counts is not None:
             self._counting = Counting(counts, self._report_defect, drop_underscores=config.underscore_names == "drop")
+        count_handshake = self._counting.handshake if self._counting is not None else None
+        self._listening = Listening(config, sockets, count_handshake)
         count_spans = self._counting.spans if self._counting is not None else lambda *_: None
         self._tracing = tracing(config, pseudonym, self.errors, count_spans)
         if self.self_test_failures:

@@ -74,6 +74,10 @@ class Counting:
         """A connection to an origin was opened."""
         self._counter(Kind.INSTANCE, (), series.OPENED).add(1)
 
+    def handshake(self, result: str) -> None:
+        """A TLS handshake with a client has ended: `full`, `resumed` or `failed`."""
+        self._counter(Kind.INSTANCE, (), series.handshake_place(result)).add(1)
+
     def spans(self, exported: int, dropped: int) -> None:
         """So many spans were exported, or dropped. May be called in any thread."""
         with self._lock:

@@ -29,6 +29,7 @@ RETRY_REASONS: Final = (
     "connect_failure", "reset", "response_timeout", "502", "503", "504", "closed_idle", OTHER,
 )  # fmt: skip
 RELOADS: Final = ("accepted", "refused")
+HANDSHAKES: Final = ("full", "resumed", "failed")  # of TLS with clients
 #: The codes of `errors`; a test sees that none is missing.
 ERRORS: Final = tuple(ERROR_CODES)
 
@@ -51,7 +52,8 @@ Key: TypeAlias = tuple[Kind, Name]
     _STRIPPED,
 ) = range(9)  # fmt: skip
 _RELOADS: Final = _STRIPPED + len(DIRECTIONS) * len(STRIPPED)
-_ERRORS: Final = _RELOADS + len(RELOADS)
+_HANDSHAKES: Final = _RELOADS + len(RELOADS)
+_ERRORS: Final = _HANDSHAKES + len(HANDSHAKES)
 #: In a route's block: requests by method and status, then the histogram's buckets.
 BUCKETS_START: Final = len(METHODS) * len(STATUSES)
 BUCKETS_END: Final = BUCKETS_START + len(BUCKETS) + 1
@@ -117,6 +119,11 @@ def retry_place(reason: str) -> int:
 def reload_place(result: str) -> int:
     """The cell of the instance's block that counts such reloads."""
     return _RELOADS + RELOADS.index(result)
+
+
+def handshake_place(result: str) -> int:
+    """The cell of the instance's block that counts such handshakes."""
+    return _HANDSHAKES + HANDSHAKES.index(result)
 
 
 def error_place(code: str) -> int:

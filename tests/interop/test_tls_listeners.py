@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import ssl
-from collections.abc import AsyncIterator
+import urllib.request
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -52,20 +54,37 @@ def visit(
         return tls.session_reused, tls.session
 
 
-async def test_a_session_is_resumed_by_whatever_worker_takes_the_connection(
-    tmp_path: Path, authority: Authority, unused_tcp_port: int
+async def test_a_session_is_resumed_by_whatever_worker_takes_the_connection_and_each_is_counted(
+    tmp_path: Path, authority: Authority, unused_tcp_port_factory: Callable[[], int]
 ) -> None:
-    async with served(tmp_path, authority, unused_tcp_port, workers=3):
+    port, admin = unused_tcp_port_factory(), unused_tcp_port_factory()
+    more = f'[admin]\nlisten = "127.0.0.1:{admin}"'
+    async with served(tmp_path, authority, port, workers=3, more=more):
 
         def visits() -> list[bool | None]:
             context = authority.client()
             session, reused = None, list[bool | None]()
             for _ in range(30):
-                resumed, session = visit(unused_tcp_port, context, session)
+                resumed, session = visit(port, context, session)
                 reused.append(resumed)
             return reused
 
+        def distrust() -> None:
+            raw = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+            with raw, pytest.raises(ssl.SSLCertVerificationError):
+                ssl.create_default_context().wrap_socket(raw, server_hostname="a.example")
+
+        def counted() -> dict[str, float]:
+            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/metrics", timeout=PATIENCE_S) as answer:
+                found = re.findall(r'onehop_tls_handshakes_total\{result="(.+?)"\} (\S+)', answer.read().decode())
+            return {result: float(count) for result, count in found}
+
         assert (await asyncio.to_thread(visits)) == [False, *[True] * 29]
+        await asyncio.to_thread(distrust)
+        async with asyncio.timeout(PATIENCE_S):
+            while not (found := await asyncio.to_thread(counted))["failed"]:  # noqa: ASYNC110  # its alert is on the way
+                await asyncio.sleep(0.01)
+        assert found == {"full": 1.0, "resumed": 29.0, "failed": 1.0}
 
 
 async def test_a_new_certificate_is_used_without_a_restart_and_a_broken_one_is_not(

@@ -76,7 +76,8 @@ def test_no_two_series_of_a_block_share_a_place() -> None:
         series.SPANS_EXPORTED,
         series.SPANS_DROPPED,
     ]
-    assert sorted([*alone, *stripped, *errors, *reloads]) == list(range(series.COUNTERS[Kind.INSTANCE]))
+    handshakes = map(series.handshake_place, series.HANDSHAKES)
+    assert sorted([*alone, *stripped, *errors, *reloads, *handshakes]) == list(range(series.COUNTERS[Kind.INSTANCE]))
 
 
 def test_the_reasons_for_stripping_are_outcomes_of_the_rules() -> None:
