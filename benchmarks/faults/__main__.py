@@ -3,17 +3,16 @@
 import contextlib
 import sys
 import tempfile
-import time
-from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import click
 
-from benchmarks.faults.fleet import PROGRAMS
+from benchmarks.faults.fleet import KINDS, PROGRAMS
 from benchmarks.faults.measure import Outcome, measure
-from benchmarks.faults.trio import FAULTS
-from benchmarks.load.machine import describe_machine
+from benchmarks.faults.page import markdown
+from benchmarks.faults.trio import FAULTS, Fault
 from benchmarks.stress.names import NameServer, asking_us
 from benchmarks.stress.row import NotRun
 
@@ -25,80 +24,52 @@ _WHOLE: Final = Path(__file__).parents[1] / "FAULTS.md"
     "--faults", "words", default="", help="Only those with one of these words in their name; comma-separated."
 )
 @click.option("--proxies", default=",".join(PROGRAMS), show_default=True)
-@click.option("--rounds", default=2, show_default=True, help="Each fault so often; the table has the sums.")
+@click.option("--kinds", default=",".join(KINDS), show_default=True, help="Whose settings: see the page.")
+@click.option("--rounds", default=3, show_default=True, help="Each fault so often; the table has the sums.")
 @click.option("--output", type=click.Path(path_type=Path), default=_WHOLE, help="The table's file.")
-def main(words: str, proxies: str, rounds: int, output: Path) -> None:
+def main(words: str, proxies: str, kinds: str, rounds: int, output: Path) -> None:
     """Let one of three origins fail behind onehop and its peers, and count the requests that fail."""
     wanted = [word for word in words.split(",") if word]
     chosen = [fault for fault in FAULTS if not wanted or any(word in fault.name for word in wanted)]
     installed = [name for name in PROGRAMS if name in proxies.split(",") and PROGRAMS[name].find() is not None]
-    results: dict[str, dict[str, list[Outcome]]] = {}
+    results: dict[str, dict[str, dict[str, list[Outcome]]]] = {}
     with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as serving:
         names: NameServer | None = None
         with contextlib.suppress(NotRun):
             asking_us(Path(place) / "tried")
             names = serving.enter_context(NameServer({}).serving())
-        for number in range(rounds):
-            for fault in chosen:
-                for name in installed:
-                    if fault.needs_names and names is None:
-                        continue
-                    folder = Path(place) / f"{number}-{FAULTS.index(fault)}-{name}"
-                    outcome = measure(name, fault, folder, names, seed=number + 1)
-                    results.setdefault(fault.name, {}).setdefault(name, []).append(outcome)
-                    click.echo(f"{fault.name:<26} {name:<8} {outcome.text}  {outcome.kinds}")
-    output.write_text(markdown(results, installed, rounds, " ".join(["python -m benchmarks.faults", *sys.argv[1:]])))
+        if names is None:
+            chosen = [fault for fault in chosen if not fault.needs_names]
+        try:
+            for number in range(rounds):
+                for kind in kinds.split(","):
+                    for fault in chosen:
+                        folder = Path(place) / f"{number}-{kind}-{FAULTS.index(fault)}"
+                        rows = results.setdefault(kind, {}).setdefault(fault.name, {})
+                        for name, outcome in _measured(installed, kind, fault, folder, names, number + 1).items():
+                            rows.setdefault(name, []).append(outcome)
+        finally:  # what was measured is worth having
+            said = " ".join(["python -m benchmarks.faults", *sys.argv[1:]])
+            output.write_text(markdown(results, installed, rounds, said))
 
 
-def markdown(
-    results: Mapping[str, Mapping[str, Sequence[Outcome]]], names: Sequence[str], rounds: int, said: str
-) -> str:
-    """FAULTS.md."""
-    versions = "; ".join(f"{name} {PROGRAMS[name].said_version()}" for name in names)
-    lines = [
-        "# One of three origins fails",
-        "",
-        f"`{said}`, {time.strftime('%Y-%m-%d')}, on {describe_machine().rpartition('; ')[0]}. {versions}.",
-        "",
-        "60 GET and 30 POST a second, at random times, go through each proxy to three origins, and go on whether answers "
-        "come or not; each answer's status and length are checked, and a client waits two seconds. Then "
-        "something happens to one origin, and is undone six seconds later; each fault comes "
-        f"{rounds} times. A cell says how many requests failed in "
-        "all, POSTs among them, and how long after the fault's beginning the last one was made that failed. All "
-        "proxies have the same times, checks and retries (`benchmarks/faults/fleet.py`); a POST may be sent again "
-        "only where no connection came about, so some of those that were on their way are lost whoever carries them. "
-        "**twice**: POSTs that arrived at origins more than once.",
-        "",
-        "| | " + " | ".join(names) + " |",
-        "| --- |" + " ---: |" * len(names),
-    ]
-    for fault, outcomes in results.items():
-        cells = [_cell(outcomes.get(name, ())) for name in names]
-        lines.append(f"| {fault} | " + " | ".join(cells) + " |")
-    everything = {name: [one for outcomes in results.values() for one in outcomes.get(name, ())] for name in names}
-    lines.append("| **failed in all** | " + " | ".join(f"**{_failed(everything[name])}**" for name in names) + " |")
-    asked = [f"{sum(one.asked for one in everything[name]):,}" for name in names]
-    lines.append("| of requests | " + " | ".join(asked) + " |")
-    twice = [str(sum(one.twice for one in everything[name])) for name in names]
-    lines.append("| POSTs that arrived twice | " + " | ".join(twice) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _failed(outcomes: Sequence[Outcome]) -> int:
-    return sum(outcome.failed for outcome in outcomes)
-
-
-def _cell(outcomes: Sequence[Outcome]) -> str:
-    if not outcomes:
-        return "not run"
-    whole = Outcome(
-        sum(one.asked for one in outcomes),
-        sum(one.failed_gets for one in outcomes),
-        sum(one.failed_posts for one in outcomes),
-        max(one.recovered_s for one in outcomes),
-        sum(one.twice for one in outcomes),
-    )
-    return whole.text
+def _measured(
+    proxies: list[str], kind: str, fault: Fault, folder: Path, names: NameServer | None, seed: int
+) -> dict[str, Outcome]:
+    """All proxies at once: what else the machine does meanwhile, it does to all of them."""
+    with ThreadPoolExecutor(len(proxies)) as together:
+        measuring = {
+            name: together.submit(measure, name, kind, fault, folder / name, names, seed=seed) for name in proxies
+        }
+    outcomes = {}
+    for name, measured in measuring.items():
+        try:
+            outcome = outcomes[name] = measured.result()
+        except (RuntimeError, OSError) as exc:
+            click.echo(f"{kind:<5} {fault.name:<26} {name:<8} did not serve: {exc}")
+        else:
+            click.echo(f"{kind:<5} {fault.name:<26} {name:<8} {outcome.text}  {outcome.kinds}")
+    return outcomes
 
 
 if __name__ == "__main__":

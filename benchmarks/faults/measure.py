@@ -43,13 +43,14 @@ class Outcome(NamedTuple):
 
 
 def measure(
-    name: str, fault: Fault, folder: Path, names: NameServer | None, *, quick: bool = False, seed: int = 1
+    name: str, kind: str, fault: Fault, folder: Path, names: NameServer | None, *, quick: bool = False, seed: int = 1
 ) -> Outcome:
-    """Let a fault befall an origin behind a proxy. Raises RuntimeError where the proxy does not serve."""
+    """Let a fault befall an origin behind a proxy, with settings of one kind. Raises RuntimeError where the proxy does
+    not serve."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as running_now:
-        trio = running_now.enter_context(Trio(folder, names))
-        proxy = running_now.enter_context(running(name, folder, trio.addresses, names))
+        trio = running_now.enter_context(Trio(folder, names, name))
+        proxy = running_now.enter_context(running(name, folder, trio.addresses, names, kind))
         wait_for_answer(proxy.port)
         with (
             loaded(proxy.port, keep_alive=True, rate=_GETS, chance=random.Random(seed)) as gets,

@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 from benchmarks.stress.names import NameServer
 from tests.harness.programs.process import Server, free_port, serving, wait_until_listening
 
-NAMES: Final = ("a.faults.test", "b.faults.test", "c.faults.test")
 _HOSTS: Final = ("127.0.0.11", "127.0.0.12", "127.0.0.13")
 _ELSEWHERE: Final = "127.0.0.21"
 
@@ -23,16 +22,17 @@ _ELSEWHERE: Final = "127.0.0.21"
 class Trio:
     """The origins as processes, on one port of three addresses. Faults befall the first."""
 
-    def __init__(self, folder: Path, names: NameServer | None) -> None:
-        """With a name server, proxies reach the origins by name."""
+    def __init__(self, folder: Path, names: NameServer | None, owner: str) -> None:
+        """With a name server, the proxy reaches the origins by name. Each `owner` has names of its own."""
         self.port = free_port()
-        self.addresses = [f"{host}:{self.port}" for host in (NAMES if names is not None else _HOSTS)]
+        self._hosts = [f"{letter}.{owner.lower()}.test" for letter in "abc"]
+        self.addresses = [f"{host}:{self.port}" for host in (self._hosts if names is not None else _HOSTS)]
         self._folder = folder
         self._names = names
         self._servers: list[Server] = []
         self._running = [contextlib.ExitStack() for _ in _HOSTS]
         if names is not None:
-            names.addresses.update(zip(NAMES, _HOSTS, strict=True))
+            names.addresses.update(zip(self._hosts, _HOSTS, strict=True))
 
     def __enter__(self) -> "Trio":
         self._servers = [self._start(number, host) for number, host in enumerate(_HOSTS)]
@@ -93,14 +93,14 @@ class Trio:
         assert self._names is not None
         self._running[0].close()
         self._servers[0] = self._start(0, _ELSEWHERE)
-        self._names.addresses[NAMES[0]] = _ELSEWHERE
+        self._names.addresses[self._hosts[0]] = _ELSEWHERE
 
     def move_back(self) -> None:
         """Back to where it was."""
         assert self._names is not None
         self._running[0].close()
         self.start_again()
-        self._names.addresses[NAMES[0]] = _HOSTS[0]
+        self._names.addresses[self._hosts[0]] = _HOSTS[0]
 
 
 class Fault(NamedTuple):

@@ -30,6 +30,7 @@ from proxy.policy.retry import CLOSED_IDLE, RESET, RESPONSE_TIMEOUT, is_stale_re
 from proxy.policy.stripped import stripped_from_response
 from proxy.policy.trailers import forwarded_trailers
 from proxy.telemetry.series import FROM_RESPONSE
+from proxy.upstream.connection import STALLED
 from proxy.upstream.pool import Lease
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -78,20 +79,28 @@ class Attempts(Leasing):
             body = self.request_body.body
             self._replayable = body.complete and body.received_bytes <= self._context.replay_bytes
         fresh = False
+        waiting: Lease | None = None  # for a response, at an origin that has fallen silent: there is no other for it
         while True:
-            self._state = states.CONNECTING
-            lease = None if fresh else self._lease_open()
+            lease = waiting
             if lease is None:
-                lease = await self._lease_new(fresh=fresh)
-            if self._record.trace is not None and self._record.earlier is not None:
-                request = self._record.trace.restate(request)
-            if b"authorization" in self.head.known and request_authenticates_connection(self.head):
-                self.keep_for_client()
+                self._state = states.CONNECTING
+                if not fresh:
+                    lease = self._lease_open()
+                if lease is None:
+                    lease = await self._lease_new(fresh=fresh)
+                if self._record.trace is not None and self._record.earlier is not None:
+                    request = self._record.trace.restate(request)
+                if b"authorization" in self.head.known and request_authenticates_connection(self.head):
+                    self.keep_for_client()
             try:
-                self._send(lease, request, arrived, forward)
-                if not self._replayable:
-                    arrived = []  # up to 250 KiB, otherwise held until the service has answered
-                head = await self._read_head(lease)
+                if waiting is None:
+                    self._send(lease, request, arrived, forward)
+                    if not self._replayable:
+                        arrived = []  # up to 250 KiB, otherwise held until the service has answered
+                    head = await self._read_head(lease)
+                else:
+                    waiting = None
+                    head = await lease.connection.read_head(self.head.method)
                 if head.status < 200:
                     head = await self._pass_interim(head, lease, forward)
             except (UpstreamClosed, ResponseTimeout) as error:
@@ -109,7 +118,10 @@ class Attempts(Leasing):
                 elif not self._retry(
                     RESET if isinstance(error, UpstreamClosed) else RESPONSE_TIMEOUT, error.code, error
                 ):
-                    raise
+                    if error.code != STALLED:
+                        raise
+                    waiting = lease
+                    continue
                 self._give_up(lease)
             else:
                 if self._record.seen is not None:

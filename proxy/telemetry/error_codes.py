@@ -56,6 +56,7 @@ ERROR_CODES: Final[Mapping[str, ErrorCode]] = {
         ("dns_timeout", "504", "No name server answered within timeouts.name_lookup_s."),
         ("response_body_cut", "502", "The service ended the connection within the answer's body."),
         ("response_body_timeout", "504", "The service fell silent within the answer's body."),
+        ("response_stalled", "504", "Of an attempt that is retried: the service answers nobody, and others do."),
         ("response_timeout", "504", "No response head within timeouts.response_head_s."),
         ("tls_alert_received", "502", "The service refused the TLS handshake, and said why: see the log."),
         ("tls_certificate_error", "502", "The service's certificate is not valid for its name: see the log."),

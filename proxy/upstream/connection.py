@@ -31,6 +31,7 @@ from proxy.transport.tls import tls_code, tls_reason
 from proxy.upstream.connection_limit import ConnectionLimit
 from proxy.upstream.origin import Origin
 
+STALLED: Final = "response_stalled"  # the code of a time-out that came before its time
 _NO_PROMISE: Final = KeepAlive()
 
 
@@ -120,6 +121,11 @@ class UpstreamConnection:
         self.head_deadline = deadline
         self.stream.set_read_deadline(deadline)
 
+    def hurry(self, now: float) -> None:
+        """The origin has fallen silent: let the read of a response head that is under way raise ResponseTimeout soon
+        (`response_stalled`), though its time is not over, and another may follow. What has arrived by then is read."""
+        self.stream.set_read_deadline(now)
+
     async def read_head(self, method: bytes) -> ResponseHead:
         """The next response head, interim or final; after a final one, `framing` and `body` are its body's.
 
@@ -135,6 +141,8 @@ class UpstreamConnection:
             try:
                 data = await self.stream.read(self.head_deadline)
             except TimeoutError as exc:
+                if self.stream.time() < self.head_deadline:
+                    raise ResponseTimeout(f"{self.origin} has fallen silent", code=STALLED) from exc
                 raise ResponseTimeout(f"{self.origin} sent no response head in time") from exc
             except ConnectionEnded as exc:
                 if isinstance(exc.__cause__, ssl.SSLError):

@@ -19,6 +19,7 @@ from proxy.upstream.health.base import Health
 from proxy.upstream.origin import Candidate, Origin
 from proxy.upstream.retry_budget import FLOOR, RetryBudget
 
+_MOST_PASSED_OVER: Final = 5  # by a trial: a service may get no other requests
 _NO_SETTINGS: Final = RetrySettings()
 
 
@@ -27,8 +28,8 @@ class Service:
 
     __slots__ = (
         "_backups", "_balancing", "_configured", "_follows_attempts", "_in_use", "_on_trial", "_only",
-        "_primaries", "_trials", "awaited_trials", "budget", "ejected", "failing_statuses", "has_affinity",
-        "health", "is_sticky", "limit", "name", "repeatable", "reported_statuses", "retried_statuses",
+        "_passed_over", "_primaries", "_trials", "awaited_trials", "budget", "ejected", "failing_statuses",
+        "has_affinity", "health", "is_sticky", "limit", "name", "repeatable", "reported_statuses", "retried_statuses",
         "retries",
     )  # fmt: skip
 
@@ -59,6 +60,7 @@ class Service:
         self._only: Origin | None = None  # where there is no choice to make, and no load to count
         self._trials: frozenset[Origin] = frozenset()
         self._on_trial: list[Candidate] = []
+        self._passed_over = 0  # requests that a trial might have had, since the last that it got
         self.awaited_trials: set[Origin] = set()  # those on trial whose request waits for its response
         self.limit: ConnectionLimit[UpstreamConnection] | None = None  # of connections to each origin
         self.use(candidates)
@@ -158,6 +160,10 @@ class Service:
 
     def _choose(self, candidates: Sequence[Candidate], request: BalancedRequest, *, again: bool = False) -> Origin:
         origin = self._balancing.choose(candidates, request, again=again)
+        if self._trials and origin in self._trials and self._passes_over(request):
+            steady = [candidate for candidate in candidates if candidate.origin not in self._trials]
+            if steady:
+                origin = self._balancing.choose(steady, request, again=again)
         if self.limit is not None and self.limit.is_full(origin) and not self._balancing.has_affinity(request):
             free = [candidate for candidate in candidates if not self.limit.is_full(candidate.origin)]
             if free:
@@ -165,9 +171,17 @@ class Service:
         if self._follows_attempts:
             self._balancing.started(origin)
         if self._trials and origin in self._trials:
+            self._passed_over = 0
             self.awaited_trials.add(origin)
             self._in_use = tuple(candidate for candidate in self._in_use if candidate.origin != origin)
         return origin
+
+    def _passes_over(self, request: BalancedRequest) -> bool:
+        """Whether a request is too good for a trial: it could not be sent again, and others may soon come that can."""
+        if request.head.method in self.repeatable or self._passed_over >= _MOST_PASSED_OVER:
+            return False
+        self._passed_over += 1
+        return True
 
     def cookie(self, request: BalancedRequest, origin: Origin, *, secured: bool) -> FieldLine | None:
         """What the response of this origin tells the client to keep, so that it finds the origin again; None where

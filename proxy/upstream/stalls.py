@@ -2,7 +2,8 @@
 
 A request may take as long as it likes, so this is no failure, and ejects nobody. But a process that hangs would else
 get its share for `response_head_s`, and for ever where clients wait for less. It is looked for among open connections,
-a few times in each second: no request costs anything.
+a few times in each second: no request costs anything. What waits there for longer is hurried: a request that may be
+sent again goes elsewhere, while its client still waits.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,8 +13,11 @@ from proxy.transport.deadlines import NEVER
 from proxy.upstream.connection import CLOSED, IDLE, LEASED, UpstreamConnection
 from proxy.upstream.origin import Origin
 
-_SILENT_S: Final = 0.5  # that requests wait: many times what most take, and no reason to hurry with fewer
-_OTHERS: Final = 2  # times as many answers of other origins meanwhile as requests that have to wait: all may be slow
+_SILENT_S: Final = 0.2  # that requests wait: one sweep sees them, the next finds them unanswered
+_HURRIED_S: Final = 0.45  # two sweeps: to ask twice for what is merely slow costs more than to ask elsewhere next time
+_TRIED_S: Final = 2.0  # the next request that may wait in vain; clients wait no longer for a page
+_OTHERS: Final = 2  # times as many answers of other origins meanwhile as requests that have to wait: all may be slow.
+# Where many more wait, half as many are enough: of two origins, each gets as many as the other.
 
 
 class _Seen(NamedTuple):
@@ -22,6 +26,7 @@ class _Seen(NamedTuple):
     exchanges: int
     since: float
     answers: Mapping[Origin, int]  # until then
+    hurried: bool = False
 
 
 class Stalls:
@@ -72,13 +77,30 @@ class Stalls:
         silent: dict[Origin, list[_Seen]] = {}
         for connection, seen in self._seen.items():
             origin = connection.origin
-            late = now - seen.since >= _SILENT_S and seen.since > self._last_answer.get(origin, 0.0)
+            late = now - seen.since >= _SILENT_S and seen.since >= self._last_answer.get(origin, 0.0)
             if late and origin in origins:
                 silent.setdefault(origin, []).append(seen)
         found = set()
         for origin, waiting in silent.items():
             before = min(waiting, key=lambda seen: seen.since).answers
             elsewhere = sum(self.answers.get(other, 0) - before.get(other, 0) for other in origins if other != origin)
-            if len(waiting) >= most and elsewhere >= max(_OTHERS * most, len(waiting)):
+            if len(waiting) >= most and elsewhere >= max(_OTHERS * most, len(waiting) // 2):
                 found.add(origin)
         return found
+
+    def tried(self, origins: Collection[Origin], now: float) -> set[Origin]:
+        """Of these origins, those at which a request waits that has not waited for long: if they answer, it shows."""
+        return {
+            connection.origin
+            for connection, seen in self._seen.items()
+            if connection.origin in origins and now - seen.since < _TRIED_S
+        }
+
+    def hurry(self, origins: Collection[Origin], now: float) -> None:
+        """Hurry, once each, the requests that have waited for long at these origins, which have answered none since."""
+        for connection, seen in self._seen.items():
+            origin = connection.origin
+            late = now - seen.since >= _HURRIED_S and seen.since >= self._last_answer.get(origin, 0.0)
+            if late and not seen.hurried and origin in origins:
+                self._seen[connection] = seen._replace(hurried=True)
+                connection.hurry(now)

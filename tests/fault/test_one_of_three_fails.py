@@ -38,7 +38,7 @@ def names(tmp_path: Path) -> Iterator[NameServer | None]:
 def test_gets_do_not_fail_and_no_post_arrives_twice(fault: Fault, tmp_path: Path, names: NameServer | None) -> None:
     if fault.needs_names and names is None:
         pytest.skip("a name server of our own needs root")
-    outcome = measure("onehop", fault, tmp_path / "run", names, quick=True)
+    outcome = measure("onehop", "same", fault, tmp_path / "run", names, quick=True)
     assert outcome.asked > 200
     assert outcome.twice == 0
     assert outcome.failed_gets == 0, outcome.kinds

@@ -230,3 +230,21 @@ async def test_an_origin_alone_keeps_those_that_wait_for_it() -> None:
             began = asyncio.get_running_loop().time()
             assert await asyncio.gather(*(ask(proxy.port, 1) for _ in range(6))) == [[504]] * 6
             assert asyncio.get_running_loop().time() - began >= 1.0
+
+
+async def test_after_a_failure_the_next_request_there_is_one_that_may_be_sent_again() -> None:
+    bad, good = LiveOrigin(), LiveOrigin()
+    async with live_origins(bad, good), running_proxy(bad.port, good.port, upstream=ejecting()) as proxy:
+        bad.mood = Mood.BREAKS
+        await ask(proxy.port, 2)
+        assert bad.requests["/"] == 1
+        async with client(proxy.port) as peer:
+            for _ in range(5):
+                await peer.send(b"POST /post HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n")
+                head, _ = await peer.response()
+                assert b" 200 " in head
+        assert bad.requests["/post"] == 0
+        bad.mood = Mood.ANSWERS
+        await ask(proxy.port, 2)
+        assert bad.requests["/"] == 2
+        assert states(proxy) == [State.UP, State.UP]

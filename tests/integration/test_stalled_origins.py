@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from proxy.config.upstream_model import UpstreamConfig, UpstreamRetryConfig
 from proxy.upstream.health.endpoint import State
 from proxy.upstream.health.settings import EjectionSettings
 from tests.harness.origins import LiveOrigin, Mood, ask, live_origins, until
@@ -92,3 +93,52 @@ async def test_a_service_whose_origins_all_take_long_uses_all_of_them() -> None:
         assert abs(one.requests.total() - two.requests.total()) <= 1
         one.go_on.set()
         two.go_on.set()
+
+
+WAITING = b"%b /waits HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
+MOVED = [
+    # method  retried where                            answered by another, though its time is not over
+    (b"GET",  ["response_timeout"],                    True),
+    (b"POST", ["response_timeout"],                    False),
+    (b"GET",  ["connect_failure", "reset", "503"],     False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "on", "is_moved"), MOVED)
+async def test_what_waits_at_a_silent_origin_goes_elsewhere_where_it_may_be_sent_again(
+    method: bytes, on: list[Any], is_moved: bool
+) -> None:
+    silent, good = LiveOrigin("127.0.0.2"), LiveOrigin()
+    silent.mood = Mood.WAITS
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(live_origins(silent, good))
+        service = UpstreamConfig(
+            urls=[silent.url, good.url],
+            ejection=EjectionSettings(failures=1, eject_s=300.0),
+            retry=UpstreamRetryConfig(on=on, budget_percent=100),
+        )
+        proxy = await stack.enter_async_context(running_proxy(upstreams={"default": service}))
+        clients = Clients(proxy, (silent, good), stack)
+        waiting = await stack.enter_async_context(client(proxy.port))
+        await waiting.send(WAITING % method)
+        await until(lambda: silent.requests.total() == 1)
+        answer = asyncio.create_task(waiting.response())
+        while not (answer.done() if is_moved else _hurried(proxy)):
+            await clients.ask(1)
+        if not is_moved:
+            assert not answer.done()
+            silent.go_on.set()
+        _, body = await answer
+        assert body == (b"127.0.0.1" if is_moved else b"127.0.0.2")
+        [record] = [record for record in proxy.records if record.target == b"/waits"]
+        assert [each.result for each in record.earlier or []] == ["response_stalled"] * is_moved
+        [endpoints] = proxy.worker.health.endpoints.values()
+        assert [known.state for _, known in endpoints.items()] == [State.UP, State.UP], "slow is no failure"
+
+
+def _hurried(proxy: RunningProxy) -> bool:
+    """Whether a request was hurried, long enough ago for it to have gone elsewhere."""
+    stalls = proxy.worker.health._stalls
+    assert stalls is not None
+    now = asyncio.get_running_loop().time()
+    return any(seen.hurried and now - seen.since > 0.9 for seen in stalls._seen.values())

@@ -15,6 +15,7 @@ from proxy.errors import (
     ResponseTimeout,
     UpstreamClosed,
 )
+from proxy.upstream.connection import STALLED
 from proxy.upstream.health.base import EVERY_STATUS
 from proxy.upstream.health.endpoint import Change, Endpoint, State, Usable, Use
 from proxy.upstream.health.messages import Failed, Message, Passed
@@ -24,8 +25,10 @@ from proxy.upstream.service import Service
 from proxy.upstream.stalls import Stalls
 
 _FAILURES: Final = (ConnectFailed, ConnectTimeout, UpstreamClosed, ResponseTimeout, BadResponse)
-#: Failures that say nothing about an address: of names, and of what one resource says.
-_OTHERS_FAULT: Final = frozenset({"dns_error", "dns_timeout", "head_too_large"})
+#: Failures that say nothing about an address: of names, of what one resource says, and before their time.
+_OTHERS_FAULT: Final = frozenset({"dns_error", "dns_timeout", "head_too_large", STALLED})
+
+_NONE: Final = frozenset[Origin]()
 
 #: Told of an upstream's changes, and whether the control process was told, too.
 OnChange: TypeAlias = Callable[[str, list[Change], bool], None]
@@ -58,6 +61,7 @@ class Ejection:
         self.usable = Usable([], frozenset(), Use.NORMAL)
         #: Those that have fallen silent, with the number of their answers then: each gets one request at a time.
         self.stalled: dict[Origin, int] = {}
+        self._suspects: frozenset[Origin] = frozenset()
         self._was_cautious = False
         self.is_growing = False  # whether an address has not its full share yet
         service.failing_statuses = self._statuses = frozenset(statuses)
@@ -72,7 +76,7 @@ class Ejection:
             self._failed(origin, cause, unreachable=isinstance(error, ConnectFailed | ConnectTimeout))
         elif status:
             self.served(origin)
-        elif self.usable.trials or self.stalled:
+        elif self.usable.trials or self._was_cautious:
             self.apply()  # a trial that was given up is offered again
 
     def knows(self, origin: Origin) -> bool:
@@ -112,7 +116,8 @@ class Ejection:
         """Let the service use what may be used."""
         now = self._clock()
         usable = self.endpoints.usable(now)
-        if usable != self.usable or usable.trials or self.stalled or self._was_cautious:
+        self._suspects = self.endpoints.suspects() if self.looks_for_stalls else _NONE
+        if usable != self.usable or usable.trials or self.stalled or self._suspects or self._was_cautious:
             self.service.use(usable.candidates, usable.trials | self._cautious(usable))
             self.service.ejected = self.endpoints.ejected()
             self.usable = usable
@@ -121,12 +126,13 @@ class Ejection:
 
     @property
     def looks_for_stalls(self) -> bool:
-        """Whether silent origins are left alone: not where they keep something for their clients."""
+        """Whether silent and failing origins are left alone: not where they keep something for their clients."""
         return self.endpoints.limit > 0 and not self.service.has_affinity
 
     def look_for_stalls(self, stalls: Stalls, now: float) -> set[Origin]:
-        """See which origins have fallen silent, and which answer again; returns those that are new."""
-        if not self.looks_for_stalls or len(self.usable.candidates) < 2:
+        """See which origins have fallen silent, and which answer again; returns those that are new. Requests that wait
+        for long at these, or at those that are left out, are hurried."""
+        if not self.looks_for_stalls or len(self.endpoints) < 2:
             return set()
         origins = {candidate.origin for candidate in self.usable.candidates}
         before = self.stalled
@@ -135,20 +141,27 @@ class Ejection:
         self.stalled = {
             origin: count for origin, count in before.items() if origin in origins and answers.get(origin, 0) == count
         } | {origin: answers.get(origin, 0) for origin in new}
-        if self.stalled != before:
+        if self.stalled or before:
+            self.service.awaited_trials.difference_update(self.stalled)
+            self.service.awaited_trials |= stalls.tried(self.stalled, now)
             self.apply()
+        if self.usable.use is Use.NORMAL:
+            out = [origin for origin, _ in self.endpoints.items() if origin not in origins]
+            stalls.hurry([*self.stalled, *out], now)
         return new
 
     def _cautious(self, usable: Usable) -> frozenset[Origin]:
-        """Those of the silent ones that are left alone, as there is something better."""
+        """Those that are silent, or at which the last request failed, and that are left alone, as there is something
+        better."""
+        doubtful = self._suspects.union(self.stalled)
         better = [
             candidate
             for candidate in usable.candidates
-            if candidate.origin not in usable.trials and candidate.origin not in self.stalled
+            if candidate.origin not in usable.trials and candidate.origin not in doubtful
         ]
-        found = frozenset[Origin]()
+        found = _NONE
         if usable.use is Use.NORMAL and not all(candidate.backup for candidate in better):
-            found = frozenset(self.stalled)
+            found = doubtful
         self._was_cautious = bool(found)
         return found
 

@@ -46,6 +46,9 @@ class Endpoints:
     def __contains__(self, origin: Origin) -> bool:
         return origin in self._known
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     @property
     def limit(self) -> int:
         """How many failures in a row eject an address."""
@@ -213,6 +216,12 @@ class Endpoints:
     def ejected(self) -> list[Origin]:
         """Those that are out because requests failed there, not because health checks did."""
         return [origin for origin, known in self._known.items() if known.state is State.EJECTED]
+
+    def suspects(self) -> frozenset[Origin]:
+        """Those at which the last request failed, though they are used: the next one may fail, too."""
+        return frozenset(
+            origin for origin, known in self._known.items() if known.state is State.UP and known.failures
+        )  # fmt: skip
 
     def wants_successes(self) -> bool:
         """Whether a request that is served would change anything."""

@@ -1,11 +1,13 @@
 """Origins on trial: one request at a time, until one of them is served."""
 
+import msgspec
+
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.health.base import EVERY_STATUS
 from proxy.upstream.origin import Candidate, Origin
 from proxy.upstream.service import Service
 from tests.unit.upstream.balancing.offers import A, B, C, offer
-from tests.unit.upstream.requests import REQUEST
+from tests.unit.upstream.requests import REQUEST, Request
 from tests.unit.upstream.test_service import RecordingHealth, retried, service_of
 
 
@@ -76,3 +78,23 @@ def test_a_trial_that_ended_elsewhere_does_not_stand_in_the_way_of_the_next() ->
     service.finished(B, 0)  # this one was given up, which nobody hears of any more
     service.use(offer(A, B), trials={B})
     assert chosen(service, 2).count(B) == 1
+
+
+def test_a_trial_gets_what_may_be_sent_again_while_such_requests_come() -> None:
+    post = Request()
+    post.head = msgspec.structs.replace(post.head, method=b"POST")
+    service = Service("s", offer(A, B), RoundRobin())
+    service.use(offer(A, B), trials={B})
+    assert [service.choose(post) for _ in range(6)] == [A] * 6
+    assert B in chosen(service, 2)
+    assert service.awaited_trials == {B}
+
+
+def test_a_service_with_nothing_else_gets_a_trial_after_a_few() -> None:
+    post = Request()
+    post.head = msgspec.structs.replace(post.head, method=b"POST")
+    service = Service("s", offer(A, B), RoundRobin())
+    for _ in range(2):
+        service.use(offer(A, B), trials={B})
+        assert [service.choose(post) for _ in range(40)].count(B) == 1
+        service.use(offer(A, B))
