@@ -24,7 +24,7 @@ from proxy.process.listeners import CannotStart
 _MOST_OLD: Final = 4
 _START_S: Final = 60.0  # for every process of a generation to serve
 #: For processes of old generations to close an address that was given up, and is wanted again.
-_LET_GO_S: Final = 3.0
+_LET_GO_S: Final = 10.0
 _LOOK_S: Final = 0.05
 _NEVER: Final = float("inf")
 

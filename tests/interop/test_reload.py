@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -56,10 +57,12 @@ class Instance:
 
 
 @asynccontextmanager
-async def serving(tmp_path: Path, upstream: ScriptedUpstream, **settings: str) -> AsyncIterator[Instance]:
+async def serving(
+    tmp_path: Path, upstream: ScriptedUpstream, env: dict[str, str] | None = None, **settings: str
+) -> AsyncIterator[Instance]:
     instance = Instance(tmp_path / "onehop.toml")
     instance.write(upstream, **({"head": "workers = 2"} | settings))
-    async with onehop("run", "--config", str(instance.file)) as proxy:
+    async with onehop("run", "--config", str(instance.file), env=env) as proxy:
         instance.proxy = proxy
         yield instance
 
@@ -119,16 +122,30 @@ async def test_addresses_come_and_go(tmp_path: Path) -> None:
         await instance.proxy.accepts_no_more()
 
 
-async def test_an_address_that_was_just_given_up_may_be_had_again(tmp_path: Path) -> None:
-    """Old workers have not closed it yet when the next reload is asked for."""
-    upstream = ScriptedUpstream(answering(*[OK] * 100))
-    async with upstream.serving(), serving(tmp_path, upstream) as instance:
-        more = free_port()
-        for number in range(2, 10):
-            instance.write(upstream, listen=f'["127.0.0.1:0", "127.0.0.1:{more}"]' if number % 2 else '"127.0.0.1:0"')
-            instance.proxy.process.send_signal(signal.SIGHUP)
-            await instance.proxy.said(f"reload: generation {number} serves")
-        assert await instance.answer(more) == b"ok"
+async def test_an_address_that_was_just_given_up_is_had_again_once_its_old_worker_has_closed_it(tmp_path: Path) -> None:
+    upstream, more = ScriptedUpstream(answering(*[OK] * 100)), free_port()
+    both = f'["127.0.0.1:0", "127.0.0.1:{more}"]'
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        told: list[bytes] = []
+        asyncio.get_running_loop().add_reader(manager, lambda: told.append(manager.recv(1000)))
+        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000"}
+        async with upstream.serving(), serving(tmp_path, upstream, env=environment, listen=both) as instance:
+            old = instance.proxy.worker_pids()[0]
+            os.kill(old, signal.SIGSTOP)
+            instance.write(upstream)
+            assert (await instance.reload())[0] == 0
+            told.clear()
+            instance.write(upstream, listen=both)
+            reloaded = asyncio.create_task(instance.reload())
+            await until(lambda: any(said.startswith(b"RELOADING=1") for said in told))
+            told.clear()
+            await until(lambda: b"WATCHDOG=1" in told)  # so it has tried to bind it
+            os.kill(old, signal.SIGCONT)
+            assert (await reloaded)[0] == 0, instance.proxy.banner
+            assert await instance.answer(more) == b"ok"
+        asyncio.get_running_loop().remove_reader(manager)
 
 
 @pytest.mark.parametrize("counts", [(1, 3, 1), (3, 1, 2)])
