@@ -151,7 +151,7 @@ class _Connection(H11Protocol):
         """Close, because another process serves the socket now. A client that has just connected still gets an
         answer: a readiness probe must not fail because of a reload."""
         if self.cycle is None:
-            self.loop.call_later(_FAREWELL_S, super().shutdown)
+            self.loop.call_later(_FAREWELL_S, super().shutdown)  # type: ignore[unreachable]  # before a first request
         else:
             super().shutdown()
 

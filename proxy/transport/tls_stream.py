@@ -120,8 +120,10 @@ class TlsStream(Stream):
 
     def _decoded(self, data: bytes) -> bytes:
         """The plain text of what arrived. What ended it is noted in `_peer_end`; all behind that is ignored."""
-        if self._phase is _RAW or self._peer_end is not None:
-            return data if self._phase is _RAW else b""
+        if self._phase is _RAW:
+            return data
+        if self._has_ended():
+            return b""
         pieces: list[bytes] = []
         if len(data) <= _AT_ONCE_BYTES:
             self._decrypt(data, pieces)
@@ -135,7 +137,7 @@ class TlsStream(Stream):
                 self.abort()  # it asks for answers (a renegotiation, new keys) and reads none
             else:
                 self._flush()
-        if self._peer_end is not None and not self._ended_cleanly():
+        if self._has_ended() and not self._ended_cleanly():
             # OpenSSL takes nothing more, and an exchange that what came before begins must not meet that.
             self._phase = _ENDED
         if self.on_session is not None and (session := tls.session) is not None and session.has_ticket:
@@ -162,6 +164,11 @@ class TlsStream(Stream):
     def has_unread(self) -> bool:
         """Also between the last bytes and the close_notify that came with them: no connection to use again."""
         return super().has_unread() or self._peer_end is not None
+
+    def _has_ended(self) -> bool:
+        # `_decoded` asks twice, with what may change the answer in between. Compiled, a second `is not None` there
+        # fails: what the first one has shown is taken to hold until the function's end.
+        return self._peer_end is not None
 
     def _ended_cleanly(self) -> bool:
         return isinstance(self._peer_end, ssl.SSLZeroReturnError)

@@ -1,15 +1,18 @@
 """`make simulate`: many seeds, one replayed with its trace, or old faults put back to see that they are found."""
 
 import argparse
+import contextlib
 import os
 import sys
 import time
+from pathlib import Path
 
 from tests.simulation.beneath import simulated_kernel
 from tests.simulation.laws import broken_laws
 from tests.simulation.reintroduced import FAULTS
 from tests.simulation.search import Found, judged, search
 from tests.simulation.shrink import shrunk
+from tests.simulation.tally import Tally, totals
 from tests.simulation.trace import Trace
 from tests.simulation.world import World
 
@@ -23,19 +26,29 @@ def main() -> int:
     options.add_argument("--jobs", type=int, default=1, help="in so many processes")
     options.add_argument("--finds", type=int, default=5, help="stop after so many")
     options.add_argument("--reintroduce", action="store_true", help="put old faults back, one at a time")
+    options.add_argument("--log", type=Path, help="add a line to this file for each hundred worlds")
+    options.add_argument("--version", default="this tree", help="what the lines in that file say ran")
+    options.add_argument("--totals", type=Path, nargs="+", help="add up such files")
     options.add_argument("--states", action="store_true", help="print what was met in which state")
     given = options.parse_args()
+    if given.totals:
+        print(totals(given.totals))
+        return 0
     if given.seed is not None:
         return replay(given.seed, shrinks=given.shrink)
     if given.reintroduce:
         return reintroduce(given.seconds)
-    return look_for_finds(given.first, given.seconds, given.jobs, given.finds, states=given.states)
+    with contextlib.ExitStack() as files:
+        tally = Tally(files.enter_context(given.log.open("a")), given.version) if given.log else None
+        return look_for_finds(given.first, given.seconds, given.jobs, given.finds, states=given.states, tally=tally)
 
 
-def look_for_finds(first: int, seconds: float, jobs: int, most_finds: int, *, states: bool) -> int:
+def look_for_finds(first: int, seconds: float, jobs: int, most_finds: int, *, states: bool, tally: Tally | None) -> int:
     began, found = time.monotonic(), Found()
     for more in search(first, seconds, jobs, notes_states=states):
         found.add(more)
+        if tally is not None:
+            tally.note(more)
         for seed, laws in more.broken.items():
             print(f"seed {seed}: {laws[0]}" + (f" (and {len(laws) - 1} more)" if laws[1:] else ""), flush=True)
         if len(found.broken) >= most_finds:
@@ -44,7 +57,7 @@ def look_for_finds(first: int, seconds: float, jobs: int, most_finds: int, *, st
     times = os.times()
     cpu_s = sum(times[:4])
     print(
-        f"{found.worlds} worlds from seed {first} on: {found.exchanges} exchanges in {took_s:.0f} s "
+        f"{found.worlds} worlds from seed {first} on: {found.exchanges} exchanges, {found.events} events in {took_s:.0f} s "
         f"({found.exchanges / took_s:.0f}/s, {found.exchanges / cpu_s:.0f}/s of CPU); {len(found.broken)} with a broken law"
     )
     if states:

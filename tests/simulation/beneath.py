@@ -24,6 +24,10 @@ def simulated_kernel() -> Iterator[None]:
         yield
         return
     found = disagreements()  # an interpreter's, which are the same in every world
+
+    def known() -> list[str]:  # no mock: that counts and remembers each call
+        return found
+
     with ExitStack() as patches:
         for patch in (
             mock.patch.object(sockets, "untaken_bytes", _untaken_bytes),
@@ -32,8 +36,8 @@ def simulated_kernel() -> Iterator[None]:
             mock.patch("proxy.transport.stream.Remainder", _Remainder),
             mock.patch.object(acceptor, "has_waiting", _has_waiting),
             mock.patch.object(listener, "has_waiting", _has_waiting),
-            mock.patch.object(worker, "disagreements", return_value=found),
-            mock.patch.object(memory, "resident_bytes", return_value=0),
+            mock.patch.object(worker, "disagreements", known),
+            mock.patch.object(memory, "resident_bytes", int),  # zero
         ):
             patches.enter_context(patch)
         _under_way = True

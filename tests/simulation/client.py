@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.simulation.dice import Dice
-from tests.simulation.kernel import Endpoint, ListeningSocket, Network
+from tests.simulation.kernel import Endpoint, Network
+from tests.simulation.listening import ListeningSocket
 from tests.simulation.messages import Broken, Reader, pattern
 from tests.simulation.peers import Channel, Peer, Script, write
 from tests.simulation.scenario import Scenario

@@ -17,44 +17,56 @@ from typing import Final
 
 from tests.simulation.dice import Dice
 
+_NEVER: Final = float("inf")
 #: How many bytes arrive at once: on most connections whole segments, on some anything.
 _SEGMENTS: Final = (1448, 16_384, 65_536, 65_536)
 _SMALL_SEGMENTS: Final = (1, 7, 300, 1448, 16_384, 65_536)
-_CAPACITIES: Final = (2_000, 40_000, 200_000)
+_CAPACITIES: Final = (40_000, 40_000, 200_000)
+_SMALL_CAPACITIES: Final = (2_000, 2_000, 40_000, 200_000)
 
 
 class Network:
     """The clock, and everything that is under way between endpoints. Every choice is the seed's."""
 
     def __init__(
-        self, rng: Dice, trace: Callable[[str], None] | None = None, *, scale: int = 1, calm: bool = False
+        self,
+        rng: Dice,
+        trace: Callable[[str], None] | None = None,
+        *,
+        scale: int = 1,
+        narrow: bool = True,
+        calm: bool = False,
     ) -> None:
-        """Kernel buffers are `scale` times smaller than usual. Where it is `calm`, all that is sent arrives at once."""
+        """Kernel buffers are `scale` times smaller than usual, and many of them smaller still where it is `narrow`. Where
+        it is `calm`, all that is sent arrives at once."""
         self.rng = rng
         self.scale = scale
         self.calm = calm
+        self.capacities = tuple(each // scale for each in (_SMALL_CAPACITIES if narrow else _CAPACITIES))
         self.now = 0.0
         self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._count = 0
+        self.events = 0
         self.trace = trace
         self.on_event: Callable[[str], None] | None = None  # told what arrives: bytes, an end, a reset
 
     def at(self, delay_s: float, event: Callable[[], None]) -> None:
         """Let something happen later."""
-        self._count += 1
-        heapq.heappush(self._events, (self.now + delay_s, self._count, event))
+        self.events += 1
+        heapq.heappush(self._events, (self.now + delay_s, self.events, event))
 
     def soon(self, event: Callable[[], None], dice: Dice) -> None:
         """Let something happen in a moment: mostly at once, sometimes milliseconds later."""
         choice = dice.random()
-        delay_s = 0.0 if self.calm or choice < 0.4 else choice * (0.001 if choice < 0.8 else 0.02)
-        self._count += 1
-        heapq.heappush(self._events, (self.now + delay_s, self._count, event))
+        at = self.now
+        if choice >= 0.4 and not self.calm:
+            at += choice * (0.001 if choice < 0.8 else 0.02)
+        self.events += 1
+        heapq.heappush(self._events, (at, self.events, event))
 
     @property
     def next_at(self) -> float:
         """When the next thing happens; infinity where nothing will."""
-        return self._events[0][0] if self._events else float("inf")
+        return self._events[0][0] if self._events else _NEVER
 
     def advance(self, until: float) -> None:
         """Let everything happen that is due by then."""
@@ -97,8 +109,8 @@ class Endpoint:
         self.dice = dice
         self.received = bytearray()
         self.unsent = bytearray()
-        self.capacity_in = dice.choice(_CAPACITIES) // network.scale
-        self.capacity_out = dice.choice(_CAPACITIES) // network.scale
+        self.capacity_in = dice.choice(network.capacities)
+        self.capacity_out = dice.choice(network.capacities)
         self._segments = _SMALL_SEGMENTS if dice.random() < 0.2 else _SEGMENTS
         self.delivered = 0  # bytes that have ever reached `received`
         self.fin_received = False
@@ -259,41 +271,3 @@ class Endpoint:
             number = errno.EPIPE if self.fin_received else errno.ECONNRESET
             self.error = OSError(number, os.strerror(number))
             self._changed()
-
-
-class ListeningSocket:
-    """A listening socket with its accept queue. `connections` are refused, or ignored, where it says so."""
-
-    def __init__(self, network: Network, name: str) -> None:
-        self.network = network
-        self.name = name
-        self.queue: list[Endpoint] = []
-        self.is_closed = False
-        self.refuses = False
-        self.users = 0  # descriptors of it
-        self.on_change: Callable[[], None] | None = None
-        self.next_number = 1  # of the next connection
-
-    def connect(self, who: str, dice: Dice | None = None) -> Endpoint:
-        """A client's endpoint; the other one stands in the queue. Raises ConnectionRefusedError."""
-        if self.is_closed or self.refuses:
-            raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
-        number = self.next_number
-        self.next_number += 1
-        if dice is None:
-            dice = self.network.rng.another()
-        ours, theirs = self.network.pair(who, f"{self.name}#{number}", dice)
-        self.queue.append(theirs)
-        if self.on_change is not None:
-            self.on_change()
-        return ours
-
-    def close(self) -> None:
-        """Close a descriptor of it. At the last one, it stops listening: who waits in the queue is reset."""
-        self.users -= 1
-        if self.users > 0:
-            return
-        self.is_closed = True
-        for waiting in self.queue:
-            waiting.reset()
-        self.queue.clear()

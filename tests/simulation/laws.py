@@ -1,6 +1,6 @@
 """What must hold of every world, whatever happened in it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from tests.simulation.client import Client
@@ -24,9 +24,9 @@ def broken_laws(world: World) -> Iterator[str]:
     yield from _beside(world)
     yield from _records(world)
     yield from _tunnels(world)
-    answers = {answer.number: answer for service in world.services for answer in service.answers}
+    said = _Said(world)
     for client in world.clients:
-        yield from (f"{client.name}: {what}" for what in _client(world, client, answers))
+        yield from (f"{client.name}: {what}" for what in _client(world, client, said))
 
 
 def _shutdown(world: World) -> Iterator[str]:
@@ -67,6 +67,7 @@ def _beside(world: World) -> Iterator[str]:
 def _requests(world: World) -> Iterator[str]:
     """What services were sent: nothing twice that may not be, bodies untouched, no field of the client's hop."""
     asked = {ask.number: ask for client in world.clients for ask in client.begun}
+    addresses = {ask.number: client.address for client in world.clients for ask in client.begun}
     times: Counter[int] = Counter()
     for service in world.services:
         for arrival in service.arrivals:
@@ -82,8 +83,7 @@ def _requests(world: World) -> Iterator[str]:
                 yield f"/{ask.number}: a nominated field went upstream"
             if bytes(message.body) != pattern(ask.number, 0, len(message.body)):
                 yield f"/{ask.number}: its body was changed on the way"
-            address = next(client.address for client in world.clients if ask in client.begun)
-            if field_value(message.head, b"x-forwarded-for") != address:
+            if field_value(message.head, b"x-forwarded-for") != addresses[ask.number]:
                 yield f"/{ask.number}: X-Forwarded-For is {field_value(message.head, b'x-forwarded-for')!r}"
             if message.complete and len(message.body) != ask.size:
                 yield f"/{ask.number}: a cut body came to a clean end: {len(message.body)} of {ask.size} bytes"
@@ -130,24 +130,38 @@ def _tunnels(world: World) -> Iterator[str]:
                 yield f"/{number}: {len(client.tunnel_sent)} bytes went up the tunnel, {len(tunnel.got)} before a clean end"
 
 
-def _client(world: World, client: Client, answers: dict[int, Answer]) -> Iterator[str]:
+class _Said:
+    """What services have answered, and what of that was logged, each by what is looked for."""
+
+    def __init__(self, world: World) -> None:
+        answers = [answer for service in world.services for answer in service.answers]
+        self.by_number = {answer.number: answer for answer in answers}
+        self.by_target: defaultdict[bytes, list[Answer]] = defaultdict(list)
+        for answer in answers:
+            self.by_target[answer.request.target].append(answer)
+        self.confused = {channel for service in world.services for channel in service.confused}
+        self.records = {record.target: record for record in world.records}
+
+
+def _client(world: World, client: Client, said: _Said) -> Iterator[str]:
     if client.broken:
         yield f"was sent no HTTP: {client.broken}"
         return
     finals = [message for message in client.reader.messages if message.status >= 200 or message.status == 101]
-    records = {record.target: record for record in world.records}
+    records = said.records
+    sent = {ask.number for ask in client.sent}
     for ask, message in zip(client.begun, finals, strict=False):
         answer = None
-        if said := field_value(message.head, b"x-answer"):
-            answer = answers.get(int(said))  # None: a tunnel's
+        if number := field_value(message.head, b"x-answer"):
+            answer = said.by_number.get(int(number))  # None: a tunnel's
         if field_value(message.head, b"x-hop") is not None:
             yield f"/{ask.number}: a nominated field came back"
-        if answer is not None and any(answer.channel in service.confused for service in world.services):
+        if answer is not None and answer.channel in said.confused:
             continue
         if answer is not None and message.status != 101:
             yield from _answer(ask.number, message, answer, client)
         record = records.get(b"/%d" % ask.number)
-        if record is None and ask not in client.sent:
+        if record is None and ask.number not in sent:
             continue  # it left within the head: what is logged of that is as much as had come
         if record is None:
             yield f"/{ask.number}: answered with {message.status}, and not logged"
@@ -176,7 +190,7 @@ def _client(world: World, client: Client, answers: dict[int, Answer]) -> Iterato
         if not message.complete and client.end == "fin" and message.until_close:
             yield f"/{ask.number}: a cut body came to a clean end"
         if record.error not in ("request_total_timeout", "body_too_large"):  # which cut whatever is under way
-            yield from _delivered(world, ask.number, message)
+            yield from _delivered(world, ask.number, message, said.by_target[b"/%d" % ask.number])
 
 
 def _answer(number: int, message: Arriving, answer: Answer, client: Client) -> Iterator[str]:
@@ -199,23 +213,22 @@ def _answer(number: int, message: Arriving, answer: Answer, client: Client) -> I
             yield f"/{number}: a response that its service did not finish looks whole"
 
 
-def _delivered(world: World, number: int, message: Arriving) -> Iterator[str]:
+def _delivered(world: World, number: int, message: Arriving, answers: list[Answer]) -> Iterator[str]:
     """What a service's kernel had delivered to ours reaches a client that reads to the end."""
     retry = world.config.upstreams["s"].retry
-    for service in world.services:
-        for answer in service.answers:
-            if answer.request.target != b"/%d" % number or not answer.head_delivered or world.shuts_down_early:
-                continue
-            if answer.status == 503 and "503" in retry.on and retry.attempts > 1:
-                continue  # another attempt was made in its place
-            said = field_value(message.head, b"x-answer")
-            if message.status == 101:
-                continue  # another attempt
-            if bytes(message.body) == SURPLUS_BODY:
-                continue  # it arrived behind the next request, and nothing tells it from an early answer
-            if said is None and message.status not in (504, 408, 413):
-                yield f"/{number}: answered with {message.status} by us, though {answer.status} had arrived"
-            elif said == b"%d" % answer.number and answer.framing != "chunked" and answer.request.method != b"HEAD":
-                arrived = min(answer.body_delivered, answer.size)
-                if len(message.body) < arrived:
-                    yield f"/{number}: {arrived} bytes of its response had arrived, {len(message.body)} were delivered"
+    for answer in answers:
+        if not answer.head_delivered or world.shuts_down_early:
+            continue
+        if answer.status == 503 and "503" in retry.on and retry.attempts > 1:
+            continue  # another attempt was made in its place
+        said = field_value(message.head, b"x-answer")
+        if message.status == 101:
+            continue  # another attempt
+        if bytes(message.body) == SURPLUS_BODY:
+            continue  # it arrived behind the next request, and nothing tells it from an early answer
+        if said is None and message.status not in (504, 408, 413):
+            yield f"/{number}: answered with {message.status} by us, though {answer.status} had arrived"
+        elif said == b"%d" % answer.number and answer.framing != "chunked" and answer.request.method != b"HEAD":
+            arrived = min(answer.body_delivered, answer.size)
+            if len(message.body) < arrived:
+                yield f"/{number}: {arrived} bytes of its response had arrived, {len(message.body)} were delivered"

@@ -3,17 +3,66 @@
 import asyncio
 import contextvars
 import errno
+import heapq
 import os
 from asyncio import base_events
+from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from tests.simulation.kernel import Endpoint, ListeningSocket, Network
+from tests.simulation.kernel import Endpoint, Network
+from tests.simulation.listening import ListeningSocket
 from tests.simulation.transport import Flavour, SimulatedTransport
+
+_NEVER: Final = float("inf")
+_MOST_TURNS: Final = 1_000_000  # of the loop, in one world: none has needed a tenth of them
 
 
 class Stuck(Exception):
     """Nothing is under way, nothing is due, and the program has not ended: it waits for ever."""
+
+
+class Endless(Exception):
+    """The program goes on and on, and no time passes, or nothing comes of it."""
+
+
+class Call:
+    """What is called in a turn of the loop: an `asyncio.Handle` without what that keeps for debugging."""
+
+    __slots__ = ("_args", "_callback", "_cancelled", "_context", "_loop")
+
+    def __init__(
+        self,
+        loop: "SimulatedLoop",
+        callback: Callable[..., Any],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+    ) -> None:
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._context = context
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """Let it not be called."""
+        self._cancelled = True
+        self._args = ()
+
+    def cancelled(self) -> bool:
+        """Whether it was."""
+        return self._cancelled
+
+    def _run(self) -> None:
+        try:
+            if self._context is None:
+                self._callback(*self._args)
+            else:
+                self._context.run(self._callback, *self._args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._loop.call_exception_handler({"message": f"in {self._callback}", "exception": exc})
 
 
 class ClientSocket:
@@ -71,57 +120,95 @@ class SimulatedLoop(base_events.BaseEventLoop):
         self.transports: list[SimulatedTransport] = []
         self.changed: dict[SimulatedTransport, None] = {}  # of which something may be ready: a set in order
         self.queued_writes: list[SimulatedTransport] = []
+        self._transports_made = 0
+        self._turns_left = _MOST_TURNS
         self._readers: dict[ServerSocket, tuple[Callable[..., None], tuple[Any, ...]]] = {}
         self._selector = self
         self._thread_id = None
 
     # -- time ----------------------------------------------------------------------------------------------------
 
+    def next_number(self) -> int:
+        """Of the next transport."""
+        self._transports_made += 1
+        return self._transports_made
+
     def time(self) -> float:
         return self.network.now
 
     def select(self, timeout: float | None) -> list[Any]:
         """What a selector does: wait for sockets, `timeout` seconds at most. Here, waiting is what moves the clock."""
-        network = self.network
+        network, changed = self.network, self.changed
         if timeout is not None and timeout <= 0:
             if not network.calm and network.rng.random() < 0.3:  # time passes while a program computes
                 network.advance(network.now + network.rng.random() * 0.003)
             else:
                 network.advance(network.now)
             return self._ready_sockets()
-        limit = float("inf") if timeout is None else network.now + timeout
+        limit = _NEVER if timeout is None else network.now + timeout
+        listening = [each.listening for each in self._readers]
         while True:
-            ready = self._ready_sockets()
-            if ready or self._ready:  # type: ignore[attr-defined]
-                return ready
-            if network.next_at > limit or network.next_at == float("inf"):
-                if limit == float("inf"):
+            if changed or any(each.queue for each in listening):
+                ready = self._ready_sockets()
+                if ready:
+                    return ready
+            if self._ready:  # type: ignore[attr-defined]
+                return []
+            next_at = network.next_at
+            if next_at > limit or next_at == _NEVER:
+                if limit == _NEVER:
                     raise Stuck
                 network.advance(limit)
                 return []
-            network.advance(network.next_at)
+            network.advance(next_at)
 
     def _ready_sockets(self) -> list[Callable[[], None]]:
         ready: list[Callable[[], None]] = []
         for listening, (callback, args) in self._readers.items():
             if listening.listening.queue:
                 ready.append(lambda callback=callback, args=args: callback(*args))  # type: ignore[misc]
-        for transport in list(self.changed):
-            if here := transport.ready():
-                ready += here
-            else:
-                del self.changed[transport]
+        if self.changed:
+            for transport in list(self.changed):
+                if not transport.add_ready(ready):
+                    del self.changed[transport]
         self.network.rng.shuffle(ready)
         return ready
 
-    def _process_events(self, event_list: list[Any]) -> None:
-        for callback in event_list:
-            self.call_soon(callback)
-
     def _run_once(self) -> None:
-        super()._run_once()  # type: ignore[misc]
+        """A turn, in asyncio's order: sockets, timers, and what was to be called soon when that began."""
+        scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]
+        to_call: deque[Any] = self._ready  # type: ignore[attr-defined]
+        while scheduled and scheduled[0]._cancelled:
+            heapq.heappop(scheduled)._scheduled = False
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
+        timeout = None
+        if to_call or self._stopping:  # type: ignore[attr-defined]
+            timeout = 0.0
+        elif scheduled:
+            timeout = max(0.0, scheduled[0]._when - self.network.now)
+        for callback in self.select(timeout):
+            to_call.append(Call(self, callback, (), None))
+        ends_at = self.network.now + self._clock_resolution  # type: ignore[attr-defined]
+        while scheduled and scheduled[0]._when < ends_at:
+            timer = heapq.heappop(scheduled)
+            timer._scheduled = False
+            to_call.append(timer)
+        for _ in range(len(to_call)):
+            call = to_call.popleft()
+            if not call._cancelled:
+                call._run()
         while self.queued_writes:  # uvloop: at the end of a turn
             self.queued_writes.pop(0).flush()
+        self._turns_left -= 1
+        if not self._turns_left:
+            raise Endless
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: contextvars.Context | None = None
+    ) -> Call:
+        call = Call(self, callback, args, contextvars.copy_context() if context is None else context)
+        self._ready.append(call)  # type: ignore[attr-defined]
+        return call
 
     def _write_to_self(self) -> None:
         pass

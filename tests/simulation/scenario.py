@@ -15,7 +15,7 @@ from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 from proxy.config.upstream_model import UpstreamConfig, UpstreamRetryConfig, UpstreamTlsConfig
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
 from proxy.upstream.health.settings import EjectionSettings
-from tests.simulation.dice import Dice, dice_of
+from tests.simulation.dice import Dice, chance_of, dice_of
 
 TIMEOUTS: Final = Timeouts(
     request_head_s=8.0,
@@ -39,12 +39,15 @@ TIMEOUTS: Final = Timeouts(
 #: waits for ever.
 PATIENCE_S: Final = 400.0
 MOST_BODY_BYTES: Final = 50_000  # where there is a limit
+_SHORT_BYTES: Final = 5_000  # more than the smallest buffers, less than the others
 _FIRST_PORT: Final = 9000
 _TLS: Final = UpstreamTlsConfig(verify=False)
 
 #: What a world may have beside clients and services that misbehave, and in how many worlds.
 FEATURES: Final[dict[str, float]] = {
     "large": 0.12,  # bodies and kernel buffers as large as in reality; else all is eight times smaller
+    "long": 0.3,  # bodies that no buffer holds; else most would be
+    "narrow": 0.3,  # kernel buffers that do not even hold a head
     "half close": 0.3,
     "h11": 0.15,
     "shut down": 0.1,  # early, with `drain_s` to spare
@@ -61,8 +64,8 @@ FEATURES: Final[dict[str, float]] = {
     "total time": 0.1,
     "body limit": 0.1,
     "short times": 0.15,
-    "TLS to clients": 0.12,
-    "TLS to services": 0.12,
+    "TLS to clients": 0.04,  # costs most of all: handshakes are real
+    "TLS to services": 0.04,
     "PROXY header": 0.1,
 }  # fmt: skip
 BALANCES: Final[tuple[Literal["round_robin", "least_requests", "random_two", "hash"], ...]] = (
@@ -98,13 +101,11 @@ class Scenario:
     def __post_init__(self) -> None:
         seed, left_out = self.seed, self.reduction
         self.features = frozenset(
-            name
-            for name, share in FEATURES.items()
-            if dice_of(seed, name).random() < share and name not in left_out.features
+            name for name, share in FEATURES.items() if chance_of(seed, name) < share and name not in left_out.features
         )
         dice = dice_of(seed, "scenario")
         self.services = min(dice.choice((1, 1, 2, 3)), left_out.most_services)
-        count = dice.choice((1, 2, 4, 8, 16))
+        count = dice.choice((1, 4, 8, 16, 24))
         self.clients = [number for number in range(1, count + 1) if number not in left_out.clients]
         self.spread_s = dice.choice((0.0, 0.3, 4.0))
         self.bodies = dice.random()
@@ -129,6 +130,8 @@ class Scenario:
 
     def size(self, usual: int) -> int:
         """How large a body is that usually has so many bytes."""
+        if usual > _SHORT_BYTES and not self.has("long"):
+            usual = _SHORT_BYTES
         return min(usual if usual < 100 else usual // self.scale, self.reduction.most_bytes)
 
     def config(self) -> Config:

@@ -5,7 +5,8 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from tests.simulation.dice import Dice, dice_of
-from tests.simulation.kernel import Endpoint, ListeningSocket, Network
+from tests.simulation.kernel import Endpoint, Network
+from tests.simulation.listening import ListeningSocket
 from tests.simulation.messages import Arriving, Broken, Reader, field_value, pattern
 from tests.simulation.peers import Channel, Peer, Script, Wait, write
 from tests.simulation.said import Answer, Arrival, Tunnelled
@@ -42,6 +43,7 @@ class Service:
         self._surplus_at: dict[Channel, float] = {}
         self.admitted: set[bytes] = set()  # targets of requests that may come in, where it is asked about that
         self._rng = rng
+        self._times: dict[bytes, int] = {}  # how often each target was asked for
         self._open: list[Endpoint] = []
 
     def plan_outage(self) -> None:
@@ -95,7 +97,7 @@ class Service:
                     self.confused.add(endpoint)
                 self.network.say(f"{endpoint.name}: reads {message.method.decode()} {message.target.decode()}")
                 # By the request, not by the order of arrival: leaving others out changes nothing for it.
-                times = sum(each.message.target == message.target for each in self.arrivals)
+                times = self._times[message.target] = self._times.get(message.target, 0) + 1
                 rng = dice_of(self.scenario.seed, f"{self.name} {message.target!r} {times}")
                 keeps, sent = yield from self._answer(endpoint, reader, arrival, sent, rng)
                 if not keeps:

@@ -16,7 +16,8 @@ from proxy.upstream.origin import origin_of
 from proxy.upstream.resolver import Resolver
 from tests.simulation.beneath import simulated_kernel
 from tests.simulation.dice import Dice
-from tests.simulation.kernel import ListeningSocket, Network
+from tests.simulation.kernel import Network
+from tests.simulation.listening import ListeningSocket
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.transport import Flavour
 

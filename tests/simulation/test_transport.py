@@ -12,7 +12,8 @@ import pytest
 import uvloop
 
 from tests.simulation.dice import Dice
-from tests.simulation.kernel import Endpoint, ListeningSocket, Network
+from tests.simulation.kernel import Endpoint, Network
+from tests.simulation.listening import ListeningSocket
 from tests.simulation.loop import SimulatedLoop
 from tests.simulation.transport import Flavour
 

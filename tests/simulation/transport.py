@@ -44,9 +44,11 @@ class SimulatedTransport(asyncio.Transport):
         super().__init__()
         self._loop = loop
         self.endpoint = endpoint
+        self.number = loop.next_number()
         self._protocol: asyncio.Protocol | asyncio.BufferedProtocol = protocol
         peer, own = ("192.0.2.9", 4242), ("192.0.2.1", 80)
         self._info = {"peername": peer if server else own, "sockname": own, "socket": KernelView(endpoint)}
+        self._is_uvloop = loop.flavour is Flavour.UVLOOP
         self._buffer = bytearray()
         self._high, self._low = 65_536 // loop.network.scale, 16_384 // loop.network.scale
         self._reads = False
@@ -70,16 +72,16 @@ class SimulatedTransport(asyncio.Transport):
 
     # -- readiness -----------------------------------------------------------------------------------------------
 
-    def ready(self) -> list[Callable[[], None]]:
-        """What the loop would call now."""
+    def add_ready(self, ready: list[Callable[[], None]]) -> bool:
+        """Add what the loop would call now; whether there was anything."""
         if self._lost:
-            return []
-        ready: list[Callable[[], None]] = []
+            return False
+        count = len(ready)
         if self._reads and not self._paused and not self._closing and self.endpoint.is_readable:
             ready.append(self._read)
         if self._buffer and not self._write_queued and self.endpoint.is_writable:
             ready.append(self.flush)
-        return ready
+        return len(ready) > count
 
     def _read(self) -> None:
         if self._lost or self._closing or self._paused or not self._reads:
@@ -167,7 +169,7 @@ class SimulatedTransport(asyncio.Transport):
             return
         waiting = bool(self._buffer)
         self._buffer += data
-        if self._loop.flavour.name == "ASYNCIO":
+        if not self._is_uvloop:
             if not waiting:
                 self.flush()
         elif len(self._buffer) > self._high and not waiting:
@@ -196,7 +198,7 @@ class SimulatedTransport(asyncio.Transport):
         try:
             self.endpoint.shut_down_writing()
         except OSError as exc:
-            if self._loop.flavour.name == "ASYNCIO":
+            if not self._is_uvloop:
                 raise
             self._fatal(exc)
 

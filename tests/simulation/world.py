@@ -3,7 +3,7 @@
 import asyncio
 import random
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from proxy.downstream.arrival import ListenerSettings
@@ -14,7 +14,8 @@ from proxy.telemetry.record import ExchangeRecord
 from tests.simulation.auth_service import AuthService
 from tests.simulation.beneath import simulated_kernel
 from tests.simulation.client import Client, choose_ask
-from tests.simulation.kernel import ListeningSocket, Network
+from tests.simulation.kernel import Network
+from tests.simulation.listening import ListeningSocket
 from tests.simulation.loop import ServerSocket, SimulatedLoop
 from tests.simulation.scenario import PATIENCE_S, Reduction, Scenario
 from tests.simulation.secured import server_context
@@ -24,14 +25,16 @@ from tests.simulation.transport import Flavour
 _LOOK_S = 0.5  # how often it is asked whether anything is still to come
 
 
-class InOrder(dict[Any, None]):
-    """A set whose order is that of adding: a seed has to repeat its world."""
+class InOrder(set[Any]):
+    """Streams in the order of their transports: a seed has to repeat its world."""
 
-    add = dict.setdefault
+    def __iter__(self) -> Iterator[Any]:
+        return iter(sorted(super().__iter__(), key=_number))
 
-    def discard(self, one: Any) -> None:
-        """Let it be in here no more."""
-        self.pop(one, None)
+
+def _number(stream: Any) -> int:
+    number: int = stream.transport.number
+    return number
 
 
 class _Contexts:
@@ -56,7 +59,13 @@ class World:
         scenario = self.scenario = Scenario(seed, reduction or Reduction())
         self.seed = seed
         self.rng = scenario.dice("world")
-        self.network = Network(scenario.dice("network"), trace, scale=scenario.scale, calm=scenario.reduction.calm)
+        self.network = Network(
+            scenario.dice("network"),
+            trace,
+            scale=scenario.scale,
+            narrow=scenario.has("narrow"),
+            calm=scenario.reduction.calm,
+        )
         self.records: list[ExchangeRecord] = []
         self.defects: list[str] = []
         self.flavour = self.rng.choice(list(Flavour))
@@ -128,7 +137,7 @@ class World:
         server = cast("Any", ServerSocket(self.front))
         worker = Worker(self.config, [server], "onehop-simulated", sinks=[Sink(ended=self.records.append)])
         worker.errors.defect = self._note_defect  # type: ignore[method-assign]
-        worker.deadlines.streams = cast("Any", InOrder())
+        worker.deadlines.streams = InOrder()
         settings = ListenerSettings(
             "public",
             proxy_peers=networks(["192.0.2.0/24"]) if self.scenario.has("PROXY header") else (),
@@ -172,7 +181,7 @@ class World:
         scenario = self.scenario
         rng = scenario.dice(f"client{number}")
         comes_at = rng.random() * scenario.spread_s
-        count = rng.choice((1, 1, 2, 3, 6))
+        count = rng.choice((1, 2, 3, 6))
         asks = [choose_ask(rng, 100 * number + index, scenario, is_last=index == count - 1) for index in range(count)]
         asks = [ask for ask in asks if ask.number not in scenario.reduction.asks]
         leaves = "" if rng.random() < 0.65 else rng.choice(("fin", "close", "reset", "stops reading"))
