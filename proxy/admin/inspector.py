@@ -31,17 +31,19 @@ def inspector_routes(exchanges: Exchanges) -> list[Route]:
 
         async def stream() -> AsyncIterator[bytes]:
             yield b"retry: 1000\n\n"
+            newest, is_live = exchanges.newest, False
             with exchanges.looking(after) as looker:
-                earlier = looker.waiting
-                if not earlier:
-                    yield LIVE
-                while not looker.is_at_end:
+                while True:
+                    if not is_live and looker.number >= newest:
+                        is_live = True
+                        yield LIVE
                     found = await looker.next(_KEEP_ALIVE_S)
-                    yield b": alive\n\n" if found is None else b"id: %d\ndata: %b\n\n" % found
-                    if earlier and found is not None:
-                        earlier -= 1
-                        if not earlier:
-                            yield LIVE
+                    if found is not None:
+                        yield b"id: %d\ndata: %b\n\n" % found
+                    elif looker.is_at_end:
+                        return
+                    else:
+                        yield b": alive\n\n"
 
         return StreamingResponse(stream(), media_type="text/event-stream", headers=SECURITY)
 

@@ -266,12 +266,16 @@ function tell() {
 }
 function listen() {
   const source = new EventSource("/inspector/events");
-  source.addEventListener("open", tell);
+  let before = 0;  // the number of the last exchange on this connection: a page that is slow misses some
+  source.addEventListener("open", () => { before = 0; tell(); });
   source.addEventListener("error", () => {
     $("state").textContent = "connection lost; trying again";
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);  // it was refused: browsers do not ask again
   });
   source.addEventListener("message", (event) => {
+    const number = Number(event.lastEventId);
+    if (before && number > before + 1) skipped += number - before - 1;
+    before = number;
     if (paused) { waiting += 1; tell(); return; }
     add({ ...JSON.parse(event.data), seq: event.lastEventId });
     drawSoon();
