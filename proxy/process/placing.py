@@ -1,4 +1,4 @@
-"""Sockets that the parent hands to running processes: those of missing workers, and links to each other."""
+"""Sockets that the parent hands to running processes: those of workers that are missing or late, and links."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,28 @@ from proxy.telemetry.error_log import ErrorLog
 
 
 def place_sockets(workers: Sequence[Slot]) -> None:
-    """Let a worker that serves also accept on the sockets of one that does not, until that one serves again."""
+    """Let a worker that serves also accept on the sockets of one that does not, or is late, until that one serves."""
     for slot in workers:
-        if slot.state is State.SERVING:
-            if slot.adopter is not None and slot.adopter.channel is not None:
-                slot.adopter.channel.insist(Kind.GIVE_BACK, str(slot.seat))
-            slot.adopter = None
-        elif slot.adopter is None:
-            serving = [other for other in workers if other.state is State.SERVING]
+        if _serves(slot):
+            _take_back(slot)
+        elif slot.adopter is None or not _serves(slot.adopter):
+            serving = [other for other in workers if _serves(other)]
             serving.sort(key=lambda other: sum(one.adopter is other for one in workers))
             for other in serving:
                 if other.channel is not None and other.channel.send(Kind.ADOPT, str(slot.seat), slot.sockets):
+                    _take_back(slot)
                     slot.adopter = other
                     break
+
+
+def _serves(slot: Slot) -> bool:
+    return slot.state is State.SERVING and not slot.is_late
+
+
+def _take_back(slot: Slot) -> None:
+    if slot.adopter is not None and slot.adopter.channel is not None:
+        slot.adopter.channel.insist(Kind.GIVE_BACK, str(slot.seat))
+    slot.adopter = None
 
 
 def join_links(workers: Sequence[Slot], control: Slot, errors: ErrorLog) -> None:

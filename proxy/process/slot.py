@@ -8,10 +8,11 @@ from enum import Enum, auto
 from typing import Final
 
 from proxy.process.channel import Channel
-from proxy.process.heartbeat import STACK_SIGNAL, Heartbeat, StackFile
+from proxy.process.heartbeat import STACK_SIGNAL, Heartbeat, StackFile, beat_s
 from proxy.process.listeners import CannotStart
 
 _RESTART_PAUSE_S: Final = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)  # before the n-th restart in a row
+_LATE_BEATS: Final = 2.5  # three looks without a beat: two may fall between two beats
 _STACK_S: Final = 0.5  # for a stalled process to write down where it hangs
 _STABLE_S: Final = 30.0  # a process that lived this long did not crash at start
 
@@ -51,6 +52,7 @@ class Slot:
         self.start_at = 0.0
         self.kill_at = 0.0  # once STALLED
         self.silent_s = 0.0  # without a heartbeat, while the parent itself was running
+        self.is_late = False  # others accept in its place: whoever waits in its queue need not wait until it is killed
         self._beats = 0
         self._started = 0.0
         self._failures = 0  # in a row
@@ -59,6 +61,7 @@ class Slot:
         """A process was forked."""
         self.state, self.pid, self.channel = State.STARTING, pid, channel
         self.silent_s, self.reason, self._started = 0.0, [], time.monotonic()
+        self.is_late = False
 
     def end(self) -> float:
         """Its process has ended, or could not be forked; return the pause before the next."""
@@ -83,6 +86,7 @@ class Slot:
         count = self.heartbeat.count
         self.silent_s = 0.0 if count != self._beats else self.silent_s + elapsed_s
         self._beats = count
+        self.is_late = stall_s > 0 and self.silent_s > _LATE_BEATS * beat_s(stall_s)
         if self.state is State.STALLED:
             if now >= self.kill_at:
                 self.kill(signal.SIGKILL)

@@ -118,6 +118,17 @@ async def test_a_worker_that_is_stopped_is_replaced_too(tmp_path: Path) -> None:
             await answered(proxy)
 
 
+async def test_others_accept_in_the_place_of_a_worker_long_before_it_counts_as_hanging(tmp_path: Path) -> None:
+    async with serving(tmp_path, 2, "10") as proxy:  # it beats each second
+        workers = proxy.worker_pids()
+        os.kill(workers[0], signal.SIGSTOP)
+        await asyncio.gather(*(answered(proxy) for _ in range(40)))
+        assert not lines_with(proxy, "did not respond")
+        os.kill(workers[0], signal.SIGCONT)
+        await asyncio.gather(*(answered(proxy) for _ in range(40)))
+        assert proxy.worker_pids() == workers
+
+
 async def test_a_group_that_was_stopped_and_goes_on_loses_no_worker(tmp_path: Path) -> None:
     async with serving(tmp_path, 2, "1") as proxy:
         workers = proxy.worker_pids()

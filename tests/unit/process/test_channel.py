@@ -5,6 +5,8 @@ import os
 import resource
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -129,6 +131,67 @@ def test_a_queue_that_was_lost_on_its_way_is_given_again() -> None:
         each.close()
     its.close()
     serving.end()
+
+
+def test_the_queue_of_a_worker_that_is_late_goes_to_another_and_comes_back() -> None:
+    workers = [Slot(Role.WORKER, [socket.socket()], seat) for seat in range(3)]
+    channels = []
+    for slot in workers:
+        ours, its = Channel.pair()
+        slot.begin(1, ours)
+        slot.state = State.SERVING
+        channels.append(its)
+    first, second, third = workers
+
+    def told(number: int) -> list[tuple[Kind, str]]:
+        found = []
+        for message in channels[number].receive():
+            found.append((message.kind, message.text))
+            for one in message.sockets:
+                one.close()
+        return found
+
+    first.is_late = True
+    place_sockets(workers)
+    assert first.adopter is second
+    assert told(1) == [(Kind.ADOPT, "0")]
+    second.is_late = True  # what it has adopted goes on, too
+    place_sockets(workers)
+    assert (first.adopter, second.adopter) == (third, third)
+    assert told(1) == [(Kind.GIVE_BACK, "0")]
+    assert told(2) == [(Kind.ADOPT, "0"), (Kind.ADOPT, "1")]
+    third.is_late = True  # now there is nobody better
+    place_sockets(workers)
+    assert (first.adopter, second.adopter, third.adopter) == (third, third, None)
+    first.is_late = second.is_late = third.is_late = False
+    place_sockets(workers)
+    assert not any(slot.adopter for slot in workers)
+    assert told(2) == [(Kind.GIVE_BACK, "0"), (Kind.GIVE_BACK, "1")]
+    for slot, its in zip(workers, channels, strict=True):
+        its.close()
+        slot.end()
+        slot.sockets[0].close()
+
+
+LATE = [
+    # looks without a beat, a second apart   late
+    (1, False),
+    (2, False),
+    (3, True),
+]
+
+
+@pytest.mark.parametrize(("looks", "late"), LATE)
+def test_a_worker_is_late_after_three_looks_without_a_beat(looks: int, late: bool) -> None:
+    slot = Slot(Role.WORKER, [], 0)
+    slot.state = State.SERVING
+    for look in range(looks):
+        slot.watch(100.0 + look, 1.0, 10.0)
+    assert slot.is_late is late
+    loop: Any = SimpleNamespace(call_later=lambda *_: None)
+    slot.heartbeat.keep_beating(loop, 10.0)
+    slot.watch(104.0, 1.0, 10.0)
+    assert not slot.is_late
 
 
 def test_a_link_that_was_lost_on_its_way_is_given_again() -> None:
