@@ -28,6 +28,12 @@ _ANY: Final = random.SystemRandom()  # pytest plugins seed the usual one, in eve
 _READY: Final = "stop with Ctrl-C"
 #: What differs from run to run, and what stands for it.
 _VARIES: Final = [
+    # of `onehop top`: who of the workers served is chance, and rates hang on how long the page took until then
+    (re.compile(r"^\d+ +\d+ +serving .*$", re.MULTILINE), "WORKER"),
+    (re.compile(r"^(\S+ +\S+ +used) .*$", re.MULTILINE), r"\1 FIGURES"),
+    (re.compile(r"\b\d+\.\d/s"), "RATE"),
+    (re.compile(r"(?<=  )\d+\.\d(?=  )"), "RATE"),
+    (re.compile(r"\b(up|last|in flight|clients) \d+( s)?\b"), r"\1 SOME"),
     (re.compile(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"), "DATE"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "TIME"),
     (re.compile(r"\b[0-9a-f]{12}-\d+\b"), "ID"),

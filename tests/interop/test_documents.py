@@ -1,6 +1,7 @@
 """Every console block of the documentation, run as it stands and compared with what it shows."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -79,6 +80,21 @@ async def tried(shell: Session, step: Step) -> tuple[list[str], bool]:
     status, text = await shell.run(step.command)
     came = steady(text)
     return came, agrees(steady("\n".join(step.shown)), came) if step.shown else status == 0
+
+
+def test_every_target_of_make_that_a_page_names_is_there() -> None:
+    """Those of blocks that are not run, too: `.ci/run` runs them."""
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8")))
+    named = {name for path in PAGES for name in re.findall(r"(?:`|\$ )make ([a-z-]+)", path.read_text("utf-8"))}
+    assert named - targets == set()
+    assert {"demo", "test", "check"} <= named
+
+
+def test_what_is_left_out_is_named() -> None:
+    left_out = {
+        path.name: block.why_not for path in PAGES for block in blocks(path.read_text("utf-8")) if block.why_not
+    }
+    assert set(left_out) == {"contributing.md"}, left_out
 
 
 def test_what_is_not_compared_is_that_alone() -> None:
