@@ -248,8 +248,8 @@ def _named(framing: BodyFraming) -> str:
     match framing:
         case NoBody():
             return "none"
-        case FixedLength(length):
-            return f"{length} bytes"
+        case FixedLength():
+            return f"{framing.length} bytes"
         case Chunked():
             return "chunked"
         case UntilClose():

@@ -7,10 +7,9 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from itertools import islice
 from typing import Final, NamedTuple
 
-import msgspec
-
 from proxy.http1.field_names import Trait, names, spellings, variables
 from proxy.http1.fields import X_FORWARDED_NAMES, Index
+from proxy.http1.message import Value
 
 Network = IPv4Network | IPv6Network | str  # the text is UNIX
 
@@ -34,15 +33,29 @@ SERVICE_VARIABLES: Final = variables()
 UNIX: Final = "unix"
 
 
-class ClientIdentity(msgspec.Struct, frozen=True):
-    """Who is at the other end of a client's connection."""
+class ClientIdentity(Value):
+    """Who is at the other end of a client's connection.
 
-    address: bytes
-    trusted: bool = False  # in a trusted network: what it says about the client behind it is believed
-    scheme: bytes = b"http"
-    listener: str = ""  # the name of the one it came by; "" for those of `listen`
-    https_port: int = 0  # to which that listener redirects, for routes that are not its own; 0: it does not
-    certificate: bytes = b""  # its verified certificate, in the form of `Client-Cert`
+    `trusted`: it is in a trusted network, and what it says about the client behind it is believed. `listener` is the
+    name of the one it came by, empty for those of `listen`; `https_port` the one to which that listener redirects, for
+    routes that are not its own, 0: it does not; `certificate` its verified certificate, in the form of `Client-Cert`.
+    """
+
+    __slots__ = ("address", "certificate", "https_port", "listener", "scheme", "trusted")
+
+    def __init__(
+        self, address: bytes, trusted: bool = False, scheme: bytes = b"http", listener: str = "", https_port: int = 0,
+        certificate: bytes = b"",
+    ) -> None:  # fmt: skip
+        self.address: Final = address
+        self.trusted: Final = trusted
+        self.scheme: Final = scheme
+        self.listener: Final = listener
+        self.https_port: Final = https_port
+        self.certificate: Final = certificate
+
+    def content(self) -> tuple[object, ...]:
+        return self.address, self.trusted, self.scheme, self.listener, self.https_port, self.certificate
 
 
 def networks(cidrs: Iterable[str]) -> tuple[Network, ...]:

@@ -1,54 +1,103 @@
 """The possible results of `request_plan`, and what a request means: values alone."""
 
-from typing import TypeAlias
-
-import msgspec
+from typing import Final, TypeAlias
 
 from proxy.errors import ProxyError
 from proxy.http1.fields import Fields
-from proxy.http1.message import BodyFraming
+from proxy.http1.message import BodyFraming, Value
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.rewriting import WayBack
 from proxy.policy.route import Route
 from proxy.policy.trace_context import Stated
 
 
-class RequestSemantics(msgspec.Struct, frozen=True):
-    """What a request means, read before anything is stripped, and stated to the upstream by this hop."""
+class RequestSemantics(Value):
+    """What a request means, read before anything is stripped, and stated to the upstream by this hop.
 
-    authority: bytes  # whom the client asked for; empty where a 1.0 client did not say
-    host: bytes  # the Host that the upstream is sent
-    framing: BodyFraming
-    request_id: bytes
-    expects_continue: bool = False
-    upgrade: bytes | None = None  # the protocol, as configured
-    wants_trailers: bool = False
-    max_forwards: int | None = None  # already counted down
-    traced: Stated | None = None  # None: tracing is off, and the client's trace context is forwarded
+    `authority` is whom the client asked for, empty where a 1.0 client did not say; `host` the Host that the upstream is
+    sent; `upgrade` the protocol, as configured; `max_forwards` is counted down already. Without `traced`, tracing is
+    off, and the client's trace context is forwarded.
+    """
+
+    __slots__ = (
+        "authority", "expects_continue", "framing", "host", "max_forwards", "request_id", "traced", "upgrade",
+        "wants_trailers",
+    )  # fmt: skip
+
+    def __init__(
+        self, authority: bytes, host: bytes, framing: BodyFraming, request_id: bytes, expects_continue: bool = False,
+        upgrade: bytes | None = None, wants_trailers: bool = False, max_forwards: int | None = None,
+        traced: Stated | None = None,
+    ) -> None:  # fmt: skip
+        self.authority: Final = authority
+        self.host: Final = host
+        self.framing: Final = framing
+        self.request_id: Final = request_id
+        self.expects_continue: Final = expects_continue
+        self.upgrade: Final = upgrade
+        self.wants_trailers: Final = wants_trailers
+        self.max_forwards: Final = max_forwards
+        self.traced: Final = traced
+
+    def content(self) -> tuple[object, ...]:
+        return (
+            self.authority, self.host, self.framing, self.request_id, self.expects_continue, self.upgrade,
+            self.wants_trailers, self.max_forwards, self.traced,
+        )  # fmt: skip
 
 
-class Forward(msgspec.Struct, frozen=True):
-    """The request goes to an upstream."""
+class Forward(Value):
+    """The request goes to an upstream.
 
-    route: Route
-    target: bytes  # in origin-form: the client's bytes, but for what the route rewrites
-    fields: Fields  # of the request as the upstream is sent it
-    framing: BodyFraming  # of the body that the client sends
-    request_id: bytes
-    expects_continue: bool  # the client waits for a 100 (Continue) before it sends the body
-    #: The protocol that a 101 may switch to, spelled as configured. The switch comes after the whole request, its body
-    #: included: what the client sends before that belongs to the request (RFC 9110 §7.8).
-    upgrade: bytes | None
-    wants_trailers: bool  # the client takes trailer fields
-    upstream: str = ""  # its name
-    way_back: WayBack | None = None  # how paths in the response become the client's again
+    `target` is in origin-form: the client's bytes, but for what the route rewrites; `fields` are those that the
+    upstream is sent, `framing` is that of the body that the client sends. `expects_continue`: it waits for a 100
+    (Continue) before it sends the body; `wants_trailers`: it takes trailer fields. `upstream` is a name; `way_back`
+    says how paths in the response become the client's again.
+
+    `upgrade` is the protocol that a 101 may switch to, spelled as configured. The switch comes after the whole request,
+    its body included: what the client sends before that belongs to the request (RFC 9110 §7.8).
+    """
+
+    __slots__ = (
+        "expects_continue", "fields", "framing", "request_id", "route", "target", "upgrade", "upstream",
+        "wants_trailers", "way_back",
+    )  # fmt: skip
+
+    def __init__(
+        self, route: Route, target: bytes, fields: Fields, framing: BodyFraming, request_id: bytes,
+        expects_continue: bool, upgrade: bytes | None, wants_trailers: bool, upstream: str = "",
+        way_back: WayBack | None = None,
+    ) -> None:  # fmt: skip
+        self.route: Final = route
+        self.target: Final = target
+        self.fields: Final = fields
+        self.framing: Final = framing
+        self.request_id: Final = request_id
+        self.expects_continue: Final = expects_continue
+        self.upgrade: Final = upgrade
+        self.wants_trailers: Final = wants_trailers
+        self.upstream: Final = upstream
+        self.way_back: Final = way_back
+
+    def content(self) -> tuple[object, ...]:
+        return (
+            self.route, self.target, self.fields, self.framing, self.request_id, self.expects_continue, self.upgrade,
+            self.wants_trailers, self.upstream, self.way_back,
+        )  # fmt: skip
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """The request is answered with an error."""
+class Refused(Value):
+    """The request is answered with an error. `route` is the one that it matched: its rules and pages are for such
+    answers, too."""
 
-    error: ProxyError
-    route: Route | None = None  # that it matched: its rules and pages are for such answers, too
+    __slots__ = ("error", "route")
+
+    def __init__(self, error: ProxyError, route: Route | None = None) -> None:
+        self.error: Final = error
+        self.route: Final = route
+
+    def content(self) -> tuple[object, ...]:
+        return self.error, self.route
 
 
 Plan: TypeAlias = Forward | LocalResponse | Refused

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from operator import add
 from time import monotonic
-
-import msgspec
+from typing import Final
 
 from proxy.errors import ProxyError
 from proxy.http1.fields import FieldLine
@@ -14,18 +13,26 @@ from proxy.telemetry.seen import Seen
 from proxy.telemetry.trace import Trace
 
 
-class EarlierAttempt(msgspec.Struct, frozen=True):
-    """An attempt that failed, and was followed by another."""
+class EarlierAttempt:
+    """An attempt that failed, and was followed by another.
 
-    origin: str
-    result: str  # a code from `errors`, or the status that a retry was made for
-    reason: str  # why another was made: one of `telemetry.series.RETRY_REASONS`
-    reused: bool
-    ended: float  # monotonic time, in seconds
-    error_type: str = ""  # of RFC 9209, where it failed by an error
+    `result` is a code from `errors`, or the status that a retry was made for; `reason`, one of
+    `telemetry.series.RETRY_REASONS`, says why another was made; `ended` is monotonic time, in seconds; `error_type` is
+    of RFC 9209, where it failed by an error.
+    """
+
+    __slots__ = ("ended", "error_type", "origin", "reason", "result", "reused")
+
+    def __init__(self, origin: str, result: str, reason: str, reused: bool, ended: float, error_type: str = "") -> None:
+        self.origin: Final = origin
+        self.result: Final = result
+        self.reason: Final = reason
+        self.reused: Final = reused
+        self.ended: Final = ended
+        self.error_type: Final = error_type
 
 
-class ExchangeRecord(msgspec.Struct):
+class ExchangeRecord:
     """One exchange, from head to end. Sizes are body bytes; `started`, `responded` and `ended` are `time.monotonic()`
     in seconds, because the event loop's clock has only milliseconds.
 
@@ -33,36 +40,49 @@ class ExchangeRecord(msgspec.Struct):
     a code from `errors`.
     """
 
-    client: str
-    started: float
-    request_id: str = ""
-    method: bytes = b""
-    target: bytes = b""
-    http_version: bytes = b""
-    fields: Sequence[FieldLine] = ()  # the request's, as received
-    head: RequestHead | None = None  # None where the head could not be read
-    route: str = ""
-    service: str = ""  # the upstream that the request was for
-    response: ResponseHead | None = None  # its final response, or the 101, as it was received
-    earlier: list[EarlierAttempt] | None = None  # attempts before the last
-    origin: str = ""  # of the last attempt
-    reused: bool = False
-    attempts: int = 0
-    status: int = 0
-    ended: float = 0.0
-    responded: float = 0.0  # when the head of the final response was written; 0.0: there was none
-    request_bytes: int = 0
-    response_bytes: int = 0
-    tunnel_end: str = ""  # why a tunnel ended: `closed`, `idle`, `reset_by_client`, `reset_by_upstream`, `shut_down`
-    error: str = ""
-    detail: str = ""
-    error_type: str = ""  # of RFC 9209
-    would_refuse: str = ""  # the error of a limit that only counts (`dry_run`)
-    trusted: bool = False  # the peer is in trusted_networks
-    also_stripped: list[Stripped] | None = None  # from interim responses and trailers
-    seen: Seen | None = None  # heads and decisions, where they are recorded
-    trace: Trace | None = None  # where tracing is on
-    is_health_check: bool = False  # `onehop health`, asking from this machine
+    __slots__ = (
+        "also_stripped", "attempts", "client", "detail", "earlier", "ended", "error", "error_type", "fields", "head",
+        "http_version", "is_health_check", "method", "origin", "request_bytes", "request_id", "responded", "response",
+        "response_bytes", "reused", "route", "seen", "service", "started", "status", "target", "trace", "trusted",
+        "tunnel_end", "would_refuse",
+    )  # fmt: skip
+
+    def __init__(
+        self, client: str, started: float, request_id: str = "", method: bytes = b"", target: bytes = b"",
+        http_version: bytes = b"", fields: Sequence[FieldLine] = (), head: RequestHead | None = None,
+    ) -> None:  # fmt: skip
+        self.client = client
+        self.started = started
+        self.request_id = request_id
+        self.method = method
+        self.target = target
+        self.http_version = http_version
+        self.fields = fields  # the request's, as received
+        self.head = head  # None where the head could not be read
+        self.route = ""
+        self.service = ""  # the upstream that the request was for
+        self.response: ResponseHead | None = None  # its final response, or the 101, as it was received
+        self.earlier: list[EarlierAttempt] | None = None  # attempts before the last
+        self.origin = ""  # of the last attempt
+        self.reused = False
+        self.attempts = 0
+        self.status = 0
+        self.ended = 0.0
+        self.responded = 0.0  # when the head of the final response was written; 0.0: there was none
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.tunnel_end = (
+            ""  # why a tunnel ended: `closed`, `idle`, `reset_by_client`, `reset_by_upstream`, `shut_down`
+        )
+        self.error = ""
+        self.detail = ""
+        self.error_type = ""  # of RFC 9209
+        self.would_refuse = ""  # the error of a limit that only counts (`dry_run`)
+        self.trusted = False  # the peer is in trusted_networks
+        self.also_stripped: list[Stripped] | None = None  # from interim responses and trailers
+        self.seen: Seen | None = None  # heads and decisions, where they are recorded
+        self.trace: Trace | None = None  # where tracing is on
+        self.is_health_check = False  # `onehop health`, asking from this machine
 
     def note_stripped(self, direction: int, stripped: Stripped) -> None:
         """Count stripped lines of an interim response or a trailer section. `direction`: a place in DIRECTIONS."""

@@ -6,9 +6,9 @@ from proxy.http1.message import RequestHead
 from proxy.policy.decisions import Decisions
 from proxy.policy.stripping import END_TO_END, NOMINATED, STATED
 from proxy.telemetry.inspection import Shown, exchange
-from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.seen import Seen
 from tests.harness.notation import request, response
+from tests.harness.values import exchange_record
 
 
 def shown(
@@ -17,7 +17,7 @@ def shown(
 ) -> Shown:  # fmt: skip
     """One that was forwarded and answered."""
     head = request(text)
-    record = ExchangeRecord(
+    record = exchange_record(
         client, 100.0, id, head.method, head.target, head.http_version, head.fields, head, route=route,
         origin="10.0.0.1:80", status=status, error=error, responded=100.25, ended=100.5, seen=_seen(head, status),
     )  # fmt: skip

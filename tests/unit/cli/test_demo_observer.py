@@ -8,9 +8,9 @@ from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.decisions import Decisions
 from proxy.policy.plans import Forward
 from proxy.policy.request_plan import plan
-from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.seen import Seen
 from tests.harness.notation import request
+from tests.harness.values import exchange_record
 
 
 def test_the_demo_says_where_to_look() -> None:
@@ -28,7 +28,7 @@ def test_the_page_is_shown_the_plan_that_was_carried_out() -> None:
     decided = plan(head, setup.client, setup.routes, setup.settings, b"id1", decisions)
     assert isinstance(decided, Forward)
     observations = Observations()
-    record = ExchangeRecord("192.0.2.1", 0.0, "id1", head=head, seen=Seen())
+    record = exchange_record("192.0.2.1", 0.0, "id1", head=head, seen=Seen())
     assert record.seen is not None
     record.seen.request(head, decided.target, decided.fields, decisions)
     observations.observe(record)

@@ -88,6 +88,7 @@ def test_what_is_no_network_is_refused(cidr: str) -> None:
         networks([cidr])
 
 
+@pytest.mark.interpreted
 def test_a_chain_is_walked_for_32_hops_and_split_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 

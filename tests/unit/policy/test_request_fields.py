@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 import pytest
 
 from proxy.http1.fields import Fields
@@ -15,6 +14,7 @@ from proxy.policy.plans import RequestSemantics
 from proxy.policy.request_fields import upstream_request_fields
 from proxy.policy.settings import PlanSettings
 from tests.harness.notation import recorded, request, shown
+from tests.harness.values import replaced
 
 UNTRUSTED = ClientIdentity(b"9.9.9.9")
 TRUSTED = ClientIdentity(b"9.9.9.9", trusted=True)
@@ -158,14 +158,14 @@ NOMINATING = (
 
 @pytest.mark.parametrize(("understood", "last"), SEMANTICSS)
 def test_what_was_understood_is_stated_whatever_is_nominated(understood: dict[str, Any], last: str) -> None:
-    semantics = msgspec.structs.replace(SEMANTICS, **understood)
+    semantics = replaced(SEMANTICS, **understood)
     for head in (request("POST / HTTP/1.1|Host: h"), request(NOMINATING)):
         assert shown(sent(head, UNTRUSTED, semantics)) == stated(last=last)
 
 
 def test_max_forwards_is_counted_down_in_one_line() -> None:
     head = request("OPTIONS / HTTP/1.1|Host: h|Max-Forwards: 5")
-    semantics = msgspec.structs.replace(SEMANTICS, max_forwards=4)
+    semantics = replaced(SEMANTICS, max_forwards=4)
     assert shown(sent(head, UNTRUSTED, semantics)) == stated(last="Max-Forwards: 4")
 
 
@@ -173,12 +173,12 @@ def test_max_forwards_is_counted_down_in_one_line() -> None:
 @pytest.mark.parametrize("nominated", ["Content-Length", "Transfer-Encoding"])
 def test_nominating_framing_leaves_the_body_whole(fields: str, nominated: str) -> None:  # 7
     head = request(f"POST / HTTP/1.1|Host: h|Connection: {nominated}|{fields}")
-    semantics = msgspec.structs.replace(SEMANTICS, framing=request_framing(head))
+    semantics = replaced(SEMANTICS, framing=request_framing(head))
     assert shown(sent(head, UNTRUSTED, semantics)) == stated(last=fields)
 
 
 def test_no_field_speaks_of_a_host_that_no_client_named() -> None:
-    semantics = msgspec.structs.replace(SEMANTICS, authority=b"", host=b"inner")
+    semantics = replaced(SEMANTICS, authority=b"", host=b"inner")
     said = sent(request("GET / HTTP/1.0|"), UNTRUSTED, semantics, settings=STATING_FORWARDED)
     assert shown(said) == (
         "Host: inner|X-Forwarded-For: 9.9.9.9|X-Forwarded-Proto: http|X-Request-Id: id1"
@@ -187,7 +187,7 @@ def test_no_field_speaks_of_a_host_that_no_client_named() -> None:
 
 
 def test_host_is_what_the_upstream_wants_and_the_authority_what_the_client_asked_for() -> None:
-    semantics = msgspec.structs.replace(SEMANTICS, authority=b"public:8080", host=b"inner")
+    semantics = replaced(SEMANTICS, authority=b"public:8080", host=b"inner")
     fields = sent(request("GET http://public:8080/ HTTP/1.1|Host: other"), UNTRUSTED, semantics)
     assert fields[0] == (b"Host", b"inner")
     assert (b"X-Forwarded-Host", b"public:8080") in fields

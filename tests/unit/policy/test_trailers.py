@@ -1,6 +1,5 @@
 """Which trailer fields go on, and which are announced."""
 
-import msgspec
 import pytest
 
 from proxy.http1.message import CHUNKED
@@ -9,6 +8,7 @@ from proxy.policy.forwarded import CLIENT_IDENTITY
 from proxy.policy.response_fields import final_response_fields
 from proxy.policy.trailers import FORBIDDEN_TRAILERS, announcement, forwarded_trailers
 from tests.harness.notation import lines, request, response, shown
+from tests.harness.values import replaced
 from tests.unit.policy.test_request_fields import SEMANTICS, UNTRUSTED, sent, stated
 from tests.unit.policy.test_response_fields import DATE, SETTINGS
 
@@ -28,7 +28,7 @@ ANNOUNCED = [
 @pytest.mark.parametrize(("fields", "announced"), ANNOUNCED)
 def test_trailers_are_announced_anew_where_they_can_follow(fields: str, announced: str) -> None:
     head = request(f"POST / HTTP/1.1|Host: h|{fields}")
-    chunked = msgspec.structs.replace(SEMANTICS, framing=CHUNKED)
+    chunked = replaced(SEMANTICS, framing=CHUNKED)
     last = "Transfer-Encoding: chunked" + (f"|{announced}" if announced else "")
     assert shown(sent(head, UNTRUSTED, chunked)) == stated(last=last)
     assert shown(sent(head, UNTRUSTED, SEMANTICS)) == stated()

@@ -10,19 +10,20 @@ from proxy.http1.fields import Fields, index
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.telemetry.access_lines import ChosenFields, TimeOfDay, json_line, text_line
 from proxy.telemetry.record import EarlierAttempt, ExchangeRecord
+from tests.harness.values import exchange_record
 
 AT = "2026-11-23T20:00:00.000Z"
 NOW = 1000.0123
 
-PLAIN = ExchangeRecord(
-    client="192.0.2.1", started=1000.0, ended=NOW, request_id="id-1", method=b"GET", target=b"/a?b", http_version=b"1.1",
-    fields=[(b"Host", b"h.example"), (b"X-Other", b"o"), (b"user-agent", b"curl/8")], route="default",
-    origin="127.0.0.1:9000", reused=True, attempts=1, status=200, responded=1000.01, response_bytes=128,
-)  # fmt: skip
+PLAIN: dict[str, Any] = {
+    "client": "192.0.2.1", "started": 1000.0, "ended": NOW, "request_id": "id-1", "method": b"GET", "target": b"/a?b", "http_version": b"1.1",
+    "fields": [(b"Host", b"h.example"), (b"X-Other", b"o"), (b"user-agent", b"curl/8")], "route": "default",
+    "origin": "127.0.0.1:9000", "reused": True, "attempts": 1, "status": 200, "responded": 1000.01, "response_bytes": 128,
+}  # fmt: skip
 
 
 def changed(**changes: Any) -> ExchangeRecord:
-    return msgspec.structs.replace(PLAIN, **changes)
+    return exchange_record(**PLAIN | changes)
 
 
 def decoded(**changes: Any) -> dict[str, Any]:
@@ -77,7 +78,9 @@ HOSTILE = ['"', "\\", " ", '" 200 0>0 1.0ms - id=x', "\n", "\r\n", "\t", "\x1b]0
 @pytest.mark.parametrize("name", ["method", "target", "http_version", "request_id", "client"])
 def test_whatever_a_value_holds_the_columns_stay(name: str, value: str) -> None:
     text = f"a{value}b"
-    line = text_line(changed(**{name: text if isinstance(getattr(PLAIN, name), str) else text.encode("latin-1")}), AT)
+    line = text_line(
+        changed(**{name: text if isinstance(getattr(changed(), name), str) else text.encode("latin-1")}), AT
+    )
     assert line.count(b"\n") == 1
     assert line.decode().rstrip("\n").isprintable()
     columns = re.fullmatch(

@@ -20,13 +20,14 @@ from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.record import ExchangeRecord
 from proxy.upstream.origin import Origin
 from tests.harness.processes import until
+from tests.harness.values import exchange_record
 
 _END = b"the end\n"
 
 
 def record(target: bytes = b"/a", **known: Any) -> ExchangeRecord:
     origin = Origin("127.0.0.1", 9000).label
-    return ExchangeRecord(
+    return exchange_record(
         "192.0.2.1", time.monotonic(), "id-1", b"GET", target, b"1.1", origin=origin, status=200, **known
     )
 

@@ -9,6 +9,7 @@ from proxy.telemetry.inspection import MARK, MOST_FAILED_PER_SECOND, MOST_PER_SE
 from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.seen import Seen
 from tests.harness.notation import request, response
+from tests.harness.values import exchange_record
 
 _NOMINATED = Rule(Outcome.NOMINATED, "nominated by `Connection`")
 _KEPT = Rule(Outcome.KEPT, "end to end")
@@ -25,7 +26,7 @@ def seen_request(head: RequestHead) -> Seen:
 
 def record_of(text: str) -> ExchangeRecord:
     head = request(text)
-    return ExchangeRecord(
+    return exchange_record(
         "192.0.2.1", 100.0, "id1", head.method, head.target, head.http_version, head.fields, head, route="r",
         origin="10.0.0.1:80", status=200, responded=100.25, ended=100.5, seen=seen_request(head),
     )  # fmt: skip

@@ -1,13 +1,13 @@
 """Spans of an exchange, as values. What a collector gets is in integration/test_spans.py."""
 
-from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.spans import Described, spans
 from proxy.telemetry.trace import Trace
+from tests.harness.values import exchange_record
 
 
 def test_each_attempt_has_the_scheme_of_its_own_origin() -> None:
     trace = Trace("0" * 31 + "1", "", "0" * 15 + "1", 1, "0" * 15 + "2", "0" * 15 + "2")
-    record = ExchangeRecord("192.0.2.1", 1.0, "id", b"GET", b"/", service="app", trace=trace)
+    record = exchange_record("192.0.2.1", 1.0, "id", b"GET", b"/", service="app", trace=trace)
     trace.begin_attempts(b"/")
     record.origin, record.attempts = "plain:80", 1
     record.note_retry("connect_failed", "connect_failure")

@@ -3,7 +3,6 @@
 from collections.abc import Container, Sequence
 from typing import Any
 
-import msgspec
 import pytest
 
 from proxy.errors import ConnectFailed, ProxyError
@@ -13,6 +12,7 @@ from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.health.base import EVERY_STATUS
 from proxy.upstream.origin import Candidate, Origin
 from proxy.upstream.service import Service
+from tests.harness.values import replaced
 from tests.unit.upstream.balancing.offers import A, B, C, offer
 from tests.unit.upstream.requests import REQUEST, Request
 
@@ -60,7 +60,7 @@ def retried(
     replayable: bool = True,
 ) -> Origin | None:
     request = Request()
-    request.head = msgspec.structs.replace(request.head, method=method)
+    request.head = replaced(request.head, method=method)
     return service.retry(request, tried, reason, 0.0, replayable=replayable)
 
 
