@@ -9,6 +9,7 @@ from proxy.admin.server import AdminServer
 from proxy.config.model import Config
 from proxy.process.control import Control
 from proxy.process.link import Hub
+from proxy.process.tally import Tally
 from proxy.telemetry.error_log import ErrorLog
 from tests.harness.scripted import PATIENCE_S
 
@@ -19,7 +20,10 @@ async def test_an_admin_listener_that_fails_ends_the_process(monkeypatch: pytest
 
     monkeypatch.setattr(AdminServer, "serve", fail)
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        control = Control(Config(), [listening], Hub(asyncio.get_running_loop()), ErrorLog())
+        tally = Tally()
+        tally.prepare(Config(), [0])
+        hub = Hub(asyncio.get_running_loop())
+        control = Control(Config(), [listening], hub, ErrorLog(), ledger=tally.ledger)
         await control.start()
         running = asyncio.create_task(control.run_until_ended())
         done, _ = await asyncio.wait({running}, timeout=PATIENCE_S)
