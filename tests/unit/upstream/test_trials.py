@@ -1,11 +1,10 @@
 """Origins on trial: one request at a time, until one of them is served."""
 
-import msgspec
-
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.health.base import EVERY_STATUS
 from proxy.upstream.origin import Candidate, Origin
 from proxy.upstream.service import Service
+from tests.harness.values import replaced
 from tests.unit.upstream.balancing.offers import A, B, C, offer
 from tests.unit.upstream.requests import REQUEST, Request
 from tests.unit.upstream.test_service import RecordingHealth, retried, service_of
@@ -82,7 +81,7 @@ def test_a_trial_that_ended_elsewhere_does_not_stand_in_the_way_of_the_next() ->
 
 def test_a_trial_gets_what_may_be_sent_again_while_such_requests_come() -> None:
     post = Request()
-    post.head = msgspec.structs.replace(post.head, method=b"POST")
+    post.head = replaced(post.head, method=b"POST")
     service = Service("s", offer(A, B), RoundRobin())
     service.use(offer(A, B), trials={B})
     assert [service.choose(post) for _ in range(6)] == [A] * 6
@@ -92,7 +91,7 @@ def test_a_trial_gets_what_may_be_sent_again_while_such_requests_come() -> None:
 
 def test_a_service_with_nothing_else_gets_a_trial_after_a_few() -> None:
     post = Request()
-    post.head = msgspec.structs.replace(post.head, method=b"POST")
+    post.head = replaced(post.head, method=b"POST")
     service = Service("s", offer(A, B), RoundRobin())
     for _ in range(2):
         service.use(offer(A, B), trials={B})
