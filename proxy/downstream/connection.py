@@ -117,7 +117,7 @@ class ClientConnection:
                 if self.timeouts.request_total_s:
                     self.limit_total()
                 goes_on = await run_exchange(self, head, monotonic())
-                self.exchange = None
+                self.exchange = head = None  # its fields are not kept for as long as the connection idles
                 if self.stream.alarm_at != NEVER:
                     self._clear_alarm()
                 if not goes_on or self.phase is _ABANDONED:

@@ -181,7 +181,6 @@ class Listener:
 
     def _take(self, accepted: socket.socket, listening: socket.socket) -> None:
         """Serve a connection that was accepted."""
-        accepted.setblocking(False)
         self._places.arriving += 1
         settings = self._settings[listening]
         on_connected = partial(self._accept, settings)
@@ -196,7 +195,7 @@ class Listener:
         if exc is None:
             return
         accepted.close()  # gone again
-        if stream.owner is None and stream not in self._arriving:
+        if stream.on_connected is not None:  # it was not called
             self._places.arriving -= 1
             self._check_over()
         if not isinstance(exc, OSError | asyncio.CancelledError):

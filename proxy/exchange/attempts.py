@@ -205,11 +205,11 @@ class Attempts(Leasing):
             trailers=trailers,
             wait=partial(upstream.wait_writable, idle_s),
         )
-        self._upload = Upload(source, sink, self._request_body_deadline, self._upload_ended)
+        self._upload = Upload(source, sink, self._upload_ended)
         if forward.expects_continue and not source.body.complete:
             patience_s = self._client.timeouts.continue_s
             self._upload.await_100(self._context.loop.call_later(patience_s, self._send_100_continue))
-        self._upload.start(request, arrived)
+        self._upload.start(request, arrived, self._request_body_deadline)
 
     def _request_body_deadline(self) -> float:
         return self._context.loop.time() + self._client.timeouts.request_body_idle_s

@@ -153,29 +153,27 @@ class RequestBody:
 class Upload:
     """Carries a request's body upstream. Raises nothing: the exchange asks for `state` and `error`, and decides."""
 
-    __slots__ = ("_deadline", "_fiber", "_on_end", "_patience", "_sink", "_source", "error", "expectation", "state")
+    __slots__ = ("_fiber", "_on_end", "_patience", "_sink", "_source", "error", "expectation", "state")
 
-    def __init__(
-        self, source: RequestBody, sink: BodySink, deadline: Callable[[], float], on_end: Callable[[], None]
-    ) -> None:
+    def __init__(self, source: RequestBody, sink: BodySink, on_end: Callable[[], None]) -> None:
         """`on_end` is called once the body has been sent, or has failed."""
         self._source = source
         self._sink = sink
-        self._deadline = deadline
-        self._on_end = on_end
+        self._on_end: Callable[[], None] | None = on_end  # until it is called: its owner keeps us, too
         self._fiber: Fiber | None = None
         self._patience: asyncio.TimerHandle | None = None  # with an upstream that is silent about `Expect`
         self.state = UploadState.SENDING
         self.expectation = Continue.NOT_EXPECTED
         self.error: ProxyError | None = None
 
-    def start(self, request_head: bytes, arrived: list[bytes]) -> None:
-        """Write the head and what has arrived; the rest, if any, is carried by a fiber of its own."""
+    def start(self, request_head: bytes, arrived: list[bytes], deadline: Callable[[], float]) -> None:
+        """Write the head and what has arrived; the rest, if any, is carried by a fiber of its own. `deadline` says by
+        when its next bytes are due (loop time)."""
         self._sink.write(arrived, self._source.body, request_head)
         if self._source.body.complete:
             self._end(UploadState.SENT)
         else:
-            self._fiber = Fiber(self._run())
+            self._fiber = Fiber(self._run(deadline))
             self._fiber.resume()
 
     def stop(self) -> None:
@@ -248,9 +246,9 @@ class Upload:
             f"{upstream.origin} ended its response and read no more of the request", code="upload_given_up"
         )
 
-    async def _run(self) -> None:
+    async def _run(self, deadline: Callable[[], float]) -> None:
         try:
-            await copy_body(self._source, self._sink, self._deadline)
+            await copy_body(self._source, self._sink, deadline)
         except UpstreamClosed:
             self._end(UploadState.STOPPED)  # the exchange reads what the upstream sent before it closed
         except ProxyError as error:
@@ -264,4 +262,6 @@ class Upload:
         self._cancel_patience()
         self.state = state
         self.error = error
-        self._on_end()
+        on_end, self._on_end = self._on_end, None
+        if on_end is not None:
+            on_end()

@@ -22,9 +22,10 @@ Index: TypeAlias = dict[bytes, list[bytes]]
 #: The fields whose meaning this proxy acts on. All others pass without being looked at.
 UNDERSTOOD: Final = names(Trait.UNDERSTOOD)
 
-#: Those, and every name that is stripped without being nominated: so counting them needs no walk over the lines.
+#: Those, every name that is stripped without being nominated, and the one that `Connection: close` nominates: so
+#: counting them needs no walk over the lines.
 INDEXED: Final = (
-    UNDERSTOOD | names(Trait.HOP_BY_HOP) | spellings(names(Trait.CLIENT_IDENTITY)) | variables()
+    UNDERSTOOD | names(Trait.HOP_BY_HOP) | spellings(names(Trait.CLIENT_IDENTITY)) | variables() | {b"close"}
 )  # fmt: skip
 
 #: Longest list in which this proxy looks for a word, in bytes: no honest peer sends more, and searching costs time.

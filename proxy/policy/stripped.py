@@ -21,9 +21,10 @@ from proxy.policy.trailers import forwarded_trailers
 STRIPPABLE: Final = (HOP_BY_HOP | CLIENT_IDENTITY | SERVICE_VARIABLES | {X_FORWARDED_NAMES}) - names(Trait.FRAMING)
 #: Asked of an index: whether its head loses no line that is counted; and whether none but `Connection`.
 loses_nothing: Final = STRIPPABLE.isdisjoint
-loses_no_more_than_connection: Final = (STRIPPABLE - {b"connection"}).isdisjoint
-#: What most heads that have a `Connection` say in it: the very object that reading it yields, mostly.
-KEEP_ALIVE: Final = connection_options({b"connection": [b"keep-alive"]})
+loses_no_more_than_connection: Final = (STRIPPABLE - {b"connection"} | {b"close"}).isdisjoint
+#: What most heads that have a `Connection` say in it, which nominates none but these names: the very objects that
+#: reading it yields, mostly.
+USUAL_OPTIONS: Final = tuple(connection_options({b"connection": [option]}) for option in (b"keep-alive", b"close"))
 
 
 class Stripped(NamedTuple):

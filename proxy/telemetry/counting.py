@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Final, TypeAlias
 
 from proxy.policy.stripped import (
-    KEEP_ALIVE,
+    USUAL_OPTIONS,
     Stripped,
     loses_no_more_than_connection,
     loses_nothing,
@@ -108,8 +108,8 @@ class Counting:
                 self._request_bytes.add(record.request_bytes)
             if response is not None and attempts is not None and response.status == record.status:
                 attempts.cell[0] = attempts.value = attempts.value + 1
-                known, options = response.known, response.options
-                if (options is KEEP_ALIVE or options == KEEP_ALIVE) and loses_no_more_than_connection(known):
+                known = response.known
+                if response.options in USUAL_OPTIONS and loses_no_more_than_connection(known):
                     counter = self._connections[1]
                     counter.cell[0] = counter.value = counter.value + len(known[b"connection"])
                 elif not loses_nothing(known):
@@ -120,8 +120,7 @@ class Counting:
                 known = head.known
                 # Most have only a Host.
                 if len(known) > 1 or b"host" not in known:
-                    options = head.options
-                    if (options is KEEP_ALIVE or options == KEEP_ALIVE) and loses_no_more_than_connection(known):
+                    if head.options in USUAL_OPTIONS and loses_no_more_than_connection(known):
                         counter = self._connections[0]
                         counter.cell[0] = counter.value = counter.value + len(known[b"connection"])
                     elif not loses_nothing(known):

@@ -18,6 +18,7 @@ class Reading(Enum):
 
 _PAUSED: Final = Reading.PAUSED
 FINISHED: Final = Reading.FINISHED
+FULL_READ_BYTES: Final = 250_000  # uvloop's reads hold 256,000: behind one of fewer, libuv turns to others by itself
 
 
 class PacedReading(WritingSide):

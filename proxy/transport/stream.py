@@ -12,7 +12,7 @@ from proxy.transport import fiber, sockets
 from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import Fiber
 from proxy.transport.owner import Owner
-from proxy.transport.pacing import FINISHED, PacedReading, Reading
+from proxy.transport.pacing import FINISHED, FULL_READ_BYTES, PacedReading, Reading
 from proxy.transport.parking import PARKED
 from proxy.transport.sockets import PeerEnd, Remainder
 from proxy.transport.writing import ConnectionEnded
@@ -64,11 +64,12 @@ class Stream(PacedReading):
             return
         self._deadlines.streams.add(self)
         if self.on_connected is not None:
-            self.on_connected(self)
+            on_connected, self.on_connected = self.on_connected, None  # it is as large as the stream
+            on_connected(self)
 
     def data_received(self, data: bytes) -> None:
         if self._reader is not None:
-            if len(data) >= self._deadlines.buffer_bytes:
+            if len(data) >= FULL_READ_BYTES or (self._reads_small and len(data) >= self._deadlines.buffer_bytes):
                 self._let_others_read()
             self._arrived = data  # the object itself goes to the read that waits for it
             self._reader.resume()
@@ -104,7 +105,8 @@ class Stream(PacedReading):
         if self.watcher is not None:
             self.watcher()
         if self.owner is not None:
-            self.owner.connection_lost()
+            owner, self.owner = self.owner, None  # else each would keep the other until garbage is collected
+            owner.connection_lost()
 
     # -- reading -------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ _SIZE_LINE: Final = re.compile(rb"(?=[0-9A-Fa-f])(0*+[0-9A-Fa-f]{0,15}+)" + _BEH
 _BEFORE_EXTENSION: Final = re.compile(_BEHIND_SIZE)
 _WITHIN_EXTENSION: Final = re.compile(_EXTENSION_TEXT)
 _CRLF: Final = b"\r\n"
+_LAST_CHUNK: Final = b"0\r\n\r\n"  # as most senders write it, with no trailers behind it
 
 #: Digits of a chunk size, leading zeros counted: no sender needs them, so more is only abuse.
 _MOST_DIGITS: Final = 256
@@ -152,6 +153,10 @@ class ChunkedBody:
                 if whole != position:
                     position = whole
                     continue
+                if data.startswith(_LAST_CHUNK, position):
+                    self.left_over = data[position + len(_LAST_CHUNK) :]
+                    self._state = _COMPLETE
+                    break
                 line_end = data.find(_CRLF, position)
                 if line_end < 0:
                     self._state = self._keep_unfinished(data[position:])

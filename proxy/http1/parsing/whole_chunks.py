@@ -9,10 +9,10 @@ from typing import Final
 from proxy.http1.remembered import Remembered
 
 _PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)[ \t]{0,8}+")
-_PLAIN_SIZE_LINE: Final = re.compile(_PLAIN_SIZE.pattern + rb"\r\n")
+_LONGEST_LINE: Final = 15 + 8 + 2
 _CRLF: Final = b"\r\n"
 
-_SMALL: Final = 512  # bytes of data: after a chunk of at most this size, a run of such chunks is looked for
+_SMALL: Final = 64  # bytes of data: after a chunk of at most this size, a run of such chunks is looked for
 #: Bytes that are searched for a run, at first and at most. The window grows with each success, so that a search in vain
 #: costs less than those before it that found something.
 _FIRST_WINDOW: Final = 64
@@ -34,10 +34,10 @@ def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> 
 
     Returns where they end.
     """
-    while len(pieces) < most and (line := _PLAIN_SIZE_LINE.match(data, position)) is not None:
-        start, size = line.end(), int(line[1], 16)
+    while len(pieces) < most and (line_end := data.find(_CRLF, position, position + _LONGEST_LINE)) >= 0:
+        start, size = line_end + 2, _SIZES[data[position:line_end]]
         stop = start + size
-        if not size or data[stop : stop + 2] != _CRLF:
+        if size == _NO_SIZE or not data.startswith(_CRLF, stop):
             break
         pieces.append(data[start:stop])
         position = stop + 2

@@ -12,7 +12,7 @@ from proxy.policy.request_fields import upstream_request_fields
 from proxy.policy.response_fields import final_response_fields
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripped import (
-    KEEP_ALIVE,
+    USUAL_OPTIONS,
     Stripped,
     loses_no_more_than_connection,
     loses_nothing,
@@ -43,10 +43,10 @@ def counted(decisions: Decisions) -> Stripped:
 
 
 def check_short_cuts(head: RequestHead | ResponseHead, found: Stripped) -> None:
-    """Who looks at the index, and counts no lines where it has nothing, or only a `Connection: keep-alive`, is right."""
+    """Who looks at the index, and counts no lines where it has nothing, or only a usual `Connection`, is right."""
     if loses_nothing(head.known):
         assert found == (0, 0, 0)
-    elif head.options == KEEP_ALIVE and loses_no_more_than_connection(head.known):
+    elif head.options in USUAL_OPTIONS and loses_no_more_than_connection(head.known):
         assert found == (0, len(head.known[b"connection"]), 0)
 
 

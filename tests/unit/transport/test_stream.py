@@ -6,6 +6,7 @@ import pytest
 
 from proxy.transport.deadlines import BUFFER_BYTES
 from proxy.transport.fiber import Fiber
+from proxy.transport.pacing import FULL_READ_BYTES
 from proxy.transport.small_reads import SmallReads
 from proxy.transport.stream import Stream
 from tests.unit.transport.noting import noting_stream, transport_of
@@ -109,14 +110,14 @@ def test_what_a_loop_tells_reaches_a_stream_that_is_held(stream: Stream) -> None
 
 async def test_a_large_piece_leaves_a_turn_of_the_loop_to_others(stream: Stream) -> None:
     came: list[bytes] = []
-    for size, told in [(BUFFER_BYTES - 1, []), (BUFFER_BYTES, ["pause"])]:
+    for size, told in [(FULL_READ_BYTES - 1, []), (FULL_READ_BYTES, ["pause"])]:
         Fiber(read(stream, came)).resume()
         stream.data_received(b"x" * size)
         assert transport_of(stream).told == told
     await asyncio.sleep(0)
     assert transport_of(stream).told == ["pause", "resume"]
     Fiber(read(stream, came)).resume()
-    stream.data_received(b"x" * BUFFER_BYTES)
+    stream.data_received(b"x" * FULL_READ_BYTES)
     stream.hold()
     await asyncio.sleep(0)
     assert "resume" not in transport_of(stream).told[2:]
