@@ -1,7 +1,7 @@
 """Prometheus' text format and OpenMetrics as prometheus-client writes them, but each series' name and labels only once.
 
 Nearly all the time of a scrape went into objects for samples, and into escaping and sorting labels that are the same
-each time. So the library writes the beginning of a series' line, once, and what is written each time is its value.
+each time. What is written each time is a series' value. A test compares it with what the library writes, byte for byte.
 """
 
 from collections.abc import Iterable
@@ -9,16 +9,15 @@ from enum import Enum
 from operator import add
 from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import Metric
-from prometheus_client.exposition import choose_encoder, generate_latest
-from prometheus_client.samples import Sample
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.utils import floatToGoString
 
 from proxy.admin.families import FAMILIES
 
 #: From here on, the library writes 1e+06.
 _EXACT: Final = 1_000_000
+#: In a label's value; all else goes as it is.
+_ESCAPED: Final = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _MOST_SERIES: Final = 200_000  # beginnings that are kept: some 40 MiB
 _MOST_HISTOGRAMS: Final = 10_000
 
@@ -102,18 +101,5 @@ class Series:
 
 
 def _begin(name: str, labels: dict[str, str]) -> str:
-    alone = Metric(f"onehop_{name}", "", "untyped")
-    alone.samples = [Sample(alone.name, labels, 0)]
-    line = generate_latest(_Alone([alone])).decode().splitlines()[-1]
-    return line[: line.rindex(" ") + 1]
-
-
-class _Alone(CollectorRegistry):
-    """Some families, and nothing else."""
-
-    def __init__(self, families: Iterable[Metric]) -> None:
-        super().__init__()
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
+    pairs = ",".join(f'{label}="{value.translate(_ESCAPED)}"' for label, value in sorted(labels.items()))
+    return f"onehop_{name}{{{pairs}}} " if pairs else f"onehop_{name} "
