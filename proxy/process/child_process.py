@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 
 from proxy.process.channel import Channel, Kind
 from proxy.process.heartbeat import StackFile
+from proxy.process.listeners import CannotStart
 
 _FRAMES: Final = 12  # of a traceback, the innermost ones
 _AGAIN_S: Final = 1.0  # before sockets that were lost are asked for again
@@ -50,6 +51,8 @@ def be_child(
         with new_loop_runner() as runner:
             runner.run(serve())
         status = 0
+    except CannotStart as exc:
+        channel.send(Kind.FAILED, str(exc))  # says all there is to know: no defect of ours
     except BaseException as exc:
         said = traceback.format_exception_only(exc)[-1] + "".join(traceback.format_exception(exc, limit=-_FRAMES))
         channel.send(Kind.FAILED, said)  # the parent logs it, once for all children

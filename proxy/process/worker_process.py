@@ -15,6 +15,7 @@ from proxy.process.channel import Channel, Kind
 from proxy.process.child_process import ASKED_AGAIN, ask_again, be_child
 from proxy.process.heartbeat import Heartbeat, StackFile
 from proxy.process.link import Link
+from proxy.process.listeners import CannotStart
 from proxy.process.memory import reuse_buffers
 from proxy.process.worker import Companion, Worker
 from proxy.telemetry.counters import Seat
@@ -54,10 +55,16 @@ async def _serve(setup: WorkerSetup) -> None:
         link = Link(loop)
         stack.callback(link.close)
         counts = setup.counts if config.admin.listen else None  # nobody would read them
-        worker = Worker(
-            config, setup.sockets, setup.pseudonym, workers=setup.workers, number=setup.number, seat=setup.seat,
-            link=link, buckets=setup.buckets, counts=counts, kept=setup.kept, observe=observe,
-        )  # fmt: skip
+        try:
+            worker = Worker(
+                config, setup.sockets, setup.pseudonym, workers=setup.workers, number=setup.number, seat=setup.seat,
+                link=link, buckets=setup.buckets, counts=counts, kept=setup.kept, observe=observe,
+            )  # fmt: skip
+        except OSError as exc:
+            if exc.filename != config.access_log_file:
+                raise
+            # The rules have seen that there is such a folder, but not whether this user may write there.
+            raise CannotStart(f'access_log_file = "{config.access_log_file}": {exc.strerror}') from exc
         loop.set_exception_handler(worker.report_loop_defect)
         sys.unraisablehook = worker.report_unraisable
         link.report_defect = worker.errors.defect

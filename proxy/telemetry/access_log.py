@@ -11,7 +11,7 @@ from typing import Final
 
 from proxy.telemetry.access_lines import ChosenFields, TimeOfDay, json_line, text_line
 from proxy.telemetry.events import Sink
-from proxy.telemetry.line_writer import LineWriter, open_file
+from proxy.telemetry.line_writer import Batch, LineWriter, open_file
 from proxy.telemetry.record import ExchangeRecord
 
 STDOUT: Final = 1
@@ -33,8 +33,8 @@ class AccessLog:
         fields: Sequence[str] = (),
     ) -> None:
         """`form` is "json" or "text". Lines go to `fd`, or to the file at the path `file`; `fields` are additional
-        fields. `warn` is called, from another thread, when nobody reads the log any more. Raises OSError where the
-        file cannot be opened."""
+        fields. `warn` is called, from another thread, when the log cannot be written. Raises OSError where the file
+        cannot be opened."""
         self._loop = loop
         self._warn = warn
         self._render = json_line if form == "json" else text_line
@@ -44,9 +44,7 @@ class AccessLog:
         self._timer: asyncio.TimerHandle | None = None
         self._dropped = 0
         self._file = file
-        self._writer = LineWriter(
-            open_file(file) if file else fd, lambda: warn("nobody reads the access log any more: it ends")
-        )
+        self._writer = LineWriter(open_file(file) if file else fd, self._warn_of)
 
     @property
     def sink(self) -> Sink:
@@ -62,6 +60,13 @@ class AccessLog:
             self._flush()
         elif self._timer is None:
             self._timer = self._loop.call_later(_FLUSH_S, self._flush)
+
+    def _warn_of(self, failure: OSError) -> None:
+        if self._writer.has_reader:
+            where = self._file or "standard output"
+            self._warn(f"the access log drops lines, and counts them: {where}: {failure.strerror}")
+        else:
+            self._warn("nobody reads the access log any more: it ends")
 
     def reopen(self) -> None:
         """Open the file at the same path anew: the old one was renamed, and still gets the lines taken before."""
@@ -94,7 +99,7 @@ class AccessLog:
             return
         lines, self._lines = self._lines, []
         said = [b'{"dropped_log_lines":%d}\n' % self._dropped] if self._dropped else []
-        if writer.put(b"".join(said + lines), patience_s):
+        if writer.put(Batch(b"".join(said + lines), self._dropped), patience_s):
             self._dropped = 0
         else:
             self._dropped += len(lines)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 _BATCHES_WAITING: Final = 256  # some 16 MiB; beyond that, lines are dropped
 _ATOMIC: Final = 4096  # PIPE_BUF: workers share a pipe, and up to this size their lines do not mix
@@ -22,13 +22,22 @@ def open_file(path: str) -> int:
     return os.open(path, flags, 0o640)
 
 
+class Batch(NamedTuple):
+    """Whole lines. If `dropped` is not 0, the first of them says that so many were dropped before."""
+
+    lines: bytes
+    dropped: int = 0
+
+
 class LineWriter:
     """Writes batches of whole lines, in order."""
 
-    def __init__(self, fd: int, on_no_reader: Callable[[], None]) -> None:
+    def __init__(self, fd: int, on_failure: Callable[[OSError], None]) -> None:
+        """`on_failure` is called, in another thread, when lines cannot be written: once until some were."""
         self._fd = fd
-        self._on_no_reader = on_no_reader
-        self._batches: queue.Queue[bytes | int | None] = queue.Queue(_BATCHES_WAITING)
+        self._on_failure = on_failure
+        self._fails = False
+        self._batches: queue.Queue[Batch | int | None] = queue.Queue(_BATCHES_WAITING)
         self._at_once: deque[int] = deque()  # descriptors to switch to before anything else is written
         self._cut_a_line = False  # the last write ended within a line
         self.unwritten: deque[int] = deque()  # how many lines could not be written, in portions
@@ -36,7 +45,7 @@ class LineWriter:
         self._thread = threading.Thread(target=self._write_batches, name="access-log", daemon=True)
         self._thread.start()
 
-    def put(self, batch: bytes, patience_s: float) -> bool:
+    def put(self, batch: Batch, patience_s: float) -> bool:
         """Queue a batch; False where there was no room within `patience_s`."""
         try:
             self._batches.put(batch, block=patience_s > 0, timeout=patience_s)
@@ -68,21 +77,30 @@ class LineWriter:
             if isinstance(batch, int):
                 self._replace(batch)
                 continue
-            start = 0
-            while start < len(batch):
-                end = batch.rfind(b"\n", start, start + _ATOMIC) + 1 or batch.find(b"\n", start) + 1
-                try:
-                    self._write_whole(batch[start:end])
-                except OSError as exc:
-                    if exc.errno in (errno.EPIPE, errno.EBADF):
-                        self.has_reader = False  # serving goes on
-                        self._on_no_reader()
-                        return
+            if not self._write_batch(batch):
+                return
+
+    def _write_batch(self, batch: Batch) -> bool:
+        """Whether there is anybody to write for."""
+        lines, start = batch.lines, 0
+        while start < len(lines):
+            end = lines.rfind(b"\n", start, start + _ATOMIC) + 1 or lines.find(b"\n", start) + 1
+            try:
+                self._write_whole(lines[start:end])
+            except OSError as exc:
+                self.has_reader = exc.errno not in (errno.EPIPE, errno.EBADF)  # else serving goes on without a log
+                if not self._fails:
+                    self._fails = True
+                    self._on_failure(exc)
+                if self.has_reader:
                     # A full disk, for example: the rest of this batch is dropped, and the next one is tried.
-                    self.unwritten.append(batch.count(b"\n", start))
+                    said_before = batch.dropped - 1 if batch.dropped and not start else 0
+                    self.unwritten.append(lines.count(b"\n", start) + said_before)
                     time.sleep(_RETRY_S)
-                    break
-                start = end
+                return self.has_reader
+            start = end
+        self._fails = False
+        return True
 
     def _replace(self, fd: int) -> None:
         os.close(self._fd)

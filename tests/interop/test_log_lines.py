@@ -89,6 +89,20 @@ def open_files(proxy: OnehopProcess, name: str) -> list[str]:
     return [fd for pid in proxy.worker_pids() for fd, link in descriptors_of(pid).items() if name in link]
 
 
+async def test_a_log_that_cannot_be_opened_is_one_line_at_start(tmp_path: Path) -> None:
+    (tmp_path / "log").symlink_to(tmp_path / "no folder" / "log")
+    arguments = "run --listen 127.0.0.1:0 --upstream http://127.0.0.1:9 --workers 1 --set admin.listen="
+    command = (sys.executable, "-m", "proxy", *arguments.split(), "--set", f"access_log_file={tmp_path}/log")
+    status, written = await output_of(*command)
+    assert (status, written.splitlines()) == (
+        1,
+        [
+            f'onehop: error: worker cannot start: access_log_file = "{tmp_path}/log": No such file or directory',
+            "onehop: error: no worker could start; giving up",
+        ],
+    )
+
+
 async def test_onehop_says_of_itself_what_the_level_asks_for_in_the_form_that_is_asked_for(tmp_path: Path) -> None:
     run = [sys.executable, "-m", "proxy", "run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:9"]
     settings = ["--set", "log_format=json", "--set", "admin.listen=", "--workers", "1"]

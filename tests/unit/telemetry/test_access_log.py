@@ -87,10 +87,12 @@ async def test_a_full_disk_drops_lines_and_the_log_goes_on_when_there_is_room(mo
 
     monkeypatch.setattr("proxy.telemetry.line_writer.os.write", write_if_there_is_room)
     with pipe() as (reading, writing):
-        log = access_log(writing)
+        said: list[str] = []
+        log = AccessLog("json", asyncio.get_running_loop(), said.append, fd=writing)
         log.write(record())
         log._flush()
         await until(lambda: bool(log._writer.unwritten))
+        assert said == ["the access log drops lines, and counts them: standard output: No space left on device"]
         full.clear()
         log.write(record(b"/later"))
         log.close(patience_s=5)

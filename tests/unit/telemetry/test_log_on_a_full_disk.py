@@ -20,7 +20,8 @@ async def test_a_full_log_that_is_renamed_goes_on_in_a_new_file(
     monkeypatch.setattr("proxy.telemetry.line_writer._BATCHES_WAITING", 2)
     monkeypatch.setattr("proxy.telemetry.line_writer._RETRY_S", 0.2)
     (tmp_path / "log").symlink_to("/dev/full")
-    log = file_log(tmp_path / "log")
+    said: list[str] = []
+    log = file_log(tmp_path / "log", said.append)
     while not log._dropped:  # so much is waiting to be written that nothing more is taken
         log.write(record(b"/old"))
     (tmp_path / "log").unlink()
@@ -29,6 +30,7 @@ async def test_a_full_log_that_is_renamed_goes_on_in_a_new_file(
     log.close(patience_s=20)
     lines = [msgspec.json.decode(line) for line in (tmp_path / "log").read_bytes().splitlines()]
     assert lines[-1]["target"] == "/new"
+    assert said == [f"the access log drops lines, and counts them: {tmp_path}/log: No space left on device"]
 
 
 async def test_a_line_that_was_cut_does_not_spoil_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,14 +46,17 @@ async def test_a_line_that_was_cut_does_not_spoil_the_next(tmp_path: Path, monke
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("proxy.telemetry.line_writer.os.write", write_while_there_is_room)
-    log = AccessLog("json", asyncio.get_running_loop(), pytest.fail, file=str(tmp_path / "log"))
-    log.write(record(b"/cut"))
-    log._flush()
-    await until(lambda: bool(log._writer.unwritten))
+    said: list[str] = []
+    log = AccessLog("json", asyncio.get_running_loop(), said.append, file=str(tmp_path / "log"))
+    for target in (b"/cut", b"/lost", b"/too"):  # what says how many were lost before is lost itself
+        log.write(record(target))
+        log._flush()
+        await until(lambda: bool(log._writer.unwritten))
+    assert len(said) == 1, "once, not for each batch"
     is_full.clear()
     log.write(record(b"/next"))
     log.close(patience_s=5)
     cut, dropped, following = (tmp_path / "log").read_bytes().splitlines()
     assert len(cut) == 40
-    assert msgspec.json.decode(dropped) == {"dropped_log_lines": 1}
+    assert msgspec.json.decode(dropped) == {"dropped_log_lines": 3}
     assert msgspec.json.decode(following)["target"] == "/next"
