@@ -70,8 +70,10 @@ class Guard:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if secrets.compare_digest(_token(scheme.lower(), given.strip()), self._token):
             return None
-        # A browser asks for a password: the token, with any name.
-        return _text(401, "a token is needed", {"WWW-Authenticate": 'Bearer realm="onehop", Basic realm="onehop"'})
+        # A browser asks for a password: the token, with any name. A line each: Chromium reads one challenge of a line.
+        refusal = _text(401, "a token is needed", {"WWW-Authenticate": 'Basic realm="onehop"'})
+        refusal.headers.append("WWW-Authenticate", 'Bearer realm="onehop"')
+        return refusal
 
 
 def _token(scheme: str, given: str) -> bytes:

@@ -156,3 +156,19 @@ async def test_what_clients_send_is_text_whatever_it_is(tmp_path: Path) -> None:
         text = await asyncio.to_thread(Path(await (await download.value).path()).read_text, "utf-8")
         assert bytes(range(0xA1, 0x100)).decode("latin-1") in text
         assert len(text) < 40_000  # fields are cut where they were recorded
+
+
+async def test_a_page_that_wants_a_token_takes_it_as_a_browsers_password(tmp_path: Path) -> None:
+    require_programs("chromium", "curl")
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef0123456789abcdef\n")
+    token.chmod(0o600)
+    app = f'[upstreams.app]\nurls = ["http://127.0.0.1:{free_port()}"]'
+    async with inspected(tmp_path, app, admin=f'inspector = true\ntoken_file = "{token}"') as (proxy, admin):
+        given = {"username": "any", "password": token.read_text().strip()}
+        async with page_of(f"http://127.0.0.1:{admin}/inspector", http_credentials=given) as page:
+            await page.wait_for_selector("#state:has-text('live')")
+            await curl(f"http://127.0.0.1:{proxy}/")
+            await expect(page.locator(".row")).to_have_count(1)
+            await page.click("text=Status")
+            await page.wait_for_selector("#state:has-text('live')")
