@@ -45,6 +45,7 @@ coverage: $(VENV)/.installed-test  ## run all tests and report branch coverage
 	$(BIN)/coverage report
 
 bench: $(VENV)/.installed-peers  ## the same load over onehop and its peers
+	@$(BIN)/python .ci/test-compiled --build || echo "nothing is compiled: its column is left out"
 	$(BIN)/python -m benchmarks.load $(ARGS)
 
 stress: $(VENV)/.installed-peers  ## break onehop, nginx and HAProxy in the same ways

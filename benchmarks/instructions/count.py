@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from benchmarks.instructions.cases import Case
-from benchmarks.load.peers import configurations
+from benchmarks.load.peers import COMPILED, ROOT, configurations, is_compiled_here
 from tests.harness.programs import NGINX
 from tests.harness.programs.process import free_port, serving, wait_until_listening
 
-ROOT: Final = Path(__file__).parents[2]
-COMPILED: Final = ROOT / ".cache" / "compiled" / "tree"  # where `make test-compiled` has built it
 _WARM: Final = 60  # requests until what is done once is done
 _TOTAL: Final = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 _CALLGRIND: Final = ("valgrind", "--tool=callgrind")
@@ -36,7 +34,7 @@ class Way(NamedTuple):
 
 def ways() -> list[Way]:
     """All that there are here."""
-    trees = {"interpreted": ROOT, **({"compiled": COMPILED} if COMPILED.exists() else {})}
+    trees = {"interpreted": ROOT, **({"compiled": COMPILED} if is_compiled_here() else {})}
     found = [Way(name, tree) for name, tree in trees.items()]
     found += [Way(f"{name}, without counters", tree, counted=False) for name, tree in trees.items()]
     found += [Way(f'{name}, reader = "h11"', tree, reader="h11") for name, tree in trees.items()]

@@ -13,6 +13,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchmarks.instructions.cases import CASES
+from benchmarks.instructions.count import count, ways
 from benchmarks.load.against import THIS, checkout, print_comparison
 from benchmarks.load.machine import describe_machine
 from benchmarks.load.peers import PROXIES, Proxy
@@ -22,6 +24,7 @@ from benchmarks.load.workloads import WORKLOADS, Workload
 
 _WHOLE: Final = Path(__file__).parents[1]
 _PARTIAL: Final = _WHOLE.parent / ".cache" / "benchmarks"
+_COUNTED_REQUESTS: Final = 100
 _OUTPUT_HELP: Final = "Where to write.  [default: benchmarks; .cache/benchmarks for less than the whole]"
 
 
@@ -41,6 +44,17 @@ def _chosen_proxies(asked: str) -> list[Proxy]:
     return [proxy for proxy in PROXIES if not names or proxy.name in names]
 
 
+def _instructions(console: Console) -> dict[str, dict[str, float]]:
+    """Of each kind of request, by the way in which it was carried."""
+    found: dict[str, dict[str, float]] = {}
+    for way in ways():
+        if "," not in way.name:
+            console.print(f"counting instructions: {way.name}")
+            for name, instructions in count(way, CASES, _COUNTED_REQUESTS):
+                found.setdefault(name, {})[way.name] = instructions
+    return found
+
+
 def _stop(signal_number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt  # so that SIGTERM, too, ends what we started
 
@@ -49,7 +63,7 @@ def _stop(signal_number: int, frame: FrameType | None) -> None:
 @click.option("--workloads", default="", help="Only those with one of these words in their name; comma-separated.")
 @click.option("--proxies", default="", help="Only these; comma-separated.")
 @click.option("--rounds", default=4, show_default=True, type=click.IntRange(1))
-@click.option("--seconds", default=2, show_default=True, type=click.IntRange(1), help="Per sample.")
+@click.option("--seconds", default=1, show_default=True, type=click.IntRange(1), help="Per sample.")
 @click.option("--quick", is_flag=True, help="One round of a second, fewer idle connections: figures are rough.")
 @click.option(
     "--against",
@@ -92,6 +106,7 @@ def main(
         except KeyboardInterrupt:
             raise click.Abort from None
         progress.update(bar, description="done", advance=1)
+    is_whole = not (workloads or proxies or quick or against)
     words = [f'"{word}"' if " " in word or "," in word else word for word in sys.argv[1:]]
     context = Context(
         command=" ".join(["python -m benchmarks.load", *words]),
@@ -99,9 +114,10 @@ def main(
         versions={proxy.name: proxy.program.said_version() for proxy in installed},
         missing=missing,
         plan=plan,
+        instructions=_instructions(console) if is_whole and shutil.which("valgrind") else {},
     )
     if output is None:
-        output = _PARTIAL if workloads or proxies or quick or against else _WHOLE
+        output = _WHOLE if is_whole else _PARTIAL
     write(findings, context, output)
     if against is not None:
         print_comparison(list(plan.workloads), findings.results, console)

@@ -3,6 +3,7 @@
 import os
 import platform
 import sys
+import sysconfig
 from pathlib import Path
 
 from benchmarks.load.processes import pinning
@@ -22,5 +23,15 @@ def describe_machine() -> str:
     )
     return (
         f"{model}, {os.cpu_count()} cores{virtual}, {memory_gib:.0f} GiB, {platform.system()} {platform.release()}, "
-        f"Python {' '.join(sys.version.split())}; {cores}"  # with its build: it matters
+        f"Python {' '.join(sys.version.split())}, {_how_built()}; {cores}"
     )
+
+
+def _how_built() -> str:
+    """How this interpreter was built: with profile-guided optimization it needs about a sixth less."""
+    options = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    if "--enable-optimizations" in options:
+        return "built with profile-guided optimization" + (" and LTO" if "--with-lto" in options else "")
+    if sys.base_prefix == "/usr":
+        return "built by the distribution"  # Debian's and Fedora's are profile-guided, by rules of their own
+    return "built without profile-guided optimization"

@@ -15,7 +15,8 @@ from benchmarks.load.workloads import SMALL_GET, TARGETS, WORKLOADS, Measure, Ta
 
 _SATURATED: Final = 0.85  # of its core: below, requests per second say what the load could do, not the proxy
 _QUIET: Final = 0.05  # of the time, processes with one thread wait for their core: more, and others were at work here
-_ONE_THREAD: Final = ("nginx", "onehop", "onehop-h11", "aiohttp")
+_ONE_THREAD: Final = ("nginx", "onehop", "onehop-compiled", "onehop-h11", "onehop-h11-compiled", "aiohttp")
+_BASES: Final = ("nginx", "envoy")
 
 
 class Context(NamedTuple):
@@ -26,6 +27,7 @@ class Context(NamedTuple):
     versions: dict[str, str]
     missing: list[str]
     plan: Plan
+    instructions: dict[str, dict[str, float]] = {}  # per request, by kind of request, by way to run
 
 
 def write(findings: Findings, context: Context, folder: Path) -> None:
@@ -48,6 +50,7 @@ def _document(findings: Findings, context: Context) -> str:
         "not_installed": context.missing,
         "fixed_rate_per_s": findings.rate,
         "void": findings.voids,
+        "instructions": context.instructions,
         "columns": ["workload", "proxy", "samples"],
         "sample_columns": Sample._fields,
     }
@@ -75,15 +78,17 @@ def _page(findings: Findings, context: Context) -> list[str]:
         "One worker or thread each; keep-alive on both sides, `X-Forwarded-For`, no access log unless said. No two "
         "requests are alike; the status and length of every answer were checked, and one wrong answer voids its sample. "
         f"Proxies took turns, {plan.seconds:g} s at a time. CPU is user + system of all the proxy's processes; {spread}. "
-        "Ratios are to nginx in the same run.", "",
+        "Ratios are to medians of the same run.", "",
     ]  # fmt: skip
     waited = _waited(results)
     if waited > _QUIET:
         lines += [f"**The machine was not quiet**: proxies waited {waited:.0%} of the time for their core.", ""]
     if SMALL_GET.name in results:
         lines += ["![CPU per small GET, relative to nginx](chart.svg)", ""]
-    lines += _matrix(results, plan)
     lines += _targets(results)
+    for base in _BASES:
+        lines += _matrix(results, plan, base)
+    lines += _instructions(context.instructions)
     for workload in plan.workloads:
         if results.get(workload.name):
             lines += _workload(workload, results[workload.name], findings)
@@ -108,21 +113,21 @@ def _main(measure: Measure, samples: list[Sample]) -> Figure:
     return figure
 
 
-def _ratio(measure: Measure, proxies: dict[str, list[Sample]], name: str) -> float | None:
-    if not proxies.get(name) or not proxies.get("nginx"):
+def _ratio(measure: Measure, proxies: dict[str, list[Sample]], name: str, base: str = "nginx") -> float | None:
+    if not proxies.get(name) or not proxies.get(base):
         return None
-    base = _main(measure, proxies["nginx"]).median
-    return _main(measure, proxies[name]).median / base if base > 0 else None
+    of_base = _main(measure, proxies[base]).median
+    return _main(measure, proxies[name]).median / of_base if of_base > 0 else None
 
 
-def _matrix(results: Results, plan: Plan) -> list[str]:
+def _matrix(results: Results, plan: Plan, base: str) -> list[str]:
     names = [proxy.name for proxy in plan.proxies]
-    if "nginx" not in names:
+    if base not in names:
         return []
-    lines = ["## As ratios to nginx", "", "| | " + " | ".join(names) + " |", "| --- |" + " ---: |" * len(names)]
+    lines = [f"## As ratios to {base}", "", "| | " + " | ".join(names) + " |", "| --- |" + " ---: |" * len(names)]
     for workload in plan.workloads:
         proxies = results.get(workload.name, {})
-        ratios = (_ratio(workload.measure, proxies, name) for name in names)
+        ratios = (_ratio(workload.measure, proxies, name, base) for name in names)
         what = "" if workload.measure is Measure.CPU else f" ({workload.measure.value})"
         cells = ("–" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
         lines.append(f"| {workload.name}{what} | " + " | ".join(cells) + " |")
@@ -130,32 +135,41 @@ def _matrix(results: Results, plan: Plan) -> list[str]:
 
 
 def _targets(results: Results) -> list[str]:
-    measured = [(target, ratio) for target in TARGETS if (ratio := _against(target, results)) is not None]
-    if not measured:
-        return []
-    lines = [
-        "## What onehop is to cost at most",
-        "",
-        "| workload | at most | measured | |",
-        "| --- | --- | ---: | --- |",
-    ]
-    for target, (value, peer) in measured:
+    """One row per target. Where compiled modules were measured, they are what has to keep to it."""
+    rows = []
+    for target in TARGETS:
+        suffixes = ("", "-compiled") if target.compiled else ("",)
+        found = [_against(target, f"onehop{'-h11' * target.h11}{suffix}", results) for suffix in suffixes]
+        judged = next((one for one in reversed(found) if one is not None), None)
+        if judged is None:
+            continue
+        value, peer = judged
+        best = "the best peer, " if len(target.of) > 1 else ""
+        most = f"{target.at_most:g} × {best}{peer}" if target.of else f"{target.at_most / 1024:g} KiB"
+        cells = [_measured(target, one) for one in (*found, None)[:2]]
+        name = target.workload + (', `reader = "h11"`' if target.h11 else "")
         verdict = "met" if value <= target.at_most else "**missed**"
-        name = target.workload if target.proxy == "onehop" else f'{target.workload}, `reader = "h11"`'
-        if target.of:
-            best = "the best peer, " if len(target.of) > 1 else ""
-            lines.append(f"| {name} | {target.at_most:g} × {best}{peer} | {value:.2f} × | {verdict} |")
-        else:
-            lines.append(f"| {name} | {target.at_most / 1024:g} KiB | {value / 1024:.1f} KiB | {verdict} |")
-    return [*lines, ""]
+        rows.append(
+            f"| {name}{'' if target.compiled else ', interpreted'} | {most} | {' | '.join(cells)} | {verdict} |"
+        )
+    if not rows:
+        return []
+    head = ["| workload | at most | interpreted | compiled | |", "| --- | --- | ---: | ---: | --- |"]
+    return ["## What onehop is to cost at most", "", *head, *rows, ""]
 
 
-def _against(target: Target, results: Results) -> tuple[float, str] | None:
+def _measured(target: Target, found: tuple[float, str] | None) -> str:
+    if found is None:
+        return "–"
+    return f"{found[0]:.2f} ×" if target.of else f"{found[0] / 1024:.1f} KiB"
+
+
+def _against(target: Target, proxy: str, results: Results) -> tuple[float, str] | None:
     workload = next(w for w in WORKLOADS if w.name == target.workload)
     proxies = results.get(target.workload, {})
-    if not proxies.get(target.proxy):
+    if not proxies.get(proxy):
         return None
-    own = _main(workload.measure, proxies[target.proxy]).median
+    own = _main(workload.measure, proxies[proxy]).median
     if not target.of:
         return own, ""
     peers = {name: _main(workload.measure, proxies[name]).median for name in target.of if proxies.get(name)}
@@ -163,6 +177,23 @@ def _against(target: Target, results: Results) -> tuple[float, str] | None:
         return None
     best = min(peers, key=lambda name: peers[name])
     return own / peers[best], best
+
+
+def _instructions(counted: dict[str, dict[str, float]]) -> list[str]:
+    if not counted:
+        return []
+    ways = list(dict.fromkeys(way for by_way in counted.values() for way in by_way))
+    lines = [
+        "## Instructions per request", "",
+        "In thousands, outside the kernel, by callgrind: they move with neither the machine nor its load. In brackets: × nginx.",
+        "", "| | " + " | ".join(ways) + " |", "| --- |" + " ---: |" * len(ways),
+    ]  # fmt: skip
+    for name, by_way in counted.items():
+        base = by_way.get("nginx")
+        times = {way: f" ({by_way[way] / base:.1f})" if base and way != "nginx" else "" for way in by_way}
+        cells = (f"{by_way[way] / 1000:.0f}{times[way]}" if way in by_way else "–" for way in ways)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
 
 
 def _workload(workload: Workload, proxies: dict[str, list[Sample]], findings: Findings) -> list[str]:

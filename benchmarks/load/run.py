@@ -48,7 +48,7 @@ class Plan(NamedTuple):
         """Those that have a say in a workload."""
         return [
             proxy for proxy in self.proxies
-            if (workload.h11 or proxy.name != "onehop-h11") and (proxy.logs or not workload.log)
+            if (workload.h11 or "h11" not in proxy.name) and (proxy.logs or not workload.log)
         ]  # fmt: skip
 
     def steps(self) -> int:

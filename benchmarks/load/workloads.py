@@ -67,26 +67,33 @@ class Target(NamedTuple):
     """What onehop is to cost at most: a factor of the figure of one peer, of the best of several, or a plain number."""
 
     workload: str
-    proxy: str
     at_most: float
-    of: tuple[str, ...]  # none: `at_most` is bytes
+    of: tuple[str, ...] = ()  # none: `at_most` is bytes
+    h11: bool = False  # with `reader = "h11"`
+    compiled: bool = True  # where it is; else it is the interpreted one that has to keep to it
 
 
 _PEERS: Final = ("nginx", "haproxy", "envoy", "caddy", "go", "aiohttp")
 
 TARGETS: Final = [
-    Target("small GET", "onehop", 2.5, ("nginx",)),
-    Target("small GET", "onehop", 0.9, ("envoy",)),
-    Target("small GET", "onehop", 0.7, ("caddy",)),
-    Target("small GET", "onehop", 0.25, ("aiohttp",)),
-    Target("small GET", "onehop-h11", 0.7, ("aiohttp",)),
-    Target("small GET, access log", "onehop", 0.9, ("caddy",)),
-    Target("3 chunks", "onehop", 1.0, ("caddy",)),
-    Target("20 chunks", "onehop", 1.0, ("caddy",)),
-    Target("64 KB answer", "onehop", 1.0, ("nginx",)),
-    Target("10 MB answer", "onehop", 1.0, _PEERS),
-    Target("10 MB upload", "onehop", 1.0, _PEERS),
-    Target("a connection per request", "onehop", 1.2, ("caddy",)),
-    Target("latency at a fixed rate", "onehop", 3.0, ("nginx",)),
-    Target("10,000 idle connections", "onehop", 6 * 1024, ()),
+    Target("small GET", 2.2, ("nginx",)),
+    Target("small GET", 0.6, ("envoy",)),
+    Target("small GET", 0.4, ("caddy",)),
+    Target("small GET", 0.2, ("aiohttp",)),
+    Target("small GET", 1.0, ("envoy",), compiled=False),
+    Target("small GET, access log", 0.7, ("envoy",)),
+    Target("64 KB answer", 1.0, ("nginx",)),
+    Target("10 MB answer", 0.8, _PEERS),
+    Target("10 MB upload", 0.8, _PEERS),
+    Target("3 chunks", 0.6, ("caddy",)),
+    Target("20 chunks", 0.6, ("caddy",)),
+    Target("a connection per request", 0.9, ("caddy",)),
+    Target("HTTP/1.0 keep-alive", 2.2, ("nginx",)),
+    Target("1,000 clients", 0.7, ("envoy",)),
+    Target("20-field GET", 0.7, ("envoy",)),
+    Target("small POST", 0.7, ("envoy",)),
+    Target("WebSocket echo", 1.0, ("nginx",)),
+    Target("event stream, 500 listeners", 1.0, _PEERS),
+    Target("small GET", 0.7, ("aiohttp",), h11=True),
+    Target("10,000 idle connections", 5 * 1024),
 ]

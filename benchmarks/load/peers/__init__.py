@@ -7,6 +7,7 @@ their own default is small.
 """
 
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -49,10 +50,34 @@ class Proxy(NamedTuple):
         )  # fmt: skip
 
 
+ROOT: Final = Path(__file__).parents[3]
+COMPILED: Final = ROOT / ".cache" / "compiled" / "tree"  # where `make test-compiled` leaves a compiled copy
+
+
+def is_compiled_here() -> bool:
+    """Whether the compiled copy is there, and of these sources."""
+    modules = [path.relative_to(ROOT) for path in (ROOT / "proxy").rglob("*.py")]
+    copies = ((COMPILED / module, ROOT / module) for module in modules)
+    return all(copy.is_file() and copy.read_bytes() == source.read_bytes() for copy, source in copies)
+
+
+def _compiled_python() -> str | None:
+    return sys.executable if is_compiled_here() else None
+
+
+def _compiled_version(python: str) -> list[str]:
+    code = f"import sys; sys.path.insert(0, {str(COMPILED)!r}); from proxy.cli.main import main; main(['--version'])"
+    return [python, "-P", "-c", code]
+
+
+_ONEHOP_COMPILED: Final = Program("onehop-compiled", "make test-compiled", _compiled_python, _compiled_version)
+
+
 def _onehop(reader: str) -> Callable[[str, Place], list[str]]:
     def command(python: str, place: Place) -> list[str]:
+        # -P: what PYTHONPATH names goes before the folder that we are in.
         return [
-            python, "-m", "proxy", "run", "--workers", "1", "--reader", reader,
+            python, "-P", "-m", "proxy", "run", "--workers", "1", "--reader", reader,
             "--listen", f"127.0.0.1:{place.port}", "--upstream", f"http://127.0.0.1:{place.upstream_port}",
             "--access-log", "json" if place.log else "off",
         ]  # fmt: skip
@@ -95,8 +120,10 @@ def _aiohttp(python: str, place: Place) -> list[str]:
 _ONE_THREAD: Final = {"GOMAXPROCS": "1"}
 
 PROXIES: Final = [
-    Proxy("onehop", ONEHOP, _onehop("auto")),
-    Proxy("onehop-h11", ONEHOP, _onehop("h11")),
+    Proxy("onehop", ONEHOP, _onehop("auto"), {"PYTHONPATH": str(ROOT)}),
+    Proxy("onehop-compiled", _ONEHOP_COMPILED, _onehop("auto"), {"PYTHONPATH": str(COMPILED)}),
+    Proxy("onehop-h11", ONEHOP, _onehop("h11"), {"PYTHONPATH": str(ROOT)}),
+    Proxy("onehop-h11-compiled", _ONEHOP_COMPILED, _onehop("h11"), {"PYTHONPATH": str(COMPILED)}),
     Proxy("nginx", NGINX, _nginx),
     Proxy("haproxy", HAPROXY, _haproxy),
     Proxy("envoy", ENVOY, _envoy_command),
