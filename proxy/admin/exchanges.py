@@ -88,9 +88,10 @@ class Exchanges:
         if after > self.newest:
             after = 0  # a number of an earlier control process
         looker = Looker(max(after, self.newest - len(self._recent)), self._first_after)
-        self._lookers.add(looker)
-        if self._is_at_end:
+        if self._is_at_end or self.is_full:  # several may have asked before the first of them began
             looker.end()
+        else:
+            self._lookers.add(looker)
         try:
             yield looker
         finally:

@@ -19,6 +19,7 @@ from proxy.config.sources import TOKEN_VARIABLE, load
 
 _PATIENCE_S: Final = 10.0
 _SILENCE_S: Final = 45.0  # of a stream that sends a comment every 15 s
+_MOST_UNREAD_BYTES: Final = 4 << 20  # many times the longest exchange
 _MOST_BYTES: Final = 64 * 1024 * 1024  # of an answer
 
 
@@ -145,8 +146,8 @@ class Following:
         self._connected = listener.connect()
         self._unread = bytearray()
         try:
-            self._connected.sendall(listener.request(self._connection, "/inspector/events", last))
             self._connected.settimeout(_PATIENCE_S)
+            self._connected.sendall(listener.request(self._connection, "/inspector/events", last))
             response = self._response()
         except OSError as exc:
             self.close()
@@ -165,9 +166,11 @@ class Following:
         self._connected.close()
 
     def _response(self) -> h11.Response:
+        ends_at = time.monotonic() + _PATIENCE_S
         while True:
             event = self._connection.next_event()
             if event is h11.NEED_DATA:
+                self._connected.settimeout(max(ends_at - time.monotonic(), 0.001))
                 self._connection.receive_data(self._connected.recv(65_536))
             elif isinstance(event, h11.Response):
                 return event
@@ -190,6 +193,8 @@ class Following:
             if isinstance(event, h11.Data):
                 self._unread += event.data
                 yield from self._complete()
+                if len(self._unread) > _MOST_UNREAD_BYTES:
+                    return  # no exchange of ours is as long: this is something else
             elif event is not h11.NEED_DATA:
                 return
             else:

@@ -129,10 +129,12 @@ async def test_who_waits_too_long_is_refused_and_its_place_is_free() -> None:
         await ask(proxy, peers[0], "/0")
         await origin.has_seen(1)
         for _ in range(2):
+            began = asyncio.get_running_loop().time()
             await ask(proxy, peers[1], "/1", 1)
             head, body = await peers[1].response()
             assert head.startswith(b"HTTP/1.1 503 ")
             assert b"queue_timeout" in body
+            assert 0.09 < asyncio.get_running_loop().time() - began < 2.0, "the default is five seconds"
             assert "retry-after" in fields_of(head)
         origin.answer()
         assert (await peers[0].response())[1] == b"ok"

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from proxy.config.upstream_model import OriginConfig, UpstreamConfig
+from tests.harness.origins import LiveOrigin, live_origins
+from tests.harness.origins import ask as asked_of
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client
 
@@ -110,11 +112,13 @@ async def test_clients_keep_their_origin_by_a_cookie() -> None:
 
 
 async def test_backups_are_used_once_no_other_origin_accepts() -> None:
-    async with named_origins("spare") as (proxy, _):
-        spare = proxy.worker._config.upstreams["default"].origins[0]
-        gone = OriginConfig(url="http://127.0.0.1:1")
-        origins = [gone, OriginConfig(url=spare.url, backup=True)]
-        upstreams = {"default": UpstreamConfig(origins=origins)}
-        async with running_proxy(upstreams=upstreams) as other, client(other.port) as peer:
-            assert await asked(peer) == ("spare", "")
-            assert other.records[0].attempts == 2
+    main, spare = LiveOrigin(), LiveOrigin()
+    async with live_origins(main, spare):
+        origins = [OriginConfig(url=main.url), OriginConfig(url=spare.url, backup=True)]
+        async with running_proxy(upstreams={"default": UpstreamConfig(origins=origins)}) as proxy:
+            assert await asked_of(proxy.port, 6) == [200] * 6
+            assert spare.requests.total() == 0
+            await main.stop()
+            assert await asked_of(proxy.port, 1) == [200]
+            assert spare.requests.total() == 1
+            assert proxy.records[-1].attempts == 2

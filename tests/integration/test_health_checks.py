@@ -1,8 +1,10 @@
 """Health checks: asked once for all workers, and what follows from their results."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
+import msgspec
 import pytest
 
 from proxy.config.upstream_model import UpstreamConfig
@@ -140,3 +142,20 @@ async def test_where_all_are_down_all_are_used_and_that_is_said_once(capfd: pyte
     said = capfd.readouterr().err
     assert said.count("no address is healthy, so all are used") == 1
     assert said.count("is down: status 503") == 2
+
+
+async def test_the_share_of_an_origin_that_returns_grows_in_all_workers_and_in_one_that_comes_later() -> None:
+    bad, good = LiveOrigin(), LiveOrigin()
+    bad.status_of["/healthz"] = 503
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(live_origins(bad, good))
+        upstream = msgspec.structs.replace(checked(bad, good), slow_start_s=1000.0)
+        instance = await stack.enter_async_context(running_instance(upstream))
+        await until(lambda: states(instance) == [[State.DOWN, State.UP]] * 2)
+        bad.status_of["/healthz"] = 200
+        await until(lambda: states(instance) == [[State.UP, State.UP]] * 2)
+        async with instance.worker():
+            for port in instance.ports:
+                before = bad.requests["/"]
+                assert await ask(port, 110) == [200] * 110
+                assert 9 <= bad.requests["/"] - before <= 11  # a tenth of its weight, at first

@@ -8,12 +8,15 @@ from typing import Literal
 
 import pytest
 
-from proxy.config.upstream_model import UpstreamConfig
+from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
 from proxy.upstream.names import is_name
 from tests.harness.addresses import black_hole
 from tests.harness.origins import LiveOrigin, Mood, ask, live_origins, until
 from tests.harness.running_instance import Instance, running_instance
-from tests.harness.scripted import client, fields_of
+from tests.harness.scripted import OK, ScriptedUpstream, answering, client, fields_of
+from tests.harness.tls import Authority, authority
+
+__all__ = ["authority"]
 
 
 class Names:
@@ -198,6 +201,23 @@ async def test_one_silent_address_of_a_name_costs_three_requests_and_no_more(at_
             for port in instance.ports * 5:
                 assert await ask(port, 2) == [200] * 2
             assert sum(record.attempts > 1 for record in instance.records) == 3, "of both workers together"
+
+
+async def test_tls_goes_by_the_name_at_the_address_that_was_found(authority: Authority) -> None:
+    upstream = ScriptedUpstream(answering(OK))
+    names = Names(service=["127.0.0.1"])
+
+    def never(host: str) -> list[str]:
+        raise AssertionError(f"a worker looked {host} up")
+
+    async with upstream.serving(authority.server()):
+        service = UpstreamConfig(
+            urls=[f"https://service.example:{upstream.port}"], tls=UpstreamTlsConfig(ca=authority.pem)
+        )
+        async with running_instance(service, lookup=names, worker_lookup=never, workers=1) as instance:
+            await until(lambda: used(instance) == ["127.0.0.1"])
+            assert await ask(instance.ports[0]) == [200]
+            assert authority.asked_for == ["service.example"]
 
 
 NAMES = [

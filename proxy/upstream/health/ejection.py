@@ -61,6 +61,7 @@ class Ejection:
         self.usable = Usable([], frozenset(), Use.NORMAL)
         #: Those that have fallen silent, with the number of their answers then: each gets one request at a time.
         self.stalled: dict[Origin, int] = {}
+        self._left_silent: set[Origin] = set()  # those that were silent when they were left out, for other reasons
         self._suspects: frozenset[Origin] = frozenset()
         self._was_cautious = False
         self.is_growing = False  # whether an address has not its full share yet
@@ -131,7 +132,7 @@ class Ejection:
 
     def look_for_stalls(self, stalls: Stalls, now: float) -> set[Origin]:
         """See which origins have fallen silent, and which answer again; returns those that are new. Requests that wait
-        for long at these, or at those that are left out, are hurried."""
+        for long at silent ones are hurried."""
         if not self.looks_for_stalls or len(self.endpoints) < 2:
             return set()
         origins = {candidate.origin for candidate in self.usable.candidates}
@@ -145,9 +146,10 @@ class Ejection:
             self.service.awaited_trials.difference_update(self.stalled)
             self.service.awaited_trials |= stalls.tried(self.stalled, now)
             self.apply()
+        # What waits where requests fail now may be answered all the same, unless nobody was before.
+        self._left_silent = {origin for origin in self._left_silent.union(before) if origin not in origins}
         if self.usable.use is Use.NORMAL:
-            out = [origin for origin, _ in self.endpoints.items() if origin not in origins]
-            stalls.hurry([*self.stalled, *out], now)
+            stalls.hurry(self._left_silent.union(self.stalled), now)
         return new
 
     def _cautious(self, usable: Usable) -> frozenset[Origin]:

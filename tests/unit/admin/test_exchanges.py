@@ -83,6 +83,8 @@ async def test_only_so_many_may_look_on() -> None:
         assert not exchanges.is_full
         looker.__enter__()
     assert exchanges.is_full
+    with exchanges.looking() as one_too_many:
+        assert one_too_many.is_at_end
     lookers[0].__exit__(None, None, None)
     assert not exchanges.is_full
 

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from proxy.upstream.balancing.least_requests import LeastRequests
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.balancing.sticky import Sticky
@@ -78,3 +80,29 @@ def test_the_other_policy_hears_of_every_attempt() -> None:
     assert inner.under_way == {A: 1}
     policy.ended(A)
     assert inner.under_way == {}
+
+
+AT_ONE, AT_TWO, AT_THREE = (A._replace(address=f"10.0.0.{n}") for n in (1, 2, 3))
+KEPT = [
+    # was there    are offered now              stays with      why
+    (AT_ONE,       (AT_ONE, AT_TWO, B),         AT_ONE),      # its address
+    (AT_ONE,       (AT_TWO, B),                 AT_TWO),      # the name moved
+    (A,            (AT_TWO, B),                 AT_TWO),      # the name was looked up meanwhile
+    (AT_ONE,       (A, B),                      A),           # nobody knows its addresses any more
+    (AT_ONE,       (AT_TWO, AT_THREE, B),       None),        # any of two may be as good as any other origin
+    (AT_ONE,       (B, C),                      None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "offered", "kept"), KEPT)
+def test_a_client_stays_with_a_name_that_moves(
+    before: Origin, offered: tuple[Origin, ...], kept: Origin | None
+) -> None:
+    policy = Sticky("srv", RoundRobin(), "app")
+    request = Request((b"Cookie", cookie_of(policy, before)))
+    candidates = offer(*offered)
+    chosen = {policy.choose(candidates, request) for _ in range(6)}
+    assert policy.has_affinity(request) is (kept is not None)
+    assert chosen == ({kept} if kept is not None else set(offered))
+    if kept is not None and kept != before:
+        assert policy.cookie(request, kept, secured=False) is not None, "its next cookie names the address"
