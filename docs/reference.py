@@ -15,8 +15,8 @@ from proxy.admin.families import FAMILIES
 from proxy.config.model import Config
 from proxy.config.schema import Key, Table, tables
 from proxy.telemetry import series
-from proxy.telemetry.access_lines import Line
 from proxy.telemetry.error_codes import ERROR_CODES
+from proxy.telemetry.json_fields import Line
 
 DOCS: Final = Path(__file__).parent
 #: Values of labels that come from a fixed set, by metric and label. Other labels are names of the configuration.

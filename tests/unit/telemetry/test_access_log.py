@@ -132,6 +132,7 @@ async def test_a_full_pipe_holds_nobody_up_and_what_is_dropped_is_said(monkeypat
     assert dropped + sum("target" in line for line in lines) == reported
 
 
+@pytest.mark.interpreted  # compiled code keeps its own `time`
 async def test_a_log_that_nobody_reads_holds_up_the_end_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
 

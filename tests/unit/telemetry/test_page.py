@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import proxy
-from proxy.telemetry.access_lines import Line
+from proxy.telemetry.json_fields import Line
 
 PAGE = Path(proxy.__file__).parents[1] / "docs" / "logs.md"
 
