@@ -159,6 +159,10 @@ class Stream(PacedReading):
         """Whether a read would return at once."""
         return bool(self._unread) or self._reading is FINISHED or self._ended is not None
 
+    def peer_has_ended(self) -> bool:
+        """Whether the peer has ended its side, as the kernel knows: a system call."""
+        return sockets.peer_end(self.transport.get_extra_info("socket")) is not None
+
     @property
     def is_ended(self) -> bool:
         """Whether nothing can be written any more."""

@@ -116,6 +116,14 @@ class UpstreamConnection:
         self.stream.watcher = None
         self.stream.abort()
 
+    def was_ended(self) -> bool:
+        """Whether the peer has ended this idle connection, which is then discarded. The kernel may know, and the event
+        loop not tell before it is done with what came in the same moment: such as the request that is to be sent."""
+        is_over = self.stream.peer_has_ended()
+        if is_over:
+            self.discard()
+        return is_over
+
     def await_head(self, deadline: float) -> None:
         """A response head is due by `deadline` (loop time), also for a read that is under way."""
         self.head_deadline = deadline

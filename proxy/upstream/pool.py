@@ -123,7 +123,7 @@ class Pool:
         now = self._deadlines.loop.time()
         newest_since = 0.0 if replayable else self._just_used_since(now)
         connection = self._idle.take(origin, now, newest_since)
-        if connection is None:
+        if connection is None or (not replayable and connection.was_ended()):
             return None
         connection.stream.watcher = None
         connection.begin()

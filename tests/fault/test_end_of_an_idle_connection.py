@@ -1,0 +1,33 @@
+"""A service ends an idle connection in the moment in which a request is about to take it."""
+
+import asyncio
+import socket
+
+from tests.harness.origins import until
+from tests.harness.running_proxy import running_proxy
+from tests.harness.scripted import OK, PATIENCE_S
+
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+async def test_a_post_does_not_take_a_connection_whose_end_the_kernel_knows() -> None:
+    """Its end comes in the same moment as the request: the loop tells of the request first."""
+    loop, post = asyncio.get_running_loop(), b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as peer:
+        listening.setblocking(False)
+        peer.setblocking(False)
+        async with asyncio.timeout(PATIENCE_S), running_proxy(listening.getsockname()[1]) as proxy:
+            await loop.sock_connect(peer, ("127.0.0.1", proxy.port))
+            await loop.sock_sendall(peer, GET)
+            first, _ = await loop.sock_accept(listening)
+            with first:
+                assert await loop.sock_recv(first, 4096)
+                await loop.sock_sendall(first, OK)
+                assert await loop.sock_recv(peer, 4096)
+                await until(lambda: len(proxy.worker.pool) == 1)
+                peer.send(post)
+            second, _ = await loop.sock_accept(listening)
+            with second:
+                assert (await loop.sock_recv(second, 4096)).startswith(b"POST / HTTP/1.1\r\n")
+                await loop.sock_sendall(second, OK)
+                assert (await loop.sock_recv(peer, 4096)).startswith(b"HTTP/1.1 200 ")
