@@ -11,8 +11,20 @@ from benchmarks.stress.row import Figure, Row, no_worse
 
 #: Why a row in which a peer is better is as it is, by the beginning of its name.
 REASONS: Final[dict[str, str]] = {
-    "memory: clients that do not read": "one piece of up to 64 KiB (half of limits.connection_buffer_bytes) is queued for "
-    "each",
+    "worker killed": "what the killed worker had under way",
+    "worker dies at each start": "what each killed worker had under way: another accepts meanwhile, so some do get in",
+    "worker hangs": "others accept after 2.5 beats (a quarter of `worker_stall_s` each): who came first waits so long, "
+    "and whom the hung worker had accepted already is lost with it",
+    "1,000 slow readers": "a small client shares its loop with them",
+    "CPU: 10,000": "a chunk costs a length and a piece each, in Python; nginx and HAProxy read them in C. The work of one "
+    "turn of the loop is bounded (2,048 chunks), so nobody else waits",
+    "CPU: 100 interim": "each is a head of its own, read, stripped and written anew; `limits` bound their rate",
+    "memory: clients that do not read": "one piece of up to 64 KiB (half of `limits.connection_buffer_bytes`) is queued "
+    "for each",
+    "memory: a service that does not read": "as above, for each upload; and two coroutines with their objects",
+    "memory given back": "Python's allocator keeps arenas of which one object is in use; they are used again",
+    "services restarted, POST": "a POST was sent just before its service ended the connection: whether it was acted on, "
+    "nobody knows, so it is not sent again",
 }
 
 
@@ -43,4 +55,5 @@ def markdown(results: Mapping[str, Mapping[str, Figure]], rows: Sequence[Row], n
 
 
 def _reason(name: str) -> str:
-    return next((f": {reason}" for beginning, reason in REASONS.items() if name.startswith(beginning)), "")
+    """Where a row has none, the page says so: a gap that is named can be filled."""
+    return ": " + next((why for beginning, why in REASONS.items() if name.startswith(beginning)), "not explained yet")
