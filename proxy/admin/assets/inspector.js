@@ -92,7 +92,7 @@ function facts(pairs) {
   return element("dl", {}, ...pairs.filter(([, value]) => value).flatMap(([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })]));
 }
 
-// What was received beside what was sent: a line that was kept stands beside itself.
+// What was received beside what was sent, in rows: a line that was kept stands beside itself.
 function beside(message) {
   const came = message.lines.filter((line) => line.verdict !== "set"), found = [];
   const stated = new Map(message.lines.filter((line) => line.verdict === "set").map((line) => [`${line.name}: ${line.value}`, line]));
@@ -102,7 +102,7 @@ function beside(message) {
     if (place >= 0) {
       for (const line of came.splice(0, place)) found.push([line, null]);
       found.push([came.shift(), { text, rule: "" }]);
-    } else if (came.length && came[0].name.toLowerCase() === name.toLowerCase()) found.push([came.shift(), went]);
+    } else if (came.length && came[0].verdict !== "kept") found.push([came.shift(), went]);
     else found.push([null, went]);
   }
   return [...found, ...came.map((line) => [line, null])];
