@@ -58,6 +58,7 @@ def _count(case: Case, service: int, folder: Path, worker: "_Worker", requests: 
     file.write_text(configuration(case, service, str(folder)))
     port = int(worker.told(f"serve {file}"))
     with contextlib.closing(_connected(port, folder if case.tls else None)) as client:
+        client.sendall(case.before)
         cookie = b""
         for number in range(60):  # what is done once is done
             cookie = _ask(client, number, case, cookie)

@@ -15,6 +15,7 @@ class Case(NamedTuple):
     more: str = ""
     fields: bytes = b""  # more lines of the request
     tls: bool = False  # towards the client
+    before: bytes = b""  # what the client sends first on its connection
     tls_upstream: bool = False
 
 
@@ -33,6 +34,8 @@ CASES: Final = [
         "a trusted gateway before it", 'trusted_networks = ["127.0.0.0/8"]',
         fields=b"X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\nX-Forwarded-Proto: https\r\n",
     ),
+    Case("a PROXY header, once per connection", listener='proxy_protocol = ["127.0.0.0/8"]',
+         before=b"PROXY TCP4 192.0.2.1 192.0.2.9 5000 443\r\n"),
     Case("TLS to the client", tls=True, listener='[listeners.l.tls]\ncertificates = [{ certificate = "FOLDER/a.pem" }]'),
     Case("TLS to the service", tls_upstream=True, upstream="tls.verify = false"),
     Case("a hundred routes by host", more="\n".join(
@@ -52,6 +55,13 @@ CASES: Final = [
     Case("`access.basic_auth`, remembered", route='access.basic_auth = "FOLDER/users"', fields=_ANN),
     Case("`access.forward_auth`", route='access.forward_auth = { upstream = "u", copy = ["X-User"] }'),
     Case("`mirror` of all", route='mirror = { upstream = "u" }'),
+    Case("a route's own `timeouts` and `limits`",
+         route='timeouts.response_head_s = 300\nlimits.request_body_bytes = "1 MiB"'),
+    Case("`[error_pages]`, not needed", more='[error_pages]\n"5xx" = "FOLDER/users"'),
+    Case("`[tracing]` with its defaults, no collector", more='[tracing]\notlp_endpoint = "http://127.0.0.1:9"'),
+    Case("`[tracing]` of one request in a hundred",
+         more='[tracing]\notlp_endpoint = "http://127.0.0.1:9"\nsample_percent = 1.0'),
+    Case("`[tracing]` of all", more='[tracing]\notlp_endpoint = "http://127.0.0.1:9"\nsample_percent = 100'),
     Case("`timeouts.request_total_s`", more="[timeouts]\nrequest_total_s = 60"),
     Case("`limits.connections_per_client`", more="[limits]\nconnections_per_client = 100"),
     Case("two origins", upstream='urls = ["http://127.0.0.1:PORT", "http://localhost:PORT"]'),

@@ -27,6 +27,7 @@ from proxy.upstream.service import Service
 
 _ENOUGH_S: Final = 0.08  # per point
 _AT_LEAST: Final = 5  # calls
+_LONG_S: Final = 0.001
 _NO_LIMITS: Final = MessageLimits(
     request_head_bytes=1 << 24, target_bytes=1 << 24, field_count=1 << 20, trailer_bytes=1 << 24,
     chunk_extension_bytes=1 << 24, nominations=1 << 20,
@@ -38,19 +39,32 @@ _ROUTES: Final = RoutingTable([Route("default", "default")])
 
 def cost_us(call: Callable[..., object], *arguments: object) -> float:
     """The cheapest of several calls."""
+    # Calls that take longer than a turn of the scheduler are never without others' turns: theirs is the process's time,
+    # whose clock costs too much for short ones.
+    clock = time.perf_counter
+    if min(_took(clock, call, arguments) for _ in range(_AT_LEAST)) > _LONG_S:
+        clock = time.process_time
     best, ends_at = float("inf"), time.perf_counter() + _ENOUGH_S
     calls = 0
     while calls < _AT_LEAST or time.perf_counter() < ends_at:
-        begun = time.perf_counter()
-        call(*arguments)
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, _took(clock, call, arguments))
         calls += 1
     return best * 1e6
 
 
-def request_of(fields: int) -> bytes:
-    """A request head with some fields."""
-    lines = b"".join(b"X-Field-%d: some value of usual length\r\n" % number for number in range(fields - 1))
+def _took(clock: Callable[[], float], call: Callable[..., object], arguments: tuple[object, ...]) -> float:
+    begun = clock()
+    call(*arguments)
+    return clock() - begun
+
+
+def request_of(fields: int, which: int = 0) -> bytes:
+    """A request head with some fields. No two that differ in `which` have a field line in common, but Host.
+
+    Of 512 names: more than are remembered are read at four times the cost each, a step that would hide the form.
+    """
+    numbers = [(number % 512, number // 512 + 10 * which) for number in range(fields - 1)]
+    lines = b"".join(b"X-Field-%d: some %d of usual length\r\n" % each for each in numbers)
     return b"GET /some/path?x=1 HTTP/1.1\r\nHost: bench.example\r\n" + lines + b"\r\n"
 
 
@@ -79,7 +93,7 @@ def curves() -> Iterator[Curve]:
 def _fields() -> Iterator[Curve]:
     heads = [(count, request_of(count)) for count in (8, 32, 128, 512, 2048)]
     limit = "`field_count` 128"
-    yield Curve("read a request", "fields", [(n, cost_us(read_by_fast_path, head)) for n, head in heads], limit)
+    yield Curve("read a request", "fields, all of them new", [(n, _new_lines_us(n)) for n, _ in heads], limit)
     yield Curve("h11 parser a request", "fields", [(n, cost_us(parse_request, head)) for n, head in heads], limit)
     read = [(n, read_by_fast_path(head)) for n, head in heads]
     yield Curve("plan and write a request", "fields", [(n, cost_us(forwarded, head)) for n, head in read], limit)
@@ -94,6 +108,12 @@ def _fields() -> Iterator[Curve]:
 
 def _read_and_forwarded(raw_head: bytes) -> bytes:
     return forwarded(read_by_fast_path(raw_head))
+
+
+def _new_lines_us(fields: int) -> float:
+    # More lines than are remembered, in turn: each is read as if it were the first of its kind.
+    heads = itertools.cycle([request_of(fields, which) for which in range(3000 // fields + 2)])
+    return cost_us(lambda: read_by_fast_path(next(heads)))
 
 
 def _nominations_us(count: int) -> float:

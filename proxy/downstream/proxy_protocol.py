@@ -6,7 +6,7 @@ two readers read in two ways, a client's bytes would be taken for the balancer's
 
 import re
 import socket
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
 _SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
@@ -64,7 +64,7 @@ def _version_1(data: bytes) -> ProxyHeader | None:
         raise NoProxyHeader("a PROXY header of version 1 with an invalid address") from exc
     if address.version != (4 if found[1] else 6):
         raise NoProxyHeader("a PROXY header of version 1 with an address of another family")
-    return ProxyHeader(str(address), len(line))
+    return ProxyHeader(str(_unmapped(address)), len(line))
 
 
 def _version_2(data: bytes) -> ProxyHeader | None:
@@ -88,4 +88,9 @@ def _version_2(data: bytes) -> ProxyHeader | None:
     if family is None:
         return ProxyHeader(None, length)
     source = data[_V2_HEAD_BYTES:][: 4 if family == socket.AF_INET else 16]
-    return ProxyHeader(socket.inet_ntop(family, source), length)
+    return ProxyHeader(str(_unmapped(ip_address(source))), length)
+
+
+def _unmapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """A balancer that listens on `[::]` may state an IPv4 client within IPv6, which is the same client."""
+    return (address.ipv4_mapped if isinstance(address, IPv6Address) else None) or address

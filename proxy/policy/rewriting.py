@@ -20,6 +20,7 @@ _TURNED_BACK: Final = Rule(Outcome.REPLACED, "path changed back to the client's 
 _SET: Final = Rule(Outcome.SET, "with the client's path (rewrite_location)")
 _LOCATIONS: Final = frozenset({b"location", b"content-location"})
 _REFERENCE: Final = re.compile(rb"(?:((?i:https?:)?)//([^/?#]*))?(/[^?#]*)?([?#].*)?", re.DOTALL)  # RFC 3986 §4.1
+_HOST_BEGINS: Final = re.compile(rb"\A[\\\t]")
 _COOKIE_PATH: Final = re.compile(rb"(;[ \t]*path[ \t]*=[ \t]*)(/[^;]*)", re.IGNORECASE)
 
 
@@ -114,6 +115,10 @@ def _end_of(prefix: bytes, path: bytes) -> int:
     return end
 
 
+def _encoded(found: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % found[0][0]
+
+
 class WayBack(msgspec.Struct, frozen=True):
     """How the paths of one response are the client's again: `inside` is the prefix that the service knows, `outside`
     the client's. `hosts` are the names by which a service may call itself, `authority` is the client's for it."""
@@ -159,8 +164,9 @@ class WayBack(msgspec.Struct, frozen=True):
             return reference
         if is_absolute and host.lower() == self.authority.lower():
             return scheme + b"//" + host + outside + rest
-        # The client may not know the name that the service has for itself. One slash: two would begin a host.
-        return b"/" + outside.lstrip(b"/") + rest
+        # The client may not know the name that the service has for itself. One slash: two would begin a host, and
+        # browsers take a backslash for a slash, and leave out tabs.
+        return b"/" + _HOST_BEGINS.sub(_encoded, outside.lstrip(b"/"), count=1) + rest
 
     def _outside(self, path: bytes) -> bytes | None:
         """The client's path for one of the service's; None where the client has none."""

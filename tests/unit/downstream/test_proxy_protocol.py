@@ -22,11 +22,13 @@ HEADERS = [
     (b"PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n",      "255.255.255.255"),
     (b"PROXY TCP6 2001:db8::1 ::1 5000 443\r\n",                         "2001:db8::1"),
     (b"PROXY TCP6 2001:DB8:0:0:0:0:0:1 ::1 0 0\r\n",                     "2001:db8::1"),
+    (b"PROXY TCP6 ::ffff:192.0.2.1 ::1 0 0\r\n",                         "192.0.2.1"),  # a balancer that listens on [::]
     (b"PROXY UNKNOWN\r\n",                                               None),
     (b"PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n",                           None),
     (v2(0x21, 0x11, V4),                                                 "192.0.2.1"),
     (v2(0x21, 0x11, V4 + b"\x03\0\x04abcd" + b"\x04\0\x02xx"),           "192.0.2.1"),  # TLVs are skipped
     (v2(0x21, 0x21, V6),                                                 "2001:db8::1"),
+    (v2(0x21, 0x21, bytes(10) + b"\xff\xff" + V4[:4] + V6[16:]),         "192.0.2.1"),
     (v2(0x20, 0x00, b""),                                                None),  # LOCAL: the balancer's own check
     (v2(0x20, 0x11, V4),                                                 None),
     (v2(0x20, 0xFF, b"whatever"),                                        None),

@@ -152,6 +152,9 @@ LOCATIONS = [
     (FROM_IN, b"/in",                                b"/"),
     (FROM_IN, b"/in//evil.example",                  b"/evil.example"),
     (FROM_IN, b"http://app.internal/in//evil.example", b"/evil.example"),
+    (FROM_IN, b"/in/\\evil.example/a\\b",            b"/%5Cevil.example/a\\b"),
+    (FROM_IN, b"/in//\\/evil.example",                 b"/%5C/evil.example"),
+    (FROM_IN, b"/in/\t/evil.example",                  b"/%09/evil.example"),
 ]  # fmt: skip
 
 
