@@ -12,6 +12,7 @@ from proxy.config.build import counted_names, listen_addresses
 from proxy.config.sources import load
 from proxy.exchange.buckets import Buckets
 from proxy.process.child_process import new_loop_runner
+from proxy.process.link import Link, pair
 from proxy.process.listeners import Listeners
 from proxy.process.worker import Worker
 from proxy.telemetry.counters import Ledger
@@ -31,7 +32,12 @@ async def _serve(file: Path, lines: asyncio.StreamReader) -> None:
     sockets = Listeners().bind(listen_addresses(config), 1)[0]
     ledger = Ledger()
     ledger.extend(counted_names(config))
-    worker = Worker(config, sockets, "onehop-bench", buckets=Buckets(), counts=ledger.seat(0))
+    link, other_end = None, None
+    if config.admin.inspector:
+        link = Link(asyncio.get_running_loop())
+        end, other_end = pair()  # nobody reads there: what is reported beyond a socket's queue is lost
+        link.connect(end)
+    worker = Worker(config, sockets, "onehop-bench", buckets=Buckets(), counts=ledger.seat(0), link=link)
     worker.deadlines.interval_s = 3600.0  # no sweeps: how many fall on a request is a matter of the machine
     await worker.start()
     _say(str(sockets[0].getsockname()[1]))
@@ -40,6 +46,9 @@ async def _serve(file: Path, lines: asyncio.StreamReader) -> None:
         _say("marked")
     worker.shut_down()
     await worker.run_until_shut_down()
+    if link is not None and other_end is not None:
+        link.close()
+        other_end.close()
     _say("stopped")
 
 

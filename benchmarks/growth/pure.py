@@ -39,8 +39,7 @@ _ROUTES: Final = RoutingTable([Route("default", "default")])
 
 def cost_us(call: Callable[..., object], *arguments: object) -> float:
     """The cheapest of several calls."""
-    # Calls that take longer than a turn of the scheduler are never without others' turns: theirs is the process's time,
-    # whose clock costs too much for short ones.
+    # A long call is never without others' turns of the core. The process's own clock costs too much for short ones.
     clock = time.perf_counter
     if min(_took(clock, call, arguments) for _ in range(_AT_LEAST)) > _LONG_S:
         clock = time.process_time
@@ -59,10 +58,8 @@ def _took(clock: Callable[[], float], call: Callable[..., object], arguments: tu
 
 
 def request_of(fields: int, which: int = 0) -> bytes:
-    """A request head with some fields. No two that differ in `which` have a field line in common, but Host.
-
-    Of 512 names: more than are remembered are read at four times the cost each, a step that would hide the form.
-    """
+    """A request head with some fields, of 512 names: more than are remembered cost four times as much, a step that would
+    hide the form. No two that differ in `which` have a line in common, but Host."""
     numbers = [(number % 512, number // 512 + 10 * which) for number in range(fields - 1)]
     lines = b"".join(b"X-Field-%d: some %d of usual length\r\n" % each for each in numbers)
     return b"GET /some/path?x=1 HTTP/1.1\r\nHost: bench.example\r\n" + lines + b"\r\n"
