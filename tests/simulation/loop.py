@@ -180,7 +180,6 @@ class SimulatedLoop(base_events.BaseEventLoop):
         to_call: deque[Any] = self._ready  # type: ignore[attr-defined]
         while scheduled and scheduled[0]._cancelled:
             heapq.heappop(scheduled)._scheduled = False
-            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
         timeout = None
         if to_call or self._stopping:  # type: ignore[attr-defined]
             timeout = 0.0
