@@ -46,8 +46,8 @@ _TLS: Final = UpstreamTlsConfig(verify=False)
 #: What a world may have beside clients and services that misbehave, and in how many worlds.
 FEATURES: Final[dict[str, float]] = {
     "large": 0.12,  # bodies and kernel buffers as large as in reality; else all is eight times smaller
-    "long": 0.3,  # bodies that no buffer holds; else most would be
-    "narrow": 0.3,  # kernel buffers that do not even hold a head
+    "long": 0.7,  # bodies that no buffer holds; else most would be
+    "narrow": 0.5,  # kernel buffers that do not even hold a head
     "half close": 0.3,
     "h11": 0.15,
     "shut down": 0.1,  # early, with `drain_s` to spare
