@@ -14,7 +14,7 @@ Results: TypeAlias = Mapping[str, Mapping[str, Mapping[str, Sequence[Outcome]]]]
 _KINDS: Final = {
     "usual": (
         "Each proxy's own settings",
-        "Each proxy has its defaults, with the checks and retries that its documentation shows "
+        "Each proxy has its defaults, with checks and retries as its users set them; onehop's are those of config/examples/health.toml "
         "([usual.py](faults/usual.py)).",
     ),
     "same": (

@@ -1,4 +1,4 @@
-"""Each proxy's own settings: its defaults, with the checks and retries that its documentation shows switched on.
+"""Each proxy's own settings: its defaults, with checks and retries as its users set them; onehop's: config/examples/health.toml.
 
 onehop: config/examples/health.toml. nginx, which has no checks: its defaults, and 502 and 503 are retried, too.
 HAProxy: the times of Debian's package, httpchk, retries for all but POST. Caddy: active and passive checks, and retries
