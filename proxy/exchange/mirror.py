@@ -8,12 +8,12 @@ slow, there is none.
 from typing import Final
 
 from proxy.downstream.connection import ClientConnection
-from proxy.errors import LimitReached, ProxyError
+from proxy.errors import LimitReached, ProxyError, ResponseTimeout
 from proxy.exchange.context import WorkerContext
 from proxy.exchange.upload import RequestBody
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
-from proxy.http1.message import CHUNKED, FixedLength, RequestHead
+from proxy.http1.message import CHUNKED, FixedLength, RequestHead, ResponseHead
 from proxy.http1.parsing.body import Body
 from proxy.policy.plans import Forward
 from proxy.policy.retry import IDEMPOTENT
@@ -21,6 +21,7 @@ from proxy.policy.route import Mirror
 from proxy.policy.split import share
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.fiber import Fiber
+from proxy.upstream.connection import STALLED, UpstreamConnection
 from proxy.upstream.pool import Lease
 from proxy.upstream.service import Service
 
@@ -132,7 +133,7 @@ class _Copy:
             upstream.use(self._limits)
         upstream.stream.write(self._request())
         deadline = upstream.head_deadline = loop.time() + self._timeouts.response_head_s
-        response = await upstream.read_head(self.head.method)
+        response = await self._first_head(upstream)
         for _ in range(_MOST_INTERIM):
             if response.status >= 200 or response.status == 101:
                 break
@@ -147,6 +148,14 @@ class _Copy:
             await upstream.read_body(deadline)
         if upstream.body.complete:
             lease.give_back(request_complete=True)
+
+    async def _first_head(self, upstream: UpstreamConnection) -> ResponseHead:
+        try:
+            return await upstream.read_head(self.head.method)
+        except ResponseTimeout as error:
+            if error.code != STALLED:
+                raise
+            return await upstream.read_head(self.head.method)  # a copy is not sent again: it keeps its whole time
 
     def _request(self) -> bytes:
         forward = self._forward

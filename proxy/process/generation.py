@@ -18,7 +18,7 @@ from proxy.process.control_process import ControlSetup, be_control
 from proxy.process.cpus import worker_count
 from proxy.process.heartbeat import beat_s
 from proxy.process.instance import Instance
-from proxy.process.listeners import CannotStart, modes
+from proxy.process.listeners import modes
 from proxy.process.placing import join_links, offer_again, place_sockets
 from proxy.process.slot import Role, Slot, State, cause, slots_for
 from proxy.process.worker_process import WorkerSetup, be_worker
@@ -51,7 +51,7 @@ class Generation:
         try:
             instance.tally.prepare(config, seats)
             self.slots = slots_for(of_workers, seats, of_control if has_control else None)
-        except CannotStart:
+        except BaseException:  # a defect, too, must not keep them for ever
             for seat in seats:
                 instance.seats.give_back(seat)
             raise

@@ -132,6 +132,7 @@ class Generations:
         """Refuse reloads, and let /readyz answer 503. Everything is still served."""
         self._instance_stops = True
         self._is_asked = False
+        self._loaded = None
         for reply in (*self._asking, *self._answering):
             reply(1, ["onehop is stopping"])
         self._asking, self._answering = [], []

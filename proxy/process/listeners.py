@@ -35,9 +35,8 @@ class Listeners:
         for an address in use names it."""
         self._passed = passed
         self._setting = setting
-        self._bound: dict[
-            ConfiguredAddress, list[list[socket.socket]]
-        ] = {}  # a list for each interface, of one socket per worker
+        #: A list for each interface, of one socket per worker.
+        self._bound: dict[ConfiguredAddress, list[list[socket.socket]]] = {}
         self._replaced: list[socket.socket] = []  # whose files are gone; workers accept on them until `keep_only`
 
     def bind(

@@ -71,9 +71,7 @@ class ExchangeRecord:
         self.responded = 0.0  # when the head of the final response was written; 0.0: there was none
         self.request_bytes = 0
         self.response_bytes = 0
-        self.tunnel_end = (
-            ""  # why a tunnel ended: `closed`, `idle`, `reset_by_client`, `reset_by_upstream`, `shut_down`
-        )
+        self.tunnel_end = ""  # why: `closed`, `idle`, `reset_by_client`, `reset_by_upstream` or `shut_down`
         self.error = ""
         self.detail = ""
         self.error_type = ""  # of RFC 9209

@@ -15,7 +15,9 @@ from proxy.telemetry import series
 from proxy.telemetry.counters import Ledger
 from proxy.telemetry.events import Sink
 from proxy.telemetry.series import Kind, Names
+from proxy.upstream.connection import UpstreamConnection
 from tests.harness.loops import on_both_loops
+from tests.harness.origins import until
 from tests.harness.running_proxy import Records, RunningProxy, running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, Script, ScriptedUpstream, answering, client, fields_of
 
@@ -44,6 +46,19 @@ class Shadow:
     async def next(self) -> bytes:
         async with asyncio.timeout(PATIENCE_S):
             return await self.received.get()
+
+
+class SlowShadow(Shadow):
+    """One that answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer = asyncio.Event()
+
+    async def _serve(self, peer: Peer) -> None:
+        await self.received.put(await peer.head())
+        await self.may_answer.wait()
+        await peer.send(OK)
 
 
 @asynccontextmanager
@@ -182,6 +197,22 @@ async def test_whatever_becomes_of_a_copy_the_request_is_answered_at_once(kind: 
         await copies.wait_for(3)
         assert [record.status for record in proxy.records] == [200] * 3
         assert proxy.worker._context.copies == set()
+
+
+async def test_a_copy_at_an_origin_that_has_fallen_silent_keeps_its_time() -> None:
+    shadow, opened = SlowShadow(), list[UpstreamConnection]()
+    async with mirrored(answering(OK), shadow) as (proxy, peer, copies):
+        proxy.worker.pool.on_opened.append(opened.append)
+        await peer.send(GET)
+        assert (await peer.response())[1] == b"ok"
+        await shadow.next()
+        [connection] = [each for each in opened if each.origin.port == shadow.upstream.port]
+        stream, hurried = connection.stream, asyncio.get_running_loop().time()
+        connection.hurry(hurried)
+        await until(lambda: stream._read_deadline != hurried)
+        shadow.may_answer.set()
+        await copies.wait_for(1)
+        assert [(copy.status, copy.error) for copy in copies] == [(200, "")]
 
 
 async def test_copies_under_way_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

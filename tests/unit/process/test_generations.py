@@ -7,7 +7,9 @@ import pytest
 
 from proxy.config.model import Config
 from proxy.config.sources import Loaded
+from proxy.process.generation import Generation as GenerationOfProcesses
 from proxy.process.generations import Generations
+from proxy.process.slot import Seats
 from proxy.telemetry.error_log import ErrorLog
 
 
@@ -26,6 +28,12 @@ class Generation:
         self.start_failure: list[str] = []
 
     def maintain(self) -> None:
+        pass
+
+    def due(self, _now: float) -> list[float]:
+        return []
+
+    def say_that_the_instance_stops(self) -> None:
         pass
 
 
@@ -85,3 +93,36 @@ def test_a_defect_in_preparing_a_generation_ends_nothing(
     said = "the new configuration was refused; generation 1 keeps serving"
     assert told == [(1, ["the configuration could not be prepared", said])]
     assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_a_reload_that_waits_for_an_address_is_forgotten_when_the_instance_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = generations(monkeypatch, Config())
+    found.current.has_served = True
+    monkeypatch.setattr(found, "_is_still_held", lambda _: True)
+    told = list[tuple[int, list[str]]]()
+    found.reload(lambda status, lines: told.append((status, lines)))
+    found.maintain()
+    assert len(list(found.due(0.0))) == 1, "it looks again soon"
+    found.say_that_the_instance_stops()
+    assert told == [(1, ["onehop is stopping"])]
+    assert list(found.due(0.0)) == [], "else the parent would wake up twenty times a second until it ends"
+
+
+def test_a_defect_in_preparing_a_generation_keeps_no_seat(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("proxy.process.control.is_needed", lambda _: False)
+    seats = Seats()
+    instance: Any = SimpleNamespace(
+        watches=False,
+        errors=ErrorLog(),
+        seats=seats,
+        tally=SimpleNamespace(prepare=fail),
+        listeners=SimpleNamespace(bind=lambda *_: [[], []]),
+    )
+    with pytest.raises(ZeroDivisionError):
+        GenerationOfProcesses(2, Loaded(Config(), [], {}, frozenset(), ()), instance)
+    assert seats.take() == 0
