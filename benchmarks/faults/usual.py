@@ -1,4 +1,4 @@
-"""Each proxy's own settings: its defaults, with checks and retries as its users set them; onehop's: config/examples/health.toml.
+"""Each proxy's own settings: its defaults, with checks and retries as its users set them.
 
 onehop: config/examples/health.toml. nginx, which has no checks: its defaults, and 502 and 503 are retried, too.
 HAProxy: the times of Debian's package, httpchk, retries for all but POST. Caddy: active and passive checks, and retries
