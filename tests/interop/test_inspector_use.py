@@ -63,6 +63,8 @@ async def test_the_cause_of_a_502_is_in_the_list(tmp_path: Path) -> None:
         await expect(row).to_contain_text("502")
         await expect(row).to_contain_text("connect_failed")
         await expect(row).to_contain_text("Connection refused")
+        await row.click()
+        await expect(page.locator("#shown .pair h4").last).to_contain_text("not sent: no connection")
 
 
 async def test_what_was_kept_stands_beside_itself_and_what_was_set_on_the_side_that_was_sent(tmp_path: Path) -> None:

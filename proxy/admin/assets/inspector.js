@@ -110,7 +110,8 @@ function beside(message) {
 
 function pair(message, e) {
   const titles = { request: "Request", interim: "Interim response", response: "Response", "request trailers": "Request trailers", "response trailers": "Response trailers" };
-  const service = e.attempts.length ? e.attempts[e.attempts.length - 1].origin : "the service";
+  const reached = e.attempts.findLast((a) => a.reused || a.connected_ms), tried = reached || e.attempts[e.attempts.length - 1];
+  const service = tried ? tried.origin : "the service", unsent = message.kind === "request" && tried && !reached;
   const [from, to] = message.kind.startsWith("request") ? ["the client", service] : [service, "the client"];
   const trailers = message.kind.endsWith("trailers"), lines = beside(message), sides = [];
   const at = (place, node) => { node.style.gridRow = place; return node; };
@@ -128,7 +129,7 @@ function pair(message, e) {
     if (message.left_out) came.append(at(lines.length + 3, element("div", { className: "line", textContent: `and ${message.left_out} more lines` })));
   }
   if (message.sent || trailers) {
-    const went = side(message.received || trailers ? `sent to ${to}` : `answered by this proxy, sent to ${to}`, message.sent);
+    const went = side(unsent ? `meant for ${to}, not sent: no connection` : message.received || trailers ? `sent to ${to}` : `answered by this proxy, sent to ${to}`, message.sent);
     lines.forEach(([, its], i) => { if (its) went.append(line(i, its.text, its.rule ? "set" : "", its.rule)); });
   }
   return element("section", {}, element("h3", { textContent: titles[message.kind] || message.kind }), element("div", { className: sides.length > 1 ? "pair" : "alone" }, ...sides));
