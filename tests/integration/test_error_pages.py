@@ -72,9 +72,10 @@ async def test_a_services_own_error_stays_as_it_is(tmp_path: Path) -> None:
 
 WRONG = [
     # error_pages                  what is said
-    ('"50x" = "/dev/null"',        'error_pages.50x: expected a status from 400 to 599 such as "502", or "4xx" or "5xx"'),
-    ('"200" = "/dev/null"',        "error_pages.200: expected a status from 400 to 599"),
+    (f'"50x" = "{__file__}"',      'error_pages.50x: expected a status from 400 to 599 such as "502", or "4xx" or "5xx"'),
+    (f'"200" = "{__file__}"',      "error_pages.200: expected a status from 400 to 599"),
     ('"502" = "/nowhere/x.html"',  'error_pages.502 = "/nowhere/x.html": cannot be read: No such file or directory'),
+    ('"502" = "/dev/zero"',        'error_pages.502 = "/dev/zero": cannot be read: it is not a regular file'),
     ('"502" = 1',                  "error_pages.502 = 1: expected a text"),
 ]  # fmt: skip
 
