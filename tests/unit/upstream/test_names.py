@@ -9,8 +9,8 @@ from proxy.upstream.names import Names
 from tests.harness.scripted import PATIENCE_S
 
 
-@pytest.mark.parametrize("fails", [True, False])
-async def test_while_requests_fail_a_name_is_looked_up_every_second(fails: bool) -> None:
+def following(**how: Any) -> tuple[Names, "asyncio.Queue[list[str]]"]:
+    """Names of which each has one address, and what was found."""
     found: asyncio.Queue[list[str]] = asyncio.Queue()
 
     async def lookup(_: str) -> list[str]:
@@ -21,8 +21,14 @@ async def test_while_requests_fail_a_name_is_looked_up_every_second(fails: bool)
         lookup,
         on_found=lambda _, addresses: found.put_nowait(addresses),
         on_failed=lambda *_: None,
-        is_failing=lambda host: fails and host == "moved.example",
+        **how,
     )
+    return names, found
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_while_requests_fail_a_name_is_looked_up_every_second(fails: bool) -> None:
+    names, found = following(is_failing=lambda host: fails and host == "moved.example")
     names.follow([("moved.example", 1_000.0)])
     try:
         await found.get()
@@ -36,17 +42,7 @@ async def test_while_requests_fail_a_name_is_looked_up_every_second(fails: bool)
 
 
 async def test_a_name_is_looked_up_again_as_soon_as_a_request_fails() -> None:
-    found: asyncio.Queue[list[str]] = asyncio.Queue()
-
-    async def lookup(_: str) -> list[str]:
-        return ["192.0.2.1"]
-
-    names = Names(
-        asyncio.get_running_loop(),
-        lookup,
-        on_found=lambda _, addresses: found.put_nowait(addresses),
-        on_failed=lambda *_: None,
-    )
+    names, found = following()
     names.follow([("moved.example", 1_000.0)])
     try:
         async with asyncio.timeout(PATIENCE_S):
