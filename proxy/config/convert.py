@@ -177,6 +177,8 @@ def _misplaced(key: KeyPath, value: Value) -> str:
     known = {field.encode_name for field in msgspec.structs.fields(Config)}
     if value.line is None or len(key) < 2 or key[-1] not in known:
         return ""
+    if not isinstance(_schema_of(key), msgspec.inspect.StructType | None):
+        return ""  # its table has such a key, too: the value is wrong, not the place
     if (key[-1],) in scalar_keys():
         return f'; "{key[-1]}" belongs to no table: move it above the first [table]'
     return f'; "{key[-1]}" is a table of its own: write [{key[-1]}]'
