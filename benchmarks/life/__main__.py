@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from benchmarks.life import events
+from benchmarks.life import events, growth
 from benchmarks.life.events import DELAY_S, KILLS, PAUSE_S, RELOADS, Event, Outcome
 from benchmarks.life.peers import Peer, peers
 from benchmarks.load.machine import describe_machine
@@ -74,8 +74,8 @@ async def _main() -> None:
     text = (
         "# What clients lose while a proxy lives\n\n"
         "A steady load of which every answer is checked: 4 keep-alive clients, 2 that open a connection for each request, 2\n"
-        "uploads, 3 slow downloads and 3 tunnels at any time. `python -m benchmarks.life` writes this page; it takes two\n"
-        "minutes, and each row is one run. What is under way when a proxy stops has 6 s with each.\n\n"
+        "uploads, 3 slow downloads and 3 tunnels at any time. `python -m benchmarks.life` writes this page; it takes\n"
+        "three minutes, and each row is one run. What is under way when a proxy stops has 6 s with each.\n\n"
         f"Measured on {describe_machine().partition(';')[0]}, whose load was {os.getloadavg()[0]:.0f} when it began: other work\n"
         "ran beside it, which shows in the slowest answers.\n"
     )
@@ -86,6 +86,7 @@ async def _main() -> None:
                 row = _row(peer, await section.event(peer))
                 print(f"{section.title}: {row}", end="", flush=True)
                 text += row
+    text += growth.section(await growth.measure())
     _REPORT.write_text(text)
 
 

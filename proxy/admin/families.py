@@ -26,6 +26,10 @@ FAMILIES: Final = {
         "Exchanges that have ended. route is empty where no route matched, or the request could not be read.",
         "route", "method", "status",
     ),
+    "requests_lost": _counter(
+        "Exchanges that were under way in a worker as it was killed or crashed. Together with requests and "
+        "requests_in_flight they are all that have begun."
+    ),
     "request_duration_seconds": Family(
         "histogram", ("route",),
         "From a request head's last byte to the end of its exchange. Tunnels and requests that could not be read are "

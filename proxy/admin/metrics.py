@@ -67,7 +67,9 @@ class Metrics:
         yield durations
         # Those that have begun are read last: else one could have ended that had not begun.
         begun = sum(seat.started()[0] for seat in self._ledger.seats.values())
-        yield self._one("requests_in_flight", max(begun - ended, 0))
+        lost = counted.of(Kind.INSTANCE)[series.LOST]
+        yield self._one("requests_lost", lost)
+        yield self._one("requests_in_flight", max(begun - ended - lost, 0))
 
     def _of_instance(self, counted: Counted) -> Iterator[Lines]:
         block, line = counted.of(Kind.INSTANCE), self._series.line

@@ -49,6 +49,7 @@ class Status:
             "ready": instance.is_ready(),
             "problems": problems(instance, workers, addresses, time()),
             "requests": total.requests,
+            "requests_lost": block[series.LOST],
             "requests_in_flight": sum(worker.in_flight for worker in workers),
             "client_connections": sum(worker.clients for worker in workers),
             "recent": {"window_s": round(window_s, 3), **rates(total.since(before.all), window_s)},

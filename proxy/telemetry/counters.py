@@ -14,6 +14,7 @@ from proxy.telemetry.series import (
     BUCKETS_START,
     COUNTERS,
     GAUGES,
+    LOST,
     STARTED,
     STATUSES,
     SUMS,
@@ -99,11 +100,15 @@ class Seat:
         return len(self._counters.pieces)
 
     def vacate(self) -> None:
-        """In the parent: its process has ended, and will not end the exchanges that it began."""
+        """In the parent: its process has ended. Exchanges that it had begun, and had not ended, are lost."""
         for memory in self._gauges.pieces:
             for cell in range(len(memory)):
                 memory[cell] = 0.0
-        self.started()[0] = self.ended()
+        instance = self.counters(Kind.INSTANCE)
+        assert instance is not None  # always has a place
+        instance[LOST] = (
+            instance[STARTED] - self.ended()
+        )  # one store: none of them is missing, or there twice, meanwhile
 
     def started(self) -> "memoryview[int]":
         """How many exchanges have begun in this seat: one cell."""
@@ -117,8 +122,10 @@ class Seat:
 
     def in_flight(self) -> int:
         """How many exchanges are under way. Read from another process, it may be one too many, never too few."""
-        ended = self.ended()
-        return self.started()[0] - ended
+        instance = self.counters(Kind.INSTANCE)
+        assert instance is not None  # always has a place
+        over = self.ended() + instance[LOST]
+        return instance[STARTED] - over
 
     def counters(self, kind: Kind, name: Name = ()) -> "memoryview[int] | None":
         """The counters of a block; None where it has no place here."""

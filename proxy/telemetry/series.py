@@ -47,10 +47,10 @@ Name: TypeAlias = tuple[str, ...]  # of a block: (), (route,), (upstream,), (ups
 Key: TypeAlias = tuple[Kind, Name]
 
 #: In the instance's block.
-(  # STARTED: exchanges
-    STARTED, REQUEST_BYTES, RESPONSE_BYTES, OPENED, WORKER_RESTARTS, WOULD_REFUSE, SPANS_EXPORTED, SPANS_DROPPED,
+(  # STARTED, LOST: exchanges
+    STARTED, LOST, REQUEST_BYTES, RESPONSE_BYTES, OPENED, WORKER_RESTARTS, WOULD_REFUSE, SPANS_EXPORTED, SPANS_DROPPED,
     _STRIPPED,
-) = range(9)  # fmt: skip
+) = range(10)  # fmt: skip
 _RELOADS: Final = _STRIPPED + len(DIRECTIONS) * len(STRIPPED)
 _HANDSHAKES: Final = _RELOADS + len(RELOADS)
 _ERRORS: Final = _HANDSHAKES + len(HANDSHAKES)

@@ -122,6 +122,12 @@ class Peer:
         """Close at once, without a word of TLS."""
         self._writer.transport.abort()
 
+    @property
+    def local_port(self) -> int:
+        """Our port of the connection."""
+        port: int = self._writer.get_extra_info("sockname")[1]
+        return port
+
     async def close(self) -> None:
         """Close properly."""
         self._writer.close()

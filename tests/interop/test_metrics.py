@@ -1,5 +1,4 @@
-"""Counters, probes and status of real processes: exact whatever becomes of a worker, of the control process, of the
-configuration."""
+"""Counters, probes and status of real processes."""
 
 import asyncio
 import contextlib
@@ -18,10 +17,9 @@ import pytest
 from proxy.config.admin_model import DEFAULT_LISTEN
 from tests.harness.processes import OnehopProcess, onehop, output_of, until
 from tests.harness.programs.process import free_port
-from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, client
+from tests.harness.scripted import OK, PATIENCE_S, Peer, Script, ScriptedUpstream, client
+from tests.interop.counted_load import GET, Load
 from tests.unit.admin.serving import Admin, labelled
-
-GET = b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
 
 
 async def always_ok(peer: Peer) -> None:
@@ -31,9 +29,11 @@ async def always_ok(peer: Peer) -> None:
 
 
 @asynccontextmanager
-async def running(folder: Path, *settings: str, workers: int = 2) -> AsyncIterator[tuple[OnehopProcess, Admin, Path]]:
+async def running(
+    folder: Path, *settings: str, workers: int = 2, service: Script = always_ok
+) -> AsyncIterator[tuple[OnehopProcess, Admin, Path]]:
     """onehop with an admin listener, in front of a service that answers everything."""
-    upstream = ScriptedUpstream(always_ok)
+    upstream = ScriptedUpstream(service)
     admin = free_port()
     file = folder / "onehop.toml"
     async with upstream.serving():
@@ -57,84 +57,9 @@ async def answers(admin: Admin, status: int) -> None:
             await asyncio.sleep(0.02)
 
 
-class Load:
-    """Clients that ask one request after another, and count what they get."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self.answered = 0
-        self.cut = 0  # requests whose connection ended before their answer
-        self._stopping = False
-
-    @asynccontextmanager
-    async def running(self, clients: int) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._ask()) for _ in range(clients)]
-        try:
-            yield
-        finally:
-            self._stopping = True
-            await asyncio.gather(*tasks)
-
-    async def more(self, number: int) -> None:
-        """Wait until so many more have been answered."""
-        wanted = self.answered + number
-        await until(lambda: self.answered >= wanted)
-
-    async def _ask(self) -> None:
-        while not self._stopping:
-            async with client(self._port) as peer:
-                stays_open = True
-                while stays_open and not self._stopping:
-                    try:
-                        await peer.send(GET)
-                        head, body = await peer.response()
-                    except (OSError, asyncio.IncompleteReadError):
-                        self.cut += 1
-                        break
-                    assert (head.startswith(b"HTTP/1.1 200 "), body) == (True, b"ok"), head
-                    self.answered += 1
-                    stays_open = b"connection: close" not in head.lower()
-
-
 async def counted(admin: Admin) -> float:
     found = await admin.samples()
     return found[labelled("onehop_requests_total", route="all", method="GET", status="200")]
-
-
-async def test_counts_are_exactly_what_clients_counted_over_reloads_a_killed_worker_and_a_killed_control_process(
-    tmp_path: Path,
-) -> None:
-    async with running(tmp_path) as (proxy, admin, file):
-        load = Load(proxy.port)
-        async with load.running(8):
-            await load.more(200)
-            file.write_text(file.read_text() + '[routes.more]\npath = "/more"\nupstream = "app"\n')
-            proxy.process.send_signal(signal.SIGHUP)
-            await until(lambda: any("generation 2 serves" in line for line in proxy.banner))
-            await load.more(200)
-            assert (cut_by_reload := load.cut) == 0, "a reload cuts nobody"
-            os.kill(proxy.worker_pids()[-1], signal.SIGKILL)
-            await until(lambda: any("killed by SIGKILL" in line for line in proxy.banner))
-            await load.more(200)
-            os.kill(proxy.control_pids()[-1], signal.SIGKILL)
-            await until(lambda: sum("killed by SIGKILL" in line for line in proxy.banner) == 2)
-            await answers(admin, 200)
-            await load.more(200)
-        found = await admin.samples()
-        total = found[labelled("onehop_requests_total", route="all", method="GET", status="200")]
-        # What was in the killed worker's hands may have been counted before its client could read the answer.
-        assert load.answered <= total <= load.answered + load.cut - cut_by_reload
-        assert found[labelled("onehop_request_duration_seconds_count", route="all")] == total
-        assert found[labelled("onehop_bytes_total", direction="response")] == 2 * total
-        assert found[labelled("onehop_fields_stripped_total", direction="request", reason="hop_by_hop")] == total
-        origin = next(dict(labels)["origin"] for name, labels in found if name == "onehop_upstream_healthy")
-        assert found[labelled("onehop_upstream_requests_total", upstream="app", origin=origin, status="200")] == total
-        assert found[labelled("onehop_worker_restarts_total")] == 1
-        assert found[labelled("onehop_reloads_total", result="accepted")] == 1
-        assert found[labelled("onehop_config_generation")] == 2
-        assert found[labelled("onehop_requests_in_flight")] == 0
-        assert labelled("onehop_request_duration_seconds_count", route="more") in found
-        assert proxy.log and not [line for line in proxy.log if "/metrics" in line or "/readyz" in line]
 
 
 async def test_without_the_listener_nothing_is_counted_and_counters_go_on_where_they_were(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ async def test_counts_are_sums_over_all_seats() -> None:
         count(counts, seat, Kind.INSTANCE, (), series.stripped_place(1, 1), 5)
         count(counts, seat, Kind.INSTANCE, (), series.error_place("no_route"), 6)
         count(counts, seat, Kind.INSTANCE, (), series.RESPONSE_BYTES, 7)
+        count(counts, seat, Kind.INSTANCE, (), series.LOST, 1)
         counts.ledger.seats[seat].started()[0] = 5
     async with serving(counts) as admin:
         found = await admin.samples()
@@ -55,7 +56,8 @@ async def test_counts_are_sums_over_all_seats() -> None:
     assert found[labelled("onehop_fields_stripped_total", direction="response", reason="hop_by_hop")] == 10
     assert found[labelled("onehop_errors_total", error="no_route")] == 12
     assert found[labelled("onehop_bytes_total", direction="response")] == 14
-    assert found[labelled("onehop_requests_in_flight")] == 6
+    assert found[labelled("onehop_requests_lost_total")] == 2
+    assert found[labelled("onehop_requests_in_flight")] == 4
     assert found[labelled("onehop_config_generation")] == 3
 
 

@@ -68,6 +68,7 @@ def test_no_two_series_of_a_block_share_a_place() -> None:
     errors, reloads = map(series.error_place, ERRORS), map(series.reload_place, series.RELOADS)
     alone = [
         series.STARTED,
+        series.LOST,
         series.REQUEST_BYTES,
         series.RESPONSE_BYTES,
         series.OPENED,
@@ -145,7 +146,7 @@ def test_a_hundred_times_the_same_configuration_is_no_more_memory() -> None:
     assert counts.seat(0).pieces == 1
 
 
-def test_gauges_are_cleared_and_what_was_under_way_is_forgotten_when_a_process_has_ended() -> None:
+def test_gauges_are_cleared_and_what_was_under_way_is_lost_when_a_process_has_ended() -> None:
     counts = ledger()
     seat = counts.seat(0)
     gauges = seat.gauges()
@@ -158,3 +159,10 @@ def test_gauges_are_cleared_and_what_was_under_way_is_forgotten_when_a_process_h
     assert seat.in_flight() == 2
     seat.vacate()
     assert (gauges[series.CLIENTS], connections[series.ACTIVE], seat.in_flight(), seat.ended()) == (0.0, 0.0, 0, 3)
+    assert counts.counted().of(Kind.INSTANCE)[series.LOST] == 2
+    seat.started()[0] += 4  # by the next one
+    add(seat, Kind.ROUTE, ("",), series.request_place(b"GET", 200), 1)
+    assert seat.in_flight() == 3
+    seat.vacate()
+    seat.vacate()  # twice does no harm
+    assert (seat.in_flight(), counts.counted().of(Kind.INSTANCE)[series.LOST]) == (0, 5)
