@@ -148,11 +148,8 @@ class Exchange(Answering):
         record.status = head.status
         if attempts.service.is_sticky or record.earlier is not None:
             self._state_attempts(attempts, lines, decisions)
-        if decisions is not None and record.seen is not None:
-            if context.explaining is not None:
-                explain(context.explaining, record, lines, b"HTTP/%b %d" % (head.http_version, head.status), decisions)
-            record.seen.response(head, lines, decisions)
-            record.seen.client = kept
+        if decisions is not None and context.explaining is not None:
+            explain(context.explaining, record, lines, b"HTTP/%b %d" % (head.http_version, head.status), decisions)
         trailers: Trailers | None = None
         if forward.wants_trailers:
             rules = forward.route.response_fields
@@ -161,6 +158,9 @@ class Exchange(Answering):
                 trailers = record.seen.watch_trailers("response", trailers)
         chunked = framing is CHUNKED
         pieces, body = upstream.arrived(), upstream.body
+        if decisions is not None and record.seen is not None:  # not before: a body that begins broken is a 502 instead
+            record.seen.response(head, lines, decisions)
+            record.seen.client = kept
         self._response_begins(framing)
         first = [writer.response_head(head.status, head.reason, lines)]
         first += framed(pieces, body, chunked=chunked, trailers=trailers) if chunked else pieces

@@ -83,6 +83,7 @@ async def _client_step(step: Step, wire: Wire, number: int, play: Play) -> None:
             message = await response(wire, "GET")
             if message is None:
                 raise _Stop
+            record.received.setdefault(number, []).append(message)
             if message.status >= 200:
                 message.connection = number
                 record.responses.append(message)
@@ -93,13 +94,13 @@ async def _client_step(step: Step, wire: Wire, number: int, play: Play) -> None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await _response(wire, number, record, "GET")
-        case Verdict():
+        case Verdict(method):
             try:
                 async with asyncio.timeout(min(play.patience_s, 1.0)):
-                    message = await _response(wire, number, record, "GET")
+                    message = await _response(wire, number, record, method)
             except TimeoutError:
                 wire.end_writing()
-                message = await _response(wire, number, record, "GET")
+                message = await _response(wire, number, record, method)
             if message is not None:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(2.0 if "close" in message.options() else 0.15):
@@ -141,6 +142,7 @@ async def _response(wire: Wire, number: int, record: Record, method: str) -> Mes
         if message is None:
             return None
         message.connection = number
+        record.received.setdefault(number, []).append(message)
         if message.status >= 200 or message.status == 101:
             message.interims = interims
             record.responses.append(message)

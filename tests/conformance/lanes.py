@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
 
 from tests.conformance.client import play_case
 from tests.conformance.judge import judge
@@ -12,6 +13,8 @@ from tests.conformance.play import Record
 from tests.conformance.steps import Case
 from tests.conformance.upstream import Upstream
 
+#: uvloop's clock shows whole milliseconds: what begins now may be dated before now. A case ends with a longer wait.
+_CLOCKS_S = 0.005
 PATIENCE_S = 3.0 * float(os.environ.get("TEST_PATIENCE", "1"))
 
 
@@ -22,6 +25,8 @@ class Result:
     case: Case
     faults: list[str]
     record: Record | None = None
+    port: int = 0  # of the proxy that it ran over, one case after another
+    began: float = 0.0  # monotonic time
 
 
 #: Makes a proxy with a setting in front of 127.0.0.1:port; entering gives its own port.
@@ -59,8 +64,9 @@ async def run_cases(
         async def run_lane(port: int, upstream: Upstream, waiting: list[Case]) -> None:
             while waiting:
                 case = waiting.pop()
+                began = monotonic() - _CLOCKS_S
                 record = await play_case(case, port, upstream, patience_s)
-                results[case.id] = Result(case, judge(case, record, promised=promised), record)
+                results[case.id] = Result(case, judge(case, record, promised=promised), record, port, began)
                 told(results[case.id])
 
         runs = []

@@ -17,6 +17,7 @@ class Record:
     upstream_faults: list[str] = field(default_factory=list)
     responses: list[Message] = field(default_factory=list)  # at the client
     interims: list[Message] = field(default_factory=list)
+    received: dict[int, list[Message]] = field(default_factory=dict)  # both, in order, by the client's connections
     tunnelled_back: bytes = b""
     surplus: bytes = b""  # at the client, where silence was expected
     ends: dict[int, str] = field(default_factory=dict)  # of the client's connections: open, closed, reset

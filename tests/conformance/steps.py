@@ -70,6 +70,8 @@ class Maybe:
 class Verdict:
     """Read what a refused request gets: a response, or the end; a proxy that waits for more sees our end."""
 
+    method: str = "GET"
+
 
 @dataclass(frozen=True)
 class Closed:

@@ -68,3 +68,16 @@ async def test_where_nobody_looks_nothing_is_recorded() -> None:
         await peer.response()
         await proxy.records.wait_for(1)
     assert proxy.records[0].seen is None
+
+
+async def test_a_response_that_begins_broken_is_not_shown_as_sent() -> None:
+    """Its head alone would have gone on: its body was read with it, and is no body."""
+    broken = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokay\r\n0\r\n\r\n"
+    upstream = ScriptedUpstream(answering(broken))
+    async with upstream.serving(), running_proxy(upstream.port, observe=looked_at) as proxy, client(proxy.port) as peer:
+        await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert b" 502 " in (await peer.response())[0]
+        await proxy.records.wait_for(1)
+    [record] = proxy.records
+    assert record.seen is not None
+    assert [message.sent for message in record.seen.messages] == [b"GET / HTTP/1.1", b"HTTP/1.1 502 Bad Gateway"]

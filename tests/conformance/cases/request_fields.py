@@ -94,8 +94,8 @@ CASES = [
     Case(
         "request-nominated-second", "the second request of a connection has its own nominations", _CONNECTION,
         Level.MUST,
-        "GET /1 HTTP/1.1|Host: h|Connection: X-One|X-One: 1|X-Two: 1||"
-        "GET /2 HTTP/1.1|Host: h|Connection: X-Two|X-One: 2|X-Two: 2||",
+        ("GET /1 HTTP/1.1|Host: h|Connection: X-One|X-One: 1|X-Two: 1||"
+         "GET /2 HTTP/1.1|Host: h|Connection: X-Two|X-One: 2|X-Two: 2||", Response(), Response()),
         (status(200), sent("X-Two", "1"), sent_lacks("X-One")),
     ),
 ]  # fmt: skip

@@ -136,7 +136,8 @@ _STALE = "RFC 9112 §9.3.1"
 def _stale(name: str, title: str, request: str, ending: Step, *expect: Check, level: Level = Level.GOOD) -> Case:
     """One good exchange, then the upstream ends the connection in answer to the second request's head."""
     return Case(f"stale-{name}", title, _STALE, level,
-                (GET, Response(), Pause(0.02), request, Verdict()), expect, (OK, (ending,), OK))  # fmt: skip
+                (GET, Response(), Pause(0.02), request, Verdict(request.split()[0])), expect,
+                (OK, (ending,), OK))  # fmt: skip
 
 
 _POST = "POST /p HTTP/1.1|Host: h|Content-Length: 3||abc"
