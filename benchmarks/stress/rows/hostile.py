@@ -30,9 +30,9 @@ def _asking(target: bytes) -> bytes:
     return b"GET " + target + b" HTTP/1.1\r\nHost: bench.example\r\n\r\n"
 
 
-def _chunks(*sizes: int) -> bytes:
+def _chunks(*sizes: int, text: bytes = b"a") -> bytes:
     """A body of 10,000 chunks, whose sizes come in turn."""
-    turn = b"".join(b"%x\r\n%b\r\n" % (size, b"a" * size) for size in sizes)
+    turn = b"".join(b"%x\r\n%b\r\n" % (size, (text * size)[:size]) for size in sizes)
     return _CHUNKED + turn * (10_000 // len(sizes)) + b"0\r\n\r\n"
 
 
@@ -50,6 +50,8 @@ KINDS: Final[dict[str, bytes]] = {
     "10,000 one-byte chunks": _chunks(1),
     "10,000 chunks of 1 and 2 bytes": _chunks(1, 2),
     "10,000 chunks of 1 to 40 bytes": _chunks(*range(1, 41)),
+    "10,000 chunks of 65 to 104 bytes": _chunks(*range(65, 105)),
+    "10,000 chunks, each a line end": _chunks(2, text=b"\r\n"),
     "27 KB of Connection, commas alone": _listed(b"Connection", b"", 27_000),
     "a Host of 27 KB": b"GET /small HTTP/1.1\r\nHost: " + b"h" * 27_000 + b"\r\n\r\n",
     "a Host of 13,000 labels": b"GET /small HTTP/1.1\r\nHost: " + b"a." * 13_000 + b"a\r\n\r\n",

@@ -13,7 +13,7 @@ from proxy.http1.fields import Fields
 from proxy.http1.limits import MessageLimits
 from proxy.http1.parsing.h11_parser import H11ChunkedParser, parse_trailers
 from proxy.http1.parsing.strictness import check_bytes
-from proxy.http1.parsing.whole_chunks import whole_chunks
+from proxy.http1.parsing.whole_chunks import is_plain, whole_chunks
 
 _EXTENSION_TEXT: Final = rb"[\t\x20-\x7e\x80-\xff]*+"
 #: What may follow a size: white space without meaning, and extensions, which are dropped.
@@ -35,12 +35,11 @@ _H11_MOST_DIGITS: Final = 20  # what h11 reads
 _EXTENDED_LINE_BYTES: Final = 16
 _FREE_EXTENSION_BYTES: Final = 4096
 _DATA_PER_EXTENSION_BYTE: Final = 32
-_PLAIN_DIGITS: Final = 15
 
-#: How many pieces one `receive` returns at most: some milliseconds of work. Without a bound, 43,000
+#: How many chunks one `receive` reads at most: a millisecond of work. Without a bound, 43,000
 #: one-byte chunks in one read would keep the event loop from everybody else.
-_MOST_PIECES: Final = 2048
-_MOST_PIECES_WITH_H11: Final = 128
+_MOST_CHUNKS: Final = 4096
+_MOST_CHUNKS_WITH_H11: Final = 128
 
 
 class State(Enum):
@@ -69,7 +68,7 @@ class ChunkedBody:
         "_h11",
         "_left",
         "_limits",
-        "_most_pieces",
+        "_most_chunks",
         "_pending",
         "_section",
         "_state",
@@ -87,7 +86,7 @@ class ChunkedBody:
     def __init__(self, limits: MessageLimits, *, with_h11: bool) -> None:
         self._limits = limits
         self._h11 = H11ChunkedParser() if with_h11 else None
-        self._most_pieces = _MOST_PIECES_WITH_H11 if with_h11 else _MOST_PIECES
+        self._most_chunks = _MOST_CHUNKS_WITH_H11 if with_h11 else _MOST_CHUNKS
         self._state = _SIZE
         self._left = 0  # bytes of the chunk's data that are still to come
         self._extensions_bytes = 0  # of the whole body
@@ -136,22 +135,22 @@ class ChunkedBody:
         except ProtocolError:
             self.before_fault = pieces
             raise
-        finally:
-            self.received_bytes += sum(map(len, pieces))
         return pieces
 
     def _walk(self, data: bytes, pieces: list[bytes]) -> None:
         """Go through the data, from state to state, and add the body bytes to `pieces`. All transitions are here."""
-        position, end = 0, len(data)
+        position, end, left = 0, len(data), self._most_chunks
         while position < end:
-            if len(pieces) >= self._most_pieces:
+            if left <= 0:
                 self.left_over = data[position:]
                 break
             state = self._state
             if state is _SIZE:
-                whole = whole_chunks(data, position, pieces, self._most_pieces)
-                if whole != position:
-                    position = whole
+                before = len(pieces)
+                position, count = whole_chunks(data, position, pieces, left)
+                if count:
+                    left -= count
+                    self.received_bytes += sum(map(len, pieces[before:]))
                     continue
                 if data.startswith(_LAST_CHUNK, position):
                     self.left_over = data[position + len(_LAST_CHUNK) :]
@@ -163,7 +162,7 @@ class ChunkedBody:
                     break
                 line = data[position:line_end]
                 size_line = self._size_line(line)
-                if size_line[2] is not None or size_line.end(1) > _PLAIN_DIGITS:
+                if not is_plain(line):
                     self._count_extension(_EXTENDED_LINE_BYTES + len(line) - size_line.end(1))
                 self._left = int(size_line[1], 16)
                 self._state = _DATA if self._left else _TRAILERS
@@ -172,6 +171,8 @@ class ChunkedBody:
                 piece = data[position : position + self._left]
                 pieces.append(piece)
                 position += len(piece)
+                left -= 1
+                self.received_bytes += len(piece)
                 self._left -= len(piece)
                 self._state = _DATA if self._left else _DATA_END
             elif state is _DATA_END:
@@ -213,7 +214,7 @@ class ChunkedBody:
         is refused before it ends."""
         text = line.removesuffix(b"\r")
         size_line = self._size_line(text) if text else None
-        if size_line is None or size_line.end(1) == len(text):
+        if size_line is None or size_line.end(1) == len(text) or is_plain(text):
             self._pending = line
             return _SIZE
         self._announced = int(size_line[1], 16)

@@ -1,23 +1,40 @@
 """Reads many chunks at once, where they arrived whole and have no extensions, as most do.
 
-A peer may send ten thousand chunks of one byte in one read: at a microsecond for each, that would be an attack.
+A peer may send ten thousand chunks of one byte in one read: at a microsecond for each, that would be an attack. So
+small ones are read by calls that each take hundreds: by `bytes.split`, or, where line ends in the data forbid that, by
+iterators that read a line and then as much as it says.
 """
 
 import re
+from io import BytesIO
+from itertools import chain, islice
 from typing import Final
 
 from proxy.http1.remembered import Remembered
 
-_PLAIN_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15}+)[ \t]{0,8}+")
+#: Blanks behind a size are padding (RFC 9112 §7.1.1), as are leading zeros. No sender writes both, and each combination
+#: would have a place in the table below.
+_PLAIN_SIZE: Final = re.compile(rb"(?!0[0-9A-Fa-f]*+ )([0-9A-Fa-f]{1,15}+) {0,8}+")
 _LONGEST_LINE: Final = 15 + 8 + 2
 _CRLF: Final = b"\r\n"
 
-_SMALL: Final = 64  # bytes of data: after a chunk of at most this size, a run of such chunks is looked for
+_SMALL: Final = 512  # bytes of data: after a chunk of at most this size, a run of chunks is looked for
 #: Bytes that are searched for a run, at first and at most. The window grows with each success, so that a search in vain
 #: costs less than those before it that found something.
 _FIRST_WINDOW: Final = 64
 _WINDOW: Final = 16_384
+#: Chunks that are read by one chain of iterators: of the last one, the end is searched for chunk by chunk.
+_BLOCK: Final = 128
+#: Bytes from which on such a chain is worth its cost.
+_WORTH: Final = 64
 _NO_SIZE: Final = -1
+#: Size lines that are remembered: a miss costs as much as five chunks.
+_LINES: Final = 8_192
+
+
+def is_plain(line: bytes) -> bool:
+    """Whether a size line has no extension, and no more padding than senders write."""
+    return _PLAIN_SIZE.fullmatch(line) is not None
 
 
 def _plain_size(line: bytes) -> int:
@@ -26,43 +43,92 @@ def _plain_size(line: bytes) -> int:
     return (int(found[1], 16) or _NO_SIZE) if found is not None else _NO_SIZE
 
 
-_SIZES: Final = Remembered(_plain_size, 1024)
+def _size_or_stop(line: bytes) -> int:
+    """The size in a plain size line with its CRLF. Raises StopIteration, which ends the iterators that ask, where it is
+    another line."""
+    size = _plain_size(line[:-2]) if line.endswith(_CRLF) else _NO_SIZE
+    if size == _NO_SIZE:
+        raise StopIteration
+    return size
 
 
-def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> int:
-    """Add the data of the plain chunks from `position` on to `pieces`, until there are `most`.
+_SIZES: Final = Remembered(_plain_size, _LINES)
+_SIZES_OF_WHOLE_LINES: Final = Remembered(_size_or_stop, _LINES)
 
-    Returns where they end.
+
+def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> tuple[int, int]:
+    """Add the data of the plain chunks from `position` on to `pieces`, that of small ones joined.
+
+    Returns where they end, and how many they are: `most` at most.
     """
-    while len(pieces) < most and (line_end := data.find(_CRLF, position, position + _LONGEST_LINE)) >= 0:
+    count = 0
+    small: list[bytes] = []  # what is to be joined
+    while count < most and (line_end := data.find(_CRLF, position, position + _LONGEST_LINE)) >= 0:
         start, size = line_end + 2, _SIZES[data[position:line_end]]
         stop = start + size
         if size == _NO_SIZE or not data.startswith(_CRLF, stop):
             break
-        pieces.append(data[start:stop])
         position = stop + 2
+        count += 1
         if size > _SMALL:
+            if small:
+                pieces.append(b"".join(small))
+                small = []
+            pieces.append(data[start:stop])
             continue
+        small.append(data[start:stop])
         window = max(_FIRST_WINDOW, 4 * size)
-        while (room := most - len(pieces)) > 0:
-            run, length = _run(data[position : position + window], room)
-            pieces += run
+        while count < most:
+            run, length = _split(data[position : position + window], most - count)
+            small += run
+            count += len(run)
             position += length
-            if 2 * length < window:  # something else than a small chunk follows, or nothing
+            if 2 * length < window:  # line ends in the data, something else than small chunks, or nothing more
                 break
             window = min(2 * window, _WINDOW)
-    return position
+        if count < most and len(data) - position > _WORTH:
+            run, position = _read(data, position, most - count)
+            small += run
+            count += len(run)
+    if small:
+        pieces.append(small[0] if len(small) == 1 else b"".join(small))
+    return position, count
 
 
-def _run(window: bytes, most: int) -> tuple[list[bytes], int]:
+def _split(window: bytes, most: int) -> tuple[list[bytes], int]:
     """The data of the chunks that `window` begins with, and how many bytes they take. Stops at data with a line end in
-    it, which is read alone."""
+    it."""
     parts = window.split(_CRLF)
     count = min((len(parts) - 1) // 2, most)
+    rest = parts[2 * count :]
     lines, data = parts[: 2 * count : 2], parts[1 : 2 * count : 2]
-    lengths = list(map(len, data))
-    sizes = list(map(_SIZES.__getitem__, lines))
+    sizes, lengths = list(map(_SIZES.__getitem__, lines)), list(map(len, data))
     if sizes != lengths:
         count = next(at for at, size in enumerate(sizes) if size != lengths[at])
-        lines, data, lengths = lines[:count], data[:count], lengths[:count]
-    return data, sum(map(len, lines)) + sum(lengths) + 4 * count
+        rest = parts[2 * count :]
+        del data[count:]
+    return data, len(window) - sum(map(len, rest)) - 2 * (len(rest) - 1)
+
+
+def _read(data: bytes, position: int, most: int) -> tuple[list[bytes], int]:
+    """The data of the plain chunks from `position` on, whatever is in it, and where they end."""
+    found: list[bytes] = []
+    file = BytesIO(data)  # shares the bytes
+    file.seek(position)
+    while most > 0:
+        # A line is read, and as much as it says, and what is left of the line in which that ends.
+        bodies = map(file.read, map(_SIZES_OF_WHOLE_LINES.__getitem__, file))
+        parts = list(islice(chain.from_iterable(zip(bodies, file, strict=False)), 2 * min(most, _BLOCK)))
+        run, ends = parts[::2], parts[1::2]
+        count = len(run)
+        if ends.count(_CRLF) != count:
+            count = next(at for at, end in enumerate(ends) if end != _CRLF)
+            del run[count:]
+        found += run
+        most -= count
+        if count < _BLOCK:
+            for body in run:
+                position = data.find(_CRLF, position) + 4 + len(body)
+            break
+        position = file.tell()
+    return found, position

@@ -11,7 +11,7 @@ from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.whole_chunks import whole_chunks
 
 LIMITS = MessageLimits()
-FORMS = [b"%x", b"%X", b"0%x", b"%x ", b"000000000000%x\t ", b"%02x"]
+FORMS = [b"%x", b"%X", b"0%x", b"%x ", b"000000000000%x", b"%02x"]
 
 
 def _chunk(form: bytes, data: bytes) -> bytes:
@@ -24,7 +24,7 @@ def test_many_chunks_of_one_size_are_read_as_they_stand(form: bytes, size: int) 
     body = random.Random(size).randbytes(size * 700)
     coded = b"".join(_chunk(form, body[at : at + size]) for at in range(0, len(body), size))
     pieces: list[bytes] = []
-    assert whole_chunks(coded + b"1\r\n", 0, pieces, 2_048) == len(coded)
+    assert whole_chunks(coded + b"1\r\n", 0, pieces, 2_048) == (len(coded), 700)
     assert b"".join(pieces) == body
 
 
@@ -56,7 +56,7 @@ def test_a_broken_chunk_among_tiny_ones_is_refused(broken: bytes) -> None:
 @pytest.mark.parametrize("chunk", [b"1\r\na\r\n", b"1\r\na\r\n2\r\nab\r\n", b"01\r\na\r\n", b"1 \r\na\r\n"])
 def test_tiny_chunks_are_not_read_one_by_one(monkeypatch: pytest.MonkeyPatch, chunk: bytes) -> None:
     in_runs = 0
-    run = module._run
+    run = module._split
 
     def counting(window: bytes, most: int) -> tuple[list[bytes], int]:
         nonlocal in_runs
@@ -64,17 +64,20 @@ def test_tiny_chunks_are_not_read_one_by_one(monkeypatch: pytest.MonkeyPatch, ch
         in_runs += len(found)
         return found, length
 
-    monkeypatch.setattr(module, "_run", counting)
-    pieces: list[bytes] = []
-    assert whole_chunks(chunk * 1_000, 0, pieces, 4_096) == len(chunk) * 1_000
-    assert len(pieces) - in_runs < 10
+    monkeypatch.setattr(module, "_split", counting)
+    _, count = whole_chunks(chunk * 1_000, 0, [], 4_096)
+    assert count == 1_000 * (chunk.count(b"\r\n") // 2)
+    assert count - in_runs < 10
 
 
 def test_no_more_pieces_than_asked_for() -> None:
     for most in (1, 128, 512, 600, 2_048):
-        pieces: list[bytes] = []
-        whole_chunks(b"1\r\na\r\n2\r\nab\r\n" * 3_000, 0, pieces, most)
-        assert len(pieces) == most
+        for turn in (b"1\r\na\r\n2\r\nab\r\n", b"1\r\na\r\n2\r\n\r\n\r\n"):
+            pieces: list[bytes] = []
+            end, count = whole_chunks(turn * 3_000, 0, pieces, most)
+            assert count == most
+            assert end == most // 2 * len(turn) + most % 2 * 6
+            assert len(b"".join(pieces)) == most // 2 * 3 + most % 2
 
 
 @pytest.mark.parametrize("line", [b"1;\r\n", b"1;a=b\r\n", b"00000000000000000001\r\n"])
@@ -89,17 +92,107 @@ def test_signed_chunks_may_go_on_for_ever() -> None:
         assert body.receive(b"2000;chunk-signature=%b\r\n" % (b"f" * 64) + b"x" * 8_192 + b"\r\n")
 
 
+@pytest.mark.interpreted
 @pytest.mark.parametrize("turn", [b"2\r\n\r\n\r\n", b"1\r\na\r\n2\r\n\r\n\r\n", b"1\r\na\r\n" * 100 + b"2\r\n\r\n\r\n"])
-def test_line_ends_in_the_data_cost_linear_time(monkeypatch: pytest.MonkeyPatch, turn: bytes) -> None:
-    looked_at = 0
-    run = module._run
+def test_line_ends_in_the_data_do_not_make_chunks_be_read_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, turn: bytes
+) -> None:
+    looked_at, calls = 0, 0
+    split, read = module._split, module._read
 
-    def counting(window: bytes, most: int) -> tuple[list[bytes], int]:
-        nonlocal looked_at
-        looked_at += len(window)
-        return run(window, most)
+    def split_counting(window: bytes, most: int) -> tuple[list[bytes], int]:
+        nonlocal looked_at, calls
+        looked_at, calls = looked_at + len(window), calls + 1
+        return split(window, most)
 
-    monkeypatch.setattr(module, "_run", counting)
+    def read_counting(data: bytes, position: int, most: int) -> tuple[list[bytes], int]:
+        nonlocal calls
+        calls += 1
+        return read(data, position, most)
+
+    monkeypatch.setattr(module, "_split", split_counting)
+    monkeypatch.setattr(module, "_read", read_counting)
     coded = turn * (60_000 // len(turn))
-    assert whole_chunks(coded, 0, [], 1 << 20) == len(coded)
-    assert looked_at < 20 * len(coded)
+    assert whole_chunks(coded, 0, [], 1 << 20)[0] == len(coded)
+    assert looked_at < 2 * len(coded)
+    assert calls < 20
+
+
+def test_a_bad_end_among_chunks_with_line_ends_is_found_where_it_is() -> None:
+    for before in (0, 1, 126, 127, 128, 129, 300):
+        good = b"2\r\n\r\n\r\n" * before
+        for bad in (
+            b"2\r\n\r\nab",
+            b"2\r\n\r\n\n",
+            b"1\r\n\r\n",
+            b"2\r\n\r\n\r",
+            b"2\r\n\r\n",
+            b"2\r\n\r",
+            b"2\r\n",
+            b"2",
+        ):
+            pieces: list[bytes] = []
+            assert whole_chunks(good + bad, 0, pieces, 1 << 20) == (len(good), before)
+            assert b"".join(pieces) == b"\r\n" * before
+
+
+def test_an_extension_among_chunks_with_line_ends_is_left_to_the_slower_reader() -> None:
+    good, rest = b"2\r\n\r\n\r\n" * 200, b"2;a\r\nab\r\n" + b"2\r\n\r\n\r\n" * 9
+    assert whole_chunks(good + rest, 0, [], 1 << 20) == (len(good), 200)
+
+
+@pytest.mark.parametrize("line", [b"1\t", b"1         ", b"01 ", b"0000000000000001"])
+def test_padding_that_no_sender_writes_counts_as_an_extension_however_it_is_split(line: bytes) -> None:
+    coded = (line + b"\r\na\r\n") * 600
+    for step in (1, 2, 3, 7, len(coded)):
+        body = ChunkedBody(LIMITS, with_h11=False)
+        with pytest.raises(ProtocolError, match="too many chunk extensions"):
+            for at in range(0, len(coded), step):
+                body.receive(coded[at : at + step])
+
+
+@pytest.mark.parametrize("line", [b"1 ", b"1        ", b"000000000000001"])
+def test_usual_padding_may_go_on_for_ever_however_it_is_split(line: bytes) -> None:
+    coded = (line + b"\r\na\r\n") * 2_000
+    for step in (1, 2, 3, 7, 4_096):
+        body = ChunkedBody(LIMITS, with_h11=False)
+        got = [piece for at in range(0, len(coded), step) for piece in body.receive(coded[at : at + step])]
+        assert b"".join(got) == b"a" * 2_000
+        assert body.received_bytes == 2_000
+
+
+def _outcome(coded: bytes, step: int) -> tuple[bytes, str, bool]:
+    """The body, what was wrong, and whether it is complete, where `step` bytes arrive at once."""
+    body = ChunkedBody(LIMITS, with_h11=False)
+    got: list[bytes] = []
+    try:
+        for at in range(0, len(coded), step):
+            rest = coded[at : at + step]
+            while rest and not body.complete:
+                got += body.receive(rest)
+                rest = body.left_over
+    except ProtocolError as exc:
+        return b"".join(got + body.before_fault), f"{exc.status} {exc}", False
+    assert body.received_bytes == len(b"".join(got))
+    return b"".join(got), "", body.complete
+
+
+def test_many_chunks_mean_the_same_however_they_are_split_and_wherever_they_are_broken() -> None:
+    chance = random.Random(11)
+    refused = 0
+    for _ in range(40):
+        texts = chance.sample([b"a", b"\r\n", b"1\r\na\r\n", b"\n", b"x" * 70, b"y" * 600], 3)
+        forms = chance.sample([*FORMS, b"%x;a"], 2)
+        chunks = [
+            _chunk(chance.choice(forms[: chance.randrange(1, 3)]), chance.choice(texts) * chance.randrange(1, 4))
+            for _ in range(chance.choice((5, 140, 300)))
+        ]
+        coded = b"".join(chunks) + b"0\r\n\r\n"
+        for _ in range(chance.randrange(3)):
+            at = chance.randrange(len(coded))
+            coded = coded[:at] + chance.choice((b"", b"\r\n", b"1", b"\n", b" ")) + coded[at + 1 :]
+        expected = _outcome(coded, 1)
+        refused += bool(expected[1])
+        for step in (2, 61, 4_000, len(coded)):
+            assert _outcome(coded, step) == expected
+    assert 10 < refused < 38
