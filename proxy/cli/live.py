@@ -62,8 +62,6 @@ async def _look(config: Config) -> list[Found]:
         return list(await asyncio.gather(*(look_at(*each) for each in _origins(config))))
     finally:
         deadlines.stop()
-        for stream in list(deadlines.streams):
-            stream.reset()
         for _ in range(_TURNS):
             await asyncio.sleep(0)
 

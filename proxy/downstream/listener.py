@@ -122,7 +122,7 @@ class Listener:
         for client, fiber in list(self.clients.items()):
             if is_cut(client):
                 fiber.cancel()
-                client.stream.reset()
+                client.stream.cut()
 
     def cut_all(self) -> None:
         """Once shutting down: end every connection, and wait for nobody."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from proxy.exchange.buckets import Buckets
 from proxy.exchange.passwords import Passwords
@@ -20,6 +20,13 @@ from proxy.upstream.service import Service
 
 #: Called when a request is about to go to an upstream; `seen` of its record says what was decided about each field.
 Observe: TypeAlias = Callable[[ExchangeRecord], None]
+
+
+class Copy(Protocol):
+    """A copy of a request, for a mirror."""
+
+    def stop(self) -> None:
+        """Give it up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +49,13 @@ class WorkerContext:
     report_defect: Callable[[BaseException, str], None]  # with the id of the request that met it
     warn_x_forwarded_dropped: Callable[[str], None]  # with the address of a peer whose X-Forwarded-* was dropped
     buckets: Buckets | None = None  # of rate limits; None where no route has any
-    copies: set[object] = field(default_factory=set)  # of requests, for mirrors, under way
+    copies: set["Copy"] = field(default_factory=set)  # of requests, for mirrors, under way
     sampling: Sampling | None = None  # None: tracing is off, and trace context passes untouched
     explaining: Explaining | None = None  # None: no response says what was decided
     look: Look | None = None  # None: what exchanges carried is not recorded
     observe: Observe | None = None
+
+    def stop_copies(self) -> None:
+        """Give up every copy: the worker ends."""
+        for copy in list(self.copies):
+            copy.stop()

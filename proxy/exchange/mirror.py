@@ -76,6 +76,7 @@ class _Copy:
         self.client_address = record.client
         self._forward = forward
         self._pieces: list[bytes] = []
+        self._fiber: Fiber | None = None  # once it is sent
         self._record = ExchangeRecord(record.client, record.started, record.request_id, head.method, forward.target)
 
     def take(self, pieces: list[bytes], body: Body) -> bool:
@@ -94,7 +95,15 @@ class _Copy:
 
     def send(self) -> None:
         """Send the copy: the request is complete."""
-        Fiber(self._run(), self._ended).resume()
+        if self in self._context.copies:
+            self._fiber = Fiber(self._run(), self._ended)
+            self._fiber.resume()
+
+    def stop(self) -> None:
+        """Give the copy up, whatever becomes of it: the worker ends."""
+        self.drop()
+        if self._fiber is not None:
+            self._fiber.cancel()
 
     def _ended(self, defect: BaseException | None) -> None:
         self.drop()

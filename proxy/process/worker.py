@@ -224,9 +224,9 @@ class Worker:
         self._passwords.shut_down()
         self.health.close()
         self.pool.shut_down()
+        self._context.stop_copies()
+        await asyncio.sleep(0)  # uvloop sends at the end of a turn: the answers that were written in this one
         self.deadlines.stop()
-        for stream in list(self.deadlines.streams):
-            stream.reset()
         await asyncio.sleep(0)  # lets the loop carry out the aborts
         ends_at = self._loop.time() + _LOG_PATIENCE_S
         if self._tracing is not None:

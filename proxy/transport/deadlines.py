@@ -19,7 +19,7 @@ class Expiring(Protocol):
     def expire(self, now: float) -> None:
         """Do what is due by `now` (loop time)."""
 
-    def reset(self) -> None:
+    def cut(self) -> None:
         """End at once: the worker does."""
 
 
@@ -49,10 +49,12 @@ class Deadlines:
         self._timer = self.loop.call_at(self._sweeps_at, self._sweep)
 
     def stop(self) -> None:
-        """End sweeping."""
+        """End sweeping, and every stream that is still there."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        for stream in list(self.streams):
+            stream.cut()
 
     def _sweep(self) -> None:
         now = self.loop.time()

@@ -249,6 +249,12 @@ class Stream(PacedReading):
             sockets.reset_on_close(raw)
         self.abort()
 
+    def cut(self) -> None:
+        """Close at once, and wait for nobody: by a reset, unless the connection is closing already and the kernel has
+        all that was written."""
+        if not self.transport.is_closing() or self.transport.get_write_buffer_size():
+            self.reset()
+
     # -- deadlines -----------------------------------------------------------------------------------------------
 
     @property

@@ -83,6 +83,26 @@ async def test_a_transfer_that_outlasts_the_shutdown_does_not_end_cleanly() -> N
         assert proxy.records[0].error == "cancelled"
 
 
+async def test_an_answer_that_the_kernel_has_when_the_time_is_over_still_arrives() -> None:
+    size = 100_000  # more than this client's kernel takes, less than ours
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
+        await peer.rest()
+
+    upstream = ScriptedUpstream(script)
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"drain_s": 0.0, "linger_s": 30.0}) as proxy,
+        raw_client(proxy.port, BUFFER_BYTES) as raw,
+    ):
+        await asyncio.get_running_loop().sock_sendall(raw, CLOSING)
+        await proxy.records.wait_for(1)
+        await (await begin_drain(proxy))
+        assert await until_end(raw) > size
+
+
 async def test_a_client_that_read_too_slowly_does_not_get_a_clean_end() -> None:
     upstream = ScriptedUpstream(large_until_close)
     async with (

@@ -96,6 +96,7 @@ class Client:
     speaks_tls: bool = False
     proxy_header: bool = False  # a balancer's, which says who the client is
     endpoint: Channel = field(init=False, repr=False)
+    _raw: Endpoint = field(init=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -111,7 +112,7 @@ class Client:
         """Connect, and begin to write and to read."""
         network = self.network
         try:
-            raw = self.endpoint = self.front.connect(self.name, self.rng.another())
+            raw = self._raw = self.endpoint = self.front.connect(self.name, self.rng.another())
         except ConnectionRefusedError:
             self.end = "refused"
             network.say(f"{self.name}: refused")
@@ -122,6 +123,11 @@ class Client:
             self._talk(raw)
         if self.leaves:
             Peer(network, raw, self._leave(network))
+
+    @property
+    def untaken_for_s(self) -> float:
+        """When the proxy closed the connection: since when this client's kernel had taken nothing."""
+        return self._raw.peer.untaken_for_s
 
     @property
     def address(self) -> bytes:

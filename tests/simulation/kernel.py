@@ -121,6 +121,8 @@ class Endpoint:
         self.is_closed = False
         self.linger_zero = False
         self.unsent_at_reset = 0  # Linux goes on telling it
+        self.took_at = network.now  # when the peer's kernel took something last
+        self.untaken_for_s = 0.0  # when it was closed: since then
         self.on_change: Callable[[], None] | None = None  # the program may have something to do
         self._under_way = False
 
@@ -165,6 +167,7 @@ class Endpoint:
         if self.is_closed:
             return
         self.is_closed = True
+        self.untaken_for_s = self.network.now - self.took_at
         self.network.say(f"{self.name}: close{' with unread bytes' if self.received else ''}")
         if self.is_dead:
             return
@@ -174,6 +177,7 @@ class Endpoint:
             if is_on_the_wire and self._deliver(len(self.unsent)):  # and the reset comes behind it
                 self.peer._changed()
             self.unsent.clear()
+            self.fin_wanted = False  # an end that was queued behind these bytes is dropped with them
             self._send_reset()
         else:
             self.fin_wanted = True
@@ -249,6 +253,7 @@ class Endpoint:
         if count:
             peer.received += self.unsent[:count]
             peer.delivered += count
+            self.took_at = network.now
             del self.unsent[:count]
             if network.trace is not None:
                 network.say(f"{self.name} → {peer.name}: {count} bytes")

@@ -190,10 +190,11 @@ def _client(world: World, client: Client, said: _Said) -> Iterator[str]:
         message = finals[index]
         if not message.complete and client.end == "fin" and message.until_close:
             yield f"/{ask.number}: a cut body came to a clean end"
-        cut_by_us = ["request_total_timeout", "body_too_large"]  # whatever is under way
-        if world.scenario.has("short times"):
-            cut_by_us.append("client_write_timeout")  # half a second: some take nothing for as long, and read on
-        if record.error not in cut_by_us:
+        if record.error == "client_write_timeout":
+            silent_s, limit_s = client.untaken_for_s, world.write_idle_s
+            if silent_s < limit_s:
+                yield f"/{ask.number}: cut as one that takes nothing, and it had taken something {silent_s:.3f} s before"
+        elif record.error not in ("request_total_timeout", "body_too_large"):  # which cut whatever is under way
             yield from _delivered(world, ask.number, message, said.by_target[b"/%d" % ask.number])
 
 

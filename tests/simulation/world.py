@@ -71,6 +71,8 @@ class World:
         self.flavour = self.rng.choice(list(Flavour))
         self.config = scenario.config()
         numbers = [0]
+        own_s = self.config.routes["r"].timeouts.client_write_idle_s
+        self.write_idle_s = own_s if isinstance(own_s, float) else self.config.timeouts.client_write_idle_s
         self.services = [Service(self.network, f"service{i}", scenario, numbers) for i in range(scenario.services)]
         self.auth = AuthService(self.network, "auth", scenario, numbers)
         self.shadow = Service(self.network, "shadow", scenario, numbers)

@@ -21,7 +21,7 @@ class Overdue:
         if self._defect is not None:
             raise self._defect
 
-    def reset(self) -> None:
+    def cut(self) -> None:
         pass
 
 
