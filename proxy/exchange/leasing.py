@@ -15,7 +15,7 @@ from proxy.transport import fiber
 from proxy.transport.fiber import Fiber
 from proxy.transport.tls_stream import TlsStream
 from proxy.upstream.connection import UpstreamConnection
-from proxy.upstream.connection_limit import ConnectionLimit
+from proxy.upstream.connection_limit import ConnectionLimit, Waiter
 from proxy.upstream.origin import Origin
 from proxy.upstream.pool import Lease
 from proxy.upstream.service import Service
@@ -91,7 +91,10 @@ class Leasing:
         """A connection that is open already: one on which this client has logged in, or an idle one of the pool."""
         pool = self._context.pool
         if self._origin is None:
-            lease = pool.lease_bound(self._client, self.service.name) if pool.bound.by_owner else None
+            lease = None
+            if pool.bound.by_owner:
+                replayable = self._replayable and self.head.method in self.service.repeatable
+                lease = pool.lease_bound(self._client, self.service.name, replayable)
             if lease is not None:
                 self._use_open(lease)
                 return lease
@@ -124,16 +127,19 @@ class Leasing:
         failed = self._origin
         if failed is None or not failed.address or self._client.is_gone:
             return False
+        self._tell_service(error)  # before the lookup: meanwhile, others would be sent there
         loop = self._context.loop
         self._opening = fiber.running
         try:
             addresses = await loop.create_task(self._context.pool.connector.addresses_now(failed.host))
         finally:
             self._opening = None
-        tried = (*self._tried, failed)
-        another = self.service.untold_address(tried, addresses)
+        tried, now = (*self._tried, failed), loop.time()
+        another = self.service.untold_address(tried, addresses, now)
         if another is None:  # or the worker has been told of it meanwhile
-            return self._retry(CONNECT_FAILURE, error.code, error)
+            another = self.service.retry(self, tried, CONNECT_FAILURE, now, replayable=self._replayable)
+        if another is None:
+            return False
         self._go_to(another, tried, CONNECT_FAILURE, error.code, error)
         return True
 
@@ -216,10 +222,11 @@ class Leasing:
         pool = self._context.pool
         # One that this request has just closed, or one that it may not use: its place is free in a moment.
         soon = fresh or bool(self._tried) or pool.close_one_idle(origin)
+        before: Waiter[UpstreamConnection] | None = None  # it had waited so far, and lost what it was granted
         if self._record.seen is not None:
             self._record.seen.mark("queued")
         while True:
-            waiter = limit.enter(self.service.waits_for(self, origin, self._tried), soon=soon)
+            waiter = limit.enter(self.service.waits_for(self, origin, self._tried), soon=soon, before=before)
             self._opening = fiber.running
             try:
                 granted = await waiter.future
@@ -240,7 +247,9 @@ class Leasing:
                 return None
             if fresh:
                 granted.discard()  # its upstream may have closed this one, too
-            elif (lease := pool.lease_granted(granted)) is not None:
-                self._use_open(lease)
-                return lease
-            soon = True
+            else:
+                replayable = self._replayable and self.head.method in self.service.repeatable
+                if (lease := pool.lease_granted(granted, replayable)) is not None:
+                    self._use_open(lease)
+                    return lease
+            soon, before = True, waiter

@@ -148,9 +148,12 @@ class ConnectionLimit(Generic[C]):
                 self.take(origin)
                 next_one.future.set_result(origin)
 
-    def enter(self, origin: Origin | None, *, soon: bool) -> Waiter[C]:
-        """Wait at the end of the line, for this origin or for any. `soon`: a place is about to become free, so this is
-        no queueing. Raises LimitReached (`queue_full`)."""
+    def enter(self, origin: Origin | None, *, soon: bool, before: Waiter[C] | None = None) -> Waiter[C]:
+        """Wait at the end of the line, for this origin or for any; where a request could not use what it was granted,
+        in the place that it had `before`, and for the rest of its time. `soon`: a place is about to become free, so
+        this is no queueing. Raises LimitReached (`queue_full`)."""
+        if before is not None:
+            return self._enter_again(origin, before)
         if not soon and self.waiting >= self._queue:
             raise LimitReached(
                 "the service behind this proxy is busy, and too many requests wait for it", code="queue_full"
@@ -163,6 +166,17 @@ class ConnectionLimit(Generic[C]):
         self._by_deadline.append(waiter)
         if self._timer is None:
             self._timer = self._clock.call_at(waiter.deadline, self._expire)
+        return waiter
+
+    def _enter_again(self, origin: Origin | None, before: Waiter[C]) -> Waiter[C]:
+        waiter: Waiter[C] = Waiter(origin, before.ticket, before.deadline, self._clock.create_future())
+        line = {**self._lines.get(origin, {}), waiter.ticket: waiter}
+        self._lines[origin] = dict(sorted(line.items()))
+        others = [other for other in self._by_deadline if other is not before]
+        self._by_deadline = deque(sorted([*others, waiter], key=lambda each: each.ticket))
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._clock.call_at(self._by_deadline[0].deadline, self._expire)
         return waiter
 
     def leave(self, waiter: Waiter[C]) -> C | Origin | None:

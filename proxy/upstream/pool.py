@@ -185,10 +185,10 @@ class Pool:
     def _made_room(self) -> None:
         self._leaving -= 1
 
-    def lease_bound(self, owner: object, service: str) -> Lease | None:
-        """The idle connection that belongs to this owner alone, if it has one to this service."""
+    def lease_bound(self, owner: object, service: str, replayable: bool) -> Lease | None:
+        """The idle connection that belongs to this owner alone, if it has one to this service that has not ended."""
         connection = self.bound.take(owner, service)
-        if connection is None:
+        if connection is None or (not replayable and connection.was_ended()):
             return None
         lease = Lease(self, connection, True)
         lease.bind(owner, service)
@@ -228,11 +228,12 @@ class Pool:
             surplus.discard()
         return keeping.POOLED
 
-    def lease_granted(self, connection: UpstreamConnection) -> Lease | None:
+    def lease_granted(self, connection: UpstreamConnection, replayable: bool) -> Lease | None:
         """A connection that was handed over to a request that waited for it; None where something has arrived on it
-        since, which belongs to no request."""
+        since, which belongs to no request, or where it has ended, and the request cannot be replayed."""
         if connection.stream.has_unread():
             connection.discard()
+        if connection.state is CLOSED or (not replayable and connection.was_ended()):
             return None
         connection.begin()
         return Lease(self, connection, True)

@@ -30,7 +30,7 @@ class Service:
         "_backups", "_balancing", "_configured", "_follows_attempts", "_in_use", "_on_trial", "_only",
         "_passed_over", "_primaries", "_trials", "awaited_trials", "budget", "ejected", "failing_statuses",
         "has_affinity", "health", "is_sticky", "limit", "name", "repeatable", "reported_statuses", "retried_statuses",
-        "retries",
+        "retries", "silent",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +62,7 @@ class Service:
         self._on_trial: list[Candidate] = []
         self._passed_over = 0  # requests that a trial might have had, since the last that it got
         self.awaited_trials: set[Origin] = set()  # those on trial whose request waits for its response
+        self.silent: Container[Origin] = ()  # those on trial whose next request only `health` allows
         self.limit: ConnectionLimit[UpstreamConnection] | None = None  # of connections to each origin
         self.use(candidates)
         self.ejected: Sequence[Origin] = ()  # left out of `use`, because requests failed there
@@ -135,20 +136,25 @@ class Service:
                     return None
             else:
                 candidates = self._left(tried[-1:]) or self._in_use
-        # A request that was connecting to an origin as it was ejected costs no budget: a moment later, it would have
-        # been sent elsewhere in the first place.
-        is_late = reason == CONNECT_FAILURE and tried[-1] in self.ejected
-        return self._choose(candidates, request, again=True) if is_late or self.budget.take(now) else None
+        return self._choose(candidates, request, again=True) if self._has_budget(tried, reason, now) else None
 
-    def untold_address(self, tried: Sequence[Origin], addresses: Iterable[str]) -> Origin | None:
+    def _has_budget(self, tried: Sequence[Origin], reason: str, now: float) -> bool:
+        # A request that was connecting to an origin as it was ejected costs none: a moment later, it would have been
+        # sent elsewhere in the first place.
+        return (reason == CONNECT_FAILURE and tried[-1] in self.ejected) or self.budget.take(now)
+
+    def untold_address(self, tried: Sequence[Origin], addresses: Iterable[str], now: float) -> Origin | None:
         """Where a request goes that no origin has accepted, if the name of the last one has another address now, of
         which the control process has not told yet. As for `retry`, `finished` must be told of its end."""
-        health = self.health
-        if health is None or len(tried) > self.retries.attempts:
+        health, settings = self.health, self.retries
+        may_retry = CONNECT_FAILURE in settings.on and settings.attempts > 1
+        if health is None or not may_retry or len(tried) > settings.attempts:
             return None
         for address in addresses:
             origin = tried[-1]._replace(address=address)
             if origin not in tried and not health.knows(origin):
+                if not self._has_budget(tried, CONNECT_FAILURE, now):
+                    return None
                 if self._follows_attempts:
                     self._balancing.started(origin)
                 return origin
@@ -193,7 +199,7 @@ class Service:
         """The head of an attempt's final response has come. To be called only where `awaited_trials` is not empty: a
         trial is passed as soon as a response begins, which may last for hours; it is failed once `finished` says so."""
         if origin in self.awaited_trials and status not in self.failing_statuses:
-            self.awaited_trials.discard(origin)
+            self._trial_ended(origin)
             if self.health is not None:
                 self.health.attempt_ended(origin, status, None)
 
@@ -208,10 +214,13 @@ class Service:
 
     def moved(self, origin: Origin, to: Origin) -> None:
         """A request that waited for a connection to one origin has got one to another."""
-        self.awaited_trials.discard(origin)
         if self._follows_attempts:
             self._balancing.ended(origin)
             self._balancing.started(to)
+        if origin in self.awaited_trials:
+            self._trial_ended(origin)
+            if self.health is not None:
+                self.health.attempt_ended(origin, 0, None)  # else nobody would offer the trial again
 
     def alias(self, label: str) -> str:
         """An origin as clients may read of it: by its place in the configuration, not by its address."""
@@ -223,9 +232,13 @@ class Service:
         if self._follows_attempts:
             self._balancing.ended(origin)
         if error is not None or status in self.reported_statuses:
-            self.awaited_trials.discard(origin)
+            self._trial_ended(origin)
             if self.health is not None:
                 self.health.attempt_ended(origin, status, error)
+
+    def _trial_ended(self, origin: Origin) -> None:
+        if origin not in self.silent:
+            self.awaited_trials.discard(origin)
 
     def _trials_left(self, tried: Sequence[Origin]) -> list[Candidate]:
         return [candidate for candidate in self._on_trial if candidate.origin not in tried]

@@ -15,7 +15,6 @@ from proxy.upstream.origin import Origin
 
 _SILENT_S: Final = 0.2  # that requests wait: one sweep sees them, the next finds them unanswered
 _HURRIED_S: Final = 0.45  # two sweeps: to ask twice for what is merely slow costs more than to ask elsewhere next time
-_TRIED_S: Final = 2.0  # the next request that may wait in vain; clients wait no longer for a page
 _OTHERS: Final = 2  # times as many answers of other origins meanwhile as requests that have to wait: all may be slow.
 # Where many more wait, half as many are enough: of two origins, each gets as many as the other.
 
@@ -87,14 +86,6 @@ class Stalls:
             if len(waiting) >= most and elsewhere >= max(_OTHERS * most, len(waiting) // 2):
                 found.add(origin)
         return found
-
-    def tried(self, origins: Collection[Origin], now: float) -> set[Origin]:
-        """Of these origins, those at which a request waits that has not waited for long: if they answer, it shows."""
-        return {
-            connection.origin
-            for connection, seen in self._seen.items()
-            if connection.origin in origins and now - seen.since < _TRIED_S
-        }
 
     def hurry(self, origins: Collection[Origin], now: float) -> None:
         """Hurry, once each, the requests that have waited for long at these origins, which have answered none since."""

@@ -3,14 +3,15 @@
 import asyncio
 import socket
 
+import pytest
+
 from tests.harness.origins import until
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, PATIENCE_S
 
-GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
-
-async def test_a_post_does_not_take_a_connection_whose_end_the_kernel_knows() -> None:
+@pytest.mark.parametrize("login", [b"", b"Authorization: NTLM TlRM\r\n"], ids=["the pool's", "of its own"])
+async def test_a_post_does_not_take_a_connection_whose_end_the_kernel_knows(login: bytes) -> None:
     """Its end comes in the same moment as the request: the loop tells of the request first."""
     loop, post = asyncio.get_running_loop(), b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as peer:
@@ -18,13 +19,14 @@ async def test_a_post_does_not_take_a_connection_whose_end_the_kernel_knows() ->
         peer.setblocking(False)
         async with asyncio.timeout(PATIENCE_S), running_proxy(listening.getsockname()[1]) as proxy:
             await loop.sock_connect(peer, ("127.0.0.1", proxy.port))
-            await loop.sock_sendall(peer, GET)
+            await loop.sock_sendall(peer, b"GET / HTTP/1.1\r\nHost: h\r\n" + login + b"\r\n")
             first, _ = await loop.sock_accept(listening)
             with first:
                 assert await loop.sock_recv(first, 4096)
                 await loop.sock_sendall(first, OK)
                 assert await loop.sock_recv(peer, 4096)
-                await until(lambda: len(proxy.worker.pool) == 1)
+                pool = proxy.worker.pool
+                await until(lambda: len(pool) + len(pool.bound) == 1)
                 peer.send(post)
             second, _ = await loop.sock_accept(listening)
             with second:

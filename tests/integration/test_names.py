@@ -4,11 +4,11 @@ import asyncio
 import socket
 import threading
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
+from proxy.config.upstream_model import UpstreamConfig, UpstreamRetryConfig, UpstreamTlsConfig
 from proxy.upstream.names import is_name
 from tests.harness.addresses import black_hole
 from tests.harness.origins import LiveOrigin, Mood, ask, live_origins, until
@@ -114,6 +114,42 @@ async def test_a_request_that_no_address_accepts_goes_where_the_name_leads_now(
         await until(lambda: used(instance) == ["127.0.0.3"])
         assert await ask(instance.ports[0]) == [200]
         assert two.connections == 1, "the connection is known by what the control process calls it"
+
+
+NO_RETRIES: list[dict[str, Any]] = [{"attempts": 1}, {"on": ["reset"]}]
+
+
+@pytest.mark.parametrize("retry", NO_RETRIES)
+async def test_nothing_is_sent_elsewhere_where_that_is_not_wanted(at_two_addresses: Two, retry: dict[str, Any]) -> None:
+    one, two = at_two_addresses()
+    told, found = Names(app=["127.0.0.2"]), Names(app=["127.0.0.3"])
+    service = UpstreamConfig(
+        urls=[f"http://app.example:{one.port}"], resolve_s=1_000.0, retry=UpstreamRetryConfig(**retry)
+    )
+    async with live_origins(two), running_instance(service, lookup=told, worker_lookup=found, workers=1) as instance:
+        await until(lambda: used(instance) == ["127.0.0.2"])
+        assert await ask(instance.ports[0]) == [502]
+        assert two.connections == 0
+
+
+async def test_a_failure_is_told_before_the_name_is_looked_up(at_two_addresses: Two) -> None:
+    one, _ = at_two_addresses()
+    told, silent = Names(app=["127.0.0.2"]), Names(app=None)
+    try:
+        async with (
+            running_instance(at(one.port, 1_000.0), lookup=told, worker_lookup=silent, workers=1) as instance,
+            client(instance.ports[0]) as peer,
+        ):
+            await until(lambda: used(instance) == ["127.0.0.2"])
+            endpoints = instance.workers[0].health.endpoints["default"]
+            await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            await until(lambda: bool(silent.asked))
+            assert endpoints.items()[0][1].failures == 1
+            head, _ = await peer.response()
+            assert head.startswith(b"HTTP/1.1 502 ")
+            assert endpoints.items()[0][1].failures == 1, "once"
+    finally:
+        silent.may_answer.set()
 
 
 async def test_a_service_that_is_down_where_it_was_costs_one_connection(at_two_addresses: Two) -> None:

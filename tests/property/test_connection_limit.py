@@ -22,26 +22,36 @@ class Clock:
     def __init__(self) -> None:
         self.now = 0.0
         self._loop = asyncio.new_event_loop()
-        self.timers: list[tuple[float, Callable[[], None]]] = []
+        self.timers: list[Timer] = []
 
     def time(self) -> float:
         return self.now
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Any:
-        self.timers.append((when, callback))
-        return object()
+        timer = Timer(self, when, callback)
+        self.timers.append(timer)
+        return timer
 
     def create_future(self) -> "asyncio.Future[Any]":
         return self._loop.create_future()
 
     def turn(self, seconds: float) -> None:
         self.now += seconds
-        for timer in [timer for timer in self.timers if timer[0] <= self.now]:
-            self.timers.remove(timer)
-            timer[1]()
+        for timer in [timer for timer in self.timers if timer.when <= self.now]:
+            timer.cancel()
+            timer.callback()
 
     def close(self) -> None:
         self._loop.close()
+
+
+class Timer(NamedTuple):
+    clock: Clock
+    when: float
+    callback: Callable[[], None]
+
+    def cancel(self) -> None:
+        self.clock.timers.remove(self)
 
 
 class Connection(NamedTuple):
@@ -164,6 +174,21 @@ class Limits(RuleBasedStateMachine):
         self.line.remove(waiter)
         assert self.limit.leave(waiter) is connection
         self.limit.release(connection.origin)  # it is closed
+        self.settle()
+
+    @precondition(lambda self: self.line and self.busy)
+    @rule(data=st.data())
+    def a_connection_ends_just_as_it_is_handed_over(self, data: st.DataObject) -> None:
+        connection = data.draw(st.sampled_from(self.busy))
+        self.busy.remove(connection)
+        if not self.limit.offer(connection):
+            self.idle.append(connection)
+            return
+        [waiter] = [waiter for waiter in self.line if waiter.future.done()]
+        again = self.limit.enter(waiter.origin, soon=True, before=waiter)
+        assert (again.ticket, again.deadline) == (waiter.ticket, waiter.deadline)
+        self.line[self.line.index(waiter)] = again
+        self.limit.release(connection.origin)
         self.settle()
 
     @rule(seconds=st.sampled_from([1.0, 2.5, 5.0]))

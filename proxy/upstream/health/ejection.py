@@ -29,6 +29,7 @@ _FAILURES: Final = (ConnectFailed, ConnectTimeout, UpstreamClosed, ResponseTimeo
 _OTHERS_FAULT: Final = frozenset({"dns_error", "dns_timeout", "head_too_large", STALLED})
 
 _NONE: Final = frozenset[Origin]()
+_TRIED_S: Final = 2.0  # between requests that a silent origin gets; clients wait no longer for a page
 
 #: Told of an upstream's changes, and whether the control process was told, too.
 OnChange: TypeAlias = Callable[[str, list[Change], bool], None]
@@ -59,8 +60,9 @@ class Ejection:
         self.service = service
         self.endpoints = endpoints
         self.usable = Usable([], frozenset(), Use.NORMAL)
-        #: Those that have fallen silent, with the number of their answers then: each gets one request at a time.
+        #: Those that have fallen silent, with the number of their answers then: each gets a request now and then.
         self.stalled: dict[Origin, int] = {}
+        self._tried_at: dict[Origin, float] = {}  # when a request of a silent one was first seen
         self._left_silent: set[Origin] = set()  # those that were silent when they were left out, for other reasons
         self._suspects: frozenset[Origin] = frozenset()
         self._was_cautious = False
@@ -143,14 +145,23 @@ class Ejection:
             origin: count for origin, count in before.items() if origin in origins and answers.get(origin, 0) == count
         } | {origin: answers.get(origin, 0) for origin in new}
         if self.stalled or before:
-            self.service.awaited_trials.difference_update(self.stalled)
-            self.service.awaited_trials |= stalls.tried(self.stalled, now)
+            self._pace_trials(before, now)
             self.apply()
         # What waits where requests fail now may be answered all the same, unless nobody was before.
         self._left_silent = {origin for origin in self._left_silent.union(before) if origin not in origins}
         if self.usable.use is Use.NORMAL:
             stalls.hurry(self._left_silent.union(self.stalled), now)
         return new
+
+    def _pace_trials(self, before: Collection[Origin], now: float) -> None:
+        """Let each silent origin have its next request `_TRIED_S` after the last one, whatever has become of that: it
+        may be connecting, be sent for hours, or have gone elsewhere, and what waited there before ends at any time."""
+        awaited = self.service.awaited_trials
+        awaited.difference_update(set(before) - self.stalled.keys())
+        tried = {origin: self._tried_at.get(origin, now) for origin in self.stalled if origin in awaited}
+        self._tried_at = {origin: since for origin, since in tried.items() if now - since < _TRIED_S}
+        awaited.difference_update(tried.keys() - self._tried_at.keys())
+        self.service.silent = self.stalled
 
     def _cautious(self, usable: Usable) -> frozenset[Origin]:
         """Those that are silent, or at which the last request failed, and that are left alone, as there is something

@@ -160,7 +160,7 @@ async def test_an_idle_connection_on_which_something_arrives_is_discarded(stirs:
     assert state_of(lease.connection) == (ConnectionState.CLOSED, ["abort"])
     assert (len(pool), len(pool.bound)) == (0, 0)
     assert pool.lease_idle(ORIGIN, replayable=True) is None
-    assert pool.lease_bound("alice", "app") is None
+    assert pool.lease_bound("alice", "app", replayable=True) is None
 
 
 async def test_a_tunnels_connection_is_closed_when_all_is_sent() -> None:
@@ -177,9 +177,9 @@ async def test_a_bound_connection_is_its_owners_alone() -> None:
     await exchanged(lease)
     lease.give_back(request_complete=True)
     assert pool.lease_idle(ORIGIN, replayable=True) is None
-    assert pool.lease_bound("bob", "app") is None
-    assert pool.lease_bound("alice", "other") is None
-    hers = pool.lease_bound("alice", "app")
+    assert pool.lease_bound("bob", "app", replayable=True) is None
+    assert pool.lease_bound("alice", "other", replayable=True) is None
+    hers = pool.lease_bound("alice", "app", replayable=True)
     assert hers is not None and hers.connection is lease.connection and hers.reused
     await exchanged(hers)
     assert hers.give_back(request_complete=True) is keeping.BOUND
@@ -199,3 +199,16 @@ async def test_a_pool_that_is_shut_down_keeps_nothing() -> None:
     for lease in (idle, leased):
         assert lease.connection.state is ConnectionState.CLOSED
     assert len(pool) == 0
+
+
+@pytest.mark.parametrize("replayable", [True, False])
+async def test_one_that_has_ended_as_it_was_handed_over_is_for_nothing_that_cannot_be_replayed(
+    monkeypatch: pytest.MonkeyPatch, replayable: bool
+) -> None:
+    pool = pool_of()
+    lease = await pool.lease_fresh(ORIGIN)
+    await exchanged(lease)
+    monkeypatch.setattr(Stream, "peer_has_ended", lambda _: True)  # the kernel knows, and the loop has not said so
+    granted = pool.lease_granted(lease.connection, replayable)
+    assert (granted is not None) is replayable
+    assert lease.connection.state is (ConnectionState.LEASED if replayable else ConnectionState.CLOSED)

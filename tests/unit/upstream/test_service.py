@@ -37,11 +37,12 @@ class Recording(Balancing):
 
 
 class RecordingHealth:
-    def __init__(self) -> None:
+    def __init__(self, known: Container[Origin] = (A, B, C)) -> None:
         self.told: list[tuple[object, ...]] = []
+        self._known = known
 
-    def knows(self, _: Origin) -> bool:
-        return True
+    def knows(self, origin: Origin) -> bool:
+        return origin in self._known
 
     def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
         self.told.append((origin, status, error))
@@ -241,6 +242,14 @@ def test_who_was_on_the_way_to_an_origin_as_it_was_ejected_goes_elsewhere_whatev
     service.ejected = [A]
     assert [retried(service, (A,)) for _ in range(30)] == [B] * 30
     assert retried(service, (A,), "reset") is None, "what was sent may have been work"
+
+
+def test_going_where_the_name_leads_now_has_the_same_budget() -> None:
+    service = service_of(offer(A), budget_percent=0.0, attempts=2)
+    service.health = RecordingHealth(known=())
+    moved = [service.untold_address((A,), ["192.0.2.9"], 0.0) for _ in range(30)]
+    assert moved == [A._replace(address="192.0.2.9")] * 20 + [None] * 10
+    assert retried(service, (B,)) is None
 
 
 def test_clients_read_of_an_origin_by_its_number() -> None:

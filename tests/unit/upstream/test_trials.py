@@ -79,6 +79,16 @@ def test_a_trial_that_ended_elsewhere_does_not_stand_in_the_way_of_the_next() ->
     assert chosen(service, 2).count(B) == 1
 
 
+def test_a_trial_whose_request_waited_and_went_elsewhere_is_offered_again() -> None:
+    service = Service("s", offer(A, B), RoundRobin())
+    health = service.health = RecordingHealth()
+    service.use(offer(A, B), trials={B})
+    assert B in chosen(service, 2)
+    service.moved(B, A)
+    assert service.awaited_trials == set()
+    assert health.told == [(B, 0, None)], "health offers it again"
+
+
 def test_a_trial_gets_what_may_be_sent_again_while_such_requests_come() -> None:
     post = Request()
     post.head = replaced(post.head, method=b"POST")
