@@ -1,6 +1,9 @@
 """Values from a TOML file, each with its line."""
 
+import errno
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +19,7 @@ _KEY: Final = re.compile(r"\s*([A-Za-z0-9_\-.\"' ]+?)\s*=")
 def from_file(path: Path, problems: list[Problem]) -> dict[KeyPath, Value]:
     """Read a file; where it cannot be read, `problems` says why."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = _read(path).decode("utf-8-sig")
         tree = tomllib.loads(text)
     except OSError as exc:
         problems.append(Problem(str(path), None, "", "", f"cannot be read: {exc.strerror}"))
@@ -31,6 +34,14 @@ def from_file(path: Path, problems: list[Problem]) -> dict[KeyPath, Value]:
         lines = _lines_of_keys(text)
         return {key: Value(value, str(path), _line_of(lines, key), path.parent) for key, value in leaves(tree)}
     return {}
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file. A named pipe is refused: the parent would wait for whoever writes into it, at a reload too.
+    What a shell passes as /dev/stdin or /dev/fd/63 is read."""
+    if stat.S_ISFIFO(os.stat(path).st_mode) and path.resolve().exists():
+        raise OSError(errno.EINVAL, "it is a named pipe, which nothing can be read from again; name a file")
+    return path.read_bytes()
 
 
 def _lines_of_keys(text: str) -> dict[KeyPath, int]:

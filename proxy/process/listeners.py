@@ -79,15 +79,18 @@ class Listeners:
             self._replaced.remove(replaced)
             replaced.close()
         for key, interfaces in list(self._bound.items()):
-            file = next((_file_of(one) for sockets in interfaces for one in sockets), ())
+            path = parse_listen(key.address)[0]
+            # While our sockets are open: then no other file can have the number of ours.
+            is_ours = any(
+                _file_of(one) and _file_of(one) == _file_at(path) for sockets in interfaces for one in sockets
+            )
             for sockets in interfaces:
                 for listening in [one for one in sockets if one not in kept]:
                     sockets.remove(listening)
                     listening.close()
             if not any(interfaces):
                 del self._bound[key]
-                path = parse_listen(key.address)[0]
-                if remove and file and file == _file_at(path):  # else it belongs to another process
+                if remove and is_ours:  # else it belongs to another process
                     with contextlib.suppress(OSError):
                         os.unlink(path)
 
@@ -232,13 +235,13 @@ def _unix_socket(path: str, mode: int) -> ListeningSocket:
 
 
 def _file_at(path: str) -> tuple[int, ...]:
-    """Which file is at a path, () for none. A number of a removed file may be given to the next: its time tells them
-    apart, which chmod does not change."""
+    """Which file is at a path, () for none. As long as a socket that is bound to a file is open, no other file gets its
+    number, not even once it was removed."""
     try:
         found = os.lstat(path)
     except OSError:
         return ()
-    return found.st_dev, found.st_ino, found.st_mtime_ns
+    return found.st_dev, found.st_ino
 
 
 def _file_of(listening: socket.socket) -> tuple[int, ...]:

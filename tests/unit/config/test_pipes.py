@@ -34,3 +34,21 @@ def test_a_pipe_in_the_place_of_a_file_is_refused_at_once(tmp_path: Path, text: 
     file.write_text(f'{text}\n[upstreams.a]\nurls = ["https://a"]\n')
     said = [str(problem) for problem in load(file, {}).problems]
     assert any("it is not a regular file" in problem for problem in said), said
+
+
+@pytest.mark.timeout(10)
+def test_a_named_pipe_as_the_configuration_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "c.toml")
+    said = [str(problem) for problem in load(tmp_path / "c.toml", {}).problems]
+    expected = "cannot be read: it is a named pipe, which nothing can be read from again; name a file"
+    assert said == [f"{tmp_path / 'c.toml'}: {expected}"]
+
+
+def test_a_pipe_that_a_shell_passes_is_read() -> None:
+    read, write = os.pipe()
+    try:
+        os.write(write, b'[upstreams.a]\nurls = ["http://a"]\n')
+        os.close(write)
+        assert load(Path(f"/dev/fd/{read}"), {}).valid().upstreams.keys() == {"a"}
+    finally:
+        os.close(read)

@@ -1,5 +1,6 @@
 """Unix sockets whose file somebody has removed."""
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,15 @@ def test_a_file_that_is_there_keeps_its_sockets(listeners: Listeners, tmp_path: 
     address = f"unix:{tmp_path}/a.sock"
     [old], [again] = listeners.bind([address], 1), listeners.bind([address], 1)
     assert again == old
+
+
+def test_a_file_that_somebody_has_touched_is_still_ours(listeners: Listeners, tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    before = listeners.bind([f"unix:{path}"], 1)
+    os.utime(path, (1, 1))
+    assert listeners.bind([f"unix:{path}"], 1) == before
+    listeners.close()
+    assert not path.exists()
 
 
 def test_a_file_that_is_gone_is_made_anew_and_the_old_sockets_go_with_their_generation(
