@@ -58,10 +58,10 @@ def test_tiny_chunks_are_not_read_one_by_one(monkeypatch: pytest.MonkeyPatch, ch
     in_runs = 0
     run = module._split
 
-    def counting(window: bytes, most: int) -> tuple[list[bytes], int]:
+    def counting(window: bytes, most: int, joined: list[bytes]) -> tuple[int, int]:
         nonlocal in_runs
-        found, length = run(window, most)
-        in_runs += len(found)
+        found, length = run(window, most, joined)
+        in_runs += found
         return found, length
 
     monkeypatch.setattr(module, "_split", counting)
@@ -100,15 +100,15 @@ def test_line_ends_in_the_data_do_not_make_chunks_be_read_one_by_one(
     looked_at, calls = 0, 0
     split, read = module._split, module._read
 
-    def split_counting(window: bytes, most: int) -> tuple[list[bytes], int]:
+    def split_counting(window: bytes, most: int, joined: list[bytes]) -> tuple[int, int]:
         nonlocal looked_at, calls
         looked_at, calls = looked_at + len(window), calls + 1
-        return split(window, most)
+        return split(window, most, joined)
 
-    def read_counting(data: bytes, position: int, most: int) -> tuple[list[bytes], int]:
+    def read_counting(data: bytes, position: int, most: int, joined: list[bytes]) -> tuple[int, int]:
         nonlocal calls
         calls += 1
-        return read(data, position, most)
+        return read(data, position, most, joined)
 
     monkeypatch.setattr(module, "_split", split_counting)
     monkeypatch.setattr(module, "_read", read_counting)
