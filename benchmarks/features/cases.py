@@ -55,17 +55,22 @@ CASES: Final = [
     Case("`access.basic_auth`, remembered", route='access.basic_auth = "FOLDER/users"', fields=_ANN),
     Case("`access.forward_auth`", route='access.forward_auth = { upstream = "u", copy = ["X-User"] }'),
     Case("`mirror` of all", route='mirror = { upstream = "u" }'),
+    Case("`respond`, which asks no service", route=f'respond = {{ body = "{"x" * 128}" }}'),
     Case("a route's own `timeouts` and `limits`",
          route='timeouts.response_head_s = 300\nlimits.request_body_bytes = "1 MiB"'),
     Case("`[error_pages]`, not needed", more='[error_pages]\n"5xx" = "FOLDER/users"'),
     Case("the inspector, of what it records", more="[admin]\ninspector = true"),
     Case("`[tracing]` of one request in a hundred", more='[tracing]\notlp_endpoint = "http://127.0.0.1:PORT"'),
     Case("`[tracing]` of all", more='[tracing]\notlp_endpoint = "http://127.0.0.1:PORT"\nsample_percent = 100'),
+    Case("`[explain]`, for a request that asks nothing", more='[explain]\nsecret = "0123456789abcdef"'),
+    Case("`client_half_close`", "client_half_close = true"),
     Case("`timeouts.request_total_s`", more="[timeouts]\nrequest_total_s = 60"),
     Case("`limits.connections_per_client`", more="[limits]\nconnections_per_client = 100"),
     Case("two origins", upstream='urls = ["http://127.0.0.1:PORT", "http://localhost:PORT"]'),
     Case("two origins, `least_requests`",
          upstream='urls = ["http://127.0.0.1:PORT", "http://localhost:PORT"]\nbalance = "least_requests"'),
+    Case("two origins, `random_two`",
+         upstream='urls = ["http://127.0.0.1:PORT", "http://localhost:PORT"]\nbalance = "random_two"'),
     Case("two origins, `hash` by address",
          upstream='urls = ["http://127.0.0.1:PORT", "http://localhost:PORT"]\nbalance = "hash"'),
     Case("two origins, `sticky_cookie`",
@@ -78,7 +83,7 @@ def configuration(case: Case, port: int, folder: str) -> str:
     """The whole file."""
     scheme = "https" if case.tls_upstream else "http"
     upstream = case.upstream if "urls" in case.upstream else f'urls = ["{scheme}://127.0.0.1:PORT"]\n{case.upstream}'
-    route = case.route if "split" in case.route else f'upstream = "u"\n{case.route}'
+    route = case.route if case.route.startswith(("split", "respond")) else f'upstream = "u"\n{case.route}'
     text = (
         f'workers = 1\n{case.top}\n[listeners.l]\naddress = "127.0.0.1:0"\n{case.listener}\n[upstreams.u]\n{upstream}\n'
         f"[routes.r]\n{route}\n{case.more}\n"

@@ -80,8 +80,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each run (default: 2)")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each; the median counts (default: 3)")
     parser.add_argument("--only", default="", help="workloads whose names contain this")
+    parser.add_argument("--proxies", default="", help="only these, between commas")
     options = parser.parse_args()
-    peers = [peer for peer in PEERS if peer.program.find() is not None]
+    wanted = options.proxies.split(",") if options.proxies else [peer.name for peer in PEERS]
+    peers = [peer for peer in PEERS if peer.name in wanted and peer.program.find() is not None]
     print("| CPU µs per request |", *(f" {peer.name} |" for peer in peers))
     print("| --- |", *(" ---: |" for _ in peers))
     with tempfile.TemporaryDirectory() as folder, _services(Path(folder)) as (plain, secured, pem):

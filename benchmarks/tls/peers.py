@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from benchmarks.load.peers import configurations
+from benchmarks.load.peers import COMPILED, ONEHOP_COMPILED, ROOT, configurations
 from tests.harness.programs import CADDY, ENVOY, HAPROXY, NGINX, ONEHOP, Program
 
 
@@ -45,7 +45,8 @@ def _onehop(python: str, place: Place) -> list[str]:
         listener += f'tls.certificates = [{{ certificate = "{place.pem}" }}]\n'
         upstream = f'urls = ["http://127.0.0.1:{place.upstream_port}"]\n'
     file.write_text(f'workers = 1\naccess_log = "off"\n[listeners.l]\n{listener}[upstreams.u]\n{upstream}')
-    return [python, "-m", "proxy", "run", "--config", str(file)]
+    # -P: what PYTHONPATH names goes before the folder that we are in.
+    return [python, "-P", "-m", "proxy", "run", "--config", str(file)]
 
 
 def _nginx(program: str, place: Place) -> list[str]:
@@ -104,7 +105,8 @@ def _envoy(program: str, place: Place) -> list[str]:
 
 
 PEERS: Final = [
-    Peer("onehop", ONEHOP, _onehop),
+    Peer("onehop", ONEHOP, _onehop, {"PYTHONPATH": str(ROOT)}),
+    Peer("onehop-compiled", ONEHOP_COMPILED, _onehop, {"PYTHONPATH": str(COMPILED)}),
     Peer("nginx", NGINX, _nginx),
     Peer("HAProxy", HAPROXY, _haproxy),
     Peer("Envoy", ENVOY, _envoy),

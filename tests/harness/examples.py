@@ -14,14 +14,21 @@ EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
 
 @asynccontextmanager
 async def running_example(
-    name: str, folder: Path, ports: dict[int, int], env: dict[str, str] | None = None
+    name: str,
+    folder: Path,
+    ports: dict[int, int],
+    env: dict[str, str] | None = None,
+    machines: dict[str, int] | None = None,
 ) -> AsyncIterator[OnehopProcess]:
-    """`onehop run` with a copy of an example in `folder`, where its services listen on `ports` instead."""
+    """`onehop run` with a copy of an example in `folder`, where its services listen on `ports` instead; those that it
+    has on other machines, as NAME:PORT, on ports of this one."""
     shutil.copytree(EXAMPLES, folder, dirs_exist_ok=True)
     for file in folder.rglob("*.toml"):
         text = file.read_text()
         for other in ("users.htpasswd", "maintenance.html", "sorry.html"):
             text = text.replace(f'"{other}"', f'"{folder}/{other}"')
+        for machine, port in (machines or {}).items():
+            text = text.replace(f"//{machine}", f"//127.0.0.1:{port}")
         for written, port in {8080: 0, **ports}.items():
             text = text.replace(f":{written}", f":{port}")
         file.write_text(text)

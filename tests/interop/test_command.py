@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.processes import onehop, output_of
-from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client
+from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, fields_of
 
 ONEHOP = (sys.executable, "-m", "proxy")
 GET = b"GET /a?b HTTP/1.1\r\nHost: h\r\nAuthorization: Basic c2VjcmV0\r\nCookie: secret\r\n\r\n"
@@ -38,6 +39,18 @@ async def test_a_listen_address_without_a_host_is_every_interface() -> None:
             writer.write(b"OPTIONS * HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\nConnection: close\r\n\r\n")
             assert (await reader.read()).startswith(b"HTTP/1.1 200 OK\r\n")
             writer.close()
+
+
+async def test_its_name_in_via_is_the_one_that_is_configured() -> None:
+    requests: list[bytes] = []
+    upstream = ScriptedUpstream(answering(OK, requests=requests))
+    async with upstream.serving():
+        arguments = ("--listen", "127.0.0.1:0", "--upstream", f"http://127.0.0.1:{upstream.port}", "--workers", "1")
+        async with onehop("run", *arguments, "--set", "pseudonym=edge.a") as proxy, client(proxy.port) as peer:
+            await peer.send(GET)
+            [via] = fields_of((await peer.response())[0])["via"]
+    assert re.fullmatch(r"1\.1 edge\.a-[0-9a-f]{8}", via)
+    assert fields_of(requests[0])["via"] == [via]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -70,7 +70,7 @@ def _compiled_version(python: str) -> list[str]:
     return [python, "-P", "-c", code]
 
 
-_ONEHOP_COMPILED: Final = Program("onehop-compiled", "make test-compiled", _compiled_python, _compiled_version)
+ONEHOP_COMPILED: Final = Program("onehop-compiled", "make test-compiled", _compiled_python, _compiled_version)
 
 
 def _onehop(reader: str) -> Callable[[str, Place], list[str]]:
@@ -121,9 +121,9 @@ _ONE_THREAD: Final = {"GOMAXPROCS": "1"}
 
 PROXIES: Final = [
     Proxy("onehop", ONEHOP, _onehop("auto"), {"PYTHONPATH": str(ROOT)}),
-    Proxy("onehop-compiled", _ONEHOP_COMPILED, _onehop("auto"), {"PYTHONPATH": str(COMPILED)}),
+    Proxy("onehop-compiled", ONEHOP_COMPILED, _onehop("auto"), {"PYTHONPATH": str(COMPILED)}),
     Proxy("onehop-h11", ONEHOP, _onehop("h11"), {"PYTHONPATH": str(ROOT)}),
-    Proxy("onehop-h11-compiled", _ONEHOP_COMPILED, _onehop("h11"), {"PYTHONPATH": str(COMPILED)}),
+    Proxy("onehop-h11-compiled", ONEHOP_COMPILED, _onehop("h11"), {"PYTHONPATH": str(COMPILED)}),
     Proxy("nginx", NGINX, _nginx),
     Proxy("haproxy", HAPROXY, _haproxy),
     Proxy("envoy", ENVOY, _envoy_command),
