@@ -155,19 +155,33 @@ def test_a_service_that_speaks_no_tls_is_told_as_such(run: Run, authority: Autho
     run(scenario())
 
 
-def test_our_own_certificate_is_shown_to_a_service_that_asks(run: Run, authority: Authority) -> None:
-    async def scenario() -> None:
-        upstream = ScriptedUpstream(answering(OK))
-        server = authority.server()
-        authority.asks_for_a_certificate(server)
-        async with (
-            upstream.serving(server),
-            in_front_of(upstream, ca=authority.pem, certificate=authority.client_pem) as proxy,
-            client(proxy.port) as peer,
-        ):
-            await peer.send(GET)
-            assert (await peer.response())[1] == b"ok"
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("apart", [False, True], ids=["key in the same file", "key in a file of its own"])
+def test_our_own_certificate_is_shown_to_a_service_that_asks(
+    run: Run, authority: Authority, apart: bool, version: ssl.TLSVersion
+) -> None:
+    shown: list[bytes | None] = []
 
+    def serve(connection: socket.socket) -> None:
+        with server.wrap_socket(connection, server_side=True) as tls:
+            shown.append(tls.getpeercert(binary_form=True))
+            tls.recv(8192)
+            tls.sendall(OK)
+
+    async def scenario() -> None:
+        ours = {"certificate": authority.client_pem}
+        if apart:
+            ours = {"certificate": authority.client_certificate, "key": authority.client_key}
+        upstream = ScriptedUpstream()
+        with service(serve) as upstream.port:
+            async with in_front_of(upstream, ca=authority.pem, **ours) as proxy, client(proxy.port) as peer:
+                await peer.send(GET)
+                assert (await peer.response())[1] == b"ok"
+        assert shown == [authority.client_der]
+
+    server = authority.server()
+    authority.asks_for_a_certificate(server)
+    server.maximum_version = version
     run(scenario())
 
 

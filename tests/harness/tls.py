@@ -30,6 +30,9 @@ class Authority:
         self._authority.cert_pem.write_to_path(self.pem)
         ours = self._authority.issue_cert("onehop@client.example")
         ours.private_key_and_cert_chain_pem.write_to_path(self.client_pem)
+        self.client_certificate, self.client_key = str(folder / "client.crt"), str(folder / "client.key")
+        Path(self.client_certificate).write_bytes(b"".join(pem.bytes() for pem in ours.cert_chain_pems))
+        ours.private_key_pem.write_to_path(self.client_key)
         self.client_der = ssl.PEM_cert_to_DER_cert(ours.cert_chain_pems[0].bytes().decode())
 
     def server(self, *names: str, **validity: Any) -> ssl.SSLContext:
