@@ -180,6 +180,8 @@ class Service:
             self._passed_over = 0
             self.awaited_trials.add(origin)
             self._in_use = tuple(candidate for candidate in self._in_use if candidate.origin != origin)
+            if self.health is not None:
+                self.health.trial_began(origin)
         return origin
 
     def _passes_over(self, request: BalancedRequest) -> bool:

@@ -23,6 +23,8 @@ class Reports:
         service = proxy.worker.services["default"]
         service.health, service.reported_statuses = self, EVERY_STATUS
 
+    def trial_began(self, _: Origin) -> None: ...
+
     def knows(self, _: Origin) -> bool:
         return True
 

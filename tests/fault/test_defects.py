@@ -59,6 +59,8 @@ async def test_its_text_reaches_no_client_and_its_traceback_the_error_log(
 class BrokenHealth:
     """Has a defect that shows when an attempt fails: the second failure within the first."""
 
+    def trial_began(self, _: Origin) -> None: ...
+
     def knows(self, _: Origin) -> bool:
         return True
 

@@ -58,6 +58,8 @@ class Told:
     def __init__(self) -> None:
         self.ends: list[tuple[Origin, int, ProxyError | None]] = []
 
+    def trial_began(self, _: Origin) -> None: ...
+
     def knows(self, _: Origin) -> bool:
         return True
 

@@ -16,6 +16,9 @@ class Health(Protocol):
     def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
         """As `Service.finished`, which calls this for each error, and for each of `Service.reported_statuses`."""
 
+    def trial_began(self, origin: Origin) -> None:
+        """A request was sent to an address on trial; `attempt_ended` says how that went."""
+
     def knows(self, origin: Origin) -> bool:
         """Whether this is one of the addresses that have been told, used or not."""
 

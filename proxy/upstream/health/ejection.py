@@ -18,7 +18,7 @@ from proxy.errors import (
 from proxy.upstream.connection import STALLED
 from proxy.upstream.health.base import EVERY_STATUS
 from proxy.upstream.health.endpoint import Change, Endpoint, State, Usable, Use
-from proxy.upstream.health.messages import Failed, Message, Passed
+from proxy.upstream.health.messages import Failed, Message, Passed, Trying
 from proxy.upstream.health.state import Endpoints
 from proxy.upstream.origin import Origin
 from proxy.upstream.service import Service
@@ -80,7 +80,17 @@ class Ejection:
         elif status:
             self.served(origin)
         elif self.usable.trials or self._was_cautious:
+            self._tell_of_trial(origin, began=False)
             self.apply()  # a trial that was given up is offered again
+
+    def trial_began(self, origin: Origin) -> None:
+        """As `Health.trial_began`."""
+        self._tell_of_trial(origin, began=True)
+
+    def _tell_of_trial(self, origin: Origin, *, began: bool) -> None:
+        if origin in self.usable.trials and origin in self.endpoints:
+            known = self.endpoints[origin]
+            self._tell(Trying(self.service.name, known.place, known.address, began))
 
     def knows(self, origin: Origin) -> bool:
         """As `Health.knows`."""

@@ -7,16 +7,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple, Protocol
 
+import msgspec
+
 from proxy.telemetry.error_log import ErrorLog
 from proxy.upstream.health import messages, shown
 from proxy.upstream.health.active import AT_ONCE, Checks, Connect, ask
 from proxy.upstream.health.endpoint import Change, Endpoint, State
 from proxy.upstream.health.kept import Kept
-from proxy.upstream.health.messages import BEAT_S, Beat, Failed, Known, Missed, Passed
+from proxy.upstream.health.messages import BEAT_S, Beat, Failed, Known, Missed, Passed, Trying
 from proxy.upstream.health.report import Report
 from proxy.upstream.health.returning import Returning
 from proxy.upstream.health.settings import HealthCheckSettings
 from proxy.upstream.health.state import Endpoints
+from proxy.upstream.health.trials import Trials
 from proxy.upstream.names import Names, is_name
 from proxy.upstream.origin import Origin
 
@@ -85,6 +88,8 @@ class ControlHealth:
             for name, watched in upstreams.items()
             if watched.check is not None
         }
+        self._trials = {name: Trials() for name in upstreams}
+        self._turns: dict[str, dict[Origin, int | None]] = {name: {} for name in upstreams}
         self._told = dict.fromkeys(upstreams, b"")  # by upstream: what workers were told last, but its version
         # By seat, the upstreams of which a worker does not know the latest: it takes so much at once and no more.
         self._untold: dict[int, dict[str, None]] = {}
@@ -139,7 +144,7 @@ class ControlHealth:
         while untold:
             name = next(iter(untold))
             del untold[name]
-            if not self._workers.send(seat, self._known(name)):
+            if not self._workers.send(seat, self._known(name, seat)):
                 untold[name] = None  # behind the others: one that is too long for a message is no reason to stop
                 return
         self._untold.pop(seat, None)
@@ -147,6 +152,8 @@ class ControlHealth:
     def left(self, seat: int) -> None:
         """A worker has ended."""
         self._untold.pop(seat, None)
+        for trials in self._trials.values():
+            trials.left(seat, self._loop.time())
 
     def receive(self, seat: int, data: bytes) -> None:
         """A message of a worker; raises msgspec.DecodeError where it is none of ours."""
@@ -154,17 +161,21 @@ class ControlHealth:
         match message:
             case Missed():
                 self.joined(seat)
-            case Failed() | Passed():
-                self._met(message)
+            case Failed() | Passed() | Trying():
+                self._met(seat, message)
             case Known() | Beat():
                 pass  # what control says
 
-    def _met(self, message: Failed | Passed) -> None:
+    def _met(self, seat: int, message: Failed | Passed | Trying) -> None:
         watched, now = self.upstreams.get(message.upstream), self._loop.time()
         origin = watched.endpoints.find(message.place, message.address) if watched is not None else None
         if watched is None or origin is None:
             return  # gone meanwhile
-        if isinstance(message, Passed):
+        changes: list[Change] = []
+        if isinstance(message, Trying):
+            trials = self._trials[message.upstream]
+            trials.began(origin, seat) if message.began else trials.given_up(origin, seat, now)
+        elif isinstance(message, Passed):
             changes = watched.endpoints.request_passed(origin, now)
         else:
             if message.unreachable:
@@ -174,8 +185,12 @@ class ControlHealth:
             )
         self._changed(message.upstream, changes)
 
-    def _known(self, name: str) -> bytes:
-        endpoints = [known for _, known in self.upstreams[name].endpoints.items()]
+    def _known(self, name: str, seat: int) -> bytes:
+        turns = self._turns[name]
+        endpoints = [
+            known if turns.get(origin) in (None, seat) else msgspec.structs.replace(known, state=State.EJECTED)
+            for origin, known in self.upstreams[name].endpoints.items()
+        ]
         return messages.encode(Known(name, endpoints, self._version))
 
     # -- evidence ------------------------------------------------------------------------------------------------
@@ -238,7 +253,8 @@ class ControlHealth:
         now, endpoints = self._loop.time(), self.upstreams[name].endpoints
         self._report.changes(name, endpoints, changes, now)
         self._report.use(name, endpoints, now)
-        decided = _decided(endpoints)
+        turns = self._turns[name] = self._trials[name].update(endpoints.usable(now).trials, self._workers.seats, now)
+        decided = _decided(endpoints) + str([turns.get(origin, -1) for origin, _ in endpoints.items()]).encode()
         if decided != self._told[name]:
             self._told[name] = decided
             self._version += 1
@@ -253,8 +269,10 @@ class ControlHealth:
         """Do what is due."""
         now = self._loop.time()
         self._timer = self._loop.call_later(_LOOK_S, self._look)
-        for watched in self.upstreams.values():
+        for name, watched in self.upstreams.items():
             self._returning.start(watched.endpoints.to_connect(now))
+            if self._turns[name]:
+                self._changed(name, [])  # it may be another worker's turn
         if now >= self._beat_at:
             self._beat_at = now + BEAT_S
             self._kept.write(self._endpoints())

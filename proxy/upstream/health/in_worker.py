@@ -13,7 +13,7 @@ from proxy.transport.stream import Stream
 from proxy.upstream.health import messages
 from proxy.upstream.health.ejection import Ejection
 from proxy.upstream.health.endpoint import Change
-from proxy.upstream.health.messages import ALONE_AFTER_S, Beat, Failed, Known, Message, Missed, Passed
+from proxy.upstream.health.messages import ALONE_AFTER_S, Beat, Failed, Known, Message, Missed, Passed, Trying
 from proxy.upstream.health.report import Report
 from proxy.upstream.health.returning import Returning
 from proxy.upstream.health.state import Endpoints
@@ -108,7 +108,7 @@ class WorkerHealth:
                 if message.version != self._heard:
                     self._heard = message.version
                     self._tell(Missed())
-            case Failed() | Passed() | Missed():
+            case Failed() | Passed() | Trying() | Missed():
                 pass  # what workers say
 
     def _tell(self, message: Message) -> bool:

@@ -36,6 +36,15 @@ class Passed(msgspec.Struct, tag="passed", omit_defaults=True):
     address: str
 
 
+class Trying(msgspec.Struct, tag="trying", omit_defaults=True):
+    """A request tries an address on trial; without `began`, it has ended, and says nothing of the address."""
+
+    upstream: str
+    place: int
+    address: str
+    began: bool = True
+
+
 class Beat(msgspec.Struct, tag="beat", omit_defaults=True):
     """Control is alive; a worker that has not heard of this version asks for everything."""
 
@@ -46,7 +55,7 @@ class Missed(msgspec.Struct, tag="missed", omit_defaults=True):
     """A worker has not heard everything."""
 
 
-Message = Known | Failed | Passed | Beat | Missed
+Message = Known | Failed | Passed | Trying | Beat | Missed
 
 BEAT_S: Final = 1.0
 ALONE_AFTER_S: Final = 5.0  # a control process that says nothing for so long has gone, or hangs

@@ -41,6 +41,8 @@ class RecordingHealth:
         self.told: list[tuple[object, ...]] = []
         self._known = known
 
+    def trial_began(self, _: Origin) -> None: ...
+
     def knows(self, origin: Origin) -> bool:
         return origin in self._known
 
