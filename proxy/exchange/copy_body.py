@@ -5,7 +5,7 @@ from typing import Final, Protocol, TypeAlias
 
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
-from proxy.http1.parsing.body import Body
+from proxy.http1.parsing.body import Body, CountedBody, UnboundedBody
 from proxy.transport.stream import Stream
 
 #: Buffers smaller than this together are joined and written in one call: cheaper than a scattered write.
@@ -33,6 +33,10 @@ class BodySource(Protocol):
     def stream(self) -> Stream:
         """The connection on which it comes."""
 
+    @property
+    def only_counts(self) -> bool:
+        """Whether nobody looks at what arrives, and nothing bounds it but its declared length."""
+
     async def read_body(self, deadline: float) -> list[bytes]:
         """Wait for more of it, until `deadline` (loop time), and return the pieces. Raises ProxyError."""
 
@@ -40,13 +44,13 @@ class BodySource(Protocol):
 class BodySink:
     """Where a body goes: a stream, how the body is delimited there, and how to wait until its peer has read enough."""
 
-    __slots__ = ("_chunked", "_trailers", "_unchecked_bytes", "_wait", "stream")
+    __slots__ = ("_trailers", "_unchecked_bytes", "_wait", "chunked", "stream")
 
     def __init__(
         self, stream: Stream, *, chunked: bool, trailers: Trailers | None, wait: Callable[[], Awaitable[None]]
     ) -> None:
         self.stream = stream
-        self._chunked = chunked
+        self.chunked = chunked
         self._trailers = trailers
         self._wait = wait
         self._unchecked_bytes = 0  # written since the kernel was asked how much of it is untaken
@@ -54,7 +58,7 @@ class BodySink:
     def write(self, pieces: list[bytes], body: Body, head: bytes = b"") -> None:
         """Write pieces of the body, behind the message's head where that goes with them, and the end where the body is
         complete."""
-        buffers = framed(pieces, body, chunked=self._chunked, trailers=self._trailers)
+        buffers = framed(pieces, body, chunked=self.chunked, trailers=self._trailers)
         if head:
             buffers = [head, *buffers]
         if buffers:
@@ -79,26 +83,67 @@ class BodySink:
             await self._wait()
 
 
+class _FellBehind(Exception):
+    """The sink's peer takes less than it is given, seen while a fiber waits for more of the body."""
+
+
+class _StraightOn:
+    """Writes what arrives of a body to its sink within the very read, and wakes no fiber: for all but its end, while
+    nobody looks at it and the sink's peer keeps up."""
+
+    __slots__ = ("_body", "_deadline", "_sink", "_source")
+
+    def __init__(
+        self, source: Stream, body: CountedBody | UnboundedBody, sink: BodySink, deadline: Callable[[], float]
+    ) -> None:
+        self._source = source
+        self._body = body
+        self._sink = sink
+        self._deadline = deadline
+
+    def take(self, data: bytes) -> bool:
+        """Take what arrived, or return False: the fiber is needed."""
+        sink = self._sink
+        size = len(data)
+        if sink.stream.must_drain() or not self._body.pass_by(size):
+            return False
+        sink.stream.write(data)
+        is_behind = sink.is_behind(size)
+        if is_behind:
+            self._source.interrupt_reader(_FellBehind())
+            return True
+        if is_behind is False:
+            self._source.flow()
+        self._source.set_read_deadline(self._deadline())
+        return True
+
+
 async def copy_body(source: BodySource, sink: BodySink, deadline: Callable[[], float]) -> None:
     """Carry what is still to come of a body to its end. `deadline` says by when the next bytes are due (loop time).
 
     Raises what the source and the sink raise. Everything that arrived before has then been written.
     """
     body, stream = source.body, source.stream
-    received = body.received_bytes
-    written = 0
+    is_behind = sink.is_behind(0)
+    if isinstance(body, CountedBody | UnboundedBody) and not sink.chunked and source.only_counts:
+        stream.taker = _StraightOn(stream, body, sink, deadline)
     try:
         while not body.complete:
-            is_behind = sink.is_behind(written)
             if is_behind:
                 stream.hold()
                 sink.stream.queue_little()
                 await sink.wait()
             elif is_behind is False:
                 stream.flow()
-            sink.write(await source.read_body(deadline()), body)
-            written, received = body.received_bytes - received, body.received_bytes
+            try:
+                pieces = await source.read_body(deadline())
+            except _FellBehind:
+                is_behind = True
+                continue
+            sink.write(pieces, body)
+            is_behind = None if body.complete else sink.is_behind(sum(map(len, pieces)))
     finally:
+        stream.taker = None
         stream.flow()
 
 

@@ -125,6 +125,12 @@ class RequestBody:
         return pieces
 
     @property
+    def only_counts(self) -> bool:
+        """Whether what arrives is only counted: no copy of it is made, and its rate is not limited. A declared length
+        has been checked."""
+        return self.copy is None and self.rate is None
+
+    @property
     def stream(self) -> Stream:
         """The client's connection."""
         return self._reader.stream

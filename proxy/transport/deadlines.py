@@ -37,11 +37,16 @@ class Deadlines:
         self.loop = loop
         self.buffer_bytes = buffer_bytes
         self.scratch = memoryview(bytearray(buffer_bytes))  # for reads of no more than that
+        self.full_reads = 0  # in this turn of the loop
         self.streams: set[Expiring] = set()
         self.on_sweep: list[Callable[[float], None]] = []
         self.interval_s = interval_s
         self._timer: asyncio.TimerHandle | None = None
         self._sweeps_at = 0.0
+
+    def begin_turn(self) -> None:
+        """The loop's next turn has begun: full reads are counted anew."""
+        self.full_reads = 0
 
     def start(self) -> None:
         """Begin sweeping."""

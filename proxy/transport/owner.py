@@ -16,3 +16,10 @@ class Owner(Protocol):
 
     def alarm(self) -> None:
         """`alarm_at` has passed. It is set to NEVER before this is called."""
+
+
+class Taker(Protocol):
+    """Gets what arrives while a fiber waits for it: most pieces of a body wake nobody."""
+
+    def take(self, data: bytes) -> bool:
+        """Take it; or return False, and the fiber gets it."""

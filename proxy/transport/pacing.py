@@ -19,6 +19,8 @@ class Reading(Enum):
 _PAUSED: Final = Reading.PAUSED
 FINISHED: Final = Reading.FINISHED
 FULL_READ_BYTES: Final = 250_000  # uvloop's reads hold 256,000: behind one of fewer, libuv turns to others by itself
+#: Full reads in one turn of the loop, of all connections together, that no pause follows: a pause costs system calls.
+FREE_FULL_READS: Final = 4
 
 
 class PacedReading(WritingSide):
@@ -52,8 +54,13 @@ class PacedReading(WritingSide):
     def _let_others_read(self) -> None:
         """Much has come: read on in the loop's next turn. libuv would read up to 32 times as much before others have a
         turn, and while a thousand connections are filled, small requests would wait for seconds."""
-        self.transport.pause_reading()
-        self._deadlines.loop.call_soon(self._read_on)
+        shared = self._deadlines
+        shared.full_reads += 1
+        if shared.full_reads == 1:
+            shared.loop.call_soon(shared.begin_turn)
+        elif shared.full_reads > FREE_FULL_READS:
+            self.transport.pause_reading()
+            shared.loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
         if self._reading is Reading.FLOWING and self._ended is None and not self.transport.is_closing():

@@ -1,6 +1,5 @@
 """What the kernel knows of a connection, and the event loop does not tell. Elsewhere than on Linux it tells less."""
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -16,6 +15,7 @@ _PIECE_BYTES: Final = 65_536
 #: Of what a lost connection has left, where we lack the descriptor to read it piece by piece.
 _AT_ONCE_BYTES: Final = 1024 * 1024
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER, zero seconds: close() sends RST
+_COUNT: Final = bytearray(4)  # an int that the kernel writes: what cannot be written to costs `ioctl` twice as much
 _RDHUP: Final = getattr(select, "POLLRDHUP", 0)  # Linux: the peer has ended its side, unread bytes before that or not
 
 
@@ -34,9 +34,11 @@ class PeerEnd(Enum):
 
 def untaken_bytes(raw: LoopSocket) -> int:
     """Bytes in the kernel's send queue that the peer has not acknowledged; 0 where nothing tells."""
-    with contextlib.suppress(OSError, ValueError):
-        return int.from_bytes(fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    return 0
+    try:
+        fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, _COUNT)
+    except (OSError, ValueError):
+        return 0
+    return int.from_bytes(_COUNT, sys.byteorder)
 
 
 def reset_on_close(raw: socket.socket) -> None:

@@ -11,7 +11,7 @@ from typing import Final, cast
 from proxy.transport import fiber, sockets
 from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import Fiber
-from proxy.transport.owner import Owner
+from proxy.transport.owner import Owner, Taker
 from proxy.transport.pacing import FINISHED, FULL_READ_BYTES, PacedReading, Reading
 from proxy.transport.parking import PARKED
 from proxy.transport.sockets import PeerEnd, Remainder
@@ -38,6 +38,7 @@ class Stream(PacedReading):
         "alarm_at",
         "on_connected",
         "owner",
+        "taker",
         "watcher",
     )  # fmt: skip
 
@@ -47,6 +48,7 @@ class Stream(PacedReading):
         self.owner: Owner | None = None
         self.alarm_at = NEVER  # loop time
         self.watcher: Callable[[], None] | None = None  # told of anything that happens on an idle connection
+        self.taker: Taker | None = None  # gets what arrives before the fiber that waits for it
         self._unread: list[bytes] = []
         self._unread_bytes = 0
         self._arrived: bytes | None = None  # for the read that is being resumed
@@ -71,6 +73,8 @@ class Stream(PacedReading):
         if self._reader is not None:
             if len(data) >= FULL_READ_BYTES or (self._reads_small and len(data) >= self._deadlines.buffer_bytes):
                 self._let_others_read()
+            if self.taker is not None and self.taker.take(data):
+                return
             self._arrived = data  # the object itself goes to the read that waits for it
             self._reader.resume()
             return
@@ -154,6 +158,11 @@ class Stream(PacedReading):
         """Give a read that is under way until `deadline`."""
         if self._reader is not None:
             self._read_deadline = deadline
+
+    def interrupt_reader(self, error: Exception) -> None:
+        """Raise `error` in the fiber that waits to read, if one does."""
+        if self._reader is not None:
+            self._reader.resume(error=error)
 
     def has_unread(self) -> bool:
         """Whether a read would return at once."""

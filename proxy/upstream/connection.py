@@ -97,6 +97,11 @@ class UpstreamConnection:
         """The body of the response whose head was read last."""
         return self._body_reader.body
 
+    @property
+    def only_counts(self) -> bool:
+        """Whether what arrives of a body is only counted."""
+        return True
+
     def begin(self) -> None:
         """Start an exchange."""
         self.exchanges += 1

@@ -47,6 +47,15 @@ class CountedBody:
         self.received_bytes = received
         return [data] if data else []
 
+    def pass_by(self, size: int) -> bool:
+        """Count bytes that go on without `receive`. False, and they are not counted, where the body ends with them or
+        within them."""
+        received = self.received_bytes + size
+        if received >= self._length:
+            return False
+        self.received_bytes = received
+        return True
+
 
 class UnboundedBody:
     """A body that ends with the connection: the reader that sees the end sets `complete`."""
@@ -64,6 +73,11 @@ class UnboundedBody:
         """All of it is body."""
         self.received_bytes += len(data)
         return [data] if data else []
+
+    def pass_by(self, size: int) -> bool:
+        """Count bytes that go on without `receive`."""
+        self.received_bytes += size
+        return True
 
 
 Body: TypeAlias = EmptyBody | CountedBody | ChunkedBody | UnboundedBody

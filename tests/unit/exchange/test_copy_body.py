@@ -63,6 +63,7 @@ class Held:
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.taker: object = None
 
     def hold(self) -> None:
         self.told.append("hold")
@@ -73,6 +74,8 @@ class Held:
 
 class Source:
     """Gives a body in the pieces of a script, or raises what stands there."""
+
+    only_counts = False
 
     def __init__(self, body: Body, *script: bytes | Exception) -> None:
         self.body = body

@@ -29,6 +29,9 @@ class NotingTransport(asyncio.Transport):
         self.told.append(type(protocol).__name__)
         self.protocol = protocol
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
     def close(self) -> None:
         self.told.append("close")
 

@@ -6,10 +6,10 @@ import pytest
 
 from proxy.transport.deadlines import BUFFER_BYTES
 from proxy.transport.fiber import Fiber
-from proxy.transport.pacing import FULL_READ_BYTES
+from proxy.transport.pacing import FREE_FULL_READS, FULL_READ_BYTES
 from proxy.transport.small_reads import SmallReads
 from proxy.transport.stream import Stream
-from tests.unit.transport.noting import noting_stream, transport_of
+from tests.unit.transport.noting import NotingTransport, noting_stream, transport_of
 
 
 @pytest.fixture
@@ -108,16 +108,63 @@ def test_what_a_loop_tells_reaches_a_stream_that_is_held(stream: Stream) -> None
     assert stream.is_ended
 
 
-async def test_a_large_piece_leaves_a_turn_of_the_loop_to_others(stream: Stream) -> None:
-    came: list[bytes] = []
-    for size, told in [(FULL_READ_BYTES - 1, []), (FULL_READ_BYTES, ["pause"])]:
-        Fiber(read(stream, came)).resume()
+async def test_behind_many_large_pieces_a_turn_of_the_loop_is_left_to_others(stream: Stream) -> None:
+    def arrive(size: int = FULL_READ_BYTES) -> None:
+        Fiber(read(stream, [])).resume()
         stream.data_received(b"x" * size)
-        assert transport_of(stream).told == told
+
+    for _ in range(FREE_FULL_READS):
+        arrive()
+        arrive(FULL_READ_BYTES - 1)
+    assert transport_of(stream).told == []
+    arrive()
+    assert transport_of(stream).told == ["pause"]
     await asyncio.sleep(0)
     assert transport_of(stream).told == ["pause", "resume"]
-    Fiber(read(stream, came)).resume()
-    stream.data_received(b"x" * FULL_READ_BYTES)
+    for _ in range(FREE_FULL_READS):
+        arrive()
+    assert transport_of(stream).told == ["pause", "resume"]
+    arrive()
     stream.hold()
     await asyncio.sleep(0)
     assert "resume" not in transport_of(stream).told[2:]
+
+
+async def test_large_pieces_of_all_connections_are_counted_together(stream: Stream) -> None:
+    other = Stream(stream._deadlines)
+    other.connection_made(NotingTransport())
+    for _ in range(FREE_FULL_READS):
+        Fiber(read(other, [])).resume()
+        other.data_received(b"x" * FULL_READ_BYTES)
+    Fiber(read(stream, [])).resume()
+    stream.data_received(b"x" * FULL_READ_BYTES)
+    assert transport_of(other).told == []
+    assert transport_of(stream).told == ["pause"]
+
+
+async def test_who_takes_what_arrives_leaves_the_rest_to_the_fiber_that_waits(stream: Stream) -> None:
+    taken: list[bytes] = []
+    came: list[bytes] = []
+
+    class Two:
+        def take(self, data: bytes) -> bool:
+            taken.append(data)
+            return len(taken) < 3
+
+    stream.taker = Two()
+    stream.data_received(b"unread")
+    Fiber(read(stream, came)).resume()
+    Fiber(read(stream, came)).resume()
+    for data in (b"a", b"b", b"c"):
+        stream.data_received(data)
+    assert taken == [b"a", b"b", b"c"]
+    assert came == [b"unread", b"c"]
+
+
+async def test_a_reader_is_interrupted_where_it_waits(stream: Stream) -> None:
+    raised: list[BaseException | None] = []
+    stream.interrupt_reader(ValueError())  # nobody waits
+    Fiber(read(stream, []), raised.append).resume()
+    error = ValueError()
+    stream.interrupt_reader(error)
+    assert raised == [error]

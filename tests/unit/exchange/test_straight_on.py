@@ -1,0 +1,131 @@
+"""Bodies of which most pieces go on within the read that brings them: what wakes a fiber, and what is counted."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.errors import UpstreamClosed
+from proxy.exchange.copy_body import BodySink, copy_body
+from proxy.http1.message import FixedLength
+from proxy.http1.parsing.body import Body
+from proxy.http1.parsing.head_parser import HeadParser
+from proxy.policy.settings import Limits
+from proxy.transport.body_reader import BodyCutShort, BodyReader
+from proxy.transport.fiber import Fiber
+from proxy.transport.stream import Stream
+from tests.unit.transport.noting import noting_stream, transport_of
+
+pytestmark = pytest.mark.interpreted  # compiled code asks for its own classes where a stand-in of the source is given
+
+BLOCK = 262_144
+
+
+class Source:
+    """A body of a length, read from a stream, and how often a fiber asked for more of it."""
+
+    def __init__(self, stream: Stream, length: int, *, only_counts: bool = True) -> None:
+        self.stream = stream
+        self.only_counts = only_counts
+        self.asked = 0
+        self.reader = BodyReader(stream, HeadParser(Limits(), fast_path=True))
+        self.reader.begin(FixedLength(length))
+
+    @property
+    def body(self) -> Body:
+        return self.reader.body
+
+    async def read_body(self, deadline: float) -> list[bytes]:
+        self.asked += 1
+        return await self.reader.read(deadline)
+
+
+class Copying:
+    """A body that is being copied from one stream to another."""
+
+    def __init__(self, length: int, *, only_counts: bool = True, as_chunks: bool = False) -> None:
+        self.stream, self.peer = noting_stream(), noting_stream()
+        self.source = Source(self.stream, length, only_counts=only_counts)
+        self.ends: list[BaseException | None] = []
+        self._times: Iterator[float] = iter(range(100, 200))
+        sink = BodySink(self.peer, chunked=as_chunks, trailers=None, wait=self._wait)
+        Fiber(copy_body(self.source, sink, lambda: next(self._times)), self.ends.append).resume()
+
+    async def _wait(self) -> None:
+        if self.peer.is_ended:
+            raise UpstreamClosed
+
+    @property
+    def written(self) -> bytes:
+        return transport_of(self.peer).written
+
+    @property
+    def told(self) -> list[str]:
+        return transport_of(self.stream).told
+
+
+async def test_only_the_end_of_a_body_wakes_the_fiber() -> None:
+    copying = Copying(8)
+    for data, written in [(b"abc", b"abc"), (b"def", b"abcdef"), (b"gh, and more", b"abcdefgh")]:
+        assert copying.ends == []
+        copying.stream.data_received(data)
+        assert copying.written == written
+    assert copying.ends == [None]
+    assert copying.source.asked == 1
+    assert copying.source.body.received_bytes == 8
+    assert copying.source.reader.parser.unread == b", and more"
+    assert copying.stream.taker is None
+
+
+@pytest.mark.parametrize(("only_counts", "as_chunks"), [(False, False), (True, True)])
+async def test_a_body_that_is_looked_at_or_framed_anew_wakes_it_each_time(only_counts: bool, as_chunks: bool) -> None:
+    copying = Copying(9, only_counts=only_counts, as_chunks=as_chunks)
+    for data in (b"abc", b"def", b"ghi"):
+        copying.stream.data_received(data)
+    assert copying.ends == [None]
+    assert copying.source.asked == 3
+
+
+async def test_each_piece_gives_the_next_one_its_time() -> None:
+    copying = Copying(9)
+    for deadline in (100.0, 101.0, 102.0):
+        assert copying.stream.next_deadline == deadline
+        copying.stream.data_received(b"a")
+    copying.stream.expire(104.0)
+    assert isinstance(copying.ends[0], TimeoutError)
+    assert copying.stream.taker is None
+
+
+async def test_a_peer_that_falls_behind_has_the_source_held_and_one_that_keeps_up_lets_it_flow() -> None:
+    copying = Copying(5 * BLOCK)
+    copying.stream.data_received(b"x" * BLOCK)
+    assert "SmallReads" not in copying.told
+    transport_of(copying.peer).unsent = (1 << 20) + 1
+    copying.stream.data_received(b"x" * BLOCK)
+    assert copying.told[-3:] == ["pause", "SmallReads", "resume"]
+    transport_of(copying.peer).unsent = 0
+    copying.stream.data_received(b"x" * BLOCK)
+    assert copying.told[-1:] == ["resume"]
+    assert "Stream" in copying.told
+    copying.stream.data_received(b"x" * BLOCK)
+    copying.stream.data_received(b"x" * BLOCK)
+    assert copying.ends == [None]
+    assert copying.written == b"x" * 5 * BLOCK
+    assert copying.source.body.received_bytes == 5 * BLOCK
+
+
+async def test_a_peer_that_is_gone_ends_the_copy() -> None:
+    copying = Copying(9)
+    copying.stream.data_received(b"abc")
+    copying.peer.connection_lost(ConnectionResetError())
+    copying.stream.data_received(b"def")
+    assert isinstance(copying.ends[0], UpstreamClosed)
+    assert copying.written == b"abc"
+
+
+async def test_what_arrived_before_a_cut_has_been_written() -> None:
+    copying = Copying(9)
+    copying.stream.data_received(b"abc")
+    copying.stream.eof_received()
+    assert isinstance(copying.ends[0], BodyCutShort)
+    assert copying.written == b"abc"
+    assert copying.source.body.received_bytes == 3
