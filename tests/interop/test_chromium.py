@@ -1,5 +1,6 @@
 """A real browser opens the demo page through the proxy; the test looks at the page."""
 
+import hashlib
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -77,6 +78,10 @@ async def test_the_page_loads_whole_and_its_live_parts_work(demo_url: str) -> No
             background = await page.evaluate("getComputedStyle(document.body).fontFamily")
             assert background  # the style sheet was read
             hop = await page.inner_text("#hop-result")
+            uploaded = await page.evaluate(
+                "fetch('/upload', {method: 'POST', body: new Uint8Array(3_000_000)}).then(answer => answer.json())"
+            )
+            assert uploaded == {"bytes": 3_000_000, "sha256": hashlib.sha256(bytes(3_000_000)).hexdigest()}
             for width in (390, 768, 1280):  # a phone, a tablet, a desk
                 await page.set_viewport_size({"width": width, "height": 900})
                 rightmost = await page.evaluate(
