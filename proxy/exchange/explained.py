@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from time import monotonic
 
 from proxy.http1.fields import Fields
-from proxy.http1.masking import target_without_userinfo
+from proxy.http1.masking import shown_target
 from proxy.policy.decisions import Decisions
 from proxy.policy.explaining import FIELD, ExplainedMessage, Explaining
 from proxy.policy.stripping import STATED, STATED_ANEW
@@ -38,8 +38,8 @@ def _request(seen: Seen) -> Decisions:
 def _of_request(seen: Seen, record: ExchangeRecord) -> Iterator[tuple[bytes, bytes]]:
     for message in seen.messages:
         if message.kind == "request":
-            yield b"received", target_without_userinfo(message.received)
-            yield b"sent", message.sent
+            yield b"received", shown_target(message.received)
+            yield b"sent", shown_target(message.sent)
     yield b"route", record.route.encode()
     yield b"upstream", record.service.encode()
     yield b"origin", record.origin.encode()

@@ -5,12 +5,16 @@ from typing import Final
 
 from proxy.http1.field_names import is_secret
 from proxy.http1.fields import FieldLine
+from proxy.http1.remembered import Remembered
 
 #: Stands for a secret. ASCII, because logs and terminals may be.
 MASK: Final = "***"
 
 #: Userinfo, before the @ of an authority: with a scheme, or without one, as in `CONNECT user:password@host:443`.
 _USERINFO: Final = re.compile(rb"//[^/?#]*@|^[^/?#]*@")
+#: Fields that hold an authority, as a request target may.
+_AUTHORITIES: Final = frozenset({b"host", b"x-forwarded-host"})
+_URL_USERINFO: Final = re.compile(rb"//[^/?#\s]*@")
 #: Query parameters that give access to whoever knows them: tokens, and the signatures of links to stored objects.
 _PARAMETER_NAME: Final = (
     r"([?&;](?:[a-z0-9]{1,32}[-_.]){0,4}"
@@ -22,10 +26,22 @@ _TYPED_USERINFO: Final = re.compile(r"//\S*@")
 _TYPED_PARAMETER: Final = re.compile(_PARAMETER_NAME + r"""[^&;#\s"']+""", re.IGNORECASE)
 
 
+_HOLDS_SECRET: Final = Remembered(is_secret, 1024)
+
+
 def shown_value(line: FieldLine) -> str:
-    """A field line's value as it may be shown; for a secret, its size alone."""
+    """A field line's value as it may be shown; for a secret, its size alone. Of a URL in it (`Referer`, `Location`),
+    userinfo and parameters that give access are masked."""
     name, value = line
-    return f"{MASK} ({len(value)} bytes)" if is_secret(name) else value.decode("latin-1")
+    if _HOLDS_SECRET[name]:
+        return f"{MASK} ({len(value)} bytes)"
+    if b"@" in value:
+        value = _URL_USERINFO.sub(b"//%b@" % MASK.encode(), value)
+        if name.lower() in _AUTHORITIES:
+            value = target_without_userinfo(value)
+    if b"=" in value:
+        value = _SECRET_PARAMETER.sub(_masked_parameter, value)
+    return value.decode("latin-1")
 
 
 def target_without_userinfo(target: bytes) -> bytes:

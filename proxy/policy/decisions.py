@@ -56,10 +56,19 @@ class Decisions:
     __slots__ = ("_made",)
 
     def __init__(self) -> None:
-        self._made: dict[int, Decision] = {}  # by the line's identity: equal lines are decided one by one
+        # By the line's identity: equal lines are decided one by one.
+        self._made: dict[int, tuple[FieldLine, Rule]] = {}
 
     def __iter__(self) -> Iterator[Decision]:
-        return iter(self._made.values())
+        for line, rule in self._made.values():
+            yield Decision(line, rule.outcome, rule.text)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def made(self) -> Iterable[tuple[FieldLine, Rule]]:
+        """Each line with the rule that decided about it."""
+        return self._made.values()
 
     def distinct(self, lines: Fields) -> Fields:
         """Lines that were received, each as an object of its own: equal ones may have been read as one."""
@@ -67,9 +76,8 @@ class Decisions:
 
     def decide(self, line: FieldLine, rule: Rule) -> None:
         """Record a decision. One about a line that was decided before takes that one's place."""
-        self._made[id(line)] = Decision(line, rule.outcome, rule.text)
+        self._made[id(line)] = line, rule
 
     def decide_all(self, lines: Iterable[FieldLine], rule: Rule) -> None:
         """Record the same decision about several lines."""
-        for line in lines:
-            self.decide(line, rule)
+        self._made.update({id(line): (line, rule) for line in lines})

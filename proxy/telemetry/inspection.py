@@ -5,6 +5,7 @@ read.
 """
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from time import monotonic, time
 from typing import Final
 
@@ -12,7 +13,7 @@ import msgspec
 
 from proxy.http1.fields import FieldLine
 from proxy.http1.masking import shown_target, shown_value, target_without_userinfo
-from proxy.policy.decisions import Outcome
+from proxy.policy.decisions import Rule
 from proxy.policy.forwarded import Hop
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
@@ -30,8 +31,12 @@ MARK: Final = b"E"
 
 
 _ENCODER: Final = msgspec.json.Encoder()
-#: By outcome: the verdict and the outcome as texts. Attributes of an enum would cost more than the rest of a line.
-_OUTCOMES: Final = {outcome: (outcome.verdict, outcome.value) for outcome in Outcome}
+#: Lines as they are shown, and with a rule: most lines of a request are those of the one before. No secret is among
+#: them, and nothing long.
+_MOST_REMEMBERED: Final = 1024
+_MOST_REMEMBERED_BYTES: Final = 256  # of a value
+_shown: dict[FieldLine, tuple[str, str]] = {}
+_decided: dict[tuple[FieldLine, str], "ShownLine"] = {}
 
 
 class ShownLine(msgspec.Struct):
@@ -209,24 +214,38 @@ def _first_and_last(messages: list[Message]) -> list[Message]:
 
 
 def _message(message: Message) -> ShownMessage:
-    decisions = list(message.decisions)
-    shown: dict[int, tuple[str, str]] = {}  # by the line's identity: most lines go on as they came
-    lines = []
-    for line, outcome, rule in decisions[:_MOST_LINES]:
-        name, value = shown[id(line)] = _shown_line(line)
-        lines.append(ShownLine(name, value, *_OUTCOMES[outcome], rule))
+    decisions = message.decisions
     return ShownMessage(
         kind=message.kind,
-        received=_text(target_without_userinfo(message.received)),
-        sent=_text(target_without_userinfo(message.sent)),
-        lines=lines,
-        sent_lines=[shown.get(id(line)) or _shown_line(line) for line in message.lines[:_MOST_LINES]],
+        received=_text(shown_target(message.received)),
+        sent=_text(shown_target(message.sent)),
+        lines=[_decided_line(line, rule) for line, rule in islice(decisions.made(), _MOST_LINES)],
+        sent_lines=[_shown_line(line) for line in message.lines[:_MOST_LINES]],
         left_out=max(0, len(decisions) - _MOST_LINES),
     )
 
 
+def _decided_line(line: FieldLine, rule: Rule) -> ShownLine:
+    found = _decided.get((line, rule.text))
+    if found is None:
+        found = ShownLine(*_shown_line(line), rule.outcome.verdict, rule.outcome.value, rule.text)
+        if line in _shown:
+            if len(_decided) >= _MOST_REMEMBERED:
+                _decided.clear()
+            _decided[line, rule.text] = found
+    return found
+
+
 def _shown_line(line: FieldLine) -> tuple[str, str]:
-    return _text(line[0]), _cut(shown_value(line))
+    found = _shown.get(line)
+    if found is None:
+        name, value = line
+        found = _text(name), _cut(shown_value(line))
+        if len(name) + len(value) <= _MOST_REMEMBERED_BYTES and found[1] == value.decode("latin-1"):
+            if len(_shown) >= _MOST_REMEMBERED:
+                _shown.clear()
+            _shown[line] = found
+    return found
 
 
 def _text(data: bytes) -> str:

@@ -6,30 +6,35 @@ from typing import Final, TypeAlias
 
 from proxy.http1.fields import Fields
 from proxy.http1.masking import shown_value
+from proxy.policy import keeping
 from proxy.telemetry.inspection import ShownMessage, exchange
 from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.seen import Message as SeenMessage
 from tests.conformance.play import Record
-from tests.conformance.steps import Case, Leave
 from tests.harness.wire import Message
 
 Head: TypeAlias = tuple[str, ...]  # a first line, empty of trailers, and the field lines
 
 _TO_SERVICE: Final = ("request", "request trailers")
+_BROKEN: Final = (None, keeping.GIVEN_UP, keeping.NOT_SENT)
 _MOST_INTERIM: Final = 40  # that are recorded of an exchange: `proxy.telemetry.seen` says why
 _MOST_TEXT, _MOST_LINES, _MOST_MESSAGES = 400, 60, 12  # that a page is told: `proxy.telemetry.inspection` says why
 
 
-def unlike(case: Case, record: Record, looked_at: Sequence[ExchangeRecord]) -> list[str]:
+def unlike(record: Record, looked_at: Sequence[ExchangeRecord]) -> list[str]:
     """Where what is shown is not what was sent. `looked_at` are the exchanges of the case, in order of their ends."""
     exchanges = sorted(looked_at, key=lambda each: each.started)
-    found = [*_unlike_at_client(case, record, exchanges), *_unlike_at_service(record, exchanges)]
-    return [*found, *(fault for each in exchanges for fault in _unlike_on_the_page(each))]
+    found = [fault for each in exchanges for fault in _unlike_on_the_page(each)]
+    if not record.client_faults:  # a client that gave up has read half of it
+        found += (*_unlike_at_client(record, exchanges), *_unlike_at_service(record, exchanges))
+    return found
 
 
-def _unlike_at_client(case: Case, record: Record, exchanges: Sequence[ExchangeRecord]) -> Iterator[str]:
-    """Each exchange of a connection, in order, is one that is shown; and none is shown that the client had no part of."""
+def _unlike_at_client(record: Record, exchanges: Sequence[ExchangeRecord]) -> Iterator[str]:
+    """Each exchange of a connection, in order, is one that is shown. What is shown beyond them came last, to a client
+    that had stopped reading, or whose connection broke."""
     left = {number: list(_sent(each, to_service=False)) for number, each in enumerate(exchanges)}
+    last = -1
     for received in record.received.values():
         after = -1
         for heads in _exchanges(received):
@@ -38,13 +43,14 @@ def _unlike_at_client(case: Case, record: Record, exchanges: Sequence[ExchangeRe
                 yield f"the client received, and is not shown: {heads}; shown: {left}"
             else:
                 after = number
+                last = max(last, number)
                 del left[number]
-    if not any(isinstance(step, Leave) for step in case.steps):  # who leaves may miss the answer
-        surplus = record.surplus.decode("latin-1")
-        for heads in left.values():
-            for head in heads:
-                if "\r\n".join(head) + "\r\n\r\n" not in surplus:
-                    yield f"shown, and not received: {head}"
+    has_read_all = bool(record.ends) and all(end == "closed" for end in record.ends.values())
+    surplus = record.surplus.decode("latin-1")
+    for number, heads in left.items():
+        for head in heads:
+            if (number < last or has_read_all) and "\r\n".join(head) + "\r\n\r\n" not in surplus:
+                yield f"shown, and not received: {head}"
 
 
 def _exchanges(received: Sequence[Message]) -> Iterator[list[Head]]:
@@ -67,7 +73,7 @@ def _exchanges(received: Sequence[Message]) -> Iterator[list[Head]]:
 
 def _unlike_at_service(record: Record, exchanges: Sequence[ExchangeRecord]) -> Iterator[str]:
     """Each request that the service was sent is an attempt of an exchange that is shown; and no attempt is shown that it
-    was not sent, but on a connection that it had ended, behind which another follows."""
+    was not sent, but on a connection that either end broke: what was sent before a reset may be lost with it."""
     received = [[_head(message), *([_trailers(message)] if message.trailers else [])] for message in record.requests]
     for each in exchanges:
         head, *trailers = [*_sent(each, to_service=True), ("",)]
@@ -78,7 +84,7 @@ def _unlike_at_service(record: Record, exchanges: Sequence[ExchangeRecord]) -> I
             count += 1
             if any(section not in trailers for section in received.pop(0)[1:]):
                 yield f"the service was sent other trailers than are shown: {trailers}"
-        if count < len(tried) - sum(attempt.reused for attempt in tried[:-1]):
+        if count < sum(attempt.connection not in _BROKEN for attempt in tried):
             yield f"shown, and the service was not sent: {head}"
     for heads in received:
         yield f"the service was sent, and is not shown: {heads}"

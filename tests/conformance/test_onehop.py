@@ -134,4 +134,4 @@ def test_explain_says_what_the_upstream_was_sent(results: Run, case_id: str, req
 def test_who_looks_on_is_shown_what_was_sent(results: Run, case_id: str) -> None:
     result = results[case_id]
     assert result.record is not None
-    assert unlike(result.case, result.record, results.exchanges_of(result)) == []
+    assert unlike(result.record, results.exchanges_of(result)) == []

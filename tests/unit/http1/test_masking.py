@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.http1.masking import shown_target, shown_text
+from proxy.http1.masking import shown_target, shown_text, shown_value
 
 SHOWN = [
     # target                                        as it is shown
@@ -45,3 +45,20 @@ CONFIGURED = [
 @pytest.mark.parametrize(("text", "shown"), CONFIGURED)
 def test_a_configured_text_is_shown_without_secrets_in_its_query(text: str, shown: str) -> None:
     assert shown_text(text) == shown
+
+
+VALUES = [
+    # name         value                                  as it is shown
+    (b"Cookie",    b"a=b",                                "*** (3 bytes)"),
+    (b"Referer",   b"https://h/a?token=s3cret&x=1",       "https://h/a?token=***&x=1"),
+    (b"Location",  b"https://u:s3cret@h/a",               "https://***@h/a"),
+    (b"Host",      b"u:s3cret@h",                         "***@h"),
+    (b"From",      b"a@example.com",                      "a@example.com"),
+    (b"Accept",    b"text/html;q=0.5",                    "text/html;q=0.5"),
+    (b"Link",      b"<https://h/?sig=s3cret>; rel=next",  "<https://h/?sig=***; rel=next"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "shown"), VALUES)
+def test_a_value_is_shown_without_its_secrets(name: bytes, value: bytes, shown: str) -> None:
+    assert shown_value((name, value)) == shown

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
+from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
 from proxy.telemetry.inspection import MARK, MOST_FAILED_PER_SECOND, MOST_PER_SECOND, Inspection, Shown, exchange
 from proxy.telemetry.record import ExchangeRecord
-from proxy.telemetry.seen import Seen
+from proxy.telemetry.seen import Message, Seen
 from tests.harness.notation import request, response
 from tests.harness.values import exchange_record
 
@@ -44,13 +45,34 @@ def test_each_line_is_shown_with_what_was_decided_and_why() -> None:
     assert (shown.at, shown.responded_ms, shown.ended_ms, shown.route, shown.host) == (1_000_100, 250, 500, "r", "h")
 
 
-def test_no_secret_leaves_the_worker() -> None:
+SECRETS = [
+    "GET //u:hunter2@h/ HTTP/1.1|Host: h|Cookie: hunter2|Authorization: hunter2",
+    "GET /a?access_token=hunter2&b=1 HTTP/1.1|Host: h|Connection: X-Session-Id|X-Session-Id: hunter2",
+    "GET http://u:hunter2@h/ HTTP/1.1|Host: u:hunter2@h|Proxy-Authorization: hunter2",
+    "GET /a HTTP/1.1|Host: h|Referer: https://h/reset?token=hunter2|X-Api-Key: hunter2|X_Api_Key: hunter2",
+    "GET /a HTTP/1.1|Host: h|Referer: https://u:hunter2@h/|X-Auth-User: hunter2",
+]
+
+
+@pytest.mark.parametrize("asked", SECRETS)
+@pytest.mark.parametrize("kind", ["interim", "response", "request trailers", "response trailers"])
+def test_no_secret_leaves_the_worker(asked: str, kind: str) -> None:
+    record = record_of(asked)
+    assert record.seen is not None
+    decisions = Decisions()
+    lines: Fields = [
+        (b"Set-Cookie", b"a=hunter2"),
+        (b"X-Token", b"hunter2"),
+        (b"Location", b"/?x-amz-signature=hunter2"),
+    ]
+    decisions.decide_all(lines, _KEPT)
+    record.seen.messages.append(Message(kind, b"", b"", lines, decisions))
     told: list[bytes] = []
-    Inspection(told.append).tell(
-        record_of("GET //u:hunter2@h/ HTTP/1.1|Host: h|Cookie: hunter2|Authorization: hunter2")
-    )
-    assert b"hunter2" not in told[0]
-    assert b"*** (7 bytes)" in told[0]
+    for _ in range(2):  # the second time, lines are known
+        Inspection(told.append).tell(record)
+    assert len(told) == 2
+    assert b"hunter2" not in b"".join(told)
+    assert b"***" in told[0] and b"Set-Cookie" in told[0]
 
 
 def test_words_for_the_operator_are_shown_as_they_are() -> None:
