@@ -9,7 +9,9 @@ from proxy.http1.parsing.self_test import disagreements
 from proxy.process import memory, worker
 from proxy.transport import sockets
 from proxy.transport.sockets import PeerEnd
+from proxy.upstream.resolver import Resolver
 from tests.simulation.loop import ServerSocket
+from tests.simulation.names import start_lookup
 from tests.simulation.transport import KernelView
 
 _under_way = False
@@ -37,6 +39,7 @@ def simulated_kernel() -> Iterator[None]:
             mock.patch.object(acceptor, "has_waiting", _has_waiting),
             mock.patch.object(listener, "has_waiting", _has_waiting),
             mock.patch.object(worker, "disagreements", known),
+            mock.patch.object(Resolver, "_start", start_lookup),
             mock.patch.object(memory, "resident_bytes", int),  # zero
         ):
             patches.enter_context(patch)

@@ -117,6 +117,7 @@ class SimulatedLoop(base_events.BaseEventLoop):
         self.network = network
         self.flavour = flavour
         self.services = services  # by port
+        self.by_address: dict[Any, ListeningSocket] = {}  # those that have one of their own
         self.transports: list[SimulatedTransport] = []
         self.changed: dict[SimulatedTransport, None] = {}  # of which something may be ready: a set in order
         self.queued_writes: list[SimulatedTransport] = []
@@ -224,7 +225,7 @@ class SimulatedLoop(base_events.BaseEventLoop):
         return await self._start(protocol_factory, cast("ClientSocket", sock).endpoint, server=True)
 
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
-        network, service = self.network, self.services[port]
+        network, service = self.network, self.by_address.get(host) or self.services[port]
         connected: asyncio.Future[None] = self.create_future()
         choice = network.rng.random()
         if choice < 0.01:
@@ -236,6 +237,9 @@ class SimulatedLoop(base_events.BaseEventLoop):
         return await self._start(
             protocol_factory, service.connect(f"proxy to {service.name}#{service.next_number}"), server=False
         )
+
+    async def create_unix_connection(self, protocol_factory: Any, path: Any = None, **_: Any) -> Any:
+        return await self.create_connection(protocol_factory, path, None)
 
     async def _start(self, protocol_factory: Any, endpoint: Endpoint, *, server: bool) -> Any:
         protocol = protocol_factory()

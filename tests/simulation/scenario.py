@@ -14,7 +14,7 @@ from proxy.config.route_model import MirrorConfig, RouteConfig
 from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 from proxy.config.upstream_model import UpstreamConfig, UpstreamRetryConfig, UpstreamTlsConfig
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
-from proxy.upstream.health.settings import EjectionSettings
+from proxy.upstream.health.settings import EjectionSettings, HealthCheckSettings
 from tests.simulation.dice import Dice, chance_of, dice_of
 
 TIMEOUTS: Final = Timeouts(
@@ -38,8 +38,12 @@ TIMEOUTS: Final = Timeouts(
 #: Longer than every deadline of as many exchanges as one client asks for, with all their attempts: whoever waits longer
 #: waits for ever.
 PATIENCE_S: Final = 400.0
+_PATIENCE_OF_MANY_S: Final = 2000.0
 MOST_BODY_BYTES: Final = 50_000  # where there is a limit
+_FEW_BYTES: Final = 300 * 8
 _SHORT_BYTES: Final = 5_000  # more than the smallest buffers, less than the others
+MOVING: Final = "service.example"  # whose addresses change
+HEALTH_PATH: Final = "/healthz"
 _FIRST_PORT: Final = 9000
 _TLS: Final = UpstreamTlsConfig(verify=False)
 
@@ -47,7 +51,13 @@ _TLS: Final = UpstreamTlsConfig(verify=False)
 FEATURES: Final[dict[str, float]] = {
     "large": 0.12,  # bodies and kernel buffers as large as in reality; else all is eight times smaller
     "long": 0.7,  # bodies that no buffer holds; else most would be
+    "many requests": 0.5,  # on each connection, with small bodies: most of the exchanges, in little of the time
     "narrow": 0.5,  # kernel buffers that do not even hold a head
+    "control process": 0.15,  # tells workers which addresses are well, and dies perhaps
+    "health checks": 0.6,  # where there is one
+    "moving name": 0.15,  # of the service: its addresses change
+    "unix sockets": 0.05,  # of the service
+    "early answers": 0.1,  # behind which services close, to uploads: what they said may be lost to a reset
     "half close": 0.3,
     "h11": 0.15,
     "shut down": 0.1,  # early, with `drain_s` to spare
@@ -72,6 +82,11 @@ BALANCES: Final[tuple[Literal["round_robin", "least_requests", "random_two", "ha
     "round_robin", "least_requests", "random_two", "hash",
 )  # fmt: skip
 RETRIED: Final = ("connect_failure", "reset", "response_timeout", "502", "503", "504")
+
+
+def path_of(number: int) -> str:
+    """Where the service of this number listens, if not at a port."""
+    return f"/run/service{number}.sock"
 
 
 @dataclass(frozen=True)
@@ -108,7 +123,7 @@ class Scenario:
         count = dice.choice((1, 4, 8, 16, 24))
         self.clients = [number for number in range(1, count + 1) if number not in left_out.clients]
         self.spread_s = dice.choice((0.0, 0.3, 4.0))
-        self.bodies = dice.random()
+        self.bodies = 1.0 if self.has("early answers") else dice.random()
 
     def __str__(self) -> str:
         return (
@@ -128,8 +143,20 @@ class Scenario:
         """How many times smaller everything is than in reality."""
         return 1 if self.has("large") else 8
 
+    @property
+    def asks(self) -> tuple[int, ...]:
+        """How many requests a client may have."""
+        return (12, 25, 40) if self.has("many requests") else (1, 2, 3, 6)
+
+    @property
+    def patience_s(self) -> float:
+        """Whoever waits longer waits for ever."""
+        return _PATIENCE_OF_MANY_S if self.has("many requests") else PATIENCE_S
+
     def size(self, usual: int) -> int:
         """How large a body is that usually has so many bytes."""
+        if self.has("many requests") and not self.has("early answers"):
+            usual = min(usual, _FEW_BYTES)
         if usual > _SHORT_BYTES and not self.has("long"):
             usual = _SHORT_BYTES
         return min(usual if usual < 100 else usual // self.scale, self.reduction.most_bytes)
@@ -154,11 +181,25 @@ class Scenario:
             limits = RouteLimitsConfig(request_body_bytes=MOST_BODY_BYTES // self.scale)
         scheme = "https" if self.has("TLS to services") else "http"
         urls = [f"{scheme}://192.0.2.2:{_FIRST_PORT + number}" for number in range(self.services + 2)]
+        served = urls[: self.services]
+        if self.has("unix sockets"):
+            served = [f"unix:{path_of(number)}" for number in range(self.services)]
+        elif self.has("moving name"):
+            served = [f"{scheme}://{MOVING}:{_FIRST_PORT}"]
+        check = None
+        if self.has("control process") and self.has("health checks"):
+            check = HealthCheckSettings(
+                path=dice.choice(("", HEALTH_PATH, HEALTH_PATH)), interval_s=dice.choice((0.3, 2.0)), timeout_s=0.5,
+                rise=dice.choice((1, 2)), fall=dice.choice((1, 2)),
+            )  # fmt: skip
         access = AccessConfig()
         mirror: dict[str, Any] = {}
         upstreams = {
             "s": UpstreamConfig(
-                urls=urls[: self.services],
+                urls=served,
+                health_check=check,
+                resolve_s=dice.choice((0.5, 2.0)),
+                slow_start_s=dice.choice((0.0, 0.0, 2.0)),
                 tls=_TLS,
                 balance=balance,
                 hash_on="header:X-Key",

@@ -10,11 +10,12 @@ from tests.simulation.listening import ListeningSocket
 from tests.simulation.messages import Arriving, Broken, Reader, field_value, pattern
 from tests.simulation.peers import Channel, Peer, Script, Wait, write
 from tests.simulation.said import Answer, Arrival, Tunnelled
-from tests.simulation.scenario import Scenario
+from tests.simulation.scenario import HEALTH_PATH, Scenario
 from tests.simulation.secured import Secured
 
 _ACTS: Final = ("cut", "cut by reset", "silent", "reset", "close", "early close", "early close", "surplus", "stall")
 _SIZES: Final = (0, 12, 12, 2_000, 2_000, 20_000, 80_000, 400_000)
+_HEALTH: Final = HEALTH_PATH.encode()  # no exchange's
 _JUST_NOW_S: Final = 0.2
 SURPLUS_BODY: Final = b"evil"
 #: Whether the connection goes on, and how many bytes have been sent on it.
@@ -37,6 +38,8 @@ class Service:
         self.broken = ""
         self.faulty = rng.random() * 0.8  # how much of what it does is not just an answer
         self.habit = rng.choice(_ACTS)  # what it does most of that
+        if scenario.has("early answers"):
+            self.faulty, self.habit = 0.8, "early close"
         self.tunnels: list[Tunnelled] = []
         #: On which what nobody had asked for was said just as the next request came: that looks like its answer.
         self.confused: set[Channel] = set()
@@ -92,7 +95,8 @@ class Service:
                 message = reader.messages[seen]
                 seen += 1
                 arrival = Arrival(message, self.network.now)
-                self.arrivals.append(arrival)
+                if message.target != _HEALTH:
+                    self.arrivals.append(arrival)
                 if self.network.now - self._surplus_at.get(endpoint, float("-inf")) < _JUST_NOW_S:
                     self.confused.add(endpoint)
                 self.network.say(f"{endpoint.name}: reads {message.method.decode()} {message.target.decode()}")
@@ -187,7 +191,8 @@ class Service:
         if message.method == b"HEAD":
             body = b""
         answer = Answer(number, endpoint, message, status, size, framing, head, sent, act)
-        self.answers.append(answer)
+        if message.target != _HEALTH:
+            self.answers.append(answer)
         arrival.answer = answer
         data = head + body
         self.network.say(

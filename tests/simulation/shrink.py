@@ -55,7 +55,7 @@ def _smaller(seed: int, now: Reduction) -> Iterator[Reduction]:
         if scenario.has(feature):
             yield replace(now, features=now.features | {feature})
     for client in clients:
-        for number in range(100 * client, 100 * client + 6):
+        for number in range(100 * client, 100 * client + max(scenario.asks)):
             if number not in now.asks:
                 yield replace(now, asks=now.asks | {number})
     if scenario.services > 1:

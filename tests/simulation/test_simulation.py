@@ -11,7 +11,7 @@ from tests.simulation.trace import Trace
 from tests.simulation.world import World
 
 pytestmark = pytest.mark.timeout(600)  # work, not waiting: a loaded machine takes its time
-_WORLDS = 200
+_WORLDS = 100
 _MOST_WORLDS_TO_A_FIND = 4_000
 
 

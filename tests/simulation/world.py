@@ -9,15 +9,18 @@ from typing import Any, cast
 from proxy.downstream.arrival import ListenerSettings
 from proxy.policy.forwarded import networks
 from proxy.process.worker import Worker
+from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
 from tests.simulation.auth_service import AuthService
 from tests.simulation.beneath import simulated_kernel
 from tests.simulation.client import Client, choose_ask
+from tests.simulation.control import SimulatedControl, SimulatedLink
 from tests.simulation.kernel import Network
 from tests.simulation.listening import ListeningSocket
 from tests.simulation.loop import ServerSocket, SimulatedLoop
-from tests.simulation.scenario import PATIENCE_S, Reduction, Scenario
+from tests.simulation.names import MovingName, address_of
+from tests.simulation.scenario import Reduction, Scenario, path_of
 from tests.simulation.secured import server_context
 from tests.simulation.service import Service
 from tests.simulation.transport import Flavour
@@ -83,12 +86,23 @@ class World:
         self.shuts_down_early = scenario.has("shut down") or scenario.has("shut down in haste")
         self.shut_down_took: dict[str, float] = {}  # by which worker, seconds
         self._workers: list[Worker] = []
+        self._names = MovingName(self.network, scenario.services, scenario.dice("names"))
+        self._links: dict[int, SimulatedLink] = {}  # by worker
+        self._control: SimulatedControl | None = None
+        if scenario.has("control process"):
+            errors = ErrorLog(level="error")
+            errors.defect = self._note_defect  # type: ignore[method-assign]
+            self._control = SimulatedControl(
+                self.network, self.config, scenario.dice("control"), errors, self._names.lookup
+            )
         self._notes_states = notes_states
 
     def run(self) -> None:
         """Let it happen, from the first connection to the worker's end."""
         everybody = [*self.services, self.auth, self.shadow]
         loop = SimulatedLoop(self.network, self.flavour, {9000 + i: s.listening for i, s in enumerate(everybody)})
+        for i, service in enumerate(self.services):
+            loop.by_address |= {address_of(i): service.listening, path_of(i): service.listening}
         random.seed(self.seed)  # what draws by chance within the proxy
         with simulated_kernel():
             asyncio.set_event_loop(loop)
@@ -105,6 +119,7 @@ class World:
         if self._notes_states:
             self.network.on_event = self._note_state
         worker = await self._new_worker()
+        living = loop.create_task(self._control.live()) if self._control is not None else None
         for client in self.clients:
             self.network.at(client.comes_at, client.begin)
         if scenario.has("outages"):
@@ -129,15 +144,24 @@ class World:
         worker.shut_down()
         await self._ends(worker, "the worker")
         if ending:
-            await asyncio.wait(ending, timeout=PATIENCE_S)
-        until = loop.time() + PATIENCE_S
+            await asyncio.wait(ending, timeout=scenario.patience_s)
+        if self._control is not None and living is not None:
+            await self._control.close()
+            await asyncio.wait([living], timeout=scenario.patience_s)
+        until = loop.time() + self.scenario.patience_s
         while list(self._still_there(loop)) and loop.time() < until:  # noqa: ASYNC110  # no event tells of that
             await asyncio.sleep(_LOOK_S)
         self.left_over += self._still_there(loop)
 
     async def _new_worker(self) -> Worker:
         server = cast("Any", ServerSocket(self.front))
-        worker = Worker(self.config, [server], "onehop-simulated", sinks=[Sink(ended=self.records.append)])
+        control, link = self._control, None
+        if control is not None:
+            link = self._links[len(self._workers)] = control.new_link()
+        worker = Worker(
+            self.config, [server], "onehop-simulated", sinks=[Sink(ended=self.records.append)], link=cast("Any", link),
+            kept=control.kept if control is not None else None, lookup=self._names.lookup,
+        )  # fmt: skip
         worker.errors.defect = self._note_defect  # type: ignore[method-assign]
         worker.deadlines.streams = InOrder()
         settings = ListenerSettings(
@@ -148,6 +172,8 @@ class World:
         worker._listening._by_bound[server.getsockname()] = settings
         self._workers.append(worker)
         await worker.start()
+        if control is not None and link is not None:
+            control.join(link)
         return worker
 
     async def _ends(self, worker: Worker, who: str) -> None:
@@ -155,11 +181,13 @@ class World:
         began = loop.time()
         await worker.run_until_shut_down()
         self.shut_down_took[who] = loop.time() - began
+        if self._control is not None:
+            self._control.leave(self._links[self._workers.index(worker)])
 
     async def _quiet(self, *, waits_for_idle: bool) -> None:
         """Wait until nobody is served any more: by the time that every deadline has passed, that is a law."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE_S
+        until = loop.time() + self.scenario.patience_s
         while loop.time() < until:
             await asyncio.sleep(_LOOK_S)
             if any(worker.clients for worker in self._workers) or not all(client.is_over for client in self.clients):
@@ -167,7 +195,9 @@ class World:
             if not waits_for_idle or not any(worker.deadlines.streams for worker in self._workers):
                 return
         for worker in self._workers:
-            self.left_over += [f"still served after {PATIENCE_S:g} s: {client}" for client in worker.clients]
+            self.left_over += [
+                f"still served after {self.scenario.patience_s:g} s: {client}" for client in worker.clients
+            ]
 
     def _note_state(self, event: str) -> None:
         """In which states of which exchanges this was met."""
@@ -183,7 +213,7 @@ class World:
         scenario = self.scenario
         rng = scenario.dice(f"client{number}")
         comes_at = rng.random() * scenario.spread_s
-        count = rng.choice((1, 2, 3, 6))
+        count = rng.choice(scenario.asks)
         asks = [choose_ask(rng, 100 * number + index, scenario, is_last=index == count - 1) for index in range(count)]
         asks = [ask for ask in asks if ask.number not in scenario.reduction.asks]
         leaves = "" if rng.random() < 0.65 else rng.choice(("fin", "close", "reset", "stops reading"))
