@@ -17,6 +17,9 @@ _TINY_PIECE_BYTES: Final = 512
 #: After how many written bytes the kernel is asked how many are unacknowledged, and how many of those mean a slow peer.
 _CHECK_BYTES: Final = 262_144
 _BEHIND_BYTES: Final = 1_048_576
+#: Of one of many streams, how much must be written before its peer is taken for one that reads: the kernel alone takes
+#: a mebibyte from one that does not.
+_PROVEN_BYTES: Final = 2 * _BEHIND_BYTES
 
 #: Says which trailer fields go on.
 Trailers: TypeAlias = Callable[[Fields], Fields]
@@ -91,15 +94,21 @@ class _StraightOn:
     """Writes what arrives of a body to its sink within the very read, and wakes no fiber: for all but its end, while
     nobody looks at it and the sink's peer keeps up."""
 
-    __slots__ = ("_body", "_deadline", "_sink", "_source")
+    __slots__ = ("_body", "_deadline", "_flows_from", "_sink", "_source")
 
     def __init__(
-        self, source: Stream, body: CountedBody | UnboundedBody, sink: BodySink, deadline: Callable[[], float]
+        self,
+        source: Stream,
+        body: CountedBody | UnboundedBody,
+        sink: BodySink,
+        deadline: Callable[[], float],
+        flows_from: int,
     ) -> None:
         self._source = source
         self._body = body
         self._sink = sink
         self._deadline = deadline
+        self._flows_from = flows_from  # bytes of the body
 
     def take(self, data: bytes) -> bool:
         """Take what arrived, or return False: the fiber is needed."""
@@ -112,7 +121,7 @@ class _StraightOn:
         if is_behind:
             self._source.interrupt_reader(_FellBehind())
             return True
-        if is_behind is False:
+        if is_behind is False and self._body.received_bytes >= self._flows_from:
             self._source.flow()
         self._source.set_read_deadline(self._deadline())
         return True
@@ -124,16 +133,21 @@ async def copy_body(source: BodySource, sink: BodySink, deadline: Callable[[], f
     Raises what the source and the sink raise. Everything that arrived before has then been written.
     """
     body, stream = source.body, source.stream
+    flows_from = 0  # bytes
+    if stream.is_one_of_many and not body.complete:
+        stream.hold()
+        sink.stream.queue_little()
+        flows_from = _PROVEN_BYTES
     is_behind = sink.is_behind(0)
     if isinstance(body, CountedBody | UnboundedBody) and not sink.chunked and source.only_counts:
-        stream.taker = _StraightOn(stream, body, sink, deadline)
+        stream.taker = _StraightOn(stream, body, sink, deadline, flows_from)
     try:
         while not body.complete:
             if is_behind:
                 stream.hold()
                 sink.stream.queue_little()
                 await sink.wait()
-            elif is_behind is False:
+            elif is_behind is False and body.received_bytes >= flows_from:
                 stream.flow()
             try:
                 pieces = await source.read_body(deadline())
@@ -144,7 +158,7 @@ async def copy_body(source: BodySource, sink: BodySink, deadline: Callable[[], f
             is_behind = None if body.complete else sink.is_behind(sum(map(len, pieces)))
     finally:
         stream.taker = None
-        stream.flow()
+        stream.rest()
 
 
 def framed(pieces: list[bytes], body: Body, *, chunked: bool, trailers: Trailers | None = None) -> list[bytes]:

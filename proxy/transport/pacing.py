@@ -1,5 +1,6 @@
 """How fast a stream reads: not at all, in small pieces, or whatever there is, and never so much that others wait."""
 
+import asyncio
 from enum import Enum, auto
 from typing import Final
 
@@ -21,6 +22,9 @@ FINISHED: Final = Reading.FINISHED
 FULL_READ_BYTES: Final = 250_000  # uvloop's reads hold 256,000: behind one of fewer, libuv turns to others by itself
 #: Full reads in one turn of the loop, of all connections together, that no pause follows: a pause costs system calls.
 FREE_FULL_READS: Final = 4
+#: Streams of a worker from which on bodies begin in small pieces: full reads of so many would be 64 MB, and whether
+#: their receivers take them is seen only afterwards.
+MANY_STREAMS: Final = 256
 
 
 class PacedReading(WritingSide):
@@ -33,6 +37,11 @@ class PacedReading(WritingSide):
         self._reading = Reading.FLOWING
         self._reads_small = False  # read in small pieces
 
+    @property
+    def is_one_of_many(self) -> bool:
+        """Whether so many streams are open that what each holds counts, before it is known to be slow."""
+        return len(self._deadlines.streams) >= MANY_STREAMS
+
     def hold(self) -> None:
         """Nothing arrives until the next `read`; then small pieces do, until `flow`. Not while a fiber reads."""
         if self._ended is None and self._reading is not FINISHED and not self.transport.is_closing():
@@ -43,11 +52,20 @@ class PacedReading(WritingSide):
 
     def flow(self) -> None:
         """Read as much at once as there is."""
-        if self._reads_small and self._ended is None and not self.transport.is_closing():
-            self._reads_small = False
+        if self._reads_small:
+            self._read_by(self)
+
+    def rest(self) -> None:
+        """Read as suits a connection between messages: the next one may be long, and its receiver slow."""
+        if self._reads_small is not self.is_one_of_many:
+            self._read_by(self if self._reads_small else SmallReads(self, self._deadlines.scratch))
+
+    def _read_by(self, protocol: asyncio.BaseProtocol) -> None:
+        if self._ended is None and self._reading is not FINISHED and not self.transport.is_closing():
+            self._reads_small = protocol is not self
             was_paused = self._reading is _PAUSED
-            self._pause()
-            self.transport.set_protocol(self)
+            self._pause()  # uvloop looks at the kind of a protocol only when it begins to read
+            self.transport.set_protocol(protocol)
             if not was_paused:
                 self._resume()
 

@@ -82,7 +82,7 @@ class Stream(PacedReading):
         self._unread_bytes += len(data)
         if self.watcher is not None:
             self.watcher()
-        elif self._unread_bytes >= self._deadlines.buffer_bytes:
+        elif self._unread_bytes >= self._deadlines.buffer_bytes or self._reads_small:
             self._pause()
 
     def eof_received(self) -> bool:

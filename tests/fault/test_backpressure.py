@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from proxy.transport import pacing
 from proxy.transport.stream import Reading, Stream
 from tests.fault.bounds import (
     BLOCK,
@@ -146,6 +147,30 @@ async def test_a_connection_holds_no_more_than_it_may() -> None:
         [source] = await until_it_stands_still(proxy)
         assert 0 < held_bytes(proxy) <= 32_768
         assert source.transport.get_protocol() is not source  # it reads small pieces
+
+
+@pytest.mark.interpreted
+async def test_of_many_a_connection_holds_one_small_piece_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "MANY_STREAMS", 0)
+    all_read: list[int] = []
+    received = Stream.data_received
+
+    def noting(stream: Stream, data: bytes) -> None:
+        all_read.append(len(data))
+        received(stream, data)
+
+    monkeypatch.setattr(Stream, "data_received", noting)
+
+    async def odd(peer: Peer, _: bytes) -> None:
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        await endlessly(peer, BLOCK)
+
+    upstream = ScriptedUpstream(by_target(odd))
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, raw_client(proxy.port) as raw:
+        raw.send(REQUEST)
+        await until_it_stands_still(proxy)
+        assert 0 < held_bytes(proxy) <= HELD_BYTES // 2
+        assert max(all_read) <= HELD_BYTES // 2
 
 
 async def test_what_was_slow_flows_again_and_nothing_is_lost() -> None:

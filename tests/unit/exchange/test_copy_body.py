@@ -64,6 +64,10 @@ class Held:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.taker: object = None
+        self.is_one_of_many = False
+
+    def rest(self) -> None:
+        self.told.append("rest")
 
     def hold(self) -> None:
         self.told.append("hold")
@@ -163,7 +167,18 @@ async def test_a_source_is_read_sparingly_while_the_peer_of_the_sink_is_behind()
     reader, source = Reader(), Source(CountedBody(5 * len(block)), *[block] * 5)
     reader.untaken = [1 << 20, (1 << 20) + 1, 5 << 20, 0]
     await copy_body(source, sink(reader), float)
-    assert source.stream.told == ["flow", "hold", "hold", "flow", "flow"]
+    assert source.stream.told == ["flow", "hold", "hold", "flow", "rest"]
+    assert reader.queues_little
+
+
+@pytest.mark.interpreted
+async def test_of_many_bodies_each_is_read_sparingly_until_its_receiver_has_taken_much() -> None:
+    block = b"x" * 262_144
+    reader, source = Reader(), Source(CountedBody(10 * len(block)), *[block] * 10)
+    source.stream.is_one_of_many = True
+    reader.untaken = [0] * 10
+    await copy_body(source, sink(reader), float)
+    assert source.stream.told == ["hold", "flow", "flow", "rest"]
     assert reader.queues_little
 
 
@@ -172,4 +187,4 @@ async def test_how_far_behind_it_is_is_asked_once_in_a_quarter_of_a_mebibyte() -
     reader, source = Reader(), Source(CountedBody(400_000), *[b"x" * 50_000] * 8)
     reader.untaken = [0]
     await copy_body(source, sink(reader), float)
-    assert source.stream.told == ["flow", "flow"]
+    assert source.stream.told == ["flow", "rest"]

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from proxy.transport import pacing
 from proxy.transport.deadlines import BUFFER_BYTES
 from proxy.transport.fiber import Fiber
 from proxy.transport.pacing import FREE_FULL_READS, FULL_READ_BYTES
@@ -83,6 +84,32 @@ def test_a_stream_that_is_held_reads_nothing_until_it_is_asked_and_then_small_pi
     stream.flow()
     stream.flow()
     assert transport_of(stream).told[3:] == ["pause", "Stream", "resume"]
+
+
+@pytest.mark.interpreted
+def test_where_many_streams_are_open_one_rests_in_small_pieces(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream._deadlines.streams.add(stream)
+    stream.rest()
+    assert transport_of(stream).told == []
+    monkeypatch.setattr(pacing, "MANY_STREAMS", 1)
+    assert stream.is_one_of_many
+    stream.rest()
+    stream.rest()
+    assert transport_of(stream).told == ["pause", "SmallReads", "resume"]
+    transport_of(stream).told.clear()
+    stream.data_received(b"abc")  # nobody reads: what comes next waits in the kernel
+    assert transport_of(stream).told == ["pause"]
+    monkeypatch.setattr(pacing, "MANY_STREAMS", 2)
+    stream.rest()
+    assert transport_of(stream).told == ["pause", "Stream"]
+
+
+def test_what_a_peer_has_ended_stays_ended_however_it_is_read(stream: Stream) -> None:
+    stream.hold()
+    stream.eof_received()
+    stream.flow()
+    stream.rest()
+    assert stream.at_eof
 
 
 def test_a_stream_that_has_ended_is_neither_held_nor_let_go(stream: Stream) -> None:
