@@ -13,6 +13,7 @@ from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.fast_path import parse_plain_request
 from proxy.http1.parsing.h11_parser import parse_request
 from proxy.http1.parsing.head_parser import HeadParser
+from proxy.http1.section import section
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.plans import Forward
 from proxy.policy.request_plan import plan
@@ -205,7 +206,7 @@ def _upstreams() -> Iterator[Curve]:
 class _Request:
     """What balancing policies look at, as the exchange has it."""
 
-    head = RequestHead(b"GET", b"/", b"1.1", [], {}, frozenset())
+    head = RequestHead(b"GET", b"/", b"1.1", section([]))
     client_address = "127.0.0.1"
 
 

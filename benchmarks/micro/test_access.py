@@ -15,13 +15,14 @@ from proxy.exchange.buckets import Buckets
 from proxy.exchange.passwords import Passwords
 from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead
+from proxy.http1.section import section
 from proxy.policy.access import Access, NetworkSet, check_network
 from proxy.policy.basic_auth import credentials
 from proxy.policy.rate_limit import RateLimit
 
 USERS = Path(__file__).parents[2] / "config" / "examples" / "users.htpasswd"
 FIELDS: Fields = [(b"Host", b"h"), (b"User-Agent", b"x"), (b"Accept", b"*/*"), (b"X-Api-Key", b"abc")]
-HEAD = RequestHead(b"GET", b"/", b"1.1", FIELDS, {}, frozenset())
+HEAD = RequestHead(b"GET", b"/", b"1.1", section(FIELDS))
 
 
 @pytest.mark.parametrize("networks", [1, 101])

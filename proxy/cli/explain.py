@@ -15,7 +15,6 @@ from proxy.config.build import plan_settings, routing_table
 from proxy.config.model import Config
 from proxy.errors import BadRequest, BadResponse, ProtocolError
 from proxy.http1 import writer
-from proxy.http1.fields import Fields
 from proxy.http1.framing import outgoing_response_framing, response_framing
 from proxy.http1.message import (
     BodyFraming,
@@ -28,6 +27,7 @@ from proxy.http1.message import (
 )
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import persists
+from proxy.http1.section import Outgoing, outgoing
 from proxy.policy.access import Access, check_network
 from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import (
@@ -179,7 +179,7 @@ def _answered_here(answer: LocalResponse) -> list[str]:
         return ["nothing goes on: Max-Forwards is 0, so this hop answers (RFC 9110 §7.6.2)"]
     rules = answer.route.response_fields
     fields = answer.fields if rules is None else rules.apply(answer.fields)
-    head = writer.response_head(answer.status, answer.reason, safe(fields))
+    head = writer.response_head(answer.status, answer.reason, outgoing(safe(fields)))
     return [f"the route: {answer.route.name}, answered here:", *(f"  {line}" for line in shown_head(head).splitlines())]
 
 
@@ -201,41 +201,42 @@ def explain_response(raw_head: bytes, setup: Setup, request: Forward | None = No
         upgrades = setup.settings.upgrades
         if request is not None and request.route.upgrades is not None:
             upgrades = request.route.upgrades
-        lines, remarks = _before_the_final_response(head, setup.settings, upgrades, decisions)
+        fields, remarks = _before_the_final_response(head, setup.settings, upgrades, decisions)
     else:
         framing = response_framing(head, b"GET")
-        outgoing = outgoing_response_framing(framing, b"1.1")
+        goes_on = outgoing_response_framing(framing, b"1.1")
 
         def date() -> bytes:
             return formatdate(usegmt=True).encode("ascii")
 
         if request is None:
-            lines = final_response_fields(head, setup.settings, outgoing, date, None, None, decisions)
+            fields = final_response_fields(head, setup.settings, goes_on, date, None, None, decisions)
         else:
-            lines = final_response_fields(
-                head, setup.settings, outgoing, date, None, request.route.response_fields, decisions,
+            fields = final_response_fields(
+                head, setup.settings, goes_on, date, None, request.route.response_fields, decisions,
                 upgrades=request.route.upgrades, way_back=request.way_back,
             )  # fmt: skip
         upstream = _persistence(head.http_version, head.options, "upstream")
         if isinstance(framing, UntilClose):
             upstream = "the upstream's connection closes: nothing else delimits the body"
-        remarks = [upstream, f"the body: {_named(framing)}; it goes on {_named(outgoing)}"]
-    sent = writer.response_head(head.status, head.reason, safe(lines))
+        remarks = [upstream, f"the body: {_named(framing)}; it goes on {_named(goes_on)}"]
+    sent = writer.response_head(head.status, head.reason, outgoing(safe(fields.lines())))
     return Explanation(notes(decisions), remarks, shown_head(sent))
 
 
 def _before_the_final_response(
     head: ResponseHead, settings: PlanSettings, upgrades: Mapping[bytes, bytes], decisions: Decisions
-) -> tuple[Fields, list[str]]:
+) -> tuple[Outgoing, list[str]]:
     """The fields of a 1xx that are forwarded: it is stripped like any message, and nothing is added."""
     if head.status != 101:
-        lines = interim_response_fields(head, decisions)
-        return lines, ["the upstream's connection stays open: the final response is still to come"]
+        return interim_response_fields(head, decisions), [
+            "the upstream's connection stays open: the final response is still to come"
+        ]
     protocol = next((name for lower, name in upgrades.items() if is_switch_to(head, (lower,))), None)
     if protocol is None:
         raise BadResponse("switched protocols to what a client cannot have asked for")
-    lines = switching_response_fields(head, settings, protocol, decisions)
-    return lines, ["both connections become a tunnel, if the client asked for it; else the answer is 502"]
+    fields = switching_response_fields(head, settings, protocol, decisions)
+    return fields, ["both connections become a tunnel, if the client asked for it; else the answer is 502"]
 
 
 def _persistence(version: bytes, options: frozenset[bytes], side: str) -> str:

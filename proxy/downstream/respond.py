@@ -5,6 +5,7 @@ from typing import Final
 
 from proxy.downstream.connection import ClientConnection
 from proxy.http1 import writer
+from proxy.http1.section import outgoing
 from proxy.policy.local_responses import LocalResponse
 from proxy.telemetry.record import ExchangeRecord
 
@@ -34,5 +35,5 @@ async def write_answer(
     if record.seen is not None:
         record.seen.ended_here(record.method, record.target, record.http_version, record.fields)
         record.seen.answer(answer.status, answer.reason, lines)
-    client.stream.write(writer.response_head(answer.status, answer.reason, lines) + body)
+    client.stream.write(writer.response_head(answer.status, answer.reason, outgoing(lines)) + body)
     await client.wait_for_client()

@@ -261,7 +261,7 @@ class Attempts(Leasing):
                 decisions = None if seen is None else Decisions()
                 fields = interim_response_fields(head, decisions)
                 if decisions is not None and seen is not None:
-                    seen.response(head, fields, decisions)
+                    seen.response(head, fields.lines(), decisions)
                 self._record.note_stripped(FROM_RESPONSE, stripped_from_response(head))
                 client.stream.write(writer.response_head(head.status, head.reason, fields))
                 await client.wait_for_client()

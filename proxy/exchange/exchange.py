@@ -22,6 +22,7 @@ from proxy.http1.fields import Fields
 from proxy.http1.framing import outgoing_response_framing
 from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, ResponseHead
 from proxy.http1.persistence import persists
+from proxy.http1.section import outgoing
 from proxy.policy import keeping
 from proxy.policy.decisions import Decisions
 from proxy.policy.local_responses import LocalResponse
@@ -141,15 +142,17 @@ class Exchange(Answering):
         elif request.http_version < b"1.1":
             connection = b"keep-alive"
         decisions = None if record.seen is None else Decisions()
-        lines = final_response_fields(
+        fields = final_response_fields(
             head, context.settings, framing, context.http_date, connection, forward.route.response_fields, decisions,
             forward.wants_trailers, forward.route.upgrades, forward.way_back,
         )  # fmt: skip
         record.status = head.status
         if attempts.service.is_sticky or record.earlier is not None:
-            self._state_attempts(attempts, lines, decisions)
+            self._state_attempts(attempts, fields.stated, decisions)
         if decisions is not None and context.explaining is not None:
+            lines = fields.lines()
             explain(context.explaining, record, lines, b"HTTP/%b %d" % (head.http_version, head.status), decisions)
+            fields = outgoing(lines)
         trailers: Trailers | None = None
         if forward.wants_trailers:
             rules = forward.route.response_fields
@@ -159,10 +162,10 @@ class Exchange(Answering):
         chunked = framing is CHUNKED
         pieces, body = upstream.arrived(), upstream.body
         if decisions is not None and record.seen is not None:  # not before: a body that begins broken is a 502 instead
-            record.seen.response(head, lines, decisions)
+            record.seen.response(head, fields.lines(), decisions)
             record.seen.client = kept
         self._response_begins(framing)
-        first = [writer.response_head(head.status, head.reason, lines)]
+        first = [writer.response_head(head.status, head.reason, fields)]
         first += framed(pieces, body, chunked=chunked, trailers=trailers) if chunked else pieces
         write_all(client.stream, first)
         try:
@@ -220,11 +223,13 @@ class Exchange(Answering):
         decisions = None if record.seen is None else Decisions()
         fields = switching_response_fields(head, self._context.settings, forward.upgrade, decisions)
         if attempts.service.is_sticky or record.earlier is not None:
-            self._state_attempts(attempts, fields, decisions)
+            self._state_attempts(attempts, fields.stated, decisions)
         if decisions is not None and record.seen is not None:
+            lines = fields.lines()
             if self._context.explaining is not None:
-                explain(self._context.explaining, record, fields, b"HTTP/1.1 101", decisions)
-            record.seen.response(head, fields, decisions)
+                explain(self._context.explaining, record, lines, b"HTTP/1.1 101", decisions)
+                fields = outgoing(lines)
+            record.seen.response(head, lines, decisions)
             record.seen.client = keeping.TUNNELLED
         record.status = 101
         self._response_begins(UNTIL_CLOSE)

@@ -49,8 +49,8 @@ def _key(name: bytes) -> bytes | None:
     return key if key in INDEXED or is_x_forwarded(key) else None
 
 
-#: By the name as peers spell it.
-_KEYS: Final = Remembered(_key, 1024)
+#: The name under which a line is indexed, by its name as peers spell it.
+KEYS: Final = Remembered(_key, 1024)
 
 #: A field line, and the lower-case name under which it is indexed, or None.
 Entry: TypeAlias = tuple[FieldLine, bytes | None]
@@ -58,7 +58,7 @@ Entry: TypeAlias = tuple[FieldLine, bytes | None]
 
 def entry(name: bytes, value: bytes) -> Entry:
     """A field line with what indexing it needs."""
-    return (name, value), _KEYS[name]
+    return (name, value), KEYS[name]
 
 
 def gather(entries: Iterable[Entry]) -> tuple[Fields, Index]:

@@ -6,7 +6,7 @@ much as ten of theirs.
 
 from typing import Final, TypeAlias
 
-from proxy.http1.fields import Fields, Index
+from proxy.http1.section import FieldSection
 
 
 class Value:
@@ -32,20 +32,20 @@ class RequestHead(Value):
     """A request's head, as received and found valid.
 
     `http_version` is `b"1.0"` or `b"1.1"`: a higher minor version is read as 1.1 (RFC 9110 §2.5). `known` indexes the
-    fields that this proxy understands, `options` are the words of `Connection`, in lower case.
+    fields that this proxy understands, `options` are the words of `Connection`, in lower case: all of `section`, which
+    other messages may share.
     """
 
-    __slots__ = ("fields", "http_version", "known", "method", "options", "target")
+    __slots__ = ("fields", "http_version", "known", "method", "options", "section", "target")
 
-    def __init__(
-        self, method: bytes, target: bytes, http_version: bytes, fields: Fields, known: Index, options: frozenset[bytes]
-    ) -> None:
+    def __init__(self, method: bytes, target: bytes, http_version: bytes, section: FieldSection) -> None:
         self.method: Final = method
         self.target: Final = target
         self.http_version: Final = http_version
-        self.fields: Final = fields
-        self.known: Final = known
-        self.options: Final = options
+        self.section: Final = section
+        self.fields: Final = section.fields
+        self.known: Final = section.known
+        self.options: Final = section.options
 
     def content(self) -> tuple[object, ...]:
         return self.method, self.target, self.http_version, self.fields, self.known, self.options
@@ -54,17 +54,16 @@ class RequestHead(Value):
 class ResponseHead(Value):
     """A response's head, interim or final, as received and found valid."""
 
-    __slots__ = ("fields", "http_version", "known", "options", "reason", "status")
+    __slots__ = ("fields", "http_version", "known", "options", "reason", "section", "status")
 
-    def __init__(
-        self, status: int, reason: bytes, http_version: bytes, fields: Fields, known: Index, options: frozenset[bytes]
-    ) -> None:
+    def __init__(self, status: int, reason: bytes, http_version: bytes, section: FieldSection) -> None:
         self.status: Final = status
         self.reason: Final = reason
         self.http_version: Final = http_version
-        self.fields: Final = fields
-        self.known: Final = known
-        self.options: Final = options
+        self.section: Final = section
+        self.fields: Final = section.fields
+        self.known: Final = section.known
+        self.options: Final = section.options
 
     def content(self) -> tuple[object, ...]:
         return self.status, self.reason, self.http_version, self.fields, self.known, self.options

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from proxy.http1.fields import Fields
+from proxy.http1.section import Outgoing, wire
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
@@ -13,9 +14,9 @@ def request_head(method: bytes, target: bytes, lines: Fields) -> bytes:
     return b"\r\n".join([b"%b %b HTTP/1.1" % (method, target), *map(b": ".join, lines), b"", b""])
 
 
-def response_head(status: int, reason: bytes, lines: Fields) -> bytes:
+def response_head(status: int, reason: bytes, fields: Outgoing) -> bytes:
     """A response head. The version is ours, 1.1, also to a 1.0 client (RFC 9110 §6.2)."""
-    return b"\r\n".join([b"HTTP/1.1 %d %b" % (status, reason), *map(b": ".join, lines), b"", b""])
+    return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (status, reason, fields.kept.wire, wire(fields.stated))
 
 
 def chunks(pieces: Iterable[bytes]) -> list[bytes]:

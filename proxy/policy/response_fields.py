@@ -10,16 +10,16 @@ from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import Fields, protocols
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, BodyFraming, ResponseHead
+from proxy.http1.section import Lines, Outgoing
 from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.loops import via
 from proxy.policy.rewriting import WayBack
 from proxy.policy.settings import PlanSettings
-from proxy.policy.stripping import MADE_ANEW, STATED, Removals, rules_by_name, strip
+from proxy.policy.stripping import MADE_ANEW, STATED, Removals, rules_by_name, strip_section
 from proxy.policy.trailers import announcement
 
 _REMOVED: Final = Removals(dict.fromkeys(names(Trait.FRAMING), MADE_ANEW))
-_NO_NAMES: Final[frozenset[bytes]] = frozenset()
 
 
 def final_response_fields(
@@ -33,19 +33,18 @@ def final_response_fields(
     with_trailers: bool = False,
     upgrades: Mapping[bytes, bytes] | None = None,
     way_back: WayBack | None = None,
-) -> Fields:
+) -> Outgoing:
     """The field lines of the final response as it goes to the client.
 
     `connection` is what we say of our own connection to it, `date` tells what time it is (RFC 9110 §6.6.1), `upgrades`
     what the route lets a client switch to, where it has its own, `way_back` how it turns paths back.
     """
-    kept = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
+    kept = strip_section(head.section, _REMOVED, decisions)
     if way_back is not None:
-        kept = way_back.fields(kept, decisions)
+        kept = Lines(way_back.fields(kept.fields, decisions))
     if rules is not None:
-        kept = rules.apply(kept, decisions)
-    stated_from = len(kept)
-    lines = kept
+        kept = Lines(rules.apply(kept.fields, decisions))
+    lines: Fields = []
     if b"date" not in head.known or b"date" in head.options:
         lines.append((b"Date", date()))
     lines.append(via(head.http_version, settings.pseudonym))
@@ -57,8 +56,8 @@ def final_response_fields(
     if head.status == 426:
         lines += _required_upgrade(head, settings.upgrades if upgrades is None else upgrades)
     if decisions is not None:
-        decisions.decide_all(lines[stated_from:], STATED)
-    return lines
+        decisions.decide_all(lines, STATED)
+    return Outgoing(kept, lines)
 
 
 def response_rules(head: ResponseHead) -> Mapping[bytes, Rule]:
@@ -66,20 +65,20 @@ def response_rules(head: ResponseHead) -> Mapping[bytes, Rule]:
     return rules_by_name(head.options, _REMOVED)
 
 
-def interim_response_fields(head: ResponseHead, decisions: Decisions | None = None) -> Fields:
+def interim_response_fields(head: ResponseHead, decisions: Decisions | None = None) -> Outgoing:
     """The field lines of a 1xx as it goes to the client: only stripped, so that a 103 stays what the upstream meant."""
-    return strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
+    return Outgoing(strip_section(head.section, _REMOVED, decisions), [])
 
 
 def switching_response_fields(
     head: ResponseHead, settings: PlanSettings, protocol: bytes, decisions: Decisions | None = None
-) -> Fields:
+) -> Outgoing:
     """The field lines of the 101 as it goes to the client: one canonical Connection, of our own."""
-    lines = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
-    stated = [via(head.http_version, settings.pseudonym), (b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
+    kept = strip_section(head.section, _REMOVED, decisions)
+    stated: Fields = [via(head.http_version, settings.pseudonym), (b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
     if decisions is not None:
         decisions.decide_all(stated, STATED)
-    return lines + stated
+    return Outgoing(kept, stated)
 
 
 def is_switch_to(head: ResponseHead, asked: Container[bytes]) -> bool:

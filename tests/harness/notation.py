@@ -6,8 +6,9 @@ how it was read.
 
 from collections.abc import Iterator
 
-from proxy.http1.fields import Fields, connection_options, index
+from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead, ResponseHead
+from proxy.http1.section import section
 from proxy.policy.decisions import Decisions
 
 
@@ -28,19 +29,14 @@ def request(notation: str) -> RequestHead:
     """A request's head."""
     first, _, rest = notation.partition("|")
     method, target, version = first.encode("latin-1").split(b" ")
-    fields = lines(rest)
-    known = index(fields)
-    return RequestHead(method, target, version.removeprefix(b"HTTP/"), fields, known, connection_options(known))
+    return RequestHead(method, target, version.removeprefix(b"HTTP/"), section(lines(rest)))
 
 
 def response(notation: str) -> ResponseHead:
     """A response's head."""
     first, _, rest = notation.partition("|")
     version, status, reason = first.encode("latin-1").split(b" ", 2)
-    fields = lines(rest)
-    known = index(fields)
-    version = version.removeprefix(b"HTTP/")
-    return ResponseHead(int(status), reason, version, fields, known, connection_options(known))
+    return ResponseHead(int(status), reason, version.removeprefix(b"HTTP/"), section(lines(rest)))
 
 
 def shown(fields: Fields) -> str:

@@ -3,9 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.http1.fields import TOKEN, Fields, connection_options, index
+from proxy.http1 import writer
+from proxy.http1.fields import TOKEN, Fields
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, FixedLength, NoBody, RequestHead, ResponseHead
+from proxy.http1.section import section
 from proxy.policy.decisions import Decisions, Outcome
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity
@@ -40,13 +42,11 @@ def naive_names(fields: Fields) -> frozenset[bytes]:
 
 
 def request(fields: Fields, version: bytes = b"1.1") -> RequestHead:
-    known = index(fields)
-    return RequestHead(b"GET", b"/", version, fields, known, connection_options(known))
+    return RequestHead(b"GET", b"/", version, section(fields))
 
 
 def response(fields: Fields, version: bytes = b"1.1", status: int = 200) -> ResponseHead:
-    known = index(fields)
-    return ResponseHead(status, b"", version, fields, known, connection_options(known))
+    return ResponseHead(status, b"", version, section(fields))
 
 
 @given(FIELDS)
@@ -134,7 +134,7 @@ def test_no_upstream_can_nominate_away_what_is_stated_to_the_client(
     fields: Fields, framing: BodyFraming, connection: bytes | None
 ) -> None:
     settings = PlanSettings(pseudonym=b"me")
-    outgoing = final_response_fields(response(fields), settings, framing, lambda: b"now", connection)
+    outgoing = final_response_fields(response(fields), settings, framing, lambda: b"now", connection).lines()
     stated = [(b"Via", b"1.1 me"), *framing_fields(framing), *([(b"Connection", connection)] if connection else [])]
     assert outgoing[len(outgoing) - len(stated) :] == stated
     kept = outgoing[: len(outgoing) - len(stated)]
@@ -146,15 +146,32 @@ def test_no_upstream_can_nominate_away_what_is_stated_to_the_client(
     ]
 
 
+@given(FIELDS, st.sampled_from([NO_BODY, CHUNKED, FixedLength(5)]), st.sampled_from([None, b"close"]))
+def test_responses_that_share_a_section_are_as_those_that_do_not(
+    fields: Fields, framing: BodyFraming, connection: bytes | None
+) -> None:
+    settings, shared = PlanSettings(pseudonym=b"me"), response(fields)
+    shared.section.kept = {}
+
+    def written(head: ResponseHead) -> bytes:
+        final = final_response_fields(head, settings, framing, lambda: b"now", connection)
+        switching = switching_response_fields(head, settings, b"websocket")
+        return b"".join(
+            writer.response_head(200, b"", each) for each in (final, switching, interim_response_fields(head))
+        )
+
+    first = written(shared)
+    assert first == written(shared) == written(response(fields))
+    assert shared.fields == fields
+
+
 @given(FIELDS)
 def test_nothing_hop_by_hop_survives_in_interim_responses_switches_and_trailers(fields: Fields) -> None:
     ending_here = naive_names(fields) | {b"content-length"}
     kept = [line for line in fields if line[0].lower() not in ending_here]
-    assert interim_response_fields(response(fields, status=103)) == kept
+    assert interim_response_fields(response(fields, status=103)).lines() == kept
     ours = [(b"Via", b"1.1 me"), (b"Connection", b"Upgrade"), (b"Upgrade", b"websocket")]
-    assert (
-        switching_response_fields(response(fields, status=101), PlanSettings(pseudonym=b"me"), b"websocket")
-        == kept + ours
-    )
+    switching = switching_response_fields(response(fields, status=101), PlanSettings(pseudonym=b"me"), b"websocket")
+    assert switching.lines() == kept + ours
     options = response(fields).options
     assert forwarded_trailers(fields, options) == [line for line in kept if line[0].lower() not in FORBIDDEN_TRAILERS]

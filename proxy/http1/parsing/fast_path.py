@@ -5,8 +5,9 @@ ends at the first empty line, the h11 parser accepts the same bytes and yields t
 and index, and `strictness` has nothing to refuse in its bytes and lengths, nor in a response at all. Of the patterns,
 tests/proof shows it by automata; of the engine that runs them, property tests do.
 
-Peers repeat themselves: most lines of a request are those of the one before. So a line that was read is remembered, and
-the pattern reads only what is new. Lines that may hold a secret are not remembered.
+Peers repeat themselves: often all lines of a request are those of one before, and nearly always most of them. So a
+section that was read is remembered, and what goes on of it with it; and so is a line, and the pattern reads only what
+is new. Lines that may hold a secret are not remembered, nor are sections with such a line.
 
 Which constructs are safe: a possessive repeat of one character class (`[...]*+`) is right on every engine, and makes a
 near miss fail in linear time. A possessive or atomic group is not: CPython 3.11.0 to 3.11.4, and distributions' 3.11.2,
@@ -18,11 +19,12 @@ import re
 from typing import Final
 
 from proxy.http1.field_names import is_secret
-from proxy.http1.fields import NO_OPTIONS, Entry, Index, connection_options, entry, gather, has_many_options
+from proxy.http1.fields import KEYS, NO_OPTIONS, Entry, Index, connection_options, gather, has_many_options
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.strictness import LENGTH_DIGITS
 from proxy.http1.remembered import Remembered
+from proxy.http1.section import FieldSection
 
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])")
 _STATUS_LINE: Final = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9]) ((?:[!-~][\x20-\x7e]*+)?)")
@@ -47,7 +49,7 @@ def _field_line(text: bytes) -> Entry:
     if found is None:
         raise _NotPlain
     name, value = found.groups()
-    return entry(name, value)
+    return (name, value), KEYS[name]
 
 
 def _holds_no_secret(read: Entry) -> bool:
@@ -67,25 +69,56 @@ _STATUS_LINES: Final = Remembered(_status_line, 64)
 _FIELD_LINES: Final = Remembered(_field_line, 1024, _holds_no_secret)
 
 
+def _section(text: bytes) -> FieldSection:
+    texts = text.split(_LINE_END) if text else []
+    lines, known = gather(map(_FIELD_LINES.__getitem__, texts))
+    if not _is_plain(known):
+        raise _NotPlain
+    options = NO_OPTIONS
+    if b"connection" in known:
+        if has_many_options(known[b"connection"], _MOST_OPTIONS):
+            raise _NotPlain
+        options = connection_options(known)
+    return FieldSection(lines, known, options)
+
+
+def _shared(text: bytes) -> FieldSection:
+    read = _section(text)
+    # Only lines that hold no secret are remembered.
+    if all(map(_FIELD_LINES.__contains__, text.split(_LINE_END))):
+        read.kept = {}
+    return read
+
+
+def _is_shared(read: FieldSection) -> bool:
+    return read.kept is not None
+
+
+#: By their bytes, without the last line's end.
+_SECTIONS: Final = Remembered(_shared, 256, _is_shared, longest=2048)
+
+
 def parse_plain_request(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple[RequestHead, int] | None:
     """Read the request head in origin-form that `data` begins with; return it, and where it ends. None: the h11
     parser has to read it, or more has to arrive."""
     end = data.find(_HEAD_END)
     if end < 0:
         return None
-    texts = data[:end].split(_LINE_END)
-    found = _REQUEST_LINE.fullmatch(texts.pop(0))
+    line_end = data.find(_LINE_END)
+    found = _REQUEST_LINE.fullmatch(data, 0, line_end)
     if found is None:
         return None
     method, target, version = found.groups()
     try:
-        lines, known = gather(map(_FIELD_LINES.__getitem__, texts))
+        section = _section(data[line_end + 2 : end])
     except _NotPlain:
         return None
-    if not _is_plain(known, most_options) or (b"host" not in known and version == b"1.1"):
+    known = section.known
+    if (b"connection" in known and has_many_options(known[b"connection"], most_options)) or (
+        b"host" not in known and version == b"1.1"
+    ):
         return None
-    options = connection_options(known) if b"connection" in known else NO_OPTIONS
-    return RequestHead(method, target, version, lines, known, options), end + 4
+    return RequestHead(method, target, version, section), end + 4
 
 
 def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple[ResponseHead, int] | None:
@@ -94,28 +127,24 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
     end = data.find(_HEAD_END)
     if end < 0:
         return None
-    texts = data[:end].split(_LINE_END)
+    line_end = data.find(_LINE_END)
     try:
-        version, status, reason = _STATUS_LINES[texts.pop(0)]
-        lines, known = gather(map(_FIELD_LINES.__getitem__, texts))
+        version, status, reason = _STATUS_LINES[data[:line_end]]
+        section = _SECTIONS[data[line_end + 2 : end]]
     except _NotPlain:
         return None
+    known = section.known
     if (
-        not _is_plain(known, most_options)
+        (b"connection" in known and has_many_options(known[b"connection"], most_options))
         or (status < 200 and (status == 101 or not known.keys().isdisjoint(_FRAMING)))
         or (b"transfer-encoding" in known and version == b"1.0")
     ):
         return None
-    return ResponseHead(status, reason, version, lines, known, connection_options(known)), end + 4
+    return ResponseHead(status, reason, version, section), end + 4
 
 
-def _is_plain(known: Index, most_options: int) -> bool:
-    """Whether nothing in an index is out of the ordinary: framing, host, or the length of `Connection`."""
-    if b"connection" in known:
-        values = known[b"connection"]
-        # Each member takes a byte at least.
-        if (len(values) > 1 or len(values[0]) >= most_options) and has_many_options(values, most_options):
-            return False
+def _is_plain(known: Index) -> bool:
+    """Whether nothing in an index is out of the ordinary, framing or host."""
     if b"content-length" in known:
         lengths = known[b"content-length"]
         if len(lengths) > 1 or b"transfer-encoding" in known:

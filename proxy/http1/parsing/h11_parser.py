@@ -10,8 +10,9 @@ from typing import Final
 import h11
 
 from proxy.errors import ProtocolError
-from proxy.http1.fields import Fields, connection_options, index, members, short_list
+from proxy.http1.fields import Fields, members, short_list
 from proxy.http1.message import RequestHead, ResponseHead
+from proxy.http1.section import section
 
 # h11 limits only incomplete messages. Heads arrive here whole, so its limit must not be in the way.
 _NO_EVENT_LIMIT: Final = 1 << 30
@@ -38,9 +39,7 @@ def parse_request(raw_head: bytes) -> RequestHead:
     version = _version(event.http_version)
     if version is None:
         raise ProtocolError("unsupported HTTP version", status=505, code="version_not_supported")
-    lines: Fields = list(event.headers.raw_items())
-    known = index(lines)
-    return RequestHead(bytes(event.method), bytes(event.target), version, lines, known, connection_options(known))
+    return RequestHead(bytes(event.method), bytes(event.target), version, section(list(event.headers.raw_items())))
 
 
 def parse_response(raw_head: bytes) -> ResponseHead:
@@ -58,9 +57,7 @@ def parse_response(raw_head: bytes) -> ResponseHead:
     version = _version(event.http_version)
     if version is None:
         raise ProtocolError("unsupported HTTP version")
-    lines: Fields = list(event.headers.raw_items())
-    known = index(lines)
-    return ResponseHead(event.status_code, bytes(event.reason), version, lines, known, connection_options(known))
+    return ResponseHead(event.status_code, bytes(event.reason), version, section(list(event.headers.raw_items())))
 
 
 def parse_trailers(section: bytes) -> Fields:

@@ -3,6 +3,7 @@
 import pytest
 
 from proxy.http1 import writer
+from proxy.http1.section import Lines, Outgoing, outgoing
 from tests.harness.notation import lines, wire
 
 
@@ -12,15 +13,18 @@ def test_a_request_head_is_written_in_our_version() -> None:
 
 
 def test_a_response_head_is_written_in_our_version() -> None:
-    fields = lines("Set-Cookie: a|Set-Cookie: b")
+    fields = Outgoing(Lines(lines("Set-Cookie: a|Set-Cookie: b")), lines("X-C:|Via: 1.1 me"))
     assert writer.response_head(404, b"Not Found", fields) == wire(
-        "HTTP/1.1 404 Not Found|Set-Cookie: a|Set-Cookie: b||"
+        "HTTP/1.1 404 Not Found|Set-Cookie: a|Set-Cookie: b|X-C: |Via: 1.1 me||"
     )
+    kept, stated = Outgoing(Lines(lines("A: 1")), []), outgoing(lines("B: 2"))
+    assert writer.response_head(200, b"", kept) == wire("HTTP/1.1 200 |A: 1||")
+    assert writer.response_head(200, b"", stated) == wire("HTTP/1.1 200 |B: 2||")
 
 
 def test_heads_without_fields_end_with_one_empty_line() -> None:
     assert writer.request_head(b"GET", b"/", []) == b"GET / HTTP/1.1\r\n\r\n"
-    assert writer.response_head(200, b"", []) == b"HTTP/1.1 200 \r\n\r\n"
+    assert writer.response_head(200, b"", outgoing([])) == b"HTTP/1.1 200 \r\n\r\n"
 
 
 CHUNKS = [

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.http1.message import RequestHead
+from proxy.http1.section import section
 from proxy.policy.rate_limit import SECOND, RateLimit, client_key, take_token
 
 TWO_A_SECOND = RateLimit(b"r", SECOND // 2, 3)
@@ -63,7 +64,7 @@ def test_an_ipv6_client_is_its_64_bits(one: str, other: str, same: bool) -> None
 
 
 def head(*fields: tuple[bytes, bytes]) -> RequestHead:
-    return RequestHead(b"GET", b"/", b"1.1", list(fields), {}, frozenset())
+    return RequestHead(b"GET", b"/", b"1.1", section(list(fields)))
 
 
 def test_a_field_tells_clients_apart_where_it_is_there() -> None:

@@ -40,7 +40,7 @@ def test_a_client_is_told_of_trailers_only_where_it_gets_them(fields: str, annou
     head = response(f"HTTP/1.1 200 OK|Date: d|{fields}")
     outgoing = final_response_fields(head, SETTINGS, CHUNKED, lambda: DATE, None, with_trailers=with_trailers)
     expected = f"|{announced}" if announced and with_trailers else ""
-    assert shown(outgoing) == "Date: d|Via: 1.1 me|Transfer-Encoding: chunked" + expected
+    assert shown(outgoing.lines()) == "Date: d|Via: 1.1 me|Transfer-Encoding: chunked" + expected
 
 
 TRAILERS = [

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.http1.fields import Fields, index
+from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead, ResponseHead
+from proxy.http1.section import section
 from proxy.telemetry.access_lines import ChosenFields, TimeOfDay, json_line, text_line
 from proxy.telemetry.record import EarlierAttempt, ExchangeRecord
 from tests.harness.values import exchange_record
@@ -167,7 +168,7 @@ TRACES = [
 
 def traced(traceparent: bytes) -> ExchangeRecord:
     fields: Fields = [(b"Host", b"h"), (b"TraceParent", traceparent)]
-    return changed(head=RequestHead(b"GET", b"/", b"1.1", fields, index(fields), frozenset()))
+    return changed(head=RequestHead(b"GET", b"/", b"1.1", section(fields)))
 
 
 @pytest.mark.parametrize(("traceparent", "expected"), TRACES)
@@ -184,7 +185,7 @@ CHOSEN = ChosenFields(
 
 
 def answered() -> ExchangeRecord:
-    return changed(response=ResponseHead(200, b"OK", b"1.1", RESPONSE_LINES, index(RESPONSE_LINES), frozenset()))
+    return changed(response=ResponseHead(200, b"OK", b"1.1", section(RESPONSE_LINES)))
 
 
 def test_chosen_fields_stand_in_a_line_as_they_were_received() -> None:

@@ -182,8 +182,32 @@ def test_a_line_that_may_hold_a_secret_is_not_remembered(line: str) -> None:
     assert line.encode() not in fast_path._FIELD_LINES
 
 
+@pytest.mark.parametrize(
+    ("fields", "is_shared"),
+    [
+        ("Server: s|Content-Length: 5", True),
+        ("Server: s|Connection: close", True),
+        ("Server: s|Set-Cookie: a=1", False),
+        ("X-Auth-Token: t|Server: s", False),
+        (f"X-Long: {'v' * 300}", False),
+        ("", False),
+    ],
+)
+def test_responses_share_a_section_that_holds_no_secret(fields: str, is_shared: bool) -> None:
+    raw = wire("HTTP/1.1 200 OK|" + (f"{fields}|" if fields else "") + "|")
+    first, again = parse_plain_response(raw), parse_plain_response(raw)
+    assert first is not None
+    assert again is not None
+    assert first == again
+    assert (first[0].section is again[0].section) == is_shared
+    assert (first[0].section.kept is not None) == is_shared
+
+
 def test_what_is_remembered_is_bounded_by_number_and_length() -> None:
     for number in range(3_000):
         parse_plain_request(wire(f"GET / HTTP/1.1|Host: h|X-N: {number}|X-Long: {'v' * 300}{number}||"))
+        parse_plain_response(wire(f"HTTP/1.1 200 OK|X-N: {number}|" + f"X-A: {'v' * 100}|" * (number % 40) + "|"))
     assert len(fast_path._FIELD_LINES) <= 1024
     assert max(map(len, fast_path._FIELD_LINES)) <= MOST_KEY_BYTES
+    assert 0 < len(fast_path._SECTIONS) <= 256
+    assert max(map(len, fast_path._SECTIONS)) <= 2048

@@ -1,0 +1,66 @@
+"""A field section as it was read, and the lines of a message that go on, with their bytes."""
+
+from typing import Final
+
+from proxy.http1.fields import Fields, Index, connection_options, index
+
+
+class Lines:
+    """Field lines that go on, and their bytes: nothing of either is changed, since several messages may share them."""
+
+    __slots__ = ("fields", "wire")
+
+    def __init__(self, fields: Fields) -> None:
+        self.fields: Final = fields
+        self.wire: Final = wire(fields)
+
+
+class FieldSection:
+    """The field lines of a head (RFC 9110 §6.3), the index of them, and the words of `Connection`, in lower case.
+
+    A section that peers repeat is read once, and shared by all messages that have it: nothing of it is changed.
+    `kept` has the lines of such a section that go on, by what removes the others; None where it is not shared: the
+    table would cost more than it saves.
+    """
+
+    __slots__ = ("fields", "kept", "known", "options")
+
+    def __init__(self, fields: Fields, known: Index, options: frozenset[bytes]) -> None:
+        self.fields: Final = fields
+        self.known: Final = known
+        self.options: Final = options
+        self.kept: dict[object, Lines] | None = None
+
+
+class Outgoing:
+    """The field lines of a response that is sent: what goes on of those that were received, and what this hop states
+    behind it."""
+
+    __slots__ = ("kept", "stated")
+
+    def __init__(self, kept: Lines, stated: Fields) -> None:
+        self.kept: Final = kept
+        self.stated: Final = stated
+
+    def lines(self) -> Fields:
+        """All of them, in order."""
+        return [*self.kept.fields, *self.stated]
+
+
+def wire(fields: Fields) -> bytes:
+    """Field lines as bytes, each with its line end."""
+    return b"\r\n".join([*map(b": ".join, fields), b""]) if fields else b""
+
+
+NO_LINES: Final = Lines([])
+
+
+def outgoing(lines: Fields) -> Outgoing:
+    """Lines that were chosen elsewhere, as they are sent."""
+    return Outgoing(NO_LINES, lines)
+
+
+def section(fields: Fields) -> FieldSection:
+    """The section of lines that were read elsewhere."""
+    known = index(fields)
+    return FieldSection(fields, known, connection_options(known))
