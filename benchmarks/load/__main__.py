@@ -25,6 +25,7 @@ from benchmarks.load.workloads import WORKLOADS, Workload
 _WHOLE: Final = Path(__file__).parents[1]
 _PARTIAL: Final = _WHOLE.parent / ".cache" / "benchmarks"
 _COUNTED_REQUESTS: Final = 100
+_SECONDS_HELP: Final = "Per sample; where wrk is the load, whole ones."
 _OUTPUT_HELP: Final = "Where to write.  [default: benchmarks; .cache/benchmarks for less than the whole]"
 
 
@@ -63,7 +64,7 @@ def _stop(signal_number: int, frame: FrameType | None) -> None:
 @click.option("--workloads", default="", help="Only those with one of these words in their name; comma-separated.")
 @click.option("--proxies", default="", help="Only these; comma-separated.")
 @click.option("--rounds", default=4, show_default=True, type=click.IntRange(1))
-@click.option("--seconds", default=1, show_default=True, type=click.IntRange(1), help="Per sample.")
+@click.option("--seconds", default=1.0, show_default=True, type=click.FloatRange(0.1), help=_SECONDS_HELP)
 @click.option("--quick", is_flag=True, help="One round of a second, fewer idle connections: figures are rough.")
 @click.option(
     "--against",
@@ -72,7 +73,7 @@ def _stop(signal_number: int, frame: FrameType | None) -> None:
 )
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False), help=_OUTPUT_HELP)
 def main(
-    workloads: str, proxies: str, rounds: int, seconds: int, quick: bool, against: Path | None, output: Path | None
+    workloads: str, proxies: str, rounds: int, seconds: float, quick: bool, against: Path | None, output: Path | None
 ) -> None:
     """Put the same load on onehop and on the proxies that are installed, and compare what it cost them."""
     console = Console(width=None if sys.stdout.isatty() else 100)

@@ -11,7 +11,7 @@ from rich.table import Table
 from benchmarks.load.chart import chart
 from benchmarks.load.run import Findings, Plan
 from benchmarks.load.samples import Figure, Results, Sample, of
-from benchmarks.load.workloads import SMALL_GET, TARGETS, WORKLOADS, Measure, Target, Workload
+from benchmarks.load.workloads import PEERS, SMALL_GET, TARGETS, WORKLOADS, Measure, Target, Workload
 
 _SATURATED: Final = 0.85  # of its core: below, requests per second say what the load could do, not the proxy
 _QUIET: Final = 0.05  # of the time, processes with one thread wait for their core: more, and others were at work here
@@ -88,6 +88,7 @@ def _page(findings: Findings, context: Context) -> list[str]:
     lines += _targets(results)
     for base in _BASES:
         lines += _matrix(results, plan, base)
+    lines += _beside_the_best(results, plan)
     lines += _instructions(context.instructions)
     for workload in plan.workloads:
         if results.get(workload.name):
@@ -132,6 +133,22 @@ def _matrix(results: Results, plan: Plan, base: str) -> list[str]:
         cells = ("–" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
         lines.append(f"| {workload.name}{what} | " + " | ".join(cells) + " |")
     return [*lines, ""]
+
+
+def _beside_the_best(results: Results, plan: Plan) -> list[str]:
+    """onehop's ratios to whichever peer does best at each workload."""
+    names = [proxy.name for proxy in plan.proxies if proxy.name not in PEERS]
+    rows = []
+    for workload in plan.workloads:
+        proxies = results.get(workload.name, {})
+        if peers := {peer: _main(workload.measure, proxies[peer]).median for peer in PEERS if proxies.get(peer)}:
+            best = min(peers, key=lambda peer: peers[peer])
+            ratios = (_ratio(workload.measure, proxies, name, best) for name in names)
+            rows.append(f"| {workload.name} | {best} | " + " | ".join(map(_times, ratios)) + " |")
+    if not rows or not names:
+        return []
+    head = ["| | best peer | " + " | ".join(names) + " |", "| --- | --- |" + " ---: |" * len(names)]
+    return ["## As ratios to the best peer", "", *head, *rows, ""]
 
 
 def _targets(results: Results) -> list[str]:

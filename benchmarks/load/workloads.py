@@ -73,7 +73,7 @@ class Target(NamedTuple):
     compiled: bool = True  # where it is; else it is the interpreted one that has to keep to it
 
 
-_PEERS: Final = ("nginx", "haproxy", "envoy", "caddy", "go", "aiohttp")
+PEERS: Final = ("nginx", "haproxy", "envoy", "caddy", "go", "aiohttp")
 
 TARGETS: Final = [
     Target("small GET", 2.2, ("nginx",)),
@@ -83,8 +83,8 @@ TARGETS: Final = [
     Target("small GET", 1.0, ("envoy",), compiled=False),
     Target("small GET, access log", 0.7, ("envoy",)),
     Target("64 KB answer", 1.0, ("nginx",)),
-    Target("10 MB answer", 0.8, _PEERS),
-    Target("10 MB upload", 0.8, _PEERS),
+    Target("10 MB answer", 0.8, PEERS),
+    Target("10 MB upload", 0.8, PEERS),
     Target("3 chunks", 0.6, ("caddy",)),
     Target("20 chunks", 0.6, ("caddy",)),
     Target("a connection per request", 0.9, ("caddy",)),
@@ -93,7 +93,7 @@ TARGETS: Final = [
     Target("20-field GET", 0.7, ("envoy",)),
     Target("small POST", 0.7, ("envoy",)),
     Target("WebSocket echo", 1.0, ("nginx",)),
-    Target("event stream, 500 listeners", 1.0, _PEERS),
+    Target("event stream, 500 listeners", 1.0, PEERS),
     Target("small GET", 0.7, ("aiohttp",), h11=True),
     Target("10,000 idle connections", 5 * 1024),
 ]
