@@ -33,6 +33,7 @@ from proxy.upstream.health.kept import Kept
 
 _NEVER: Final = float("inf")
 _LONGEST_WAIT_S: Final = 3600.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
 class Phase(Enum):
@@ -62,7 +63,13 @@ def serve(
     loaded = loader()
     config = loaded.valid()
     descriptors.raise_limit()
-    supervisor = Supervisor(loader, loaded, file, companion, watches=watches)
+    # Clients can connect as soon as a port is bound: a signal that somebody sends then must not end this process.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        supervisor = Supervisor(loader, loaded, file, companion, watches=watches)
+    except BaseException:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        raise
     urls = supervisor.urls()
     lines = banner(config, urls, supervisor.workers, admin=supervisor.admin_url(), demo=companion is not None)
     if banner_lines is not None:
@@ -140,6 +147,7 @@ class Supervisor:
         signal.signal(signal.SIGHUP, self._count_reload)
         signal.signal(signal.SIGUSR1, self._count_reopen)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         self._commands.listen()
         generations = self._generations
         generations.freeze()

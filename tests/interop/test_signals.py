@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.processes import OnehopProcess, onehop, output_of, until
+from tests.harness.processes import OnehopProcess, onehop, output_of, running_command, until
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client
 
 ONEHOP = (sys.executable, "-m", "proxy")
@@ -119,3 +119,34 @@ async def test_with_as_many_descriptors_as_it_asks_for_it_serves() -> None:
         await proxy.started()
         assert await answers(proxy)
         assert await proxy.stop() == 0
+
+
+#: onehop, to which somebody sends a signal as soon as its port is bound.
+_EARLY = """
+import os, sys
+from proxy.cli.main import main
+from proxy.process.listeners import Listeners
+bind = Listeners.bind
+def bind_and_hear(self, *arguments):
+    bound = bind(self, *arguments)
+    Listeners.bind = bind
+    os.kill(os.getpid(), {number})
+    return bound
+Listeners.bind = bind_and_hear
+main(["run", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:{port}", "--workers", "1"])
+"""
+
+
+async def test_who_asks_for_a_reload_as_soon_as_the_port_is_bound_gets_one() -> None:
+    upstream = ScriptedUpstream(answering(OK))
+    async with upstream.serving():
+        program = _EARLY.format(number=int(signal.SIGHUP), port=upstream.port)
+        async with running_command(sys.executable, "-c", program) as proxy:
+            await proxy.said("reload: generation 2 serves")
+            assert await answers(proxy)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_who_stops_it_as_soon_as_the_port_is_bound_sees_a_clean_exit(number: signal.Signals) -> None:
+    status, _ = await output_of(sys.executable, "-c", _EARLY.format(number=int(number), port=9))
+    assert status == 0
