@@ -187,8 +187,11 @@ def _misplaced(key: KeyPath, value: Value) -> str:
 def _expected(key: KeyPath, exc: msgspec.ValidationError) -> str:
     kind = _schema_of(key)
     if isinstance(kind, msgspec.inspect.LiteralType):
-        return "expected one of " + ", ".join(f'"{choice}"' for choice in kind.values)
+        return f"expected one of {_choices(kind)}"
     text = str(exc).partition(" - at `$")[0]
+    item = kind.item_type if isinstance(kind, msgspec.inspect.ListType) else None
+    if isinstance(item, msgspec.inspect.LiteralType) and text.startswith("Invalid enum value"):
+        return f"expected any of {_choices(item)}"
     if text.startswith("Expected `") and (unit := unit_of(key[-1])) is not None:
         return EXPECTED[unit]
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text)
@@ -197,6 +200,10 @@ def _expected(key: KeyPath, exc: msgspec.ValidationError) -> str:
     if unknown is not None and isinstance(kind, msgspec.inspect.StructType):
         return f'unknown key "{unknown[1]}"{suggestion(unknown[1], [field.encode_name for field in kind.fields])}'
     return re.sub("`([a-z |]+)`", _in_words, text[:1].lower() + text[1:])
+
+
+def _choices(kind: msgspec.inspect.LiteralType) -> str:
+    return ", ".join(f'"{choice}"' for choice in kind.values)
 
 
 def _in_words(types: re.Match[str]) -> str:

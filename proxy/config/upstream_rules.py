@@ -20,6 +20,7 @@ from proxy.upstream.health.state import LONGEST_EJECTION_S
 from proxy.upstream.origin import is_encodable, origin_of
 
 _PATH: Final = re.compile(r"/[!-\"$-~]*", re.ASCII)  # a fragment goes to no server
+_NAME: Final = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 _DAY_S: Final = 86_400.0
 
 
@@ -103,9 +104,9 @@ def _upstream_tls(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Fi
     tls = upstream.tls
     if not any(origin.url.lower().startswith("https:") for origin in upstream.listed()):
         yield key, "", "does nothing: none of the upstream's urls begins with https://"
-    if not tls.verify and (tls.ca or tls.server_name):
-        yield (*key, "verify"), "false", "leave it out: if false, ca and server_name have no effect"
-    if not is_encodable(tls.server_name) or ":" in tls.server_name:
+    if not tls.verify and tls.ca:
+        yield (*key, "verify"), "false", "leave it out: if false, ca has no effect"
+    if tls.server_name and not (_NAME.fullmatch(tls.server_name) and is_encodable(tls.server_name)):
         yield (*key, "server_name"), f'"{tls.server_name}"', "expected a host name"
     if tls.key and not tls.certificate:
         yield (*key, "key"), f'"{tls.key}"', "belongs to a certificate: set certificate, too"

@@ -126,3 +126,35 @@ async def test_what_one_worker_learns_the_other_knows_within_a_second(tmp_path: 
         bad.mood = mood
         await each_on_a_connection_of_its_own(process.port, 30)
         assert bad.requests["/"] <= 4
+
+
+async def test_the_share_of_an_origin_that_returns_is_the_same_in_all_workers_and_in_those_that_start(
+    tmp_path: Path,
+) -> None:
+    bad, good = LiveOrigin(), LiveOrigin()
+    settings = "slow_start_s = 1000.0\n[upstreams.app.ejection]\nfailures = 1\neject_s = 0.2"
+
+    async def share() -> int:
+        bad.requests.clear()
+        assert await each_on_a_connection_of_its_own(process.port, 110) == [200] * 110
+        return bad.requests["/"]
+
+    async with live_origins(bad, good), instance(tmp_path, bad, good, settings=settings) as process:
+        await bad.stop()
+        await until_said("is ejected", process)
+        await bad.start()
+        await until_said("is up", process)
+        assert 7 <= await share() <= 13, "a tenth of the other's weight"
+        worker = process.worker_pids()[0]
+        os.kill(worker, signal.SIGKILL)
+        await until(lambda: len(process.worker_pids()) == 2 and worker not in process.worker_pids())
+        assert 7 <= await share() <= 13, "a new worker begins with what was known"
+        process.process.send_signal(signal.SIGHUP)
+        await process.said("generation 2")
+        assert 6 <= await share() <= 14, "and so does a new generation"
+
+
+async def until_said(what: str, process: OnehopProcess) -> None:
+    """Requests come until the error log has it."""
+    while not any(what in line for line in process.banner):
+        await each_on_a_connection_of_its_own(process.port, 2)

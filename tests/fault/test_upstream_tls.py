@@ -126,16 +126,18 @@ def test_a_certificate_that_does_not_verify_is_refused(
     run(scenario())
 
 
-def test_without_verification_any_certificate_will_do(run: Run, authority: Authority) -> None:
+@pytest.mark.parametrize("name", ["", "inner.example"])
+def test_without_verification_any_certificate_will_do(run: Run, authority: Authority, name: str) -> None:
     async def scenario() -> None:
         upstream = ScriptedUpstream(answering(OK))
         async with (
             upstream.serving(authority.server("other.example")),
-            in_front_of(upstream, verify=False) as proxy,
+            in_front_of(upstream, verify=False, server_name=name) as proxy,
             client(proxy.port) as peer,
         ):
             await peer.send(GET)
             assert (await peer.response())[1] == b"ok"
+            assert authority.asked_for == [name or "service.example"]
 
     run(scenario())
 

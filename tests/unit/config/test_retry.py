@@ -19,7 +19,7 @@ REFUSED = [
     # line                    said
     ("attempts = 0",          "attempts = 0: expected a whole number >= 1"),
     ("attempts = 101",        "attempts = 101: expected a whole number <= 100"),
-    ('on = ["500"]',          "on = [\"500\"]: invalid enum value"),
+    ('on = ["500"]',          "on = [\"500\"]: expected any of \"502\", \"503\", \"504\", \"connect_failure\""),
     ('on = "reset"',          "on = \"reset\": expected a list, got a text"),
     ('methods = ["post"]',    'methods = "post": expected a method, such as "POST"'),
     ('methods = ["PO ST"]',   'methods = "PO ST": expected a method, such as "POST"'),

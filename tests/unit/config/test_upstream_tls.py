@@ -7,6 +7,9 @@ import pytest
 from proxy.config.build import candidates
 from proxy.config.sources import load
 from proxy.transport.tls import ClientTls
+from tests.harness.tls import Authority, authority
+
+__all__ = ["authority"]
 
 
 def told(tmp_path: Path, url: str, *lines: str) -> list[str]:
@@ -19,6 +22,7 @@ REFUSED = [
     # URL           key                            said
     ("http://h",    "verify = false",              "tls: does nothing: none of the upstream's urls begins with https://"),
     ("https://h",   'server_name = "a..b"',        'tls.server_name = "a..b": expected a host name'),
+    ("https://h",   'server_name = "a b"',         'tls.server_name = "a b": expected a host name'),
     ("https://h",   'server_name = "h:443"',       'tls.server_name = "h:443": expected a host name'),
     ("https://h",   'key = "/k.pem"',               'tls.key = "/k.pem": belongs to a certificate: set certificate, too'),
     ("https://h",   'ca = "/nowhere/ca.pem"',      'tls.ca = "/nowhere/ca.pem": expected a PEM file of certificates'),
@@ -41,9 +45,13 @@ def test_a_file_that_is_no_certificate_is_refused(tmp_path: Path) -> None:
     assert "expected a PEM file of certificates" in found
 
 
-def test_turning_verification_off_beside_what_is_verified_is_a_mistake(tmp_path: Path) -> None:
-    [found] = told(tmp_path, "https://h", "verify = false", 'server_name = "h"')
+def test_turning_verification_off_beside_what_is_verified_is_a_mistake(tmp_path: Path, authority: Authority) -> None:
+    [found] = told(tmp_path, "https://h", "verify = false", f'ca = "{authority.pem}"')
     assert found.startswith("tls.verify = false: leave it out")
+
+
+def test_a_name_is_asked_for_though_nothing_is_verified(tmp_path: Path) -> None:
+    assert told(tmp_path, "https://h", "verify = false", 'server_name = "inner.example"') == []
 
 
 def test_every_setting_reaches_the_https_origins_only(tmp_path: Path) -> None:
