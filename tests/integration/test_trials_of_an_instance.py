@@ -50,6 +50,22 @@ async def test_of_all_workers_one_request_tries_it() -> None:
         await until(lambda: states(instance) == [State.UP, State.UP])
 
 
+async def test_a_new_control_process_gives_the_turn_to_one() -> None:
+    async with one_of_two_on_trial() as (instance, bad), AsyncExitStack() as stack:
+        await instance.restart_control()
+        await until(lambda: all(worker.health._heard >= 0 for worker in instance.workers))
+        before = len(instance.records)
+        for _ in range(4):
+            for port in instance.ports:
+                peer = await stack.enter_async_context(client(port))
+                await peer.send(b"GET /trial HTTP/1.1\r\nHost: h\r\n\r\n")
+        await until(lambda: len(instance.records) >= before + 6)
+        await until(lambda: bad.requests["/trial"] >= 1)
+        assert len(instance.records) == before + 7
+        assert bad.requests["/trial"] == 1
+        bad.go_on.set()
+
+
 async def test_the_turn_goes_to_whom_has_requests() -> None:
     for worker in (0, 1):
         async with one_of_two_on_trial() as (instance, bad):

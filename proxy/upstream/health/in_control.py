@@ -89,7 +89,6 @@ class ControlHealth:
             if watched.check is not None
         }
         self._trials = {name: Trials() for name in upstreams}
-        self._turns: dict[str, dict[Origin, int | None]] = {name: {} for name in upstreams}
         self._told = dict.fromkeys(upstreams, b"")  # by upstream: what workers were told last, but its version
         # By seat, the upstreams of which a worker does not know the latest: it takes so much at once and no more.
         self._untold: dict[int, dict[str, None]] = {}
@@ -101,6 +100,9 @@ class ControlHealth:
     def start(self) -> None:
         """Begin to look names up, to check, and to tell workers."""
         self._kept.restore(self._endpoints())
+        now = self._loop.time()
+        for name, watched in self.upstreams.items():
+            self._trials[name].update(watched.endpoints.usable(now).trials, (), now)
         self._names.follow(
             (candidate.origin.host, watched.resolve_s)
             for watched in self.upstreams.values()
@@ -186,7 +188,7 @@ class ControlHealth:
         self._changed(message.upstream, changes)
 
     def _known(self, name: str, seat: int) -> bytes:
-        turns = self._turns[name]
+        turns = self._trials[name].turns
         endpoints = [
             known if turns.get(origin) in (None, seat) else msgspec.structs.replace(known, state=State.EJECTED)
             for origin, known in self.upstreams[name].endpoints.items()
@@ -253,7 +255,7 @@ class ControlHealth:
         now, endpoints = self._loop.time(), self.upstreams[name].endpoints
         self._report.changes(name, endpoints, changes, now)
         self._report.use(name, endpoints, now)
-        turns = self._turns[name] = self._trials[name].update(endpoints.usable(now).trials, self._workers.seats, now)
+        turns = self._trials[name].update(endpoints.usable(now).trials, self._workers.seats, now)
         decided = _decided(endpoints) + str([turns.get(origin, -1) for origin, _ in endpoints.items()]).encode()
         if decided != self._told[name]:
             self._told[name] = decided
@@ -271,7 +273,7 @@ class ControlHealth:
         self._timer = self._loop.call_later(_LOOK_S, self._look)
         for name, watched in self.upstreams.items():
             self._returning.start(watched.endpoints.to_connect(now))
-            if self._turns[name]:
+            if self._trials[name].turns:
                 self._changed(name, [])  # it may be another worker's turn
         if now >= self._beat_at:
             self._beat_at = now + BEAT_S

@@ -24,11 +24,13 @@ class Trials:
 
     def __init__(self) -> None:
         self._of: dict[Origin, _Trial] = {}
+        self.turns: dict[Origin, int | None] = {}  # whose turn it is at each; None: that of any worker
 
     def update(self, origins: Collection[Origin], seats: Collection[int], now: float) -> dict[Origin, int | None]:
-        """These are on trial now. Returns whose turn it is at each; None: that of any worker."""
+        """These are on trial now. Returns `turns`."""
         self._of = {origin: self._of.get(origin) or _Trial(now) for origin in origins}
-        return {origin: _turn(trial, seats, now) for origin, trial in self._of.items()}
+        self.turns = {origin: _turn(trial, seats, now) for origin, trial in self._of.items()}
+        return self.turns
 
     def began(self, origin: Origin, seat: int) -> None:
         """A worker has sent a request there."""
