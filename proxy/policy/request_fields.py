@@ -11,6 +11,7 @@ from proxy.http1.field_names import Trait, names, spellings
 from proxy.http1.fields import X_FORWARDED_NAMES, FieldLine, Fields, members, short_list
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, RequestHead
+from proxy.http1.target import IS_AUTHORITY
 from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import (
@@ -160,7 +161,11 @@ def _extended(head: RequestHead, client: ClientIdentity, semantics: RequestSeman
     chain = b", ".join([*(members(before) if short_list(before) else filter(None, before)), client.address])
     host = semantics.authority
     if b"x-forwarded-host" not in head.options:
-        host = known.get(b"x-forwarded-host", _ABSENT)[0] or host
+        # As with the scheme: of a list, which several gateways make, the first is the client's. What is no host may
+        # come from a client, and services make links of it.
+        given = known.get(b"x-forwarded-host", _ABSENT)[0].partition(b",")[0].strip(b" \t")
+        if given and IS_AUTHORITY[given]:
+            host = given
     return chain, host, trusted_scheme(known, head.options) or client.scheme
 
 

@@ -146,6 +146,12 @@ def test_a_pseudonym_is_one_word_to_its_last_character(name: str) -> None:
         msgspec.convert({"pseudonym": name}, Config)
 
 
+@pytest.mark.parametrize("mode", ["660\n", "0660\n", "888", "66", ""])
+def test_the_permissions_of_a_socket_are_octal_to_the_last_character(mode: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"listeners": {"a": {"address": "unix:/a", "socket_mode": mode}}}, Config)
+
+
 def test_health_needs_no_upstream_but_reads_a_file_with_routes(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text(ROUTE)

@@ -112,6 +112,9 @@ TRUSTED_REQUESTS = [
     ("X-Forwarded-Host: |X-Forwarded-Proto:",     "",                     "9.9.9.9",       "h",    "http"),
     ("Connection: x-forwarded-host,X-FORWARDED-PROTO|X-Forwarded-Host: a|X-Forwarded-Proto: b", "", "9.9.9.9", "h", "http"),
     ("X-Forwarded-Host: public|X-Forwarded-Proto: https", "",             "9.9.9.9",       "public", "https"),
+    ("X-Forwarded-Host: public:8080, inner|X-Forwarded-Proto: https, http", "", "9.9.9.9", "public:8080", "https"),
+    ('X-Forwarded-Host: a b|X-Forwarded-Proto: h"', "",                   "9.9.9.9",       "h",    "http"),
+    ("X-Forwarded-Host: <script>|X-Forwarded-Proto: javascript:x", "",    "9.9.9.9",       "h",    "http"),
     # what is no scheme says nothing; of a list, the first is the client's
     ("X-Forwarded-Proto: https, http",            "",                     "9.9.9.9",       "h",    "https"),
     ("X-Forwarded-Proto: wss",                    "",                     "9.9.9.9",       "h",    "wss"),
