@@ -271,6 +271,7 @@ def test_a_lookup_that_takes_too_long_is_a_504_that_says_so(run: Run) -> None:
             assert head.startswith(b"HTTP/1.1 504 ")
             assert "error=dns_timeout" in fields_of(head)["proxy-status"][0]
             assert proxy.records[0].error == "dns_timeout"
+            assert proxy.records[0].detail.endswith("took more than 0.05 s")
 
     try:
         run(scenario())
