@@ -63,7 +63,7 @@ def _stop(signal_number: int, frame: FrameType | None) -> None:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--workloads", default="", help="Only those with one of these words in their name; comma-separated.")
 @click.option("--proxies", default="", help="Only these; comma-separated.")
-@click.option("--rounds", default=4, show_default=True, type=click.IntRange(1))
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--seconds", default=1.0, show_default=True, type=click.FloatRange(0.1), help=_SECONDS_HELP)
 @click.option("--quick", is_flag=True, help="One round of a second, fewer idle connections: figures are rough.")
 @click.option(

@@ -40,15 +40,15 @@ _KEEP_ALIVE_10: Final = (*SEVEN_FIELDS[:-1], "Connection: keep-alive")
 _POST: Final = (*SEVEN_FIELDS[:-1], "Content-Type: application/x-www-form-urlencoded", "Content-Length: 100")
 
 SMALL_GET: Final = Workload("small GET", Wrk("/small", SMALL), h11=True)
-STEADY: Final = Workload("latency at a fixed rate", Own("steady"), measure=Measure.LATENCY, h11=True)
+STEADY: Final = Workload("latency at a fixed rate", Own("steady"), measure=Measure.LATENCY)
 
 # The first is the chart's.
 WORKLOADS: Final = [
     SMALL_GET,
-    Workload("small GET, access log", Wrk("/small", SMALL), log=True, h11=True),
-    Workload("20-field GET", Wrk("/small", SMALL, NINETEEN_FIELDS), h11=True),
+    Workload("small GET, access log", Wrk("/small", SMALL), log=True),
+    Workload("20-field GET", Wrk("/small", SMALL, NINETEEN_FIELDS)),
     Workload("small POST", Wrk("/small", SMALL, _POST, method="POST", body="x" * 100)),
-    Workload("3 chunks", Wrk("/chunked/3", 3 * CHUNK), service=True, h11=True),
+    Workload("3 chunks", Wrk("/chunked/3", 3 * CHUNK), service=True),
     Workload("20 chunks", Wrk("/chunked/20", 20 * CHUNK), service=True),
     Workload("64 KB answer", Wrk("/64k", KB_64, connections=16)),
     Workload("10 MB answer", Own("download", ("/10m", str(MB_10)))),
