@@ -21,6 +21,7 @@ from tests.harness.examples import EXAMPLES
 from tests.harness.processes import until
 from tests.harness.scripted import PATIENCE_S
 
+ROOT: Final = Path(__file__).parents[2]
 _BLOCK: Final = re.compile(r"(?:<!-- not run: ([^>]+) -->\n+)?```console\n(.*?)```", re.DOTALL)
 _SERVES: Final = re.compile(r"(?:[A-Z_]+=\S+ )*onehop (run|demo)\b")
 _PORTS: Final = (8080, 8443, 9000, 9001, 9002, 9901)
@@ -152,6 +153,8 @@ class Session:
         command = self.here(command).replace(
             "make demo", f"onehop demo --listen 127.0.0.1:{self.ports[8080]} --admin 127.0.0.1:{self.ports[9901]}"
         )
+        if command == "make help":
+            command = f"make --no-print-directory -C {ROOT} help"
         serves = _SERVES.match(command) is not None
         if serves:
             await self.end()  # what served until now: a reader has stopped it

@@ -46,14 +46,14 @@ LET_IN = b"HTTP/1.1 200 OK\r\nX-User: ann\r\nX-Groups: a\r\nX-Groups: b\r\nX-Oth
 
 @asynccontextmanager
 async def guarded(
-    auth: Answering, app: Answering, route: dict[str, Any] | None = None, **settings: Any
+    auth: Answering, app: Answering, route: dict[str, Any] | None = None, path: str = "/verify?rd=x", **settings: Any
 ) -> AsyncIterator[RunningProxy]:
     """A proxy whose only route asks `auth`, and then goes to `app`."""
     ports = {}
     async with auth.upstream.serving(), app.upstream.serving():
         ports = {"auth": auth.upstream.port, "app": app.upstream.port}
         upstreams = {name: UpstreamConfig(urls=[f"http://127.0.0.1:{port}"]) for name, port in ports.items()}
-        asked = ForwardAuthConfig(upstream="auth", path="/verify?rd=x", copy=["X-User", "x-GROUPS", "X-Absent"])
+        asked = ForwardAuthConfig(upstream="auth", path=path, copy=["X-User", "x-GROUPS", "X-Absent"])
         access = {"access": AccessConfig(forward_auth=asked)}
         routes = {"r": RouteConfig(upstream="app", **(access | (route or {})))}
         async with running_proxy(upstreams=upstreams, routes=routes, **settings) as proxy:

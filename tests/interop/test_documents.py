@@ -2,13 +2,17 @@
 
 import asyncio
 import re
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import proxy
+from proxy.admin.families import FAMILIES
+from proxy.cli.main import main as onehop
 from tests.conftest import require_programs
 from tests.harness.documents import Session, Step, agrees, blocks, steady
 from tests.harness.scripted import PATIENCE_S, Peer, ScriptedUpstream, fields_of
@@ -83,18 +87,44 @@ async def tried(shell: Session, step: Step) -> tuple[list[str], bool]:
 
 
 def test_every_target_of_make_that_a_page_names_is_there() -> None:
-    """Those of blocks that are not run, too: `.ci/run` runs them."""
+    """In the text, too: `.ci/run` runs them."""
     targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8")))
     named = {name for path in PAGES for name in re.findall(r"(?:`|\$ )make ([a-z-]+)", path.read_text("utf-8"))}
     assert named - targets == set()
     assert {"demo", "test", "check"} <= named
 
 
+def inline(begin: str) -> set[str]:
+    """What stands as code in the text of pages, of what begins so."""
+    return {code for path in PAGES for code in re.findall(f"`({begin}[^`]*)`", path.read_text("utf-8"))}
+
+
+def test_every_command_that_is_named_in_the_text_is_there_with_its_options() -> None:
+    named = inline("onehop ")
+    for words in (shlex.split(each.partition("|")[0])[1:] for each in named):
+        command = onehop if words[0].startswith("-") else onehop.commands[words[0]]
+        there = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        assert {word for word in words if word.startswith("-")} <= there, words
+    assert {"onehop tail", "onehop check --live"} <= named
+    modules = {each.split()[2] for each in inline("python -m ")}
+    assert {module for module in modules if find_spec(module) is None} == set()
+
+
+def test_every_metric_that_is_named_is_there() -> None:
+    named = {re.match("[a-z_]+", each)[0] for each in inline("onehop_")}  # type: ignore[index]  # each begins so
+    there = {
+        f"onehop_{name}{end}"
+        for name, family in FAMILIES.items()
+        for end in ("", "_total" * (family.type == "counter"))
+    }
+    assert named - there == set()
+
+
 def test_what_is_left_out_is_named() -> None:
     left_out = {
         path.name: block.why_not for path in PAGES for block in blocks(path.read_text("utf-8")) if block.why_not
     }
-    assert set(left_out) == {"contributing.md"}, left_out
+    assert left_out == {}
 
 
 def test_what_is_not_compared_is_that_alone() -> None:
