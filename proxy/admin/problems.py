@@ -36,16 +36,18 @@ def problems(
             found.append({"what": what, "cause": f"its event loop has been blocked for {worker.silent_s:.0f} s"})
     for upstream, known in addresses.items():
         for address in known:
+            where = address["origin"]
+            if address["address"] and address["address"] not in where:
+                where += f" ({address['address']})"
             if said := _STATES.get(address["state"], "fails" if address["is_out"] else ""):
-                where = address["origin"]
-                if address["address"] and address["address"] not in where:
-                    where += f" ({address['address']})"
                 used = (
                     ", but is still used: no other is healthy"
                     if address["is_used"] and address["state"] != "trial"
                     else ""
                 )
                 found.append({"what": f"{upstream}: {where} {said}{used}", "cause": address["cause"]})
+            elif address["failures"]:  # too few for more, and none was served since
+                found.append({"what": f"{upstream}: {where} failed last", "cause": address["last_failure"]})
     for path, certificate in instance.certificates().items():
         left_s = certificate.expires_at - now
         if left_s < _SOON_S:

@@ -50,14 +50,14 @@ async def service(port: int) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def watched(folder: Path, *ports: int, **how: object) -> AsyncIterator[tuple[int, Page]]:
+async def watched(folder: Path, *ports: int, checked: bool = True, **how: object) -> AsyncIterator[tuple[int, Page]]:
     """onehop before these services, and the page; yields the proxy's port, too."""
     admin, file = free_port(), folder / "onehop.toml"
     urls = ", ".join(f'"http://127.0.0.1:{port}"' for port in ports)
+    check = "[upstreams.app.health_check]\ninterval_s = 0.1\ntimeout_s = 20\nrise = 1\nfall = 1\n"
     file.write_text(
         f'listen = "127.0.0.1:0"\nworkers = 2\n[admin]\nlisten = "127.0.0.1:{admin}"\n'
-        f"[upstreams.app]\nurls = [{urls}]\n"
-        "[upstreams.app.health_check]\ninterval_s = 0.1\ntimeout_s = 20\nrise = 1\nfall = 1\n"
+        f"[upstreams.app]\nurls = [{urls}]\n{check if checked else ''}"
         '[routes.all]\nupstream = "app"\nrequest_fields = { put = { X-Key = "hunter2" } }\n'
     )
     async with onehop("run", "--config", str(file)) as proxy:
@@ -105,6 +105,26 @@ async def test_it_follows_an_origin_that_is_killed_and_comes_back(tmp_path: Path
                 for _ in range(4):
                     await ask(proxy)
                 await expect(page.locator("#routes tr td").last).to_have_text("5")
+
+
+async def test_without_health_checks_a_dead_origin_is_seen_by_the_first_request_that_fails(tmp_path: Path) -> None:
+    require_programs("chromium")
+    async with reserved_port() as dies, watched(tmp_path, dies, checked=False) as (proxy, page):
+        row = page.locator("#upstreams tbody tr", has_text=f"127.0.0.1:{dies}")
+        await expect(row.locator(".state")).to_have_text(re.compile("^up"))
+        for said in ("failed last", "failing", "failing"):
+            async with client(proxy) as peer:
+                await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+                assert b" 502 " in (await peer.response())[0]
+            if said == "failed last":
+                await expect(row.locator(".state")).to_have_text(re.compile("^failed last .* ago"))
+                await expect(row).to_contain_text("refused")
+                await expect(page.locator("#problems")).to_contain_text(f"app: 127.0.0.1:{dies} failed last")
+        await expect(row.locator(".state")).to_have_text(re.compile("^failing"))
+        async with service(dies):
+            await ask(proxy)
+            await expect(row.locator(".state")).to_have_text(re.compile("^up"))
+            await expect(page.locator("#judgement")).to_have_text("No problems")
 
 
 async def test_the_configuration_is_shown_with_its_sources_and_without_secrets_and_without_barriers(

@@ -19,6 +19,7 @@ function span(s) {
   return s < 172800 ? `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min` : `${Math.floor(s / 86400)} days`;
 }
 const ago = (at, now) => (at === null ? "" : `for ${span(now - at)}`);
+const since = (at, now) => (at === null ? "" : `${span(now - at)} ago`);
 const clock = (at) => new Date(at * 1000).toISOString().replace("T", " ").slice(0, 16) + " UTC";
 
 function set(node, text, className) {
@@ -56,8 +57,8 @@ function table(id, rows) {
   for (const row of $(id).children) heads.forEach((head, i) => row.children[i].classList.toggle("n", head.classList.contains("n")));
 }
 
-const said = (a) => (a.state === "trial" ? "on trial" : a.state === "up" && a.is_out ? "failing" : a.state);
-const TONES = { up: "good", "on trial": "warn", failing: "bad", ejected: "bad", down: "bad", unresolved: "bad" };
+const said = (a) => (a.state === "trial" ? "on trial" : a.state !== "up" ? a.state : a.is_out ? "failing" : a.failures ? "failed last" : "up");
+const TONES = { up: "good", "failed last": "warn", "on trial": "warn", failing: "bad", ejected: "bad", down: "bad", unresolved: "bad" };
 function upstreams(found) {
   const box = $("upstreams");
   for (const [name, u] of Object.entries(found.upstreams)) {
@@ -87,7 +88,7 @@ function upstreams(found) {
       const where = a.address && !a.origin.includes(a.address) ? `${a.origin} (${a.address})` : a.origin;
       const of = (value) => (alone ? value : value + " *");
       return { key: `${a.origin} ${a.address}`, cells: [
-        where, [said(a) === "failing" ? "failing" : `${said(a)} ${ago(a.since, found.at)}`.trim(), `state ${TONES[said(a)]}`], a.cause || "–",
+        where, [`${said(a)} ${/^fail/.test(said(a)) ? since(a.failed_at, found.at) : ago(a.since, found.at)}`.trim(), `state ${TONES[said(a)]}`], (said(a) === "failed last" ? a.last_failure : a.cause) || "–",
         of(number(o.attempts_per_s)), [of(number(o.failed_per_s)), o.failed_per_s ? "bad" : ""],
         of(whole(o.connections.active)), of(whole(o.connections.idle)), of(whole(o.attempts))] };
     });

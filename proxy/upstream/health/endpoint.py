@@ -38,6 +38,8 @@ class Endpoint(msgspec.Struct, kw_only=True, omit_defaults=True):
     cause: str = ""  # of the last change
     since: float = NEW  # when that was
     failures: int = 0  # of requests, in a row
+    last_failure: str = ""  # of a request: its cause, and when that was
+    failed_at: float = NEW
     checks_passed: int = 0  # in a row
     checks_failed: int = 0
     ejections: int = 0  # without a long time of good service in between

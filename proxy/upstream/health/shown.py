@@ -33,6 +33,8 @@ def addresses(upstreams: Mapping[str, Endpoints], now: float, wall: float) -> di
                 "cause": known.cause,
                 "since": round(wall - now + known.since, 3) if known.since >= 0 else None,
                 "failures": known.failures,
+                "last_failure": known.last_failure,
+                "failed_at": round(wall - now + known.failed_at, 3) if known.last_failure else None,
                 "ejections": known.ejections,
                 "ejected_until": round(wall - now + known.until, 3) if known.state is State.EJECTED else None,
             }

@@ -94,6 +94,8 @@ class Endpoints:
     ) -> list[Change]:
         """A request met a failure there; `ejected` says that another process has ejected it for that."""
         known, limit = self._known.get(origin), self._ejection.failures
+        if known is not None:
+            known.last_failure, known.failed_at = cause, now
         if known is None or not limit or known.state not in (State.UP, State.TRIAL):
             return []
         known.failures = max(known.failures + 1, limit if ejected else 0)
@@ -274,8 +276,7 @@ class Endpoints:
         if known.state is State.UP and now - known.since >= max(_GOOD_SERVICE_S, 2 * last_s):
             known.ejections = 0
         known.ejections += 1
-        known.until = now + self._ejected_s(known)
-        known.unreachable = unreachable
+        known.until, known.unreachable = now + self._ejected_s(known), unreachable
         known.checks_passed = known.failures = 0
         return self._change(origin, known, State.EJECTED, cause, now)
 
@@ -283,8 +284,7 @@ class Endpoints:
         return min(LONGEST_EJECTION_S, self._ejection.eject_s * 2.0 ** min(known.ejections - 1, 30))
 
     def _return(self, origin: Origin, known: Endpoint, cause: str, now: float) -> list[Change]:
-        known.failures = 0
-        known.returned_at = now if self._slow_start_s else None
+        known.failures, known.returned_at = 0, now if self._slow_start_s else None
         return self._change(origin, known, State.UP, cause, now)
 
     def _change(self, origin: Origin, known: Endpoint, state: State, cause: str, now: float) -> list[Change]:

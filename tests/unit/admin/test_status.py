@@ -14,7 +14,7 @@ from tests.unit.admin.serving import Counts, serving
 
 UP = {
     "origin": "a:1", "address": "a", "state": "up", "is_used": True, "is_out": False, "cause": "", "since": None,
-    "failures": 0, "ejections": 0, "ejected_until": None,
+    "failures": 0, "last_failure": "", "failed_at": None, "ejections": 0, "ejected_until": None,
 }  # fmt: skip
 
 
@@ -75,6 +75,7 @@ PROBLEMS = [
     ({"state": "trial"}, "app: a:1 is on trial"),
     ({"state": "unresolved", "is_out": True, "is_used": False, "address": ""}, "app: a:1 has no address"),
     ({"state": "ejected", "is_used": False, "address": "10.0.0.1"}, "app: a:1 (10.0.0.1) is left out"),
+    ({"failures": 1, "last_failure": "status 503"}, "app: a:1 failed last"),
 ]
 
 

@@ -27,11 +27,11 @@ def test_an_address_is_shown_with_its_state_and_the_cause() -> None:
         "api": [
             {
                 "origin": "app:80", "address": "10.0.0.1", "state": "ejected", "is_used": False, "is_out": True, "cause": "refused",
-                "since": 1_000_100.0, "failures": 0, "ejections": 1, "ejected_until": 1_000_110.0,
+                "since": 1_000_100.0, "failures": 0, "last_failure": "refused", "failed_at": 1_000_100.0, "ejections": 1, "ejected_until": 1_000_110.0,
             },
             {
                 "origin": "10.0.0.9:81", "address": "10.0.0.9", "state": "up", "is_used": True, "is_out": False, "cause": "",
-                "since": None, "failures": 0, "ejections": 0, "ejected_until": None,
+                "since": None, "failures": 0, "last_failure": "", "failed_at": None, "ejections": 0, "ejected_until": None,
             },
         ]
     }  # fmt: skip
