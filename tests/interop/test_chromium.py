@@ -10,7 +10,7 @@ from playwright.async_api import ConsoleMessage, Request, Response, async_playwr
 
 from tests.conftest import require_programs
 from tests.harness.processes import onehop
-from tests.harness.programs.browser import SWITCHES
+from tests.harness.programs.browser import SWITCHES, barriers
 from tests.harness.tls import Authority, authority
 
 __all__ = ["authority"]
@@ -89,6 +89,7 @@ async def test_the_page_loads_whole_and_its_live_parts_work(demo_url: str) -> No
                     ".map(label => label.getBoundingClientRect().right))"
                 )
                 assert 0 < rightmost <= width, f"at {width} px a verdict is outside of the window"
+                assert width == 768 or await barriers(page) == []
         finally:
             await browser.close()
     assert not complaints
