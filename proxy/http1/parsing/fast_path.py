@@ -110,7 +110,7 @@ def parse_plain_request(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple
         return None
     method, target, version = found.groups()
     try:
-        section = _section(data[line_end + 2 : end])
+        section = _section(data[min(line_end + 2, end) : end])  # compiled, a slice must not end before it begins
     except _NotPlain:
         return None
     known = section.known
@@ -130,7 +130,7 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
     line_end = data.find(_LINE_END)
     try:
         version, status, reason = _STATUS_LINES[data[:line_end]]
-        section = _SECTIONS[data[line_end + 2 : end]]
+        section = _SECTIONS[data[min(line_end + 2, end) : end]]
     except _NotPlain:
         return None
     known = section.known
