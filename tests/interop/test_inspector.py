@@ -120,7 +120,7 @@ async def test_the_page_fits_every_screen_and_has_no_barriers(tmp_path: Path) ->
     require_programs("chromium", "curl")
     upstream = ScriptedUpstream(always_ok)
     async with upstream.serving():
-        pool = "[upstreams.app.pool]\nmax_requests = 1"  # the service waits for no other request meanwhile
+        pool = "[pool]\nmax_requests = 1"  # the service waits for no other request meanwhile
         app = f'[upstreams.app]\nurls = ["http://127.0.0.1:{upstream.port}"]\n{pool}'
         async with inspected(tmp_path, app) as (proxy, admin), inspector(admin) as page:
             assert await barriers(page) == []  # while it is empty
