@@ -9,6 +9,7 @@ from benchmarks.stress.fleet import GRACEFUL, Wanted, running
 from benchmarks.stress.load import loaded
 from benchmarks.stress.origins import Origins
 from benchmarks.stress.row import Figure, Row, Setting
+from benchmarks.stress.rows.hostile import settle
 from tests.harness.programs.process import free_port
 
 
@@ -17,6 +18,7 @@ def _restarted(method: str, setting: Setting) -> Figure:
         Origins([free_port(), free_port()]) as origins,
         running(setting.proxy, setting.folder, Wanted(origins.addresses)) as server,
     ):
+        settle(server.pid)  # else services that restart would wait for a processor beside a proxy that starts
         with loaded(server.port, method=method, keep_alive=True) as load:
             for _ in range(1 if setting.quick else 4):
                 for number in range(2):
