@@ -24,6 +24,7 @@ async def test_a_response_that_was_cut_and_is_still_being_taken_leaves_its_excep
             async with asyncio.timeout(PATIENCE_S):
                 while [client.phase for client in proxy.worker.clients] != [Phase.DELIVERING]:
                     assert await loop.sock_recv(raw, 16_384)  # until the service's end has come through
+                    await asyncio.sleep(0.001)  # `sock_recv` leaves no turn to the proxy while there is something
             handled: asyncio.Future[object] = loop.create_future()
             loop.call_soon(lambda: handled.set_result(sys.exc_info()[1]))
             assert await handled is None

@@ -64,6 +64,11 @@ def look_for_finds(first: int, seconds: float, jobs: int, most_finds: int, *, st
         print(f"{len(found.met)} pairs of state and event")
         for phase, attempt, event in sorted(found.met):
             print(f"  {phase:12} {attempt:15} {event}")
+        those, events = {pair[:2] for pair in found.met}, {pair[2] for pair in found.met}
+        never = sorted((*state, event) for state in those for event in events if (*state, event) not in found.met)
+        print(f"{len(never)} pairs of these states and these events were never met")
+        for phase, attempt, event in never:
+            print(f"  {phase:12} {attempt:15} {event}")
     return 1 if found.broken else 0
 
 

@@ -47,7 +47,8 @@ class Network:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self.events = 0
         self.trace = trace
-        self.on_event: Callable[[str], None] | None = None  # told what arrives: bytes, an end, a reset
+        #: Told where something arrives, and what: bytes, an end, a reset.
+        self.on_event: Callable[[Endpoint, str], None] | None = None
 
     def at(self, delay_s: float, event: Callable[[], None]) -> None:
         """Let something happen later."""
@@ -87,8 +88,7 @@ class Network:
     def note(self, arrives_at: "Endpoint", event: str) -> None:
         """Tell who counts what has been met."""
         if self.on_event is not None and arrives_at.name.startswith("proxy"):
-            side = "upstream" if " to " in arrives_at.name else "client"
-            self.on_event(f"{event} from {side}")
+            self.on_event(arrives_at, event)
 
     def pair(self, one: str, other: str, dice: Dice) -> "tuple[Endpoint, Endpoint]":
         """Two connected endpoints."""

@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from proxy.downstream.arrival import ListenerSettings
+from proxy.downstream.connection import ClientConnection, Phase
 from proxy.policy.forwarded import networks
 from proxy.process.worker import Worker
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
+from proxy.transport.stream import Stream
 from tests.simulation.auth_service import AuthService
 from tests.simulation.beneath import simulated_kernel
 from tests.simulation.client import Client, choose_ask
 from tests.simulation.control import SimulatedControl, SimulatedLink
-from tests.simulation.kernel import Network
+from tests.simulation.kernel import Endpoint, Network
 from tests.simulation.listening import ListeningSocket
 from tests.simulation.loop import ServerSocket, SimulatedLoop
 from tests.simulation.names import MovingName, address_of
@@ -96,6 +98,7 @@ class World:
                 self.network, self.config, scenario.dice("control"), errors, self._names.lookup
             )
         self._notes_states = notes_states
+        self._upstream_of: dict[ClientConnection, Stream] = {}  # while it is leased
 
     def run(self) -> None:
         """Let it happen, from the first connection to the worker's end."""
@@ -199,12 +202,22 @@ class World:
                 f"still served after {self.scenario.patience_s:g} s: {client}" for client in worker.clients
             ]
 
-    def _note_state(self, event: str) -> None:
-        """In which states of which exchanges this was met."""
+    def _note_state(self, endpoint: Endpoint, event: str) -> None:
+        """In which state of an exchange this was met, on its client's connection or on its upstream's."""
         for worker in self._workers:
             for client in worker.clients:
-                attempt = getattr(client.exchange, "_state", None)
-                self.met.add((client.phase.name, attempt.name if attempt is not None else "", event))
+                lease = getattr(client.exchange, "lease", None)
+                if lease is not None and not lease.ended:
+                    self._upstream_of[client] = lease.connection.stream
+                elif client.phase is not Phase.TUNNEL:  # whose exchange is no longer told of anything
+                    self._upstream_of.pop(client, None)
+                upstream = self._upstream_of.get(client)
+                for side, stream in (("client", client.stream), ("upstream", upstream)):
+                    if stream is not None and cast("Any", stream.transport).endpoint is endpoint:
+                        state = getattr(client.exchange, "_state", None)
+                        self.met.add(
+                            (client.phase.name, state.name if state is not None else "", f"{event} from {side}")
+                        )
 
     def _note_defect(self, defect: BaseException, where: str) -> None:
         self.defects.append(f"{where}: {defect!r}")
