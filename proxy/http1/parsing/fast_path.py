@@ -5,9 +5,9 @@ ends at the first empty line, the h11 parser accepts the same bytes and yields t
 and index, and `strictness` has nothing to refuse in its bytes and lengths, nor in a response at all. Of the patterns,
 tests/proof shows it by automata; of the engine that runs them, property tests do.
 
-Peers repeat themselves: often all lines of a request are those of one before, and nearly always most of them. So a
-section that was read is remembered, and what goes on of it with it; and so is a line, and the pattern reads only what
-is new. Lines that may hold a secret are not remembered, nor are sections with such a line.
+Peers repeat themselves: most lines of a request are those of the one before. So a line that was read is remembered, and
+the pattern reads only what is new. Of a response, where often all lines are, the section as a whole is remembered, with
+what goes on of it. Lines that may hold a secret are not remembered, nor are sections with such a line.
 
 Which constructs are safe: a possessive repeat of one character class (`[...]*+`) is right on every engine, and makes a
 near miss fail in linear time. A possessive or atomic group is not: CPython 3.11.0 to 3.11.4, and distributions' 3.11.2,
