@@ -206,7 +206,7 @@ def _upstreams() -> Iterator[Curve]:
 class _Request:
     """What balancing policies look at, as the exchange has it."""
 
-    head = RequestHead(b"GET", b"/", b"1.1", section([]))
+    head = RequestHead(b"GET", b"/", b"1.1", *section([]))
     client_address = "127.0.0.1"
 
 

@@ -22,7 +22,7 @@ from proxy.policy.rate_limit import RateLimit
 
 USERS = Path(__file__).parents[2] / "config" / "examples" / "users.htpasswd"
 FIELDS: Fields = [(b"Host", b"h"), (b"User-Agent", b"x"), (b"Accept", b"*/*"), (b"X-Api-Key", b"abc")]
-HEAD = RequestHead(b"GET", b"/", b"1.1", section(FIELDS))
+HEAD = RequestHead(b"GET", b"/", b"1.1", *section(FIELDS))
 
 
 @pytest.mark.parametrize("networks", [1, 101])

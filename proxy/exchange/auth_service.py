@@ -45,7 +45,8 @@ async def ask(
     except ProtocolError as exc:
         raise BadRequest.of(exc) from exc
     forward = Forward(route, service.target, fields, NO_BODY, request_id, False, None, False)
-    asking = RequestHead(b"GET", service.target, b"1.0", head.section)  # of 1.0: no interim response is passed on
+    # Of version 1.0: no interim response is passed on.
+    asking = RequestHead(b"GET", service.target, b"1.0", head.fields, head.known, head.options)
     # Not the exchange's record, which describes the service behind the route.
     own_record = ExchangeRecord(record.client, record.started, record.request_id, b"GET", service.target)
     attempts = Attempts(context, context.services[service.upstream], client, asking, own_record)

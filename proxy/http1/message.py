@@ -6,7 +6,8 @@ much as ten of theirs.
 
 from typing import Final, TypeAlias
 
-from proxy.http1.section import FieldSection
+from proxy.http1.fields import Fields, Index
+from proxy.http1.section import SharedSection
 
 
 class Value:
@@ -32,38 +33,42 @@ class RequestHead(Value):
     """A request's head, as received and found valid.
 
     `http_version` is `b"1.0"` or `b"1.1"`: a higher minor version is read as 1.1 (RFC 9110 §2.5). `known` indexes the
-    fields that this proxy understands, `options` are the words of `Connection`, in lower case: all of `section`, which
-    other messages may share.
+    fields that this proxy understands, `options` are the words of `Connection`, in lower case.
     """
 
-    __slots__ = ("fields", "http_version", "known", "method", "options", "section", "target")
+    __slots__ = ("fields", "http_version", "known", "method", "options", "target")
 
-    def __init__(self, method: bytes, target: bytes, http_version: bytes, section: FieldSection) -> None:
+    def __init__(
+        self, method: bytes, target: bytes, http_version: bytes, fields: Fields, known: Index, options: frozenset[bytes]
+    ) -> None:
         self.method: Final = method
         self.target: Final = target
         self.http_version: Final = http_version
-        self.section: Final = section
-        self.fields: Final = section.fields
-        self.known: Final = section.known
-        self.options: Final = section.options
+        self.fields: Final = fields
+        self.known: Final = known
+        self.options: Final = options
 
     def content(self) -> tuple[object, ...]:
         return self.method, self.target, self.http_version, self.fields, self.known, self.options
 
 
 class ResponseHead(Value):
-    """A response's head, interim or final, as received and found valid."""
+    """A response's head, interim or final, as received and found valid. `shared` is its section where other responses
+    have the same one."""
 
-    __slots__ = ("fields", "http_version", "known", "options", "reason", "section", "status")
+    __slots__ = ("fields", "http_version", "known", "options", "reason", "shared", "status")
 
-    def __init__(self, status: int, reason: bytes, http_version: bytes, section: FieldSection) -> None:
+    def __init__(
+        self, status: int, reason: bytes, http_version: bytes, fields: Fields, known: Index, options: frozenset[bytes],
+        shared: SharedSection | None = None,
+    ) -> None:  # fmt: skip
         self.status: Final = status
         self.reason: Final = reason
         self.http_version: Final = http_version
-        self.section: Final = section
-        self.fields: Final = section.fields
-        self.known: Final = section.known
-        self.options: Final = section.options
+        self.fields: Final = fields
+        self.known: Final = known
+        self.options: Final = options
+        self.shared: Final = shared
 
     def content(self) -> tuple[object, ...]:
         return self.status, self.reason, self.http_version, self.fields, self.known, self.options

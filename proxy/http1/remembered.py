@@ -16,26 +16,18 @@ class Remembered(dict[bytes, V]):
     repeats a few texts, which are in it again at once.
     """
 
-    __slots__ = ("_function", "_is_kept", "_longest", "_most")
+    __slots__ = ("_function", "_is_kept", "_most")
 
-    def __init__(
-        self,
-        function: Callable[[bytes], V],
-        most: int,
-        is_kept: Callable[[V], bool] | None = None,
-        longest: int = MOST_KEY_BYTES,
-    ) -> None:
-        """At most so many results are remembered, of texts of at most `longest` bytes, and only those of which
-        `is_kept` says yes."""
+    def __init__(self, function: Callable[[bytes], V], most: int, is_kept: Callable[[V], bool] | None = None) -> None:
+        """At most so many results are remembered, of those only the ones of which `is_kept` says yes."""
         super().__init__()
-        self._longest = longest
         self._function = function
         self._most = most
         self._is_kept = is_kept
 
     def __missing__(self, text: bytes) -> V:
         found = self._function(text)
-        if len(text) <= self._longest and (self._is_kept is None or self._is_kept(found)):
+        if len(text) <= MOST_KEY_BYTES and (self._is_kept is None or self._is_kept(found)):
             if len(self) >= self._most:
                 self.clear()
             self[text] = found

@@ -1,4 +1,4 @@
-"""A field section as it was read, and the lines of a message that go on, with their bytes."""
+"""A field section that messages share, and the lines of a message that go on, with their bytes."""
 
 from typing import Final
 
@@ -15,12 +15,11 @@ class Lines:
         self.wire: Final = wire(fields)
 
 
-class FieldSection:
+class SharedSection:
     """The field lines of a head (RFC 9110 §6.3), the index of them, and the words of `Connection`, in lower case.
 
-    A section that peers repeat is read once, and shared by all messages that have it: nothing of it is changed.
-    `kept` has the lines of such a section that go on, by what removes the others; None where it is not shared: the
-    table would cost more than it saves.
+    It is read once, and shared by all messages that have it: nothing of it is changed. `kept` has the lines of it that
+    go on, by what removes the others.
     """
 
     __slots__ = ("fields", "kept", "known", "options")
@@ -29,7 +28,7 @@ class FieldSection:
         self.fields: Final = fields
         self.known: Final = known
         self.options: Final = options
-        self.kept: dict[object, Lines] | None = None
+        self.kept: Final[dict[object, Lines]] = {}
 
 
 class Outgoing:
@@ -60,7 +59,7 @@ def outgoing(lines: Fields) -> Outgoing:
     return Outgoing(NO_LINES, lines)
 
 
-def section(fields: Fields) -> FieldSection:
-    """The section of lines that were read elsewhere."""
+def section(fields: Fields) -> tuple[Fields, Index, frozenset[bytes]]:
+    """Lines that were read elsewhere, and what a head says of its lines: the index, and the words of `Connection`."""
     known = index(fields)
-    return FieldSection(fields, known, connection_options(known))
+    return fields, known, connection_options(known)

@@ -10,16 +10,17 @@ from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import Fields, protocols
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, BodyFraming, ResponseHead
-from proxy.http1.section import Lines, Outgoing
+from proxy.http1.section import NO_LINES, Outgoing, outgoing
 from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.loops import via
 from proxy.policy.rewriting import WayBack
 from proxy.policy.settings import PlanSettings
-from proxy.policy.stripping import MADE_ANEW, STATED, Removals, rules_by_name, strip_section
+from proxy.policy.stripping import MADE_ANEW, STATED, Removals, rules_by_name, strip, strip_shared
 from proxy.policy.trailers import announcement
 
 _REMOVED: Final = Removals(dict.fromkeys(names(Trait.FRAMING), MADE_ANEW))
+_NO_NAMES: Final[frozenset[bytes]] = frozenset()
 
 
 def final_response_fields(
@@ -39,12 +40,17 @@ def final_response_fields(
     `connection` is what we say of our own connection to it, `date` tells what time it is (RFC 9110 §6.6.1), `upgrades`
     what the route lets a client switch to, where it has its own, `way_back` how it turns paths back.
     """
-    kept = strip_section(head.section, _REMOVED, decisions)
-    if way_back is not None:
-        kept = Lines(way_back.fields(kept.fields, decisions))
-    if rules is not None:
-        kept = Lines(rules.apply(kept.fields, decisions))
+    kept = NO_LINES
     lines: Fields = []
+    if decisions is None and way_back is None and rules is None and head.shared is not None:
+        kept = strip_shared(head.shared, _REMOVED)
+    else:
+        lines = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
+    if way_back is not None:
+        lines = way_back.fields(lines, decisions)
+    if rules is not None:
+        lines = rules.apply(lines, decisions)
+    stated_from = len(lines)
     if b"date" not in head.known or b"date" in head.options:
         lines.append((b"Date", date()))
     lines.append(via(head.http_version, settings.pseudonym))
@@ -56,7 +62,7 @@ def final_response_fields(
     if head.status == 426:
         lines += _required_upgrade(head, settings.upgrades if upgrades is None else upgrades)
     if decisions is not None:
-        decisions.decide_all(lines, STATED)
+        decisions.decide_all(lines[stated_from:], STATED)
     return Outgoing(kept, lines)
 
 
@@ -67,18 +73,18 @@ def response_rules(head: ResponseHead) -> Mapping[bytes, Rule]:
 
 def interim_response_fields(head: ResponseHead, decisions: Decisions | None = None) -> Outgoing:
     """The field lines of a 1xx as it goes to the client: only stripped, so that a 103 stays what the upstream meant."""
-    return Outgoing(strip_section(head.section, _REMOVED, decisions), [])
+    return outgoing(strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions))
 
 
 def switching_response_fields(
     head: ResponseHead, settings: PlanSettings, protocol: bytes, decisions: Decisions | None = None
 ) -> Outgoing:
     """The field lines of the 101 as it goes to the client: one canonical Connection, of our own."""
-    kept = strip_section(head.section, _REMOVED, decisions)
+    lines = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
     stated: Fields = [via(head.http_version, settings.pseudonym), (b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
     if decisions is not None:
         decisions.decide_all(stated, STATED)
-    return Outgoing(kept, stated)
+    return outgoing(lines + stated)
 
 
 def is_switch_to(head: ResponseHead, asked: Container[bytes]) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import Fields
 from proxy.http1.remembered import MOST_KEY_BYTES, Remembered
-from proxy.http1.section import FieldSection, Lines
+from proxy.http1.section import Lines, SharedSection
 from proxy.policy.decisions import Decisions, Outcome, Rule
 
 HOP_BY_HOP: Final = names(Trait.HOP_BY_HOP)
@@ -96,10 +96,8 @@ def strip(
     return kept
 
 
-def strip_section(section: FieldSection, also: Removals, decisions: Decisions | None = None) -> Lines:
-    """The same for a whole head section. Of one that is shared, it is found out once."""
-    if decisions is not None or section.kept is None:
-        return Lines(strip(section.fields, section.options, also, _NO_NAMES, decisions))
+def strip_shared(section: SharedSection, also: Removals) -> Lines:
+    """The same for a section that messages share: found out once."""
     kept = section.kept.get(also)
     if kept is None:
         kept = section.kept[also] = Lines(strip(section.fields, section.options, also))

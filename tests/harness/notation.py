@@ -29,14 +29,14 @@ def request(notation: str) -> RequestHead:
     """A request's head."""
     first, _, rest = notation.partition("|")
     method, target, version = first.encode("latin-1").split(b" ")
-    return RequestHead(method, target, version.removeprefix(b"HTTP/"), section(lines(rest)))
+    return RequestHead(method, target, version.removeprefix(b"HTTP/"), *section(lines(rest)))
 
 
 def response(notation: str) -> ResponseHead:
     """A response's head."""
     first, _, rest = notation.partition("|")
     version, status, reason = first.encode("latin-1").split(b" ", 2)
-    return ResponseHead(int(status), reason, version.removeprefix(b"HTTP/"), section(lines(rest)))
+    return ResponseHead(int(status), reason, version.removeprefix(b"HTTP/"), *section(lines(rest)))
 
 
 def shown(fields: Fields) -> str:

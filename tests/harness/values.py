@@ -13,7 +13,7 @@ _GIVEN = ("client", "started", "request_id", "method", "target", "http_version",
 def replaced(value: V, **changes: Any) -> V:
     """The same with other values of these attributes."""
     names = list(inspect.signature(type(value)).parameters)
-    return type(value)(**dict(zip(names, value.content(), strict=True)) | changes)
+    return type(value)(**{name: getattr(value, name) for name in names} | changes)
 
 
 def exchange_record(client: str = "192.0.2.1", started: float = 0.0, *given: Any, **known: Any) -> ExchangeRecord:

@@ -137,7 +137,7 @@ def test_conditions_are_met_as_looking_at_every_route_finds(
         compared = sum(value != b"" for _, value in route.headers)
         return len(route.path), len(route.headers) + bool(route.methods) + bool(route.listeners), compared
 
-    head = RequestHead(method, b"/a/b", b"1.1", section(list(fields.items())))
+    head = RequestHead(method, b"/a/b", b"1.1", *section(list(fields.items())))
     table = RoutingTable(distinct)
     meeting = [route for route in distinct if meets(route)]
     with patch.object(conditions, "_FEW", few):  # whether all groups are looked at, or those that may match

@@ -7,7 +7,7 @@ from proxy.http1 import writer
 from proxy.http1.fields import TOKEN, Fields
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, BodyFraming, FixedLength, NoBody, RequestHead, ResponseHead
-from proxy.http1.section import section
+from proxy.http1.section import SharedSection, section
 from proxy.policy.decisions import Decisions, Outcome
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity
@@ -42,11 +42,11 @@ def naive_names(fields: Fields) -> frozenset[bytes]:
 
 
 def request(fields: Fields, version: bytes = b"1.1") -> RequestHead:
-    return RequestHead(b"GET", b"/", version, section(fields))
+    return RequestHead(b"GET", b"/", version, *section(fields))
 
 
 def response(fields: Fields, version: bytes = b"1.1", status: int = 200) -> ResponseHead:
-    return ResponseHead(status, b"", version, section(fields))
+    return ResponseHead(status, b"", version, *section(fields))
 
 
 @given(FIELDS)
@@ -150,8 +150,8 @@ def test_no_upstream_can_nominate_away_what_is_stated_to_the_client(
 def test_responses_that_share_a_section_are_as_those_that_do_not(
     fields: Fields, framing: BodyFraming, connection: bytes | None
 ) -> None:
-    settings, shared = PlanSettings(pseudonym=b"me"), response(fields)
-    shared.section.kept = {}
+    settings, lines = PlanSettings(pseudonym=b"me"), section(fields)
+    shared = ResponseHead(200, b"", b"1.1", *lines, SharedSection(*lines))
 
     def written(head: ResponseHead) -> bytes:
         final = final_response_fields(head, settings, framing, lambda: b"now", connection)

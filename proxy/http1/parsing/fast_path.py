@@ -24,7 +24,7 @@ from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.strictness import LENGTH_DIGITS
 from proxy.http1.remembered import Remembered
-from proxy.http1.section import FieldSection
+from proxy.http1.section import SharedSection
 
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])")
 _STATUS_LINE: Final = re.compile(rb"HTTP/(1\.[01]) ([1-5][0-9][0-9]) ((?:[!-~][\x20-\x7e]*+)?)")
@@ -69,33 +69,10 @@ _STATUS_LINES: Final = Remembered(_status_line, 64)
 _FIELD_LINES: Final = Remembered(_field_line, 1024, _holds_no_secret)
 
 
-def _section(text: bytes) -> FieldSection:
-    texts = text.split(_LINE_END) if text else []
-    lines, known = gather(map(_FIELD_LINES.__getitem__, texts))
-    if not _is_plain(known):
-        raise _NotPlain
-    options = NO_OPTIONS
-    if b"connection" in known:
-        if has_many_options(known[b"connection"], _MOST_OPTIONS):
-            raise _NotPlain
-        options = connection_options(known)
-    return FieldSection(lines, known, options)
-
-
-def _shared(text: bytes) -> FieldSection:
-    read = _section(text)
-    # Only lines that hold no secret are remembered.
-    if all(map(_FIELD_LINES.__contains__, text.split(_LINE_END))):
-        read.kept = {}
-    return read
-
-
-def _is_shared(read: FieldSection) -> bool:
-    return read.kept is not None
-
-
-#: By their bytes, without the last line's end.
-_SECTIONS: Final = Remembered(_shared, 256, _is_shared, longest=2048)
+#: Sections of responses by their bytes, without the last line's end.
+_SECTIONS: Final[dict[bytes, SharedSection]] = {}
+_MOST_SECTIONS: Final = 256
+_LONGEST_SECTION: Final = 2048
 
 
 def parse_plain_request(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple[RequestHead, int] | None:
@@ -104,21 +81,19 @@ def parse_plain_request(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple
     end = data.find(_HEAD_END)
     if end < 0:
         return None
-    line_end = data.find(_LINE_END)
-    found = _REQUEST_LINE.fullmatch(data, 0, line_end)
+    texts = data[:end].split(_LINE_END)
+    found = _REQUEST_LINE.fullmatch(texts.pop(0))
     if found is None:
         return None
     method, target, version = found.groups()
     try:
-        section = _section(data[min(line_end + 2, end) : end])  # compiled, a slice must not end before it begins
+        lines, known = gather(map(_FIELD_LINES.__getitem__, texts))
     except _NotPlain:
         return None
-    known = section.known
-    if (b"connection" in known and has_many_options(known[b"connection"], most_options)) or (
-        b"host" not in known and version == b"1.1"
-    ):
+    if not _is_plain(known, most_options) or (b"host" not in known and version == b"1.1"):
         return None
-    return RequestHead(method, target, version, section), end + 4
+    options = connection_options(known) if b"connection" in known else NO_OPTIONS
+    return RequestHead(method, target, version, lines, known, options), end + 4
 
 
 def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple[ResponseHead, int] | None:
@@ -128,23 +103,39 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
     if end < 0:
         return None
     line_end = data.find(_LINE_END)
+    section = data[line_end + 2 : end] if line_end < end else b""
     try:
         version, status, reason = _STATUS_LINES[data[:line_end]]
-        section = _SECTIONS[data[min(line_end + 2, end) : end]]
+        shared = _SECTIONS.get(section)
+        if shared is None:
+            texts = section.split(_LINE_END) if section else []
+            lines, known = gather(map(_FIELD_LINES.__getitem__, texts))
+        else:
+            texts, lines, known = [], shared.fields, shared.known
     except _NotPlain:
         return None
-    known = section.known
     if (
-        (b"connection" in known and has_many_options(known[b"connection"], most_options))
+        not _is_plain(known, most_options)
         or (status < 200 and (status == 101 or not known.keys().isdisjoint(_FRAMING)))
         or (b"transfer-encoding" in known and version == b"1.0")
     ):
         return None
-    return ResponseHead(status, reason, version, section), end + 4
+    options = connection_options(known) if shared is None else shared.options
+    # Only lines that hold no secret are remembered.
+    if texts and len(section) <= _LONGEST_SECTION and all(map(_FIELD_LINES.__contains__, texts)):
+        if len(_SECTIONS) >= _MOST_SECTIONS:
+            _SECTIONS.clear()
+        shared = _SECTIONS[section] = SharedSection(lines, known, options)
+    return ResponseHead(status, reason, version, lines, known, options, shared), end + 4
 
 
-def _is_plain(known: Index) -> bool:
-    """Whether nothing in an index is out of the ordinary, framing or host."""
+def _is_plain(known: Index, most_options: int) -> bool:
+    """Whether nothing in an index is out of the ordinary: framing, host, or the length of `Connection`."""
+    if b"connection" in known:
+        values = known[b"connection"]
+        # Each member takes a byte at least.
+        if (len(values) > 1 or len(values[0]) >= most_options) and has_many_options(values, most_options):
+            return False
     if b"content-length" in known:
         lengths = known[b"content-length"]
         if len(lengths) > 1 or b"transfer-encoding" in known:

@@ -39,7 +39,7 @@ def parse_request(raw_head: bytes) -> RequestHead:
     version = _version(event.http_version)
     if version is None:
         raise ProtocolError("unsupported HTTP version", status=505, code="version_not_supported")
-    return RequestHead(bytes(event.method), bytes(event.target), version, section(list(event.headers.raw_items())))
+    return RequestHead(bytes(event.method), bytes(event.target), version, *section(list(event.headers.raw_items())))
 
 
 def parse_response(raw_head: bytes) -> ResponseHead:
@@ -57,7 +57,7 @@ def parse_response(raw_head: bytes) -> ResponseHead:
     version = _version(event.http_version)
     if version is None:
         raise ProtocolError("unsupported HTTP version")
-    return ResponseHead(event.status_code, bytes(event.reason), version, section(list(event.headers.raw_items())))
+    return ResponseHead(event.status_code, bytes(event.reason), version, *section(list(event.headers.raw_items())))
 
 
 def parse_trailers(section: bytes) -> Fields:

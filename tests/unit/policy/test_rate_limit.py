@@ -64,7 +64,7 @@ def test_an_ipv6_client_is_its_64_bits(one: str, other: str, same: bool) -> None
 
 
 def head(*fields: tuple[bytes, bytes]) -> RequestHead:
-    return RequestHead(b"GET", b"/", b"1.1", section(list(fields)))
+    return RequestHead(b"GET", b"/", b"1.1", *section(list(fields)))
 
 
 def test_a_field_tells_clients_apart_where_it_is_there() -> None:

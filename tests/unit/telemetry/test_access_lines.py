@@ -168,7 +168,7 @@ TRACES = [
 
 def traced(traceparent: bytes) -> ExchangeRecord:
     fields: Fields = [(b"Host", b"h"), (b"TraceParent", traceparent)]
-    return changed(head=RequestHead(b"GET", b"/", b"1.1", section(fields)))
+    return changed(head=RequestHead(b"GET", b"/", b"1.1", *section(fields)))
 
 
 @pytest.mark.parametrize(("traceparent", "expected"), TRACES)
@@ -185,7 +185,7 @@ CHOSEN = ChosenFields(
 
 
 def answered() -> ExchangeRecord:
-    return changed(response=ResponseHead(200, b"OK", b"1.1", section(RESPONSE_LINES)))
+    return changed(response=ResponseHead(200, b"OK", b"1.1", *section(RESPONSE_LINES)))
 
 
 def test_chosen_fields_stand_in_a_line_as_they_were_received() -> None:

@@ -199,8 +199,8 @@ def test_responses_share_a_section_that_holds_no_secret(fields: str, is_shared: 
     assert first is not None
     assert again is not None
     assert first == again
-    assert (first[0].section is again[0].section) == is_shared
-    assert (first[0].section.kept is not None) == is_shared
+    assert first[0].shared is again[0].shared
+    assert (first[0].shared is not None) == is_shared
 
 
 def test_what_is_remembered_is_bounded_by_number_and_length() -> None:
