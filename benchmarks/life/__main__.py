@@ -76,8 +76,8 @@ async def _main() -> None:
         "A steady load of which every answer is checked: 4 keep-alive clients, 2 that open a connection for each request, 2\n"
         "uploads, 3 slow downloads and 3 tunnels at any time. `python -m benchmarks.life` writes this page; it takes\n"
         "three minutes, and each row is one run. What is under way when a proxy stops has 6 s with each.\n\n"
-        f"Measured on {describe_machine().partition(';')[0]}, whose load was {os.getloadavg()[0]:.0f} when it began: other work\n"
-        "ran beside it, which shows in the slowest answers.\n"
+        f"Measured on {describe_machine().partition(';')[0]}, whose load was {os.getloadavg()[0]:.1f} when it began: what\n"
+        "other programs do beside it shows in the slowest answers.\n"
     )
     for section in _SECTIONS:
         text += f"\n## {section.title}\n\n{section.said}\n\n{_HEAD}"
