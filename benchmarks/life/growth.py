@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from benchmarks.life.peers import children
-from proxy.cli.reload import ask, instances
+from proxy.cli.command_client import ask, instances
 from tests.harness.processes import descriptors_of, until
 from tests.harness.programs.process import family, free_port, has_ended, launched
 from tests.harness.steady_load import CheckedService, SteadyLoad

@@ -17,8 +17,8 @@ _TINY_PIECE_BYTES: Final = 512
 #: After how many written bytes the kernel is asked how many are unacknowledged, and how many of those mean a slow peer.
 _CHECK_BYTES: Final = 262_144
 _BEHIND_BYTES: Final = 1_048_576
-#: Of one of many streams, how much must be written before its peer is taken for one that reads: the kernel alone takes
-#: a mebibyte from one that does not.
+#: While many streams are open: how much a receiver must have been sent before it is taken for one that reads, and its
+#: sender is read from in large pieces. The kernel alone takes a mebibyte from one that does not.
 _PROVEN_BYTES: Final = 2 * _BEHIND_BYTES
 
 #: Says which trailer fields go on.
@@ -38,7 +38,7 @@ class BodySource(Protocol):
 
     @property
     def only_counts(self) -> bool:
-        """Whether nobody looks at what arrives, and nothing bounds it but its declared length."""
+        """Whether what arrives is only counted: nobody looks at it, and no limit but its declared length applies."""
 
     async def read_body(self, deadline: float) -> list[bytes]:
         """Wait for more of it, until `deadline` (loop time), and return the pieces. Raises ProxyError."""

@@ -1,4 +1,4 @@
-"""A field section that messages share, and the lines of a message that go on, with their bytes."""
+"""A field section that messages share, and the lines of a message that are forwarded, with their bytes."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from proxy.http1.fields import Fields, Index, connection_options, index
 
 
 class Lines:
-    """Field lines that go on, and their bytes: nothing of either is changed, since several messages may share them."""
+    """Field lines that are forwarded, and their bytes: nothing of either is changed, since several messages may share them."""
 
     __slots__ = ("fields", "wire")
 
@@ -18,22 +18,22 @@ class Lines:
 class SharedSection:
     """The field lines of a head (RFC 9110 §6.3), the index of them, and the words of `Connection`, in lower case.
 
-    It is read once, and shared by all messages that have it: nothing of it is changed. `kept` has the lines of it that
-    go on, by what removes the others.
+    It is read once, and shared by all messages that have it: nothing of it is changed. `forwarded` has the lines of it
+    that are forwarded, by the rules that remove the others (`policy.stripping.Removals`).
     """
 
-    __slots__ = ("fields", "kept", "known", "options")
+    __slots__ = ("fields", "forwarded", "known", "options")
 
     def __init__(self, fields: Fields, known: Index, options: frozenset[bytes]) -> None:
         self.fields: Final = fields
         self.known: Final = known
         self.options: Final = options
-        self.kept: Final[dict[object, Lines]] = {}
+        self.forwarded: Final[dict[object, Lines]] = {}
 
 
 class Outgoing:
-    """The field lines of a response that is sent: what goes on of those that were received, and what this hop states
-    behind it."""
+    """The field lines of a response that is sent: those that are forwarded, and behind them those that this hop
+    states."""
 
     __slots__ = ("kept", "stated")
 
@@ -60,6 +60,6 @@ def outgoing(lines: Fields) -> Outgoing:
 
 
 def section(fields: Fields) -> tuple[Fields, Index, frozenset[bytes]]:
-    """Lines that were read elsewhere, and what a head says of its lines: the index, and the words of `Connection`."""
+    """What a head is made with, from its lines: the lines, the index of them, and the words of `Connection`."""
     known = index(fields)
     return fields, known, connection_options(known)

@@ -98,9 +98,9 @@ def strip(
 
 def strip_shared(section: SharedSection, also: Removals) -> Lines:
     """The same for a section that messages share: found out once."""
-    kept = section.kept.get(also)
+    kept = section.forwarded.get(also)
     if kept is None:
-        kept = section.kept[also] = Lines(strip(section.fields, section.options, also))
+        kept = section.forwarded[also] = Lines(strip(section.fields, section.options, also))
     return kept
 
 

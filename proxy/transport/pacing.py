@@ -19,16 +19,16 @@ class Reading(Enum):
 
 _PAUSED: Final = Reading.PAUSED
 FINISHED: Final = Reading.FINISHED
-FULL_READ_BYTES: Final = 250_000  # uvloop's reads hold 256,000: behind one of fewer, libuv turns to others by itself
+FULL_READ_BYTES: Final = 250_000  # uvloop's reads hold 256,000: after a shorter one, libuv serves other sockets by itself
 #: Full reads in one turn of the loop, of all connections together, that no pause follows: a pause costs system calls.
 FREE_FULL_READS: Final = 4
-#: Streams of a worker from which on bodies begin in small pieces: full reads of so many would be 64 MB, and whether
-#: their receivers take them is seen only afterwards.
+#: From so many open streams of a worker on, bodies begin with small reads: full reads of so many would be 64 MB, and
+#: whether their receivers take them is seen only afterwards.
 MANY_STREAMS: Final = 256
 
 
 class PacedReading(WritingSide):
-    """A stream, as far as its reading is paused and resumed."""
+    """The part of a stream that pauses and resumes reading."""
 
     __slots__ = ("_reading", "_reads_small")
 

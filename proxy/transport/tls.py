@@ -1,4 +1,5 @@
-"""TLS towards servers: how certificates are verified, and which name is asked for. See also `tls_stream`."""
+"""TLS towards services: how certificates are verified, and which name is asked for. `server_tls` is TLS towards clients,
+`tls_stream` a connection over either."""
 
 import ssl
 from functools import lru_cache

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 from benchmarks.life.peers import BALANCER
-from proxy.cli.reload import ask, instances
+from proxy.cli.command_client import ask, instances
 from tests.conftest import require_programs
 from tests.harness.processes import OnehopProcess, onehop, ports_in_the_hands_of, until
 from tests.harness.programs.process import free_port, launched

@@ -7,7 +7,7 @@ tests/proof shows it by automata; of the engine that runs them, property tests d
 
 Peers repeat themselves: most lines of a request are those of the one before. So a line that was read is remembered, and
 the pattern reads only what is new. Of a response, where often all lines are, the section as a whole is remembered, with
-what goes on of it. Lines that may hold a secret are not remembered, nor are sections with such a line.
+its forwarded lines. Lines that may hold a secret are not remembered, nor are sections with such a line.
 
 Which constructs are safe: a possessive repeat of one character class (`[...]*+`) is right on every engine, and makes a
 near miss fail in linear time. A possessive or atomic group is not: CPython 3.11.0 to 3.11.4, and distributions' 3.11.2,

@@ -53,9 +53,14 @@ def _size_or_stop(line: bytes) -> int:
     return size
 
 
-_SIZES: Final = Remembered(_plain_size, _LINES)
+def _is_size(size: int) -> bool:
+    return size != _NO_SIZE
+
+
+#: Nothing but sizes is remembered: what stands where a size is looked for may be a piece of somebody's body.
+_SIZES: Final = Remembered(_plain_size, _LINES, _is_size)
 _SIZES_OF_WHOLE_LINES: Final = Remembered(_size_or_stop, _LINES)
-#: The size line of each small chunk as most senders write it. None is that of a chunk without data.
+#: The size line of each small chunk as most senders write it. The first is none: no line holds its own end.
 _USUAL_LINES: Final = [_CRLF, *(b"%x" % size for size in range(1, _SMALL + 1))]
 
 

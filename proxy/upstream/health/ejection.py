@@ -25,11 +25,11 @@ from proxy.upstream.service import Service
 from proxy.upstream.stalls import Stalls
 
 _FAILURES: Final = (ConnectFailed, ConnectTimeout, UpstreamClosed, ResponseTimeout, BadResponse)
-#: Failures that say nothing about an address: of names, of what one resource says, and before their time.
+#: Failures that say nothing about an address: of its name, of one oversized head, of attempts that were cut short here.
 _OTHERS_FAULT: Final = frozenset({"dns_error", "dns_timeout", "head_too_large", STALLED})
 
 _NONE: Final = frozenset[Origin]()
-_TRIED_S: Final = 2.0  # between requests that a silent origin gets; clients wait no longer for a page
+_TRIED_S: Final = 2.0  # between the requests that a silent origin gets
 
 #: Told of an upstream's changes, and whether the control process was told, too.
 OnChange: TypeAlias = Callable[[str, list[Change], bool], None]
@@ -63,7 +63,8 @@ class Ejection:
         #: Those that have fallen silent, with the number of their answers then: each gets a request now and then.
         self.stalled: dict[Origin, int] = {}
         self._tried_at: dict[Origin, float] = {}  # when a request of a silent one was first seen
-        self._left_silent: set[Origin] = set()  # those that were silent when they were left out, for other reasons
+        self._left_silent: set[Origin] = set()  # those that were silent as they were left out for another reason
+        self._trying: set[Origin] = set()  # on trial, and a request of this worker is under way there
         self._suspects: frozenset[Origin] = frozenset()
         self._was_cautious = False
         self.is_growing = False  # whether an address has not its full share yet
@@ -75,8 +76,12 @@ class Ejection:
     def attempt_ended(self, origin: Origin, status: int, error: ProxyError | None) -> None:
         """As `Service.finished`, which calls this."""
         cause = failure(status, error, self._statuses)
+        had_turn = origin in self._trying
+        self._trying.discard(origin)
         if cause is not None:
             self._failed(origin, cause, unreachable=isinstance(error, ConnectFailed | ConnectTimeout))
+            if had_turn:  # where too many are out, a failed trial ejects nobody: else no other worker would try it again
+                self._tell_of_trial(origin, began=False)
         elif status:
             self.served(origin)
         elif self.usable.trials or self._was_cautious:
@@ -85,6 +90,7 @@ class Ejection:
 
     def trial_began(self, origin: Origin) -> None:
         """As `Health.trial_began`."""
+        self._trying.add(origin)
         self._tell_of_trial(origin, began=True)
 
     def _tell_of_trial(self, origin: Origin, *, began: bool) -> None:
@@ -139,7 +145,8 @@ class Ejection:
 
     @property
     def looks_for_stalls(self) -> bool:
-        """Whether silent and failing origins are left alone: not where they keep something for their clients."""
+        """Whether silent and failing origins are left alone: not where clients have to stay with their
+        origin (sticky sessions)."""
         return self.endpoints.limit > 0 and not self.service.has_affinity
 
     def look_for_stalls(self, stalls: Stalls, now: float) -> set[Origin]:
@@ -157,7 +164,7 @@ class Ejection:
         if self.stalled or before:
             self._pace_trials(before, now)
             self.apply()
-        # What waits where requests fail now may be answered all the same, unless nobody was before.
+        # Requests at an origin that fails now may be answered all the same: only those at silent ones are hurried.
         self._left_silent = {origin for origin in self._left_silent.union(before) if origin not in origins}
         if self.usable.use is Use.NORMAL:
             stalls.hurry(self._left_silent.union(self.stalled), now)

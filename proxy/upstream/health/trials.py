@@ -1,7 +1,7 @@
-"""Which worker may send the request that tries an address which returns: one at a time, of all workers.
+"""Which worker may send the request that tries an address whose ejection is over: mostly one at a time, of all workers.
 
-Whose turn it is and has no request for it passes the turn on; once all had theirs, requests are rare, and the first of
-any worker is the trial.
+A worker that has no request for it loses its turn after a while. Once all had theirs, requests are rare, and the next
+one of any worker is the trial: two may be sent before control has heard of the first.
 """
 
 from collections.abc import Collection
@@ -11,7 +11,7 @@ import msgspec
 
 from proxy.upstream.origin import Origin
 
-_TURN_S: Final = 0.5  # without a request
+_TURN_S: Final = 0.5  # of one worker, without a request
 
 
 class _Trial(msgspec.Struct):

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.cli.reload import _is_meant
+from proxy.cli.command_client import _is_meant
 from proxy.process.commands import MOST_BYTES, Commands, Instance, Reply, Request, Result, without_surrogates
 
 ODD = os.fsdecode(b"/etc/onehop-\xff.toml")

@@ -196,3 +196,14 @@ def test_many_chunks_mean_the_same_however_they_are_split_and_wherever_they_are_
         for step in (2, 61, 4_000, len(coded)):
             assert _outcome(coded, step) == expected
     assert 10 < refused < 38
+
+
+def test_pieces_of_bodies_are_not_remembered_as_if_they_were_sizes() -> None:
+    data = b"user=1\r\npassword=hunter2\r\nuser=2\r\n"
+    coded = b"".join(_chunk(b"%x", data) for _ in range(300))
+    pieces: list[bytes] = []
+    whole_chunks(coded, 0, pieces, 2_048)
+    assert b"".join(pieces) == data * 300
+    remembered = [*module._SIZES, *module._SIZES_OF_WHOLE_LINES]
+    assert remembered
+    assert not [line for line in remembered if b"hunter2" in line]

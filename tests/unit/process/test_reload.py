@@ -8,7 +8,7 @@ import pytest
 from proxy.config.model import Config
 from proxy.config.sources import Loaded
 from proxy.process.generation import Generation as GenerationOfProcesses
-from proxy.process.generations import Generations
+from proxy.process.reload import Generations
 from proxy.process.slot import Seats
 from proxy.telemetry.error_log import ErrorLog
 
@@ -39,7 +39,7 @@ class Generation:
 
 def generations(monkeypatch: pytest.MonkeyPatch, config: Config) -> Generations:
     Generation.started = 0
-    monkeypatch.setattr("proxy.process.generations.Generation", Generation)
+    monkeypatch.setattr("proxy.process.reload.Generation", Generation)
     listeners = SimpleNamespace(bound=set, close_all_but=lambda _: None)
     instance: Any = SimpleNamespace(
         errors=ErrorLog(),
@@ -86,7 +86,7 @@ def test_a_defect_in_preparing_a_generation_ends_nothing(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("proxy.process.generations.Generation", fail)
+    monkeypatch.setattr("proxy.process.reload.Generation", fail)
     told = list[tuple[int, list[str]]]()
     found.reload(lambda status, lines: told.append((status, lines)))
     found.maintain()

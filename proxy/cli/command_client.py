@@ -1,4 +1,5 @@
-"""`onehop reload`: lets a running instance load its configuration again, and reports the result."""
+"""`onehop reload`: lets a running instance load its configuration again, and reports the result. The reload itself is
+in `process.reload`."""
 
 import contextlib
 import os
