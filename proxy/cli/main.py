@@ -12,11 +12,11 @@ import click
 import msgspec
 
 from proxy import __version__
+from proxy.cli.command_client import ready_to_run, reload
 from proxy.cli.compiled import how_it_runs
 from proxy.cli.explain_command import explain
 from proxy.cli.health import health
 from proxy.cli.options import configuration_options, load_options, refuse, valid
-from proxy.cli.command_client import ready_to_run, reload
 from proxy.cli.tail import tail
 from proxy.cli.top import top
 from proxy.config.admin_model import DEFAULT_LISTEN

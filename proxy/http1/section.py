@@ -6,7 +6,7 @@ from proxy.http1.fields import Fields, Index, connection_options, index
 
 
 class Lines:
-    """Field lines that are forwarded, and their bytes: nothing of either is changed, since several messages may share them."""
+    """Field lines that are forwarded, and their bytes: messages may share them, so neither is changed."""
 
     __slots__ = ("fields", "wire")
 

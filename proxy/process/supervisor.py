@@ -22,9 +22,9 @@ from proxy.exchange.buckets import Buckets
 from proxy.process import commands, descriptors, systemd
 from proxy.process.banner import banner
 from proxy.process.commands import Commands
-from proxy.process.reload import Generations
 from proxy.process.instance import Instance
 from proxy.process.listeners import Listeners, shown_address, shown_url
+from proxy.process.reload import Generations
 from proxy.process.slot import Seats, Slot
 from proxy.process.tally import Tally
 from proxy.process.worker import Companion

@@ -19,7 +19,7 @@ class Reading(Enum):
 
 _PAUSED: Final = Reading.PAUSED
 FINISHED: Final = Reading.FINISHED
-FULL_READ_BYTES: Final = 250_000  # uvloop's reads hold 256,000: after a shorter one, libuv serves other sockets by itself
+FULL_READ_BYTES: Final = 250_000  # uvloop's reads hold 256,000; after a shorter one, libuv serves other sockets
 #: Full reads in one turn of the loop, of all connections together, that no pause follows: a pause costs system calls.
 FREE_FULL_READS: Final = 4
 #: From so many open streams of a worker on, bodies begin with small reads: full reads of so many would be 64 MB, and

@@ -1,5 +1,5 @@
-"""TLS towards services: how certificates are verified, and which name is asked for. `server_tls` is TLS towards clients,
-`tls_stream` a connection over either."""
+"""TLS towards services: how certificates are verified, and which name is asked for. `server_tls` is that towards
+clients, `tls_stream` a connection over either."""
 
 import ssl
 from functools import lru_cache

@@ -80,7 +80,7 @@ class Ejection:
         self._trying.discard(origin)
         if cause is not None:
             self._failed(origin, cause, unreachable=isinstance(error, ConnectFailed | ConnectTimeout))
-            if had_turn:  # where too many are out, a failed trial ejects nobody: else no other worker would try it again
+            if had_turn:  # it may not be ejected where too many are out: then another worker may try it, too
                 self._tell_of_trial(origin, began=False)
         elif status:
             self.served(origin)

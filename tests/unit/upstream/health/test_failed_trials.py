@@ -14,12 +14,17 @@ FAILED = UpstreamClosed("closed")
 
 def test_it_is_told_to_be_over_though_nothing_is_ejected_so_that_other_workers_may_try() -> None:
     now, told = [0.0], list[Message]()
+
+    def tell(message: Message) -> bool:
+        told.append(message)
+        return True
+
     settings = EjectionSettings(failures=3, max_ejected_percent=50)
     endpoints = Endpoints(offer(A, B, C), settings)
     service = Service("s", offer(A, B, C), RoundRobin())
     ejection = Ejection(
         service, endpoints, statuses=(), clock=lambda: now[0],
-        tell=lambda message: told.append(message) is None, on_change=lambda *_: None,
+        tell=tell, on_change=lambda *_: None,
     )  # fmt: skip
     service.health = ejection
     for _ in range(3):
