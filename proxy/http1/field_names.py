@@ -10,6 +10,8 @@ from enum import Flag, auto
 from itertools import product
 from typing import Final
 
+from proxy.http1.remembered import Remembered
+
 
 class Trait(Flag):
     """What is special about a field."""
@@ -127,6 +129,10 @@ def is_secret(name: bytes) -> bool:
     if traits & Trait.NOT_SECRET:
         return False
     return bool(traits & Trait.SECRET) or _SECRET_WORDS.search(canonical) is not None
+
+
+#: The same as a cache: peers use few names.
+HOLDS_SECRET: Final = Remembered(is_secret, 1024)
 
 
 def variables() -> frozenset[bytes]:

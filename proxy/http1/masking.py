@@ -3,9 +3,8 @@
 import re
 from typing import Final
 
-from proxy.http1.field_names import is_secret
+from proxy.http1.field_names import HOLDS_SECRET
 from proxy.http1.fields import FieldLine
-from proxy.http1.remembered import Remembered
 
 #: Stands for a secret. ASCII, because logs and terminals may be.
 MASK: Final = "***"
@@ -26,14 +25,11 @@ _TYPED_USERINFO: Final = re.compile(r"//\S*@")
 _TYPED_PARAMETER: Final = re.compile(_PARAMETER_NAME + r"""[^&;#\s"']+""", re.IGNORECASE)
 
 
-_HOLDS_SECRET: Final = Remembered(is_secret, 1024)
-
-
 def shown_value(line: FieldLine) -> str:
     """A field line's value as it may be shown; for a secret, its size alone. Of a URL in it (`Referer`, `Location`),
     userinfo and parameters that give access are masked."""
     name, value = line
-    if _HOLDS_SECRET[name]:
+    if HOLDS_SECRET[name]:
         return f"{MASK} ({len(value)} bytes)"
     if b"@" in value:
         value = _URL_USERINFO.sub(b"//%b@" % MASK.encode(), value)

@@ -13,6 +13,7 @@ import msgspec
 
 from proxy.http1.fields import FieldLine
 from proxy.http1.masking import shown_target, shown_value, target_without_userinfo
+from proxy.http1.remembered import remember
 from proxy.policy.decisions import Rule
 from proxy.policy.forwarded import Hop
 from proxy.telemetry.events import Sink
@@ -230,9 +231,7 @@ def _decided_line(line: FieldLine, rule: Rule) -> ShownLine:
     if found is None:
         found = ShownLine(*_shown_line(line), rule.outcome.verdict, rule.outcome.value, rule.text)
         if line in _shown:
-            if len(_decided) >= _MOST_REMEMBERED:
-                _decided.clear()
-            _decided[line, rule.text] = found
+            remember(_decided, (line, rule.text), found, _MOST_REMEMBERED)
     return found
 
 
@@ -242,9 +241,7 @@ def _shown_line(line: FieldLine) -> tuple[str, str]:
         name, value = line
         found = _text(name), _cut(shown_value(line))
         if len(name) + len(value) <= _MOST_REMEMBERED_BYTES and found[1] == value.decode("latin-1"):
-            if len(_shown) >= _MOST_REMEMBERED:
-                _shown.clear()
-            _shown[line] = found
+            remember(_shown, line, found, _MOST_REMEMBERED)
     return found
 
 

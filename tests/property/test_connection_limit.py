@@ -162,15 +162,23 @@ class Limits(RuleBasedStateMachine):
         waiter.future.cancel()
         assert self.limit.leave(waiter) is None
 
-    @precondition(lambda self: self.line and self.busy)
-    @rule(data=st.data())
-    def client_leaves_just_as_it_gets_a_connection(self, data: st.DataObject) -> None:
+    def hand_over(self, data: st.DataObject) -> tuple[Connection, Waiter[Connection]] | None:
+        """Offer a connection; return it and who has got it, or None: nobody waits for that one, and it is idle now."""
         connection = data.draw(st.sampled_from(self.busy))
         self.busy.remove(connection)
         if not self.limit.offer(connection):
             self.idle.append(connection)
-            return
+            return None
         [waiter] = [waiter for waiter in self.line if waiter.future.done()]
+        return connection, waiter
+
+    @precondition(lambda self: self.line and self.busy)
+    @rule(data=st.data())
+    def client_leaves_just_as_it_gets_a_connection(self, data: st.DataObject) -> None:
+        handed_over = self.hand_over(data)
+        if handed_over is None:
+            return
+        connection, waiter = handed_over
         self.line.remove(waiter)
         assert self.limit.leave(waiter) is connection
         self.limit.release(connection.origin)  # it is closed
@@ -179,12 +187,10 @@ class Limits(RuleBasedStateMachine):
     @precondition(lambda self: self.line and self.busy)
     @rule(data=st.data())
     def a_connection_ends_just_as_it_is_handed_over(self, data: st.DataObject) -> None:
-        connection = data.draw(st.sampled_from(self.busy))
-        self.busy.remove(connection)
-        if not self.limit.offer(connection):
-            self.idle.append(connection)
+        handed_over = self.hand_over(data)
+        if handed_over is None:
             return
-        [waiter] = [waiter for waiter in self.line if waiter.future.done()]
+        connection, waiter = handed_over
         again = self.limit.enter(waiter.origin, soon=True, before=waiter)
         assert (again.ticket, again.deadline) == (waiter.ticket, waiter.deadline)
         self.line[self.line.index(waiter)] = again

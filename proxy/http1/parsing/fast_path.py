@@ -18,12 +18,12 @@ end passed for the end of the head. So no group is repeated at all.
 import re
 from typing import Final
 
-from proxy.http1.field_names import is_secret
+from proxy.http1.field_names import HOLDS_SECRET
 from proxy.http1.fields import KEYS, NO_OPTIONS, Entry, Index, connection_options, gather, has_many_options
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.strictness import LENGTH_DIGITS
-from proxy.http1.remembered import Remembered
+from proxy.http1.remembered import Remembered, remember
 from proxy.http1.section import SharedSection
 
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])")
@@ -41,9 +41,6 @@ class _NotPlain(Exception):
     """The h11 parser has to read the head."""
 
 
-_HOLDS_SECRET: Final = Remembered(is_secret, 1024)
-
-
 def _field_line(text: bytes) -> Entry:
     found = _FIELD_LINE.fullmatch(text)
     if found is None:
@@ -53,7 +50,7 @@ def _field_line(text: bytes) -> Entry:
 
 
 def _holds_no_secret(read: Entry) -> bool:
-    return not _HOLDS_SECRET[read[0][0]]
+    return not HOLDS_SECRET[read[0][0]]
 
 
 def _status_line(text: bytes) -> tuple[bytes, int, bytes]:
@@ -123,9 +120,8 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
     options = connection_options(known) if shared is None else shared.options
     # Only lines that hold no secret are remembered.
     if texts and len(section) <= _LONGEST_SECTION and all(map(_FIELD_LINES.__contains__, texts)):
-        if len(_SECTIONS) >= _MOST_SECTIONS:
-            _SECTIONS.clear()
-        shared = _SECTIONS[section] = SharedSection(lines, known, options)
+        shared = SharedSection(lines, known, options)
+        remember(_SECTIONS, section, shared, _MOST_SECTIONS)
     return ResponseHead(status, reason, version, lines, known, options, shared), end + 4
 
 

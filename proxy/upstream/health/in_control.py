@@ -175,8 +175,7 @@ class ControlHealth:
             return  # gone meanwhile
         changes: list[Change] = []
         if isinstance(message, Trying):
-            trials = self._trials[message.upstream]
-            trials.began(origin, seat) if message.began else trials.given_up(origin, seat, now)
+            self._trials[message.upstream].told(origin, seat, now, began=message.began)
         elif isinstance(message, Passed):
             changes = watched.endpoints.request_passed(origin, now)
         else:

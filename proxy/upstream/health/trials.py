@@ -32,6 +32,13 @@ class Trials:
         self.turns = {origin: _turn(trial, seats, now) for origin, trial in self._of.items()}
         return self.turns
 
+    def told(self, origin: Origin, seat: int, now: float, *, began: bool) -> None:
+        """A worker says that a request there began, or that one has ended."""
+        if began:
+            self.began(origin, seat)
+        else:
+            self.given_up(origin, seat, now)
+
     def began(self, origin: Origin, seat: int) -> None:
         """A worker has sent a request there."""
         if origin in self._of:
