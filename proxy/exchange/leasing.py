@@ -108,7 +108,7 @@ class Leasing:
             return False
         tried = (*self._tried, failed)
         now = self._context.loop.time()
-        another = self.service.retry(self, tried, reason, now, replayable=self._replayable)
+        another = self.service.retry(self, tried, reason, now, replayable=self._replayable, error=error)
         if another is None:
             return False
         self._go_to(another, tried, reason, result, error)
@@ -135,9 +135,9 @@ class Leasing:
         finally:
             self._opening = None
         tried, now = (*self._tried, failed), loop.time()
-        another = self.service.untold_address(tried, addresses, now)
+        another = self.service.untold_address(tried, addresses, now, error)
         if another is None:  # or the worker has been told of it meanwhile
-            another = self.service.retry(self, tried, CONNECT_FAILURE, now, replayable=self._replayable)
+            another = self.service.retry(self, tried, CONNECT_FAILURE, now, replayable=self._replayable, error=error)
         if another is None:
             return False
         self._go_to(another, tried, CONNECT_FAILURE, error.code, error)

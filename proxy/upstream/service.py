@@ -7,7 +7,7 @@ which origins are healthy.
 from collections.abc import Collection, Container, Iterable, Sequence
 from typing import Final
 
-from proxy.errors import ProxyError
+from proxy.errors import ConnectTimeout, ProxyError, TlsFailed
 from proxy.http1.fields import FieldLine
 from proxy.policy.retry import CONNECT_FAILURE, RetrySettings
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
@@ -114,12 +114,19 @@ class Service:
         return self._only or self._choose(self._in_use, request)
 
     def retry(
-        self, request: BalancedRequest, tried: Sequence[Origin], reason: str, now: float, *, replayable: bool
+        self,
+        request: BalancedRequest,
+        tried: Sequence[Origin],
+        reason: str,
+        now: float,
+        *,
+        replayable: bool,
+        error: ProxyError | None = None,
     ) -> Origin | None:
         """The origin for another attempt, whose end `finished` must be told; None where none is to be made.
 
         `tried` are the origins at which attempts of this request have failed, the last one last, for this `reason` of
-        `policy.retry`. `replayable`: the whole body, if any, is still at hand.
+        `policy.retry`, and with this error, if it was one. `replayable`: the whole body, if any, is still at hand.
         """
         settings = self.retries
         if reason not in settings.on or len(tried) >= settings.attempts:
@@ -136,14 +143,25 @@ class Service:
                     return None
             else:
                 candidates = self._left(tried[-1:]) or self._in_use
-        return self._choose(candidates, request, again=True) if self._has_budget(tried, reason, now) else None
+        return self._choose(candidates, request, again=True) if self._has_budget(tried, reason, error, now) else None
 
-    def _has_budget(self, tried: Sequence[Origin], reason: str, now: float) -> bool:
-        # A request that was connecting to an origin as it was ejected costs none: a moment later, it would have been
-        # sent elsewhere in the first place.
-        return (reason == CONNECT_FAILURE and tried[-1] in self.ejected) or self.budget.take(now)
+    def _has_budget(self, tried: Sequence[Origin], reason: str, error: ProxyError | None, now: float) -> bool:
+        # The budget keeps retries from multiplying the work of services. Where no connection came about, none has
+        # worked for the request, so the next one gets what it would have got had it been chosen first: else requests
+        # fail beside healthy origins while others restart. A TLS handshake is work: an overloaded service that does
+        # not finish it in time would be asked for twice as many.
+        if reason == CONNECT_FAILURE:
+            shook_hands = isinstance(error, TlsFailed) or (
+                isinstance(error, ConnectTimeout) and tried[-1].tls is not None
+            )
+            # One that was connecting as its origin was ejected would have been sent elsewhere a moment later.
+            if not shook_hands or tried[-1] in self.ejected:
+                return True
+        return self.budget.take(now)
 
-    def untold_address(self, tried: Sequence[Origin], addresses: Iterable[str], now: float) -> Origin | None:
+    def untold_address(
+        self, tried: Sequence[Origin], addresses: Iterable[str], now: float, error: ProxyError | None = None
+    ) -> Origin | None:
         """Where a request goes that no origin has accepted, if the name of the last one has another address now, of
         which the control process has not told yet. As for `retry`, `finished` must be told of its end."""
         health, settings = self.health, self.retries
@@ -153,7 +171,7 @@ class Service:
         for address in addresses:
             origin = tried[-1]._replace(address=address)
             if origin not in tried and not health.knows(origin):
-                if not self._has_budget(tried, CONNECT_FAILURE, now):
+                if not self._has_budget(tried, CONNECT_FAILURE, error, now):
                     return None
                 if self._follows_attempts:
                     self._balancing.started(origin)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.config.upstream_model import UpstreamRetryConfig
+from proxy.upstream.health.settings import EjectionSettings
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, Peer, Script, ScriptedUpstream, answering, client, fields_of
 
@@ -195,6 +196,15 @@ async def test_a_refused_request_goes_on_whatever_its_method() -> None:
     second = ScriptedUpstream(answering(OK))
     async with second.serving(), running_proxy(CLOSED_PORT, second.port) as proxy:
         assert await answers_of(proxy.port, 1, POST) == [b"200"]
+
+
+@pytest.mark.parametrize("request_", [GET, POST])
+async def test_every_refused_request_goes_on_though_no_retry_is_in_the_budget(request_: bytes) -> None:
+    second = ScriptedUpstream(answering(*[OK] * 300))
+    settings = on("connect_failure", budget_percent=0.0) | {"ejection": EjectionSettings(failures=1_000)}
+    async with second.serving(), running_proxy(CLOSED_PORT, second.port, upstream=settings) as proxy:
+        assert set(await answers_of(proxy.port, 300, request_)) == {b"200"}
+        assert sum(record.attempts == 2 for record in proxy.records) > 20, "as many are in any budget"
 
 
 async def test_without_connect_failure_none_goes_on() -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from proxy.errors import ConnectFailed, ProxyError
+from proxy.errors import ConnectFailed, ConnectTimeout, NameNotFound, ProxyError, TlsFailed, UpstreamClosed
 from proxy.policy.retry import CONNECT_FAILURE, IDEMPOTENT, RetrySettings
+from proxy.transport.tls import ClientTls
 from proxy.upstream.balancing.base import BalancedRequest, Balancing
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.health.base import EVERY_STATUS
@@ -61,10 +62,11 @@ def retried(
     method: bytes = b"GET",
     *,
     replayable: bool = True,
+    error: ProxyError | None = None,
 ) -> Origin | None:
     request = Request()
     request.head = replaced(request.head, method=method)
-    return service.retry(request, tried, reason, 0.0, replayable=replayable)
+    return service.retry(request, tried, reason, 0.0, replayable=replayable, error=error)
 
 
 def test_the_policy_chooses_and_is_told_of_each_attempts_start_and_end() -> None:
@@ -231,27 +233,54 @@ def test_attempts_are_counted_in_all() -> None:
 
 
 def test_retries_have_a_budget() -> None:
-    service = service_of(offer(A, B), budget_percent=10.0)
+    service = service_of(offer(A, B), budget_percent=10.0, on=frozenset({"reset"}))
     for _ in range(300):
         service.choose(REQUEST)
-    assert [retried(service, (A,)) for _ in range(60)] == [B] * 50 + [None] * 10  # 10 % of 300, and 20
+    assert [retried(service, (A,), "reset") for _ in range(60)] == [B] * 50 + [None] * 10  # 10 % of 300, and 20
+
+
+SECURED = A._replace(tls=ClientTls())
+
+COSTS_BUDGET = [
+    # at       reason            error               from the budget
+    (A,        CONNECT_FAILURE,  ConnectFailed(),    False),
+    (A,        CONNECT_FAILURE,  ConnectTimeout(),   False),
+    (A,        CONNECT_FAILURE,  NameNotFound(),     False),
+    (SECURED,  CONNECT_FAILURE,  ConnectFailed(),    False),
+    (SECURED,  CONNECT_FAILURE,  ConnectTimeout(),   True),  # it may have been shaking hands
+    (SECURED,  CONNECT_FAILURE,  TlsFailed(),        True),
+    (A,        "reset",          UpstreamClosed(),   True),
+    (A,        "503",            None,               True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("origin", "reason", "error", "costs"), COSTS_BUDGET)
+def test_only_what_a_service_may_have_worked_for_has_a_budget(
+    origin: Origin, reason: str, error: ProxyError | None, costs: bool
+) -> None:
+    service = service_of(offer(origin, B), budget_percent=0.0, on=frozenset({CONNECT_FAILURE, "reset", "503"}))
+    expected = [B] * 20 + [None] * 10 if costs else [B] * 30
+    assert [retried(service, (origin,), reason, error=error) for _ in range(30)] == expected
+    assert retried(service, (origin,), "reset") == (None if costs else B), (
+        "what was not counted leaves the budget whole"
+    )
 
 
 def test_who_was_on_the_way_to_an_origin_as_it_was_ejected_goes_elsewhere_whatever_the_budget_says() -> None:
-    service = service_of(offer(A, B), budget_percent=0.0, on=frozenset({CONNECT_FAILURE, "reset"}))
-    assert [retried(service, (A,)) for _ in range(30)] == [B] * 20 + [None] * 10
+    service = service_of(offer(SECURED, B), budget_percent=0.0, on=frozenset({CONNECT_FAILURE, "reset"}))
+    assert [retried(service, (SECURED,), error=TlsFailed()) for _ in range(30)] == [B] * 20 + [None] * 10
     service.use(offer(B))
-    service.ejected = [A]
-    assert [retried(service, (A,)) for _ in range(30)] == [B] * 30
-    assert retried(service, (A,), "reset") is None, "what was sent may have been work"
+    service.ejected = [SECURED]
+    assert [retried(service, (SECURED,), error=TlsFailed()) for _ in range(30)] == [B] * 30
+    assert retried(service, (SECURED,), "reset") is None, "what was sent may have been work"
 
 
-def test_going_where_the_name_leads_now_has_the_same_budget() -> None:
+@pytest.mark.parametrize(("error", "counted"), [(ConnectFailed(), False), (TlsFailed(), True)])
+def test_going_where_the_name_leads_now_has_the_same_budget(error: ProxyError, counted: bool) -> None:
     service = service_of(offer(A), budget_percent=0.0, attempts=2)
     service.health = RecordingHealth(known=())
-    moved = [service.untold_address((A,), ["192.0.2.9"], 0.0) for _ in range(30)]
-    assert moved == [A._replace(address="192.0.2.9")] * 20 + [None] * 10
-    assert retried(service, (B,)) is None
+    moved = [service.untold_address((A,), ["192.0.2.9"], 0.0, error) for _ in range(30)]
+    assert moved == [A._replace(address="192.0.2.9")] * 20 + [None if counted else A._replace(address="192.0.2.9")] * 10
 
 
 def test_clients_read_of_an_origin_by_its_number() -> None:
