@@ -25,6 +25,8 @@ class Trait(Flag):
     STATED_IN_RESPONSE = auto()  # this proxy states it to clients
     NOT_IN_TRAILERS = auto()  # not allowed in a trailer section (RFC 9110 §6.5.1)
     SERVICE_VARIABLE = auto()  # spelled with `_`, a service may take it for a variable of its own (CGI, WSGI)
+    ONE_SPELLING = auto()  # a service that reads `_` as `-` may take another spelling for it: that goes on from nobody
+    NO_SPELLING = auto()  # goes on from nobody at all
     SECRET = auto()  # authenticates a person or a program: never logged, reflected or shown
     NOT_SECRET = auto()  # its name contains a word of secrets, but its value is none
     UNDERSTOOD = auto()  # this proxy acts on its value, so it is indexed; all others pass without being looked at
@@ -34,7 +36,7 @@ _HOP, _FRAMING, _AUTHORITY = Trait.HOP_BY_HOP, Trait.FRAMING, Trait.AUTHORITY
 _CLIENT, _ABOUT = Trait.CLIENT_IDENTITY, Trait.STATED_ABOUT_CLIENT | Trait.STATED_IN_REQUEST
 _TO_UPSTREAM, _TO_CLIENT = Trait.STATED_IN_REQUEST, Trait.STATED_IN_RESPONSE
 _NO_TRAILER, _SECRET, _PUBLIC, _READ = Trait.NOT_IN_TRAILERS, Trait.SECRET, Trait.NOT_SECRET, Trait.UNDERSTOOD
-_VARIABLE = Trait.SERVICE_VARIABLE
+_VARIABLE, _ONE, _NONE = Trait.SERVICE_VARIABLE, Trait.ONE_SPELLING, Trait.NO_SPELLING
 
 TRAITS: Final[dict[bytes, Trait]] = {
     b"connection": _HOP | _NO_TRAILER | _READ,
@@ -47,9 +49,9 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"proxy-connection": _HOP,  # never standard, still sent by old clients and by curl
     b"proxy-authentication-info": _HOP | _SECRET,  # added by RFC 9110 §11.7.3; most proxies forget it
     b"http2-settings": _HOP,  # belongs to the h2c upgrade (RFC 7540 §3.2.1), which is never forwarded
-    b"transfer-encoding": _HOP | _FRAMING | _NO_TRAILER | _READ | _VARIABLE,
-    b"content-length": _FRAMING | _NO_TRAILER | _READ | _VARIABLE,
-    b"content-type": _NO_TRAILER | _VARIABLE,
+    b"transfer-encoding": _HOP | _FRAMING | _NO_TRAILER | _READ,
+    b"content-length": _FRAMING | _NO_TRAILER | _READ,
+    b"content-type": _NO_TRAILER | _ONE,
     b"host": _AUTHORITY | _NO_TRAILER | _READ,
     b"x-forwarded-for": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
     b"x-forwarded-host": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
@@ -62,9 +64,9 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"via": _TO_UPSTREAM | _TO_CLIENT | _NO_TRAILER | _READ,
     b"date": _TO_CLIENT | _NO_TRAILER | _READ,
     b"expect": _TO_UPSTREAM | _NO_TRAILER | _READ,
-    b"max-forwards": _TO_UPSTREAM | _NO_TRAILER | _READ | _VARIABLE,
-    b"cdn-loop": _TO_UPSTREAM | _NO_TRAILER | _READ | _VARIABLE,
-    b"proxy": _VARIABLE,  # becomes HTTP_PROXY, which HTTP clients obey (CVE-2016-5385)
+    b"max-forwards": _TO_UPSTREAM | _NO_TRAILER | _READ | _ONE,
+    b"cdn-loop": _TO_UPSTREAM | _NO_TRAILER | _READ | _ONE,
+    b"proxy": _NONE | _NO_TRAILER,  # becomes HTTP_PROXY, which HTTP clients obey (CVE-2016-5385)
     b"authorization": _SECRET | _NO_TRAILER | _READ,
     b"traceparent": _READ,  # W3C Trace Context: passes untouched, and its trace id is logged
     b"cookie": _SECRET | _NO_TRAILER,
@@ -135,9 +137,22 @@ def is_secret(name: bytes) -> bool:
 HOLDS_SECRET: Final = Remembered(is_secret, 1024)
 
 
+def impostors() -> frozenset[bytes]:
+    """What goes on from no peer, trusted or not. A gateway's word counts, but what it passes on in another spelling is
+    its client's: a service that reads `_` as `-` would take `Proxy_Authorization` for the field that ends here, or
+    `Content_Length` for the one that delimits the body."""
+    alone = names(Trait.HOP_BY_HOP | Trait.FRAMING | Trait.CLIENT_IDENTITY | Trait.ONE_SPELLING)
+    return (spellings(alone) - alone) | names(Trait.NO_SPELLING)
+
+
+def has_usual_marks(name: bytes) -> bool:
+    """Whether a name is spelled as its senders spell it, with no mark but `-`."""
+    return b"_" not in name and b"." not in name
+
+
 def variables() -> frozenset[bytes]:
     """The spellings that a service may take for variables of its own, and that no honest client sends. With hyphens
     only they are ordinary fields: they arrive as HTTP_*."""
     return frozenset(
-        name for name in spellings(names(Trait.SERVICE_VARIABLE)) if b"_" in name or b"." in name or b"-" not in name
+        name for name in spellings(names(Trait.SERVICE_VARIABLE)) if not has_usual_marks(name) or b"-" not in name
     )

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, TypeAlias
 
-from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, names, spellings, variables
+from proxy.http1.field_names import CLIENT_IDENTITY_PREFIX, Trait, impostors, names, spellings, variables
 from proxy.http1.remembered import Remembered
 
 #: A name and a value. Typed as a tuple of any length: mypyc would unpack and rebuild a pair wherever it is passed on.
@@ -25,7 +25,8 @@ UNDERSTOOD: Final = names(Trait.UNDERSTOOD)
 #: Those, every name that is stripped without being nominated, and the one that `Connection: close` nominates: so
 #: counting them needs no walk over the lines.
 INDEXED: Final = (
-    UNDERSTOOD | names(Trait.HOP_BY_HOP) | spellings(names(Trait.CLIENT_IDENTITY)) | variables() | {b"close"}
+    UNDERSTOOD | names(Trait.HOP_BY_HOP) | spellings(names(Trait.CLIENT_IDENTITY)) | variables() | impostors()
+    | {b"close"}
 )  # fmt: skip
 
 #: Longest list in which this proxy looks for a word, in bytes: no honest peer sends more, and searching costs time.

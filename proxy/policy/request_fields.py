@@ -16,9 +16,11 @@ from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import (
     CLIENT_IDENTITY,
+    IMPOSTORS,
     SERVICE_VARIABLES,
     STATED_ABOUT_CLIENT,
     ClientIdentity,
+    forged_names,
     trusted_scheme,
 )
 from proxy.policy.loops import cdn_loop, passes, via
@@ -26,6 +28,7 @@ from proxy.policy.plans import RequestSemantics
 from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import (
     FORGED,
+    IMPOSTOR,
     MADE_ANEW,
     OF_NO_TRACE,
     STATED,
@@ -49,9 +52,9 @@ def _removed(*, trusted: bool, counted: bool, certified: bool) -> Removals:
     """What this hop removes: what it states itself and, from an untrusted peer, what only a trusted one may send.
     `counted`: the request has a `Max-Forwards` that is stated anew, one lower. `certified`: the client has shown a
     certificate, so a received `Client-Cert` is about another connection."""
-    rules: dict[bytes, Rule] = {}
+    rules = dict.fromkeys(IMPOSTORS, IMPOSTOR)
     if not trusted:
-        rules = dict.fromkeys(CLIENT_IDENTITY, FORGED) | dict.fromkeys(SERVICE_VARIABLES, VARIABLE)
+        rules |= dict.fromkeys(CLIENT_IDENTITY, FORGED) | dict.fromkeys(SERVICE_VARIABLES, VARIABLE)
     for name in STATED_ABOUT_CLIENT:
         rules.setdefault(name, STATED_ANEW)
     rules |= dict.fromkeys(names(Trait.FRAMING | Trait.AUTHORITY), MADE_ANEW)
@@ -92,7 +95,7 @@ def upstream_request_fields(
     """The field lines of the request as it goes upstream."""
     # 1. Strip, before anything is added: else `Connection: Via, X-Forwarded-For` would strip what follows.
     trusted, known = client.trusted, head.known
-    forged = _NO_NAMES if trusted or X_FORWARDED_NAMES not in known else frozenset(known[X_FORWARDED_NAMES])
+    forged = _NO_NAMES if X_FORWARDED_NAMES not in known else forged_names(known, trusted=trusted)
     hops_left = semantics.max_forwards
     counted = hops_left is not None
     received = without_underscores(head.fields, decisions) if settings.drop_underscores else head.fields
@@ -145,8 +148,7 @@ def upstream_request_fields(
 
 def request_rules(head: RequestHead, *, trusted: bool) -> Mapping[bytes, Rule]:
     """The lower-case names of the lines that a request loses, each with its rule."""
-    forged = _NO_NAMES if trusted else frozenset(head.known.get(X_FORWARDED_NAMES, ()))
-    return rules_by_name(head.options, _REMOVED[trusted, False], forged)
+    return rules_by_name(head.options, _REMOVED[trusted, False], forged_names(head.known, trusted=trusted))
 
 
 def _extended(head: RequestHead, client: ClientIdentity, semantics: RequestSemantics) -> tuple[bytes, bytes, bytes]:

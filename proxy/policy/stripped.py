@@ -10,7 +10,7 @@ from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import X_FORWARDED_NAMES, Fields, connection_options
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
-from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES
+from proxy.policy.forwarded import CLIENT_IDENTITY, IMPOSTORS, SERVICE_VARIABLES
 from proxy.policy.request_fields import request_rules
 from proxy.policy.response_fields import response_rules
 from proxy.policy.stripping import HOP_BY_HOP, without_underscores
@@ -18,7 +18,9 @@ from proxy.policy.trailers import forwarded_trailers
 
 #: A head whose index has none of these loses no line that is counted. `Connection` is one, so nothing is nominated.
 #: What delimits a body is made anew, which is not counted.
-STRIPPABLE: Final = (HOP_BY_HOP | CLIENT_IDENTITY | SERVICE_VARIABLES | {X_FORWARDED_NAMES}) - names(Trait.FRAMING)
+STRIPPABLE: Final = (
+    HOP_BY_HOP | CLIENT_IDENTITY | SERVICE_VARIABLES | IMPOSTORS | {X_FORWARDED_NAMES}
+) - names(Trait.FRAMING)  # fmt: skip
 #: Asked of an index: whether its head loses no line that is counted; and whether none but `Connection`.
 loses_nothing: Final = STRIPPABLE.isdisjoint
 loses_no_more_than_connection: Final = (STRIPPABLE - {b"connection"} | {b"close"}).isdisjoint

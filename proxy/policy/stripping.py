@@ -26,10 +26,13 @@ MADE_ANEW: Final = Rule(Outcome.REPLACED, "rewritten for the next hop, nominated
 STATED_ANEW: Final = Rule(Outcome.REPLACED, "stated anew by this hop")
 OF_NO_TRACE: Final = Rule(Outcome.REPLACED, "belongs to another trace: a new one begins here")
 STATED: Final = Rule(Outcome.SET, "stated by this hop")
-FORGED: Final = Rule(Outcome.UNTRUSTED, "says who the client is, from a peer that is not trusted")
+FORGED: Final = Rule(Outcome.UNTRUSTED, "says who the client is, from a peer or in a spelling that is not trusted")
 
 VARIABLE: Final = Rule(
     Outcome.UNTRUSTED, "a service may take it for a variable of its own (CGI, WSGI): only a trusted peer may set it"
+)
+IMPOSTOR: Final = Rule(
+    Outcome.UNTRUSTED, "a service may take it for a field that ends here, or for a variable of its own (CGI, WSGI)"
 )
 UNDERSCORE: Final = Rule(Outcome.UNDERSCORE, "its name has an underscore, and underscore_names is drop")
 
@@ -80,7 +83,7 @@ def strip(
 ) -> Fields:
     """Return the lines that may go on, in order.
 
-    `also` is what this hop removes besides, `forged` the lower-case names that only a trusted peer may use.
+    `also` is what this hop removes besides, `forged` the lower-case names that this peer may not use.
     """
     if decisions is None and not forged and (goes_on := also.goes_on.get(connection_options)) is not None:
         return [line for line in lines if goes_on[line[0]]]

@@ -7,11 +7,13 @@ from proxy.http1.fields import FieldLine, Fields, is_x_forwarded, short_list, to
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome, Rule
 from proxy.policy.field_rules import FieldRules
-from proxy.policy.forwarded import CLIENT_IDENTITY, SERVICE_VARIABLES, STATED_ABOUT_CLIENT
+from proxy.policy.forwarded import CLIENT_IDENTITY, IMPOSTORS, SERVICE_VARIABLES, STATED_ABOUT_CLIENT
 from proxy.policy.stripping import Removals, strip, without_underscores
 
 #: Fields not allowed in trailers (RFC 9110 §6.5.1): framing, routing, authentication, cookies, client identity.
-FORBIDDEN_TRAILERS: Final = CLIENT_IDENTITY | STATED_ABOUT_CLIENT | SERVICE_VARIABLES | names(Trait.NOT_IN_TRAILERS)
+FORBIDDEN_TRAILERS: Final = (
+    CLIENT_IDENTITY | STATED_ABOUT_CLIENT | SERVICE_VARIABLES | IMPOSTORS | names(Trait.NOT_IN_TRAILERS)
+)
 
 _FORBIDDEN: Final = Rule(Outcome.FORBIDDEN_TRAILER, "not allowed in a trailer section (RFC 9110 §6.5.1)")
 _REMOVED: Final = Removals(dict.fromkeys(FORBIDDEN_TRAILERS, _FORBIDDEN))

@@ -13,8 +13,11 @@ _HOP_BY_HOP: Final = frozenset(
     b"proxy-connection proxy-authentication-info http2-settings".split()
 )
 _CLIENT_IDENTITY: Final = re.compile(rb"forwarded|x-forwarded.*|x-real-ip|x-request-id")
-#: What CGI and WSGI services would take for variables of their own.
-_SERVICE_VARIABLE: Final = re.compile(rb"transfer_encoding|content_length|content_type|max_forwards|cdn_loop|proxy")
+#: What CGI and WSGI services would take for variables of their own, or for fields that end here.
+_SERVICE_VARIABLE: Final = re.compile(
+    rb"transfer_encoding|content_length|content_type|max_forwards|cdn_loop|proxy|keep_alive|http2_settings"
+    rb"|proxy[-_]connection|proxy[-_]authenticate|proxy[-_]authorization|proxy[-_]authentication[-_]info"
+)
 _STATED_UPSTREAM: Final = frozenset(b"host via content-length expect max-forwards".split())
 _STATED_DOWNSTREAM: Final = frozenset(b"via content-length date".split())
 

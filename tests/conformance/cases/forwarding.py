@@ -162,6 +162,16 @@ CASES = [
          _get("SCRIPT_NAME: /app"), (sent("SCRIPT_NAME", "/app"),), setting="trusting"),
     Case("trusted-underscores", "its `_` spellings are not: nobody's proxy writes them", "RFC 7239 §8.1", Level.GOOD,
          _get("X_Forwarded_For: 6.6.6.6"), (status(200), sent_nowhere("6.6.6.6")), setting="trusting"),
+    *(
+        Case(f"trusted-{name}", f"a trusted peer's `{line}` is its client's, and for a CGI service another field", source,
+             Level.GOOD, _get(line), (status(200), sent_nowhere("6.6.6.6")), setting="trusting")
+        for name, line, source in [
+            ("httpoxy", "Proxy: 6.6.6.6", "CVE-2016-5385"),
+            ("proxy-authorization", "Proxy_Authorization: 6.6.6.6", "RFC 9110 §7.6.1"),
+            ("transfer-encoding", "Transfer_Encoding: 6.6.6.6", "RFC 9112 §6.1"),
+            ("user", "X_Forwarded_User: 6.6.6.6", "CVE-2025-64484"),
+        ]
+    ),
     # -- the route's rules
     Case("rule-not-nominated-away", "a field that the route sets cannot be nominated away", "CVE-2021-32813", Level.GOOD,
          "GET /ruled HTTP/1.1|Host: h|Connection: X-Auth-User|X-Auth-User: root||", (sent("X-Auth-User", "a"),),

@@ -19,18 +19,19 @@ SETS = [
     (Trait.NOT_IN_TRAILERS,
      "age authentication-info authorization cache-control cdn-loop client-cert client-cert-chain connection content-encoding content-length content-location "
      "content-range content-type cookie date expect expires forwarded host if-match if-modified-since if-none-match "
-     "if-range if-unmodified-since location max-forwards pragma range retry-after set-cookie te trailer "
+     "if-range if-unmodified-since location max-forwards pragma proxy range retry-after set-cookie te trailer "
      "transfer-encoding vary via warning www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto x-real-ip "
      "x-request-id"),
     (Trait.UNDERSTOOD,
      "authorization cdn-loop connection content-length date expect forwarded host keep-alive max-forwards te traceparent trailer "
      "transfer-encoding upgrade via x-forwarded-for x-forwarded-host x-forwarded-proto x-request-id"),
     (Trait.SERVICE_VARIABLE,
-     "auth-type cdn-loop content-length content-type document-root document-uri gateway-interface max-forwards "
-     "orig-path-info path-info path-translated proxy query-string redirect-remote-user redirect-status redirect-url "
+     "auth-type document-root document-uri gateway-interface "
+     "orig-path-info path-info path-translated query-string redirect-remote-user redirect-status redirect-url "
      "remote-addr remote-host remote-ident remote-port remote-user request-method request-scheme request-uri "
-     "script-filename script-name script-url server-addr server-name server-port server-protocol server-software "
-     "transfer-encoding"),
+     "script-filename script-name script-url server-addr server-name server-port server-protocol server-software"),
+    (Trait.ONE_SPELLING, "cdn-loop content-type max-forwards"),
+    (Trait.NO_SPELLING, "proxy"),
 ]  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def test_the_index_holds_the_names_that_begin_with_x_forwarded(notation: str, cl
     assert index(lines(notation)).get(X_FORWARDED_NAMES) == claims
 
 
-@pytest.mark.parametrize("name", [b"content_length", b"x-real-ip", b"proxy", b"proxy-connection"])
+@pytest.mark.parametrize("name", [b"content_length", b"x-real-ip", b"proxy", b"proxy-connection", b"keep_alive"])
 def test_a_name_that_is_stripped_is_indexed_under_its_own_spelling(name: bytes) -> None:
     assert index([(name, b"v")]) == {name: [b"v"]}
 

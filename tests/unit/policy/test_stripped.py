@@ -27,7 +27,7 @@ LINES = st.lists(
     st.tuples(
         TOKENS | st.sampled_from([
             b"Proxy", b"X-Real-IP", b"Forwarded", b"X-Forwarded-Port", b"X_Forwarded_For", b"SCRIPT_NAME", b"Path-Info",
-            b"Proxy-Authorization", b"Close", b"Keep-Alive", b"Max-Forwards", b"X-Request-Id",
+            b"Proxy-Authorization", b"Proxy_Authorization", b"Content_Length", b"X_Real-IP", b"X-Forwarded_Any", b"Close", b"Keep-Alive", b"Max-Forwards", b"X-Request-Id",
         ]),
         VALUES,
     )

@@ -53,6 +53,7 @@ TRAILERS = [
     ("Transfer-Encoding: chunked|HOST: x|Trailer: y",     "",         ""),
     ("X.Forwarded.For: 6|Content.Length: 5|x.forwarded_any: 6|X.B: 1", "", "X.B: 1"),
     ("SCRIPT_NAME: /x|Content_Length: 5|Proxy: p|CDN-Loop: a|X_B: 1", "", "X_B: 1"),
+    ("Proxy_Authorization: x|Keep_Alive: 1|HTTP2.Settings: a|Client_Cert: a|Content_Type: t|X-B: 1", "", "X-B: 1"),
     ("Connection: X-A|X-A: 1",                            "",         "X-A: 1"),
     ("Authorization: x|Cookie: x|Set-Cookie: x|Proxy-Authorization: x|WWW-Authenticate: x", "", ""),
     ("Server-Timing: a|ETag: b|Digest: c|Grpc-Status: 0", "",         "Server-Timing: a|ETag: b|Digest: c|Grpc-Status: 0"),
