@@ -69,18 +69,21 @@ class Acceptor:
         return any(map(has_waiting, self._listening))
 
     def shut_down(self) -> None:
-        """Take every connection in the queue, as long as there are descriptors: closing would reset them. Then
-        close."""
-        for listening in self._listening:
+        """Close the sockets, and take every connection in their queues, as long as there are descriptors: those that
+        are left there are reset."""
+        for listening in list(self._listening):
+            waiting: list[socket.socket] = []
+            self._loop.remove_reader(listening)
             while True:
                 try:
-                    accepted, _ = listening.accept()
+                    waiting.append(listening.accept()[0])
                 except ConnectionAbortedError:
                     continue  # that one has ended already: others may stand behind it
                 except OSError:  # BlockingIOError: the queue is empty
                     break
+            self.close([listening])  # before anything else is done: who connects meanwhile is reset
+            for accepted in waiting:
                 self._take(accepted, listening)
-        self.close(list(self._listening))
 
     def _accept_from(self, listening: socket.socket) -> None:
         # After a single connection, accept is not called again only to find the queue empty: that costs as much.

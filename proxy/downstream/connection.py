@@ -18,15 +18,15 @@ from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import yield_to_loop
 from proxy.transport.stream import ConnectionEnded, PeerEnd, Stream
 
-#: How long a new connection may take to begin its first request: at shutdown, and while others wait for its place.
-FIRST_REQUEST_S: Final = 1.0
+#: How long a client may take to begin a request that is likely on its way: the first of a new connection while others
+#: wait for its place, and at shutdown the next one of any, as it cannot know yet that it should use another connection.
+NEXT_REQUEST_S: Final = 1.0
 #: How long a client that has ended its side may still be waited for: `printf 'GET ...' | nc` asks, ends, and reads.
 _GRACE_S: Final = 0.5
 
 RunExchange: TypeAlias = "Callable[[ClientConnection, RequestHead, float], Awaitable[bool]]"
 ReportUnread: TypeAlias = "Callable[[ClientConnection, ProxyError, float], Awaitable[None]]"
-#: What the log says where the client has ended its side, or its connection.
-CLIENT_CLOSED: Final = "the client closed the connection"
+CLIENT_CLOSED: Final = "the client closed the connection"  # or its side of it; for the log
 
 
 class Phase(Enum):
@@ -68,9 +68,9 @@ class ClientConnection:
     """A client's connection, from its first byte to its last."""
 
     __slots__ = (
-        "_deadlines", "_grace_ends", "_half_close", "_overdue_at", "_served_one", "_untaken_bytes", "ending",
-        "exchange", "identity", "limits", "peer", "phase", "queued_before", "reader", "says_close",
-        "stream", "timeouts", "waiting_since",
+        "_deadlines", "_grace_ends", "_half_close", "_is_leaving", "_overdue_at", "_served_one", "_untaken_bytes",
+        "ending", "exchange", "identity", "limits", "peer", "phase", "queued_before", "reader", "says_close", "stream",
+        "timeouts", "waiting_since",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +90,7 @@ class ClientConnection:
         self.exchange: Abandonable | None = None  # what is under way, once it costs an upstream anything
         self._half_close = half_close  # whether a client that has ended its side still waits for its response
         self._served_one = False
+        self._is_leaving = False  # the worker ends: one more request at most is taken
         self._untaken_bytes = 0  # when its grace began
         self._deadlines = deadlines
         self.queued_before = 0  # bytes of earlier responses, untaken when the request under way got its time
@@ -186,19 +187,26 @@ class ClientConnection:
             begun = reader.unread and reader.unread[:5].strip(b"\r\n")  # a line end behind the last body is no request
             if begun and not head_deadline:
                 head_deadline = deadline = self._deadlines.loop.time() + timeouts.request_head_s
-            if self.says_close and self._served_one and not begun and not self.stream.has_unread():
-                # Its next request may be on the way: a reset could destroy the answer before.
-                self.ending = Ending.LINGER
-                return None
+            if self.says_close and not begun and not self.stream.has_unread():
+                if self._is_leaving:
+                    deadline = min(deadline, self._deadlines.loop.time() + NEXT_REQUEST_S)
+                elif self._served_one:
+                    # Its next request may be on the way: a reset could destroy the answer before.
+                    self.ending = Ending.LINGER
+                    return None
             self.phase = _HEAD if begun else _IDLE
             try:
                 data = await self.stream.read(deadline)
             except ConnectionEnded:
                 return None
             except TimeoutError as exc:
-                if not begun:
-                    return None
-                raise RequestTimeout("the request head did not arrive in time") from exc
+                if begun:
+                    raise RequestTimeout("the request head did not arrive in time") from exc
+                if self.stream.has_arrived():  # the loop was held up: it came in time
+                    deadline = self._deadlines.loop.time() + NEXT_REQUEST_S
+                    continue
+                self.ending = Ending.LINGER if self.stream.untaken_bytes() else Ending.CLOSE
+                return None
             if not data:
                 if begun:
                     raise BadRequest("the connection ended within a request head", code="request_cut")
@@ -206,25 +214,16 @@ class ClientConnection:
             reader.receive(data)
 
     def shut_down(self) -> None:
-        """Take no further request: what is under way is finished."""
-        self.says_close = True
-        if self.phase is not _IDLE:
-            return
-        if self._served_one:
-            self.stream.close()
-        else:
-            # Just accepted: its first request is likely on its way, and closing now would lose it.
-            self.stream.set_read_deadline(self._deadlines.loop.time() + FIRST_REQUEST_S)
+        """Finish what is under way, and take one more request within `NEXT_REQUEST_S`: its answer says close."""
+        self.says_close = self._is_leaving = True
+        if self.phase is _IDLE:
+            self.stream.set_read_deadline(self._deadlines.loop.time() + NEXT_REQUEST_S)
 
     def is_idle(self, now: float) -> bool:
         """Whether closing it loses nothing that is known of: it waits for a request, and has taken every answer. A new
         connection, whose first request is likely on its way, gets a moment for it."""
-        return (
-            self.phase is Phase.IDLE
-            and (self._served_one or now - self.waiting_since > FIRST_REQUEST_S)
-            and not self.stream.has_unread()
-            and not self.stream.transport.get_write_buffer_size()
-        )
+        is_waiting = self.phase is _IDLE and (self._served_one or now - self.waiting_since > NEXT_REQUEST_S)
+        return is_waiting and not (self.stream.has_unread() or self.stream.transport.get_write_buffer_size())
 
     async def wait_for_client(self) -> None:
         """Wait until the client has read enough. Raises ClientGone."""

@@ -5,7 +5,6 @@ read by `arrival`.
 """
 
 import asyncio
-import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from typing import Final
 
 from proxy.downstream.acceptor import Acceptor, has_waiting
 from proxy.downstream.arrival import ListenerSettings, TurnedAway, arrive, identity_of
-from proxy.downstream.connection import FIRST_REQUEST_S, ClientConnection, ReportUnread, RunExchange
+from proxy.downstream.connection import NEXT_REQUEST_S, ClientConnection, ReportUnread, RunExchange
 from proxy.downstream.per_client import Entry, PerClient
 from proxy.downstream.places import Places, Room
 from proxy.errors import LimitReached, ProxyError
@@ -26,8 +25,6 @@ from proxy.transport.stream import Stream
 from proxy.transport.tls_stream import TlsStream
 
 _TOO_MANY: Final = "this client has as many connections as one may have"
-#: From the last accept to closing idle connections: clients that ask meanwhile read `Connection: close` in an answer.
-IDLE_CLOSE_DELAY_S: Final = 0.2
 
 
 class Listener:
@@ -77,7 +74,6 @@ class Listener:
         deadlines.on_sweep.append(self._look_again)
         self._adopted: dict[str, list[socket.socket]] = {}
         self._shutting_down = False
-        self._stopping: asyncio.Task[None] | None = None
         self._stopped_accepting = asyncio.Event()
         self._over = asyncio.Event()  # once shutting down: no client is left, or all were cut
 
@@ -108,14 +104,18 @@ class Listener:
         if is_full:
             self._warn_crowded(f"{held_bytes >> 20} MiB of memory (limits.memory_bytes): newcomers wait")
 
-    def shut_down(self, idle_close_delay_s: float = IDLE_CLOSE_DELAY_S) -> None:
-        """Stop accepting, finish what is under way, close what is idle. Twice does no harm."""
+    def shut_down(self) -> None:
+        """Stop accepting, and let every client finish: idle ones may ask once more. What the kernel has accepted is
+        served. Twice does no harm."""
         if self._shutting_down:
             return
         self._shutting_down = True
         for client in self.clients:
-            client.says_close = True  # from here on, every answer says close
-        self._stopping = self._loop.create_task(self._stop_accepting(idle_close_delay_s))
+            client.shut_down()
+        for stream in self._arriving:
+            stream.set_read_deadline(self._loop.time() + NEXT_REQUEST_S)
+        self._acceptor.shut_down()
+        self._stopped_accepting.set()
 
     def cut(self, is_cut: Callable[[ClientConnection], bool]) -> None:
         """Once shutting down: end these clients' connections, whatever is under way on them."""
@@ -135,20 +135,6 @@ class Listener:
             await self._over.wait()
             for late in [*self.clients.values(), *self._arriving.values()]:
                 late.cancel()
-
-    async def _stop_accepting(self, idle_close_delay_s: float) -> None:
-        """Close the listening sockets. What the kernel has accepted is served."""
-        self._acceptor.shut_down()
-        # Busy clients read `Connection: close` in an answer meanwhile; only idle connections are closed.
-        if self.clients or self._places.arriving:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(idle_close_delay_s):
-                    await self._over.wait()
-        for client in list(self.clients):
-            client.shut_down()
-        for stream in self._arriving:
-            stream.set_read_deadline(self._loop.time() + FIRST_REQUEST_S)
-        self._stopped_accepting.set()
 
     # -- admission -----------------------------------------------------------------------------------------------
 
@@ -221,7 +207,7 @@ class Listener:
     async def _arrive(self, settings: ListenerSettings, stream: Stream) -> None:
         """Serve a connection on which something stands before HTTP."""
         now = self._loop.time()
-        deadline = now + (FIRST_REQUEST_S if self._shutting_down else self._timeouts.handshake_s)
+        deadline = now + (NEXT_REQUEST_S if self._shutting_down else self._timeouts.handshake_s)
         try:
             try:
                 identity = await arrive(stream, settings, self._trusted, deadline)
@@ -268,14 +254,14 @@ class Listener:
             serve = client.serve(self._run_exchange, self._refuse)
             if self._places.is_crowded:
                 self._places.entered(self._loop.time())
-        client.says_close = self._shutting_down or self._places.is_crowded
+        client.says_close = self._places.is_crowded
+        if self._shutting_down:
+            client.shut_down()
         fiber = Fiber(serve, lambda exc: self._ended(client, exc))
         self.clients[client] = fiber
         if self.on_clients is not None:
             self.on_clients(len(self.clients))
         fiber.resume()
-        if self._stopped_accepting.is_set() and client in self.clients:
-            client.shut_down()  # it arrived when the others had been told
 
     async def _turn_away(self, client: ClientConnection, refusal: ProxyError) -> None:
         await self._refuse(client, refusal, time.monotonic())

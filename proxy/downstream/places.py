@@ -11,7 +11,7 @@ from heapq import nsmallest
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from proxy.downstream.connection import FIRST_REQUEST_S, ClientConnection
+from proxy.downstream.connection import NEXT_REQUEST_S, ClientConnection
 from proxy.transport.stream import Stream
 
 _FOUND_AT_ONCE: Final = 64  # idle clients: the search looks at all, so it pays for as many newcomers
@@ -107,7 +107,7 @@ class Places:
         """End the connection that has waited longest for its handshake, once that has had a moment: silent ones would
         keep everybody out for `handshake_s`, again and again."""
         oldest = next(iter(self.arrivals), None)
-        if oldest is None or now - self.arrivals[oldest] <= FIRST_REQUEST_S or self.is_memory_full:
+        if oldest is None or now - self.arrivals[oldest] <= NEXT_REQUEST_S or self.is_memory_full:
             return False
         del self.arrivals[oldest]
         oldest.abort()
@@ -117,12 +117,16 @@ class Places:
         while True:
             while self._idle:
                 client = self._idle.pop()
-                if client in self._clients and client.is_idle(now) and client not in self.leaving:
+                if client in self._clients and self._may_leave(client, now):
                     return client
             if now < self._search_at:
                 return None
             idle = [client for client in self._clients if client.is_idle(now) and client not in self.leaving]
-            if not idle:
+            longest = nsmallest(_FOUND_AT_ONCE, idle, key=_SINCE)[::-1]
+            self._idle = [client for client in longest if self._may_leave(client, now)]
+            if not self._idle:
                 self._search_at = now + _SEARCH_PAUSE_S
                 return None
-            self._idle = nsmallest(_FOUND_AT_ONCE, idle, key=_SINCE)[::-1]
+
+    def _may_leave(self, client: ClientConnection, now: float) -> bool:
+        return client.is_idle(now) and client not in self.leaving and not client.stream.has_arrived()

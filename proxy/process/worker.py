@@ -49,8 +49,6 @@ Companion: TypeAlias = Callable[[Config], contextlib.AbstractAsyncContextManager
 
 _LOG_PATIENCE_S = 1.0  # for the last lines of the log, and for the collector of spans
 _LEAST_PATIENCE_S = 0.1
-#: At a reload, idle connections stay open for so long: a request within it gets an answer with `Connection: close`.
-_RETIRE_IDLE_CLOSE_DELAY_S = 1.0
 
 
 def _is_tunnel(client: ClientConnection) -> bool:
@@ -245,7 +243,7 @@ class Worker:
     def retire(self) -> None:
         """Stop accepting, because another generation does: only tunnels may outlast `drain_s`."""
         timeouts = self._config.timeouts
-        self._listener.shut_down(_RETIRE_IDLE_CLOSE_DELAY_S)
+        self._listener.shut_down()
         self.pool.shut_down()  # idle connections would come on top of the other generation's
         self._later(timeouts.drain_s, lambda: self._listener.cut(lambda client: not _is_tunnel(client)))
         self._later(timeouts.tunnel_shutdown_s, lambda: self._listener.cut(_is_tunnel))

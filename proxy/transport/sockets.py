@@ -34,8 +34,17 @@ class PeerEnd(Enum):
 
 def untaken_bytes(raw: LoopSocket) -> int:
     """Bytes in the kernel's send queue that the peer has not acknowledged; 0 where nothing tells."""
+    return _queued_bytes(raw, termios.TIOCOUTQ)
+
+
+def unread_bytes(raw: LoopSocket) -> int:
+    """Bytes in the kernel's receive queue; 0 where nothing tells."""
+    return _queued_bytes(raw, termios.FIONREAD)
+
+
+def _queued_bytes(raw: LoopSocket, which: int) -> int:
     try:
-        fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, _COUNT)
+        fcntl.ioctl(raw.fileno(), which, _COUNT)
     except (OSError, ValueError):
         return 0
     return int.from_bytes(_COUNT, sys.byteorder)

@@ -168,6 +168,10 @@ class Stream(PacedReading):
         """Whether a read would return at once."""
         return bool(self._unread) or self._reading is FINISHED or self._ended is not None
 
+    def has_arrived(self) -> bool:
+        """Whether a read would return at once, or the kernel holds bytes that the loop has not read: a system call."""
+        return self.has_unread() or sockets.unread_bytes(self.transport.get_extra_info("socket")) > 0
+
     def peer_has_ended(self) -> bool:
         """Whether the peer has ended its side, as the kernel knows: a system call."""
         return sockets.peer_end(self.transport.get_extra_info("socket")) is not None

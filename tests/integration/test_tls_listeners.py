@@ -281,7 +281,7 @@ async def test_a_worker_that_shuts_down_does_not_wait_for_a_handshake_that_never
 
 
 async def test_silent_connections_keep_nobody_out(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "FIRST_REQUEST_S", 0.1)
+    monkeypatch.setattr(places, "NEXT_REQUEST_S", 0.1)
     upstream = ScriptedUpstream(answering(OK))
     async with (
         upstream.serving(),

@@ -33,6 +33,7 @@ def simulated_kernel() -> Iterator[None]:
     with ExitStack() as patches:
         for patch in (
             mock.patch.object(sockets, "untaken_bytes", _untaken_bytes),
+            mock.patch.object(sockets, "unread_bytes", _unread_bytes),
             mock.patch.object(sockets, "reset_on_close", _reset_on_close),
             mock.patch.object(sockets, "peer_end", _peer_end),
             mock.patch("proxy.transport.stream.Remainder", _Remainder),
@@ -53,6 +54,10 @@ def simulated_kernel() -> Iterator[None]:
 def _untaken_bytes(raw: KernelView) -> int:
     endpoint = raw.endpoint
     return 0 if endpoint.is_closed else endpoint.unsent_at_reset if endpoint.is_dead else len(endpoint.unsent)
+
+
+def _unread_bytes(raw: KernelView) -> int:
+    return 0 if raw.endpoint.is_closed else len(raw.endpoint.received)
 
 
 def _reset_on_close(raw: KernelView) -> None:
