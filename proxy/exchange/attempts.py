@@ -14,7 +14,7 @@ from proxy.errors import (
     UpstreamError,
 )
 from proxy.exchange import states
-from proxy.exchange.copy_body import BodySink, Trailers
+from proxy.exchange.copy_body import BodySink, Trailers, write_all
 from proxy.exchange.interim import InterimRate
 from proxy.exchange.leasing import Leasing
 from proxy.exchange.states import AWAITING_HEAD, RESPONDING, SENDING, Continue, UploadState
@@ -187,6 +187,10 @@ class Attempts(Leasing):
         if source is None:
             self._state = AWAITING_HEAD
             upstream.stream.write(request)
+            return
+        if source.body.complete and forward.framing is not CHUNKED:  # as most forms are: nothing is left to carry
+            self._state = AWAITING_HEAD
+            write_all(upstream.stream, [request, *arrived])
             return
         self._state = SENDING
         idle_s = self._client.timeouts.request_body_idle_s

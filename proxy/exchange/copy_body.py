@@ -6,6 +6,7 @@ from typing import Final, Protocol, TypeAlias
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.parsing.body import Body, CountedBody, UnboundedBody
+from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.transport.stream import Stream
 
 #: Buffers smaller than this together are joined and written in one call: cheaper than a scattered write.
@@ -99,7 +100,7 @@ class _StraightOn:
     def __init__(
         self,
         source: Stream,
-        body: CountedBody | UnboundedBody,
+        body: CountedBody | UnboundedBody | ChunkedBody,
         sink: BodySink,
         deadline: Callable[[], float],
         flows_from: int,
@@ -113,17 +114,31 @@ class _StraightOn:
     def take(self, data: bytes) -> bool:
         """Take what arrived, or return False: the fiber is needed."""
         sink = self._sink
-        size = len(data)
-        if sink.stream.must_drain() or not self._body.pass_by(size):
+        if sink.stream.must_drain() or not self._pass_on(data):
             return False
-        sink.stream.write(data)
-        is_behind = sink.is_behind(size)
+        is_behind = sink.is_behind(len(data))
         if is_behind:
             self._source.interrupt_reader(_FellBehind())
             return True
         if is_behind is False and self._body.received_bytes >= self._flows_from:
             self._source.flow()
         self._source.set_read_deadline(self._deadline())
+        return True
+
+    def _pass_on(self, data: bytes) -> bool:
+        """Count and write what arrived, unless it holds the body's end, or chunks that need a closer look."""
+        body, sink = self._body, self._sink
+        if isinstance(body, ChunkedBody):
+            pieces = body.pass_by(data)
+            if pieces is None:
+                return False
+            sink.write(pieces, body)
+        elif not body.pass_by(len(data)):
+            return False
+        elif sink.chunked:
+            sink.write([data], body)
+        else:
+            sink.stream.write(data)
         return True
 
 
@@ -139,7 +154,7 @@ async def copy_body(source: BodySource, sink: BodySink, deadline: Callable[[], f
         sink.stream.queue_little()
         flows_from = _PROVEN_BYTES
     is_behind = sink.is_behind(0)
-    if isinstance(body, CountedBody | UnboundedBody) and not sink.chunked and source.only_counts:
+    if isinstance(body, CountedBody | UnboundedBody | ChunkedBody) and source.only_counts:
         stream.taker = _StraightOn(stream, body, sink, deadline, flows_from)
     try:
         while not body.complete:

@@ -22,6 +22,7 @@ from proxy.exchange.copy_body import BodySink, copy_body
 from proxy.exchange.states import Continue, UploadState
 from proxy.http1.message import UNTIL_CLOSE, BodyFraming
 from proxy.http1.parsing.body import Body
+from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.policy.request_plan import check_body_size
 from proxy.policy.settings import Limits
 from proxy.transport.body_reader import BodyCutShort, BodyReader
@@ -126,9 +127,10 @@ class RequestBody:
 
     @property
     def only_counts(self) -> bool:
-        """Whether what arrives is only counted: no copy of it is made, and its rate is not limited. A declared length
-        has been checked."""
-        return self.copy is None and self.rate is None
+        """Whether what arrives is only counted: no copy of it is made, and neither its rate nor the length that its
+        chunks may add up to is limited. A declared length has been checked."""
+        is_bounded = self._limit_bytes and isinstance(self.body, ChunkedBody)
+        return self.copy is None and self.rate is None and not is_bounded
 
     @property
     def stream(self) -> Stream:

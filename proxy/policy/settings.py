@@ -145,7 +145,7 @@ class Limits(MessageLimits, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How upstream connections are kept for further requests."""
 
-    idle_per_origin: Annotated[int, Meta(description="Idle connections kept open to one origin, per worker.")] = 256
+    idle_per_origin: Annotated[int, Meta(description="Idle connections kept open to one origin, per worker.")] = 1_024
     max_requests: Annotated[int, Meta(description="Requests on one connection before it is replaced.")] = 100_000
     max_age_s: Annotated[
         float, Meta(description="Age at which a connection is replaced, so that a changed DNS answer takes effect.")

@@ -40,6 +40,8 @@ _DATA_PER_EXTENSION_BYTE: Final = 32
 #: one-byte chunks in one read would keep the event loop from everybody else.
 _MOST_CHUNKS: Final = 4096
 _MOST_CHUNKS_WITH_H11: Final = 128
+#: What `pass_by` looks at: reading more of it twice, where it ends within a chunk, would cost more than is saved.
+_LITTLE_BYTES: Final = 16_384
 
 
 class State(Enum):
@@ -119,6 +121,18 @@ class ChunkedBody:
             and b"".join(self._h11.receive(seen)) != b"".join(pieces)
         ):
             raise ProtocolError("two readers of the chunked body disagree")
+        return pieces
+
+    def pass_by(self, data: bytes) -> list[bytes] | None:
+        """The body bytes in what arrived, where that is little, and whole plain chunks and nothing else. None: nothing
+        is taken, and `receive` has to."""
+        if self._state is not _SIZE or self._pending or self._h11 is not None or len(data) > _LITTLE_BYTES:
+            return None
+        pieces: list[bytes] = []
+        end, _ = whole_chunks(data, 0, pieces, self._most_chunks)
+        if end < len(data):
+            return None
+        self.received_bytes += sum(map(len, pieces))
         return pieces
 
     def _scan(self, data: bytes) -> list[bytes]:

@@ -85,6 +85,8 @@ def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> 
             pieces.append(data[start:stop])
             continue
         small.append(data[start:stop])
+        if position == len(data):  # one event of a stream, as a rule
+            break
         window = max(_FIRST_WINDOW, 4 * size)
         while count < most:
             found, length = _split(data[position : position + window], most - count, small)

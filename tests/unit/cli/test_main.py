@@ -155,7 +155,7 @@ def test_check_prints_each_effective_value_with_its_source() -> None:
     file = str(EXAMPLES / "by-host.toml")
     lines = onehop("check", "--config", file, "--print", "--workers", "2").output.splitlines()
     assert "workers = 2  # --workers" in lines
-    assert "pool.idle_per_origin = 256  # default" in lines
+    assert "pool.idle_per_origin = 1024  # default" in lines
     assert f'listen = [":8080"]  # {file}:2' in lines
     assert f"routes.tenants.request_fields.put.X-Tier = ***  # {file}:21" in lines
     assert f'routes.tenants.request_fields.remove = ["X-Debug"]  # {file}:22' in lines

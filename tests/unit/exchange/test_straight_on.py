@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.errors import UpstreamClosed
+from proxy.errors import ProtocolError, UpstreamClosed
 from proxy.exchange.copy_body import BodySink, copy_body
-from proxy.http1.message import FixedLength
+from proxy.http1.message import CHUNKED, UNTIL_CLOSE, BodyFraming, FixedLength
 from proxy.http1.parsing.body import Body
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.policy.settings import Limits
@@ -21,14 +21,14 @@ BLOCK = 262_144
 
 
 class Source:
-    """A body of a length, read from a stream, and how often a fiber asked for more of it."""
+    """A body that is read from a stream, and how often a fiber asked for more of it."""
 
-    def __init__(self, stream: Stream, length: int, *, only_counts: bool = True) -> None:
+    def __init__(self, stream: Stream, framing: BodyFraming, *, only_counts: bool = True) -> None:
         self.stream = stream
         self.only_counts = only_counts
         self.asked = 0
         self.reader = BodyReader(stream, HeadParser(Limits(), fast_path=True))
-        self.reader.begin(FixedLength(length))
+        self.reader.begin(framing)
 
     @property
     def body(self) -> Body:
@@ -42,9 +42,10 @@ class Source:
 class Copying:
     """A body that is being copied from one stream to another."""
 
-    def __init__(self, length: int, *, only_counts: bool = True, as_chunks: bool = False) -> None:
+    def __init__(self, of: int | BodyFraming, *, only_counts: bool = True, as_chunks: bool = False) -> None:
         self.stream, self.peer = noting_stream(), noting_stream()
-        self.source = Source(self.stream, length, only_counts=only_counts)
+        framing = FixedLength(of) if isinstance(of, int) else of
+        self.source = Source(self.stream, framing, only_counts=only_counts)
         self.ends: list[BaseException | None] = []
         self._times: Iterator[float] = iter(range(100, 200))
         sink = BodySink(self.peer, chunked=as_chunks, trailers=None, wait=self._wait)
@@ -76,10 +77,62 @@ async def test_only_the_end_of_a_body_wakes_the_fiber() -> None:
     assert copying.stream.taker is None
 
 
-@pytest.mark.parametrize(("only_counts", "as_chunks"), [(False, False), (True, True)])
-async def test_a_body_that_is_looked_at_or_framed_anew_wakes_it_each_time(only_counts: bool, as_chunks: bool) -> None:
-    copying = Copying(9, only_counts=only_counts, as_chunks=as_chunks)
-    for data in (b"abc", b"def", b"ghi"):
+@pytest.mark.parametrize(("as_chunks", "first", "second"), [
+    (True, b"3\r\nabc\r\n", b"3\r\nabc\r\n4\r\ndefg\r\n"),
+    (False, b"abc", b"abcdefg"),
+])  # fmt: skip
+async def test_whole_chunks_go_on_and_wake_nobody(as_chunks: bool, first: bytes, second: bytes) -> None:
+    copying = Copying(CHUNKED, as_chunks=as_chunks)
+    for data, written in [(b"03\r\nabc\r\n", first), (b"4\r\ndefg\r\n", second)]:
+        copying.stream.data_received(data)
+        assert copying.written == written
+    assert copying.source.asked == 1
+    assert copying.source.body.received_bytes == 7
+    copying.stream.data_received(b"1\r\nh\r\n0\r\n\r\n")
+    assert copying.ends == [None]
+    assert copying.written == second + (b"1\r\nh\r\n0\r\n\r\n" if as_chunks else b"h")
+    assert copying.source.body.received_bytes == 8
+
+
+@pytest.mark.parametrize("pieces", [
+    [b"3;a=b\r\nabc\r\n", b"1\r\nd\r\n"],
+    [b"3\r\nab", b"c\r\n1\r\nd\r\n"],
+    [b"3", b"\r\nabc\r\n1\r\nd\r\n"],
+    [b"3\r\nabc\r\n", b"1\r\nd\r", b"\n"],
+])  # fmt: skip
+async def test_chunks_that_need_a_closer_look_wake_it_and_go_on_whole(pieces: list[bytes]) -> None:
+    copying = Copying(CHUNKED)
+    for data in pieces:
+        copying.stream.data_received(data)
+    assert copying.source.asked > 1
+    assert copying.written == b"abcd"
+    copying.stream.data_received(b"0\r\n\r\n")
+    assert copying.ends == [None]
+
+
+async def test_a_broken_chunk_ends_the_copy_behind_what_went_on() -> None:
+    copying = Copying(CHUNKED)
+    copying.stream.data_received(b"3\r\nabc\r\n")
+    copying.stream.data_received(b"1\r\ndd\r\n")
+    assert isinstance(copying.ends[0], ProtocolError)
+    assert copying.written == b"abc"
+
+
+async def test_a_body_that_only_its_end_delimits_goes_on_in_chunks_and_wakes_nobody() -> None:
+    copying = Copying(UNTIL_CLOSE, as_chunks=True)
+    copying.stream.data_received(b"abc")
+    copying.stream.data_received(b"d")
+    assert copying.written == b"3\r\nabc\r\n1\r\nd\r\n"
+    assert copying.source.asked == 1
+    copying.stream.eof_received()
+    assert copying.ends == [None]
+    assert copying.written == b"3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("pieces", [[b"abc", b"def", b"ghi"], [b"3\r\nabc\r\n", b"3\r\ndef\r\n", b"0\r\n\r\n"]])
+async def test_a_body_that_is_looked_at_wakes_it_each_time(pieces: list[bytes]) -> None:
+    copying = Copying(9 if pieces[0] == b"abc" else CHUNKED, only_counts=False)
+    for data in pieces:
         copying.stream.data_received(data)
     assert copying.ends == [None]
     assert copying.source.asked == 3
