@@ -129,6 +129,8 @@ def _accepts(key: KeyPath, value: Value, problems: list[Problem]) -> bool:
                 expected = "unknown key" + (
                     suggestion(here, beside) or _misplaced(key[: depth + 1], value) or suggestion(here, everywhere)
                 )
+            elif isinstance(schema, msgspec.inspect.ListType):
+                expected = f"{'.'.join(key[:depth])} is a list: write {key[depth - 1]} = [{{ ... }}]"
             else:
                 expected = f"{'.'.join(key[:depth])} is no table"
             problems.append(Problem(value.source, value.line, here, "", expected))
@@ -189,6 +191,8 @@ def _expected(key: KeyPath, exc: msgspec.ValidationError) -> str:
     if isinstance(kind, msgspec.inspect.LiteralType):
         return f"expected one of {_choices(kind)}"
     text = str(exc).partition(" - at `$")[0]
+    if " matching regex " in text:
+        return _of_form(key)
     item = kind.item_type if isinstance(kind, msgspec.inspect.ListType) else None
     if isinstance(item, msgspec.inspect.LiteralType) and text.startswith("Invalid enum value"):
         return f"expected any of {_choices(item)}"
@@ -200,6 +204,16 @@ def _expected(key: KeyPath, exc: msgspec.ValidationError) -> str:
     if unknown is not None and isinstance(kind, msgspec.inspect.StructType):
         return f'unknown key "{unknown[1]}"{suggestion(unknown[1], [field.encode_name for field in kind.fields])}'
     return re.sub("`([a-z |]+)`", _in_words, text[:1].lower() + text[1:])
+
+
+def _of_form(key: KeyPath) -> str:
+    """What a text with a pattern has to be, in the words that stand beside the pattern."""
+    table = _schema_of(key[:-1])
+    assert isinstance(table, msgspec.inspect.StructType)
+    kind = next(field.type for field in table.fields if field.encode_name == key[-1])
+    assert isinstance(kind, msgspec.inspect.Metadata)
+    assert kind.extra is not None
+    return f"expected {kind.extra['expected']}"
 
 
 def _choices(kind: msgspec.inspect.LiteralType) -> str:

@@ -65,6 +65,11 @@ class ListenerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Meta(description="Port that redirect_to_https leads to, as clients see it (perhaps that of a load balancer)."),
     ] = 443
     socket_mode: Annotated[
-        str, Meta(pattern=r"^0?[0-7]{3}$(?!\n)", description="Permissions of a Unix socket's file: who may connect.")
+        str,
+        Meta(
+            pattern=r"^0?[0-7]{3}$(?!\n)",
+            extra={"expected": 'permissions as chmod takes them, such as "0660"'},
+            description="Permissions of a Unix socket's file: who may connect.",
+        ),
     ] = "0666"  # as nginx has it: who may come in is better said by the folder
     tls: ListenerTlsConfig = ListenerTlsConfig()

@@ -34,6 +34,10 @@ def listener_problems(config: Config) -> Iterator[Finding]:
         if listener.socket_mode != ListenerConfig(address="").socket_mode and not address.startswith("unix:"):
             yield (*key, "socket_mode"), f'"{listener.socket_mode}"', "does nothing: the address is no Unix socket"
         yield from network_problems((*key, "proxy_protocol"), listener.proxy_protocol)
+        for peers in listener.proxy_protocol:
+            if (peers == "unix") is not address.startswith("unix:"):
+                wanted = "a network" if peers == "unix" else '"unix"'
+                yield (*key, "proxy_protocol"), f'"{peers}"', f"never connects to {address}: expected {wanted}"
         if listener.tls.certificates and listener.redirect_to_https:
             yield (*key, "redirect_to_https"), "true", "expected a listener without TLS: this one has https already"
         if not 1 <= listener.https_port <= _HIGHEST_PORT:

@@ -74,6 +74,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str,
         Meta(
             pattern=r"^[A-Za-z0-9_.-]{1,64}$(?!\n)",  # `$` alone also matches before a last line end
+            extra={"expected": "one word of letters, digits, _ . and -, 64 at most"},
             description="This proxy's name in Via; a suffix unique to the instance is added.",
         ),
     ] = "onehop"

@@ -3,10 +3,14 @@
 import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from proxy.telemetry.escaping import escape_control
 
 #: A key's place: ("timeouts", "connect_s").
 KeyPath: TypeAlias = tuple[str, ...]
+
+_AS_IN_TOML: Final = str.maketrans({"\n": "\\n", "\r": "\\r", "\t": "\\t"})
 
 
 class Value(NamedTuple):
@@ -37,7 +41,8 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         where = self.source if self.line is None else f"{self.source}:{self.line}"
         said = f"{self.key} = {self.value}" if self.key and self.value else self.key
-        return ": ".join(part for part in (where, said, self.expected) if part)
+        line = ": ".join(part for part in (where, said, self.expected) if part)
+        return escape_control(line.translate(_AS_IN_TOML))
 
 
 class InvalidConfiguration(Exception):

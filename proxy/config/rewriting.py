@@ -56,6 +56,8 @@ def _pattern_problems(key: tuple[str, ...], rewrite: RewritePathConfig) -> Itera
     to = rewrite.to
     if not _PATH.fullmatch(to) or "?" in to or "#" in to:
         yield (*key, "to"), f'"{to}"', 'expected a path that begins with "/", without "?": the query goes on as it is'
+    elif "\\" in to:  # a reference as in sed and Python
+        yield (*key, "to"), f'"{to}"', 'expected no "\\": what a group has matched is written $1'
     elif to.startswith("//"):
         yield (*key, "to"), f'"{to}"', 'expected one "/" at its beginning: two would begin a host'
     elif (missing := next((part for part in _parts(to) if isinstance(part, int) and part > groups), None)) is not None:

@@ -38,7 +38,9 @@ _YEAR_S: Final = 365 * 86_400  # event loops refuse timers that they cannot coun
 def upgrade_problems(key: tuple[str, ...], protocols: Iterable[str]) -> Iterator[Finding]:
     """What is wrong with the protocols that a client may switch to."""
     for protocol in protocols:
-        if not PROTOCOL.fullmatch(protocol.encode("latin-1", "replace")):
+        if "*" in protocol:  # a valid token, but meant as a pattern
+            yield key, f'"{protocol}"', "names have no wildcards: write each protocol by itself"
+        elif not PROTOCOL.fullmatch(protocol.encode("latin-1", "replace")):
             yield key, f'"{protocol}"', "expected a protocol: a name such as websocket, or SPDY/3.1"
         elif protocol.lower().partition("/")[0] in _HIDING_HTTP:
             hidden = "TLS" if protocol.lower().startswith("tls") else "HTTP/2"
@@ -55,7 +57,8 @@ def network_problems(key: tuple[str, ...], texts: Iterable[str]) -> Iterator[Fin
 def time_problems(key: tuple[str, ...], value: float) -> Iterator[Finding]:
     """What is wrong with a time."""
     if not value > 0 and not (value == 0 and key[-1] in _MAY_BE_ZERO):
-        yield key, f"{value:g}", "expected more than 0 seconds"
+        least = "0 seconds or more" if key[-1] in _MAY_BE_ZERO else "more than 0 seconds"
+        yield key, f"{value:g}", f"expected {least}"
     elif value > _YEAR_S:
         yield key, f"{value:g}", "expected a year of seconds at most"
 

@@ -12,7 +12,7 @@ from typing import Final
 from proxy.config.problem import KeyPath, Problem, Value
 from proxy.config.show import leaves
 
-_TABLE: Final = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(?:#.*)?")
+_TABLE: Final = re.compile(r"\s*\[\[?\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?")  # [[...]]: one of a list
 _KEY: Final = re.compile(r"\s*([A-Za-z0-9_\-.\"' ]+?)\s*=")
 
 

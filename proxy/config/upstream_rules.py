@@ -12,7 +12,7 @@ from proxy.config.upstream_model import UpstreamConfig, UpstreamTlsConfig
 from proxy.http1.fields import is_token
 from proxy.http1.masking import shown_text
 from proxy.http1.target import has_authority_form
-from proxy.transport.certificates import CertificateFault
+from proxy.transport.certificates import CertificateFault, unreadable
 from proxy.transport.tls import ClientTls, client_context
 from proxy.upstream.balancing.hash import hash_key
 from proxy.upstream.health.settings import HealthCheckSettings, status_ranges
@@ -110,7 +110,9 @@ def _upstream_tls(key: tuple[str, ...], upstream: UpstreamConfig) -> Iterator[Fi
         yield (*key, "server_name"), f'"{tls.server_name}"', "expected a host name"
     if tls.key and not tls.certificate:
         yield (*key, "key"), f'"{tls.key}"', "belongs to a certificate: set certificate, too"
-    if (expected := _file_problem(ClientTls(ca=tls.ca))) is not None:
+    if tls.certificate and tls.key and (expected := unreadable(tls.key)) is not None:
+        yield (*key, "key"), f'"{tls.key}"', f"cannot be read: {expected}"
+    elif (expected := _file_problem(ClientTls(ca=tls.ca))) is not None:
         yield (*key, "ca"), f'"{tls.ca}"', f"expected a PEM file of certificates: {expected}"
     elif (expected := _file_problem(client_tls(upstream))) is not None:
         yield (

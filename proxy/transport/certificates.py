@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from proxy.transport.regular_file import require_regular
+from proxy.transport.regular_file import read_regular, require_regular
 
 _NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: an expired one is read, too
 
@@ -51,7 +51,18 @@ def load_pair(context: ssl.SSLContext, certificate: str, key: str) -> None:
         context.load_cert_chain(certificate, key or None, password=no_password)
     except OSError as exc:
         reason = "its key is encrypted: onehop knows no password" if is_encrypted else reason_of(exc)
+        if key and (fault := unreadable(key)) is not None and unreadable(certificate) is None:
+            reason = f"its key {key}: {fault}"
         raise CertificateFault(certificate, reason) from exc
+
+
+def unreadable(path: str) -> str | None:
+    """Why a file cannot be read, or None."""
+    try:
+        read_regular(path, 1)
+    except OSError as exc:
+        return reason_of(exc)
+    return None
 
 
 def reason_of(exc: OSError) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from proxy.downstream.places import Room
+from proxy.policy.settings import Timeouts
 from proxy.process import descriptors
 from tests.harness.addresses import no_descriptors_left
 from tests.harness.running_proxy import RunningProxy, running_proxy
@@ -98,7 +99,8 @@ async def test_without_a_queue_they_are_told_at_once() -> None:
         client(proxy.port) as newcomer,
     ):
         await busy.send(GET)
-        assert (await newcomer.response())[0].startswith(b"HTTP/1.1 503 ")
+        async with asyncio.timeout(Timeouts().client_queue_s * 0.8):
+            assert (await newcomer.response())[0].startswith(b"HTTP/1.1 503 ")
         held.go_on.set()
         assert (await busy.response())[1] == b"ok"
 

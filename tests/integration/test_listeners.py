@@ -97,15 +97,15 @@ async def test_a_header_of_anybody_else_is_refused(header: bytes) -> None:
 
 async def test_a_header_that_does_not_come_is_waited_for_no_longer_than_a_handshake() -> None:
     upstream = ScriptedUpstream(answering(OK))
+    inner = plain(proxy_protocol=["127.0.0.0/8"])
     async with (
         upstream.serving(),
-        running_proxy(
-            upstream.port, listen=[], listeners=plain(proxy_protocol=["127.0.0.0/8"]), timeouts={"handshake_s": 0.1}
-        ) as proxy,
+        running_proxy(upstream.port, listen=[], listeners=inner, timeouts={"handshake_s": 0.1}) as proxy,
         client(proxy.port) as peer,
     ):
         await peer.send(V1[:20])
-        assert await peer.ended()
+        async with asyncio.timeout(8):  # the default is 10
+            assert await peer.ended()
 
 
 async def test_tls_begins_behind_the_header(authority: Authority) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.downstream import places
+from proxy.policy.settings import Timeouts
 from tests.harness.listeners import listener, tls_client, tls_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, fields_of
 from tests.harness.tls import Authority, authority
@@ -124,7 +125,8 @@ async def test_a_client_that_never_begins_is_closed_in_time(authority: Authority
             async with client(proxy.port) as peer:
                 if begun:
                     await peer.send(begun)
-                assert await peer.ended()
+                async with asyncio.timeout(Timeouts().handshake_s * 0.8):
+                    assert await peer.ended()
         assert not proxy.records
 
 

@@ -31,6 +31,7 @@ WRONG = [
     ('rewrite_path = { pattern = "a", to = "//x" }',            'expected one "/" at its beginning: two would begin a host'),
     ('rewrite_path = { pattern = "a", to = "/x?y" }',           'without "?": the query goes on as it is'),
     ('rewrite_path = { pattern = "a", to = "/x\\r\\ny" }',      'expected a path that begins with "/"'),
+    ("rewrite_path = { pattern = '(a)', to = '/\\1' }",           "what a group has matched is written $1"),
     ('rewrite_path = { pattern = "(a)", to = "/$2" }',          "the pattern has no group 2"),
     ('rewrite_path = { pattern = "a", too = "/x" }',            'unknown key, did you mean "routes.a.rewrite_path.to"?'),
     ("rewrite_location = 1",                                    "expected true or false"),

@@ -16,7 +16,7 @@ ROUTED = ["routes.r.upstream=app"]
 WRONG = [
     # a key of a route                          what is said
     ("timeouts.response_head_s=0",              "expected more than 0 seconds"),
-    ("timeouts.request_total_s=-1",             "expected more than 0 seconds"),
+    ("timeouts.request_total_s=-1",             "expected 0 seconds or more"),
     ("timeouts.linger_s=1e12",                  "expected a year of seconds at most"),
     ("timeouts.connect_s=fast",                 'expected a time: a number of seconds, or a text such as "10s"'),
     ("timeouts.conect_s=1",                     'unknown key, did you mean "routes.r.timeouts.connect_s"?'),

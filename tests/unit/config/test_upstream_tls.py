@@ -24,7 +24,7 @@ REFUSED = [
     ("https://h",   'server_name = "a..b"',        'tls.server_name = "a..b": expected a host name'),
     ("https://h",   'server_name = "a b"',         'tls.server_name = "a b": expected a host name'),
     ("https://h",   'server_name = "h:443"',       'tls.server_name = "h:443": expected a host name'),
-    ("https://h",   'server_name = "h\\n"',         'tls.server_name = "h\n": expected a host name'),
+    ("https://h",   'server_name = "h\\n"',         'tls.server_name = "h\\n": expected a host name'),
     ("https://h",   'server_name = "a b"',         'tls.server_name = "a b": expected a host name'),
     ("https://h",   'key = "/k.pem"',               'tls.key = "/k.pem": belongs to a certificate: set certificate, too'),
     ("https://h",   'ca = "/nowhere/ca.pem"',      'tls.ca = "/nowhere/ca.pem": expected a PEM file of certificates'),
