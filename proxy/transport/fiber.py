@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any
 
-from proxy.transport.parking import PARKED, apart
+from proxy.transport.parking import PARKED, apart, throw
 
 #: The fiber that runs now; None while the loop does.
 running: "Fiber | None" = None
@@ -38,7 +38,7 @@ class Fiber:
         global running
         outer, running = running, self
         try:
-            awaited = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+            awaited = self._coroutine.send(None) if error is None else throw(self._coroutine, error)
         except StopIteration:
             self._end(None)
         except BaseException as exc:

@@ -7,6 +7,7 @@ from unittest import mock
 from proxy.downstream import acceptor, listener
 from proxy.http1.parsing.self_test import disagreements
 from proxy.process import memory, worker
+from proxy.telemetry.error_log import ErrorLog
 from proxy.transport import sockets
 from proxy.transport.sockets import PeerEnd
 from proxy.upstream.resolver import Resolver
@@ -15,6 +16,16 @@ from tests.simulation.names import start_lookup
 from tests.simulation.transport import KernelView
 
 _under_way = False
+
+
+class NotedErrors(ErrorLog):
+    """What is reported as a defect of the proxy's: `defect` is handed on as it is to all who report one, so that to replace
+    it in an object would leave out those that have it already."""
+
+    noted: list[str]
+
+    def defect(self, defect: BaseException, where: str) -> None:
+        self.noted.append(f"{where}: {defect!r}")
 
 
 @contextmanager
@@ -40,6 +51,7 @@ def simulated_kernel() -> Iterator[None]:
             mock.patch.object(acceptor, "has_waiting", _has_waiting),
             mock.patch.object(listener, "has_waiting", _has_waiting),
             mock.patch.object(worker, "disagreements", known),
+            mock.patch.object(worker, "ErrorLog", NotedErrors),
             mock.patch.object(Resolver, "_start", start_lookup),
             mock.patch.object(memory, "resident_bytes", int),  # zero
         ):

@@ -1,7 +1,12 @@
 """Some hundred worlds, and old faults put back: the laws hold, and they find what breaks them."""
 
+from unittest import mock
+
 import pytest
 
+from proxy.downstream.connection import ClientConnection
+from proxy.exchange.exchange import Exchange
+from proxy.transport.deadlines import Deadlines
 from tests.simulation.beneath import simulated_kernel
 from tests.simulation.reintroduced import FAULTS
 from tests.simulation.scenario import Reduction, Scenario
@@ -18,6 +23,13 @@ _MOST_WORLDS_TO_A_FIND = 4_000
 def test_every_law_holds_in_every_world() -> None:
     found = look_at(range(1, _WORLDS + 1), notes_states=False)
     assert not found.broken, "make simulate ARGS='--seed N' replays"
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("place", [(ClientConnection, "_next_request"), (Exchange, "_forward"), (Deadlines, "_sweep")])
+def test_a_defect_breaks_a_law_wherever_it_is(place: tuple[type, str]) -> None:
+    with mock.patch.object(*place, side_effect=LookupError), simulated_kernel():
+        assert any("LookupError" in law for law in judged(2)[1])
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -10,12 +10,11 @@ from proxy.downstream.arrival import ListenerSettings
 from proxy.downstream.connection import ClientConnection, Phase
 from proxy.policy.forwarded import networks
 from proxy.process.worker import Worker
-from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.stream import Stream
 from tests.simulation.auth_service import AuthService
-from tests.simulation.beneath import simulated_kernel
+from tests.simulation.beneath import NotedErrors, simulated_kernel
 from tests.simulation.client import Client, choose_ask
 from tests.simulation.control import SimulatedControl, SimulatedLink
 from tests.simulation.kernel import Endpoint, Network
@@ -92,8 +91,8 @@ class World:
         self._links: dict[int, SimulatedLink] = {}  # by worker
         self._control: SimulatedControl | None = None
         if scenario.has("control process"):
-            errors = ErrorLog(level="error")
-            errors.defect = self._note_defect  # type: ignore[method-assign]
+            errors = NotedErrors(level="error")
+            errors.noted = self.defects
             self._control = SimulatedControl(
                 self.network, self.config, scenario.dice("control"), errors, self._names.lookup
             )
@@ -165,7 +164,7 @@ class World:
             self.config, [server], "onehop-simulated", sinks=[Sink(ended=self.records.append)], link=cast("Any", link),
             kept=control.kept if control is not None else None, lookup=self._names.lookup,
         )  # fmt: skip
-        worker.errors.defect = self._note_defect  # type: ignore[method-assign]
+        cast("NotedErrors", worker.errors).noted = self.defects
         worker.deadlines.streams = InOrder()
         settings = ListenerSettings(
             "public",
@@ -218,9 +217,6 @@ class World:
                         self.met.add(
                             (client.phase.name, state.name if state is not None else "", f"{event} from {side}")
                         )
-
-    def _note_defect(self, defect: BaseException, where: str) -> None:
-        self.defects.append(f"{where}: {defect!r}")
 
     def _client(self, number: int) -> Client:
         scenario = self.scenario

@@ -1,6 +1,7 @@
 """A client connection's phases, on a transport that only notes what it is told."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
@@ -241,3 +242,26 @@ async def test_a_cut_response_is_delivered_before_its_end_is_seen(scene: Scene, 
     scene.wait()
     assert untaken == [0]
     assert ("reset on close" in scene.told) == only_the_end_delimits
+
+
+async def test_what_ended_it_is_what_is_told_though_it_waits_once_more() -> None:
+    stream, ends = noting_stream(), list[BaseException | None]()
+    identity = ClientIdentity(b"127.0.0.1", False)
+    client = ClientConnection(
+        stream, identity, "127.0.0.1", Timeouts(), Limits(), stream._deadlines, fast_path=True
+    )  # fmt: skip
+
+    async def refuse(client: ClientConnection, _: ProxyError, started: float) -> None:
+        client.ending = Ending.LINGER
+        await PARKED
+
+    serving = Fiber(client.serve(Exchange().run, refuse), ends.append)
+    serving.resume()
+    stream.data_received(b"\0\r\n\r\n")
+    serving.cancel()  # while it handles a refusal
+    assert sys.exc_info() == (None, None, None)
+    assert client.phase is Phase.ENDING
+    assert not ends
+    stream.eof_received()  # while it handles that it was cancelled
+    assert [type(exc) for exc in ends] == [asyncio.CancelledError]
+    stream.connection_lost(None)

@@ -1,7 +1,10 @@
 """A fiber: who resumes it, what it may await, and how it ends."""
 
 import asyncio
+import contextlib
 import sys
+from collections.abc import Coroutine, Generator
+from typing import Any
 
 import pytest
 
@@ -178,3 +181,102 @@ async def test_what_one_fiber_handles_while_it_waits_is_nothing_to_another() -> 
     for each in fibers:
         each.resume()
     assert [(exc.args, exc.__context__) for exc in handled] == [((0,), None), ((1,), None), ((2,), None)]
+
+
+class Foreign(Coroutine[Any, Any, object]):
+    """A coroutine that is not Python's own, as compiled ones are not."""
+
+    def __init__(self, own: Coroutine[Any, Any, object]) -> None:
+        self._own = own
+        self.closed = False
+
+    def __await__(self) -> Generator[Any, Any, object]:
+        return self
+
+    def __iter__(self) -> "Foreign":
+        return self
+
+    def __next__(self) -> object:
+        return self._own.send(None)
+
+    def send(self, value: Any) -> object:
+        return self._own.send(value)
+
+    def throw(self, *given: Any) -> object:
+        return self._own.throw(*given)
+
+    def close(self) -> None:
+        self.closed = True
+        self._own.close()
+
+
+async def test_a_foreign_coroutine_is_resumed_and_interrupted_as_any_other() -> None:
+    met: list[object] = []
+    ends = Ends()
+    future = asyncio.get_running_loop().create_future()
+
+    async def work() -> int:
+        for _ in range(3):
+            try:
+                await PARKED
+                met.append("resumed")
+            except ValueError as exc:
+                met.append(exc.args)
+        met.append(await future)
+        try:
+            await PARKED
+        finally:
+            await PARKED
+        return 1
+
+    one = Fiber(Foreign(work()), ends)
+    one.resume()
+    one.resume(ValueError(1))
+    one.resume(ValueError(2))  # right behind
+    one.resume()
+    future.set_result("awaited")
+    await asyncio.sleep(0)
+    one.resume(KeyError())
+    assert met == [(1,), (2,), "resumed", "awaited"]
+    assert not ends
+    one.resume()
+    assert [type(exc) for exc in ends] == [KeyError]
+    assert sys.exc_info() == (None, None, None)
+
+
+@pytest.mark.parametrize("thrown", [False, True])
+async def test_a_foreign_coroutine_may_end_well(thrown: bool) -> None:
+    ends = Ends()
+
+    async def work() -> str:
+        with contextlib.suppress(ValueError):
+            await PARKED
+        return "done"
+
+    one = Fiber(Foreign(work()), ends)
+    one.resume()
+    one.resume(ValueError() if thrown else None)
+    assert ends == [None]
+
+
+async def test_a_foreign_coroutine_may_be_cancelled_before_it_begins() -> None:
+    ends = Ends()
+
+    async def work() -> None:
+        raise AssertionError
+
+    coroutine = work()
+    Fiber(Foreign(coroutine), ends).cancel()
+    coroutine.close()
+    assert [type(exc) for exc in ends] == [asyncio.CancelledError]
+
+
+async def test_a_foreign_coroutine_is_closed_with_its_fiber() -> None:
+    async def work() -> None:
+        await PARKED
+
+    coroutine = Foreign(work())
+    one = Fiber(coroutine)
+    one.resume()
+    one._coroutine.close()
+    assert coroutine.closed
