@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from proxy.policy.settings import Timeouts
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, Script, ScriptedUpstream, answering, client, raw_client
 
@@ -77,9 +78,10 @@ async def test_a_transfer_that_outlasts_the_shutdown_does_not_end_cleanly() -> N
         await asyncio.get_running_loop().sock_sendall(raw, TO_1_0)
         await asyncio.get_running_loop().sock_recv(raw, 4096)
         ended = await begin_drain(proxy)
-        with pytest.raises(ConnectionResetError):
-            await until_end(raw)
-        await ended
+        async with asyncio.timeout(Timeouts().drain_s * 0.8):
+            with pytest.raises(ConnectionResetError):
+                await until_end(raw)
+            await ended
         assert proxy.records[0].error == "cancelled"
 
 
