@@ -4,14 +4,16 @@ It never connects to services, and no client reaches it through the proxy: it ha
 configured, and refuses requests that this instance has forwarded.
 """
 
+import asyncio
 import base64
 import contextlib
 import logging
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -20,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from proxy.admin.exchanges import Exchanges
 from proxy.admin.exposition import accepted, exposition
@@ -30,6 +32,7 @@ from proxy.admin.metrics import Metrics
 from proxy.admin.pages import asset_routes, status_routes
 from proxy.admin.status import Status, routes_without_origin
 from proxy.telemetry.error_log import ErrorLog
+from proxy.transport.sockets import unread_bytes
 
 #: Paths that need no token: of the configuration, they show names only, and of requests nothing.
 _OPEN: Final = frozenset({"/livez", "/readyz", "/metrics"})
@@ -147,15 +150,46 @@ class _Server(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """A connection to the listener."""
+    """A connection to the listener.
+
+    Once another process serves the socket, a client that is idle or has just connected may still be sending a request,
+    and neither a scrape nor a probe must fail because of a reload: it gets an answer, which says close.
+    """
+
+    def __init__(self, *args: Any, is_ending: Callable[[], bool], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._is_ending = is_ending
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        if self._is_ending():
+            self.shutdown()  # it was accepted as the others were told
+
+    def handle_events(self) -> None:
+        """Begin what has arrived whole."""
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before and self._is_ending():  # nothing of its answer is written before the next turn
+            self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
 
     def shutdown(self) -> None:
-        """Close, because another process serves the socket now. A client that has just connected still gets an
-        answer: a readiness probe must not fail because of a reload."""
-        if self.cycle is None:
-            self.loop.call_later(_FAREWELL_S, super().shutdown)  # type: ignore[unreachable]  # before a first request
+        """Close, in a moment where no request is under way."""
+        if self._is_waiting():
+            self.loop.call_later(_FAREWELL_S, self._leave)
         else:
             super().shutdown()
+
+    def _leave(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._is_waiting() and unread_bytes(self.transport.get_extra_info("socket")):
+            self.loop.call_later(_FAREWELL_S, self._leave)  # the loop was held up: it came in time
+        else:
+            super().shutdown()
+
+    def _is_waiting(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request, whatever uvicorn declares
+        return cycle is None or cycle.response_complete
 
 
 class _ToErrorLog(logging.Handler):
@@ -180,9 +214,10 @@ class AdminServer:
         logger = logging.getLogger("uvicorn")
         logger.handlers = [_ToErrorLog(errors)]
         logger.propagate = False
+        connection = cast("type[asyncio.Protocol]", partial(_Connection, is_ending=self._is_ending))
         self._server = _Server(
             uvicorn.Config(
-                app, http=_Connection, ws="none", lifespan="off", log_config=None, access_log=False,
+                app, http=connection, ws="none", lifespan="off", log_config=None, access_log=False,
                 server_header=False,
                 limit_concurrency=_MOST_AT_ONCE, timeout_keep_alive=_KEEP_ALIVE_S, backlog=128,
                 h11_max_incomplete_event_size=_HEAD_BYTES, timeout_graceful_shutdown=_END_S, proxy_headers=False,
@@ -192,6 +227,9 @@ class AdminServer:
     async def serve(self, listening: socket.socket) -> None:
         """Serve until `end` was called."""
         await self._server.serve([listening])
+
+    def _is_ending(self) -> bool:
+        return self._server.should_exit
 
     def end(self) -> None:
         """Answer the requests under way, and stop."""

@@ -26,6 +26,7 @@ from proxy.process.worker_process import WorkerSetup, be_worker
 #: After the shutdown time-out: a worker that has not ended by then hangs. Docker sends SIGKILL after 10 s.
 _KILL_AFTER_S: Final = 1.5
 _CUT_S: Final = 2.0  # for a process that has to end at once: workers still log what they cut
+_HAND_OVER_S: Final = 10.0  # for a control process that another replaces: it answers what it has accepted
 _NEVER: Final = float("inf")
 
 
@@ -63,8 +64,7 @@ class Generation:
         self.is_cut = False
         self._instance_stops = False
         self._kill_at = self._kill_control_at = _NEVER
-        # Start failures that were logged already, until a process starts.
-        self._start_failures: dict[Role, set[str]] = {role: set() for role in Role}
+        self._start_failures: dict[Role, set[str]] = {role: set() for role in Role}  # logged, until a process starts
         self._watch_s = beat_s(config.timeouts.worker_stall_s)
         self._watched_at = time.monotonic()
 
@@ -182,7 +182,7 @@ class Generation:
         """Let all processes finish, because another generation serves now."""
         timeouts = self.config.timeouts
         self._stop(Kind.RETIRE, max(timeouts.drain_s, timeouts.tunnel_shutdown_s) + _KILL_AFTER_S)
-        self.end_control()
+        self.end_control(_HAND_OVER_S)
 
     def cut(self) -> None:
         """End all processes at once."""
@@ -190,11 +190,12 @@ class Generation:
         self._stop(Kind.CUT, _CUT_S)
         self.end_control()
 
-    def end_control(self) -> None:
+    def end_control(self, within_s: float = _CUT_S) -> None:
         """End the control process, if there is one."""
-        if self.control is not None and self._kill_control_at == _NEVER:
-            self._kill_control_at = time.monotonic() + _CUT_S
-            self.control.kill(signal.SIGTERM)
+        if self.control is not None:
+            if self._kill_control_at == _NEVER:
+                self.control.kill(signal.SIGTERM)
+            self._kill_control_at = min(self._kill_control_at, time.monotonic() + within_s)
 
     def close(self) -> None:
         """Release its seats and descriptors, once it is empty."""
@@ -292,8 +293,8 @@ class Generation:
                 len(self.workers), instance.companion, instance.buckets, instance.tally.seat(slot.seat), instance.kept,
             )  # fmt: skip
             be_worker(setup, slot.stack, lambda: instance.close_in_child(slot))
-        ledger, kept, stops = instance.tally.ledger, instance.kept, self._instance_stops
         of_control = ControlSetup(
-            self._loaded, slot.sockets, name, channel, slot.heartbeat, ledger, kept, stops, self._watched
+            self._loaded, slot.sockets, name, channel, slot.heartbeat, instance.tally.ledger, instance.kept,
+            self._instance_stops, self._watched,
         )  # fmt: skip
         be_control(of_control, slot.stack, lambda: instance.close_in_child(slot))
