@@ -1,13 +1,13 @@
 """Reads many chunks at once, where they arrived whole and have no extensions, as most do.
 
 A peer may send ten thousand chunks of one byte in one read: at a microsecond for each, that would be an attack. So
-small ones are read by calls that each take hundreds: by `bytes.split`, or, where line ends in the data forbid that, by
-iterators that read a line and then as much as it says.
+small ones are read by calls that each take hundreds: by `bytes.split`, or, where line ends in the data forbid that, or
+chunks are so long that looking at each byte costs more, by iterators that read a line and then as much as it says.
 """
 
 import re
 from io import BytesIO
-from itertools import chain, islice
+from itertools import islice
 from operator import itemgetter
 from typing import Final
 
@@ -24,6 +24,8 @@ _SMALL: Final = 512  # bytes of data: after a chunk of at most this size, a run 
 #: costs less than those before it that found something.
 _FIRST_WINDOW: Final = 64
 _WINDOW: Final = 16_384
+#: Bytes of a chunk, its size line included, from which on iterators cost less than splitting, which looks at each byte.
+_LONG: Final = 64
 #: Chunks that are read by one chain of iterators: of the last one, the end is searched for chunk by chunk.
 _BLOCK: Final = 128
 #: Bytes from which on such a chain is worth its cost.
@@ -31,6 +33,7 @@ _WORTH: Final = 64
 _NO_SIZE: Final = -1
 #: Size lines that are remembered: a miss costs as much as five chunks.
 _LINES: Final = 8_192
+_without_end: Final = itemgetter(slice(-2))
 
 
 def is_plain(line: bytes) -> bool:
@@ -44,13 +47,13 @@ def _plain_size(line: bytes) -> int:
     return (int(found[1], 16) or _NO_SIZE) if found is not None else _NO_SIZE
 
 
-def _size_or_stop(line: bytes) -> int:
-    """The size in a plain size line with its CRLF. Raises StopIteration, which ends the iterators that ask, where it is
-    another line."""
+def _length_or_stop(line: bytes) -> int:
+    """The length of a chunk's data and the CRLF behind it, by its plain size line with its CRLF. Raises StopIteration,
+    which ends the iterators that ask, where it is another line."""
     size = _plain_size(line[:-2]) if line.endswith(_CRLF) else _NO_SIZE
     if size == _NO_SIZE:
         raise StopIteration
-    return size
+    return size + 2
 
 
 def _is_size(size: int) -> bool:
@@ -59,9 +62,7 @@ def _is_size(size: int) -> bool:
 
 #: Nothing but sizes is remembered: what stands where a size is looked for may be a piece of somebody's body.
 _SIZES: Final = Remembered(_plain_size, _LINES, _is_size)
-_SIZES_OF_WHOLE_LINES: Final = Remembered(_size_or_stop, _LINES)
-#: The size line of each small chunk as most senders write it. The first is none: no line holds its own end.
-_USUAL_LINES: Final = [_CRLF, *(b"%x" % size for size in range(1, _SMALL + 1))]
+_LENGTHS: Final = Remembered(_length_or_stop, _LINES)
 
 
 def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> tuple[int, int]:
@@ -92,9 +93,11 @@ def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> 
             found, length = _split(data[position : position + window], most - count, small)
             count += found
             position += length
-            if 2 * length < window:  # line ends in the data, something else than small chunks, or nothing more
+            # Line ends in the data, something else than small chunks, or nothing more; or `_read` is faster.
+            if 2 * length < window or length > _LONG * found:
                 break
-            window = min(2 * window, _WINDOW)
+            # No more than what is left to be read: what is split beyond that is split in vain.
+            window = min(2 * window, _WINDOW, (most - count) * length // found + _FIRST_WINDOW)
         if count < most and len(data) - position > _WORTH:
             found, position = _read(data, position, most - count, small)
             count += found
@@ -113,44 +116,49 @@ def _split(window: bytes, most: int, joined: list[bytes]) -> tuple[int, int]:
     count = min((len(parts) - 1) // 2, most)
     rest = parts[2 * count :]
     lines, data = parts[: 2 * count : 2], parts[1 : 2 * count : 2]
-    lengths = list(map(len, data))
-    if not _are_usual(lines, lengths):
-        sizes = list(map(_SIZES.__getitem__, lines))
-        if sizes != lengths:
-            count = next(at for at, size in enumerate(sizes) if size != lengths[at])
-            rest = parts[2 * count :]
-            del data[count:]
+    sizes, lengths = _sizes(lines), list(map(len, data))
+    if sizes != lengths:
+        count = next(at for at, size in enumerate(sizes) if size != lengths[at])
+        rest = parts[2 * count :]
+        del data[count:]
     joined.append(b"".join(data))
     return count, len(window) - sum(map(len, rest)) - 2 * (len(rest) - 1)
 
 
-def _are_usual(lines: list[bytes], lengths: list[int]) -> bool:
-    """Whether all size lines are as most senders write them: to see that costs half of what reading them does."""
-    if len(lengths) < 2 or max(lengths) > _SMALL:
-        return False
-    return lines == list(itemgetter(*lengths)(_USUAL_LINES))
+def _sizes(lines: list[bytes]) -> list[int]:
+    """The sizes in these lines. One call for all costs half of a call for each."""
+    return list(itemgetter(*lines)(_SIZES)) if len(lines) > 1 else [_SIZES[line] for line in lines]
 
 
 def _read(data: bytes, position: int, most: int, joined: list[bytes]) -> tuple[int, int]:
     """Join the data of the plain chunks from `position` on, whatever is in it. Returns how many they are, and where
     they end."""
-    left = most
+    left, end = most, len(data)
     file = BytesIO(data)  # shares the bytes
     file.seek(position)
     while left > 0:
-        # A line is read, and as much as it says, and what is left of the line in which that ends.
-        bodies = map(file.read, map(_SIZES_OF_WHOLE_LINES.__getitem__, file))
-        parts = list(islice(chain.from_iterable(zip(bodies, file, strict=False)), 2 * min(left, _BLOCK)))
-        run, ends = parts[::2], parts[1::2]
-        count = len(run)
-        if ends.count(_CRLF) != count:
-            count = next(at for at, end in enumerate(ends) if end != _CRLF)
+        # A line is read, and then as much as it says, the line end behind the data included.
+        count = min(left, _BLOCK)
+        bodies = list(islice(map(file.read, map(_LENGTHS.__getitem__, file)), count))
+        run = list(map(_without_end, bodies))
+        if len(run) == count and file.tell() < end and b"".join(bodies) == _CRLF.join(run) + _CRLF:
+            position = file.tell()
+        else:  # the last one may be cut, or end in something else
+            count, position = _whole(data, position, run)
             del run[count:]
         joined.append(b"".join(run))
         left -= count
         if count < _BLOCK:
-            for body in run:
-                position = data.find(_CRLF, position) + 4 + len(body)
             break
-        position = file.tell()
     return most - left, position
+
+
+def _whole(data: bytes, position: int, run: list[bytes]) -> tuple[int, int]:
+    """How many of these are the data of whole chunks from `position` on, and where those end."""
+    for count, body in enumerate(run):
+        line_end = data.find(_CRLF, position)
+        stop = line_end + 2 + len(body)
+        if _SIZES[data[position:line_end]] != len(body) or not data.startswith(_CRLF, stop):
+            return count, position
+        position = stop + 2
+    return len(run), position

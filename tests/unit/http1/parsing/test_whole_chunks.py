@@ -204,6 +204,6 @@ def test_pieces_of_bodies_are_not_remembered_as_if_they_were_sizes() -> None:
     pieces: list[bytes] = []
     whole_chunks(coded, 0, pieces, 2_048)
     assert b"".join(pieces) == data * 300
-    remembered = [*module._SIZES, *module._SIZES_OF_WHOLE_LINES]
+    remembered = [*module._SIZES, *module._LENGTHS]
     assert remembered
     assert not [line for line in remembered if b"hunter2" in line]
