@@ -57,3 +57,27 @@ async def test_an_upstream_connection_is_idle_no_longer_than_upstream_idle_s() -
         async with asyncio.timeout(min(PATIENCE_S, DEFAULTS.upstream_idle_s * 0.8)):
             await left.wait()
         assert proxy.idle_upstreams == 0
+
+
+async def test_a_refused_client_that_is_silent_is_closed_on_after_linger_s() -> None:
+    sweeps = 0
+
+    def count(_: float) -> None:
+        nonlocal sweeps
+        sweeps += 1
+
+    upstream = ScriptedUpstream(silent)
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"linger_s": 0.05}, limits={"request_body_bytes": 1}) as proxy,
+        client(proxy.port) as peer,
+    ):
+        deadlines = proxy.worker.deadlines
+        await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n")
+        assert (await peer.head()).startswith(b"HTTP/1.1 413 ")
+        deadlines.on_sweep.append(count)
+        async with asyncio.timeout(PATIENCE_S):
+            while proxy.worker.clients:  # noqa: ASYNC110  # the end of our side came with the answer
+                await asyncio.sleep(0.01)
+        # Sweeps, not seconds: a machine that stands still makes none.
+        assert sweeps * deadlines.interval_s < DEFAULTS.linger_s * 0.8
