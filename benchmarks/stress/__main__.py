@@ -10,7 +10,7 @@ import click
 
 from benchmarks.stress.fleet import NAMES, installed
 from benchmarks.stress.origins import Origins
-from benchmarks.stress.report import markdown
+from benchmarks.stress.report import hostile_markdown, markdown
 from benchmarks.stress.row import Figure, NotRun, Row, Setting, not_run
 from benchmarks.stress.rows import ROWS
 from tests.harness.programs.process import free_port
@@ -41,6 +41,8 @@ def main(rows: str, proxies: str, quick: bool, output: Path | None) -> None:
                 click.echo(f"{row.name:<45} {name:<8} {figure.text}")
             if page is not None:  # each time: a run that is ended early has shown what it has measured
                 page.write_text(markdown(results, chosen, names, said))
+            if page is not None and is_whole:
+                page.with_name("HOSTILE.md").write_text(hostile_markdown(results, chosen, said))
 
 
 def _measured(row: Row, setting: Setting) -> Figure:

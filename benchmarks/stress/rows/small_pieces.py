@@ -69,7 +69,7 @@ def _ratio(once: Once, what: str, tunnel: bool, pieces: int, setting: Setting) -
         normal = asyncio.run(_cost_us(server.port, server.pid, _whole, seconds))
         cost = asyncio.run(_cost_us(server.port, server.pid, once, seconds, tunnel=tunnel))
     each = f", {cost / pieces:.1f} µs a piece" if pieces > 1 else ""
-    return Figure(cost / normal / pieces, f"{cost / normal:.1f} normal requests ({cost:.0f} µs {what}{each})")
+    return Figure(cost / normal / pieces, f"{cost / normal:.1f} normal requests ({cost:.0f} µs {what}{each})", cost)
 
 
 ROWS: Final = [
