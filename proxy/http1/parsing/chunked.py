@@ -165,11 +165,12 @@ class ChunkedBody:
                 if count:
                     left -= count
                     self.received_bytes += sum(map(len, pieces[before:]))
-                    continue
                 if data.startswith(_LAST_CHUNK, position):
                     self.left_over = data[position + len(_LAST_CHUNK) :]
                     self._state = _COMPLETE
                     break
+                if count:
+                    continue
                 line_end = data.find(_CRLF, position)
                 if line_end < 0:
                     self._state = self._keep_unfinished(data[position:])

@@ -19,7 +19,11 @@ _PLAIN_SIZE: Final = re.compile(rb"(?!0[0-9A-Fa-f]*+ )([0-9A-Fa-f]{1,15}+) {0,8}
 _LONGEST_LINE: Final = 15 + 8 + 2
 _CRLF: Final = b"\r\n"
 
-_SMALL: Final = 512  # bytes of data: after a chunk of at most this size, a run of chunks is looked for
+_SMALL: Final = 512  # bytes of data: chunks of at most this size are joined
+#: After so many of them, tiny or not, a run of chunks is looked for, which costs as much as ten read one by one.
+_FEW_TINY: Final = 8
+_FEW: Final = 32
+_TINY: Final = 64
 #: Bytes that are searched for a run, at first and at most. The window grows with each success, so that a search in vain
 #: costs less than those before it that found something.
 _FIRST_WINDOW: Final = 64
@@ -31,6 +35,7 @@ _BLOCK: Final = 128
 #: Bytes from which on such a chain is worth its cost.
 _WORTH: Final = 64
 _NO_SIZE: Final = -1
+_LAST: Final = b"0"  # the line of the last chunk
 #: Size lines that are remembered: a miss costs as much as five chunks.
 _LINES: Final = 8_192
 _without_end: Final = itemgetter(slice(-2))
@@ -73,9 +78,12 @@ def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> 
     count = 0
     small: list[bytes] = []  # what is to be joined
     while count < most and (line_end := data.find(_CRLF, position, position + _LONGEST_LINE)) >= 0:
-        start, size = line_end + 2, _SIZES[data[position:line_end]]
+        line = data[position:line_end]
+        if line == _LAST:  # nothing but sizes is remembered: it would be read anew each time
+            break
+        start, size = line_end + 2, _SIZES[line]
         stop = start + size
-        if size == _NO_SIZE or not data.startswith(_CRLF, stop):
+        if size == _NO_SIZE or data[stop : stop + 2] != _CRLF:
             break
         position = stop + 2
         count += 1
@@ -86,8 +94,8 @@ def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> 
             pieces.append(data[start:stop])
             continue
         small.append(data[start:stop])
-        if position == len(data):  # one event of a stream, as a rule
-            break
+        if len(small) < (_FEW if size > _TINY else _FEW_TINY):
+            continue
         window = max(_FIRST_WINDOW, 4 * size)
         while count < most:
             found, length = _split(data[position : position + window], most - count, small)
