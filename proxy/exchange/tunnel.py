@@ -25,6 +25,32 @@ class _DirectionEnd(Enum):
     BROKEN = auto()  # its source broke, or somebody was silent for too long: the tunnel ends
 
 
+class _FellBehind(Exception):
+    """The peer to which bytes go takes less than it is given, seen while a fiber waits for more."""
+
+
+class _StraightOn:
+    """Writes what arrives on one side to the other within the very read, and wakes no fiber."""
+
+    __slots__ = ("_sink", "_source", "_tunnel")
+
+    def __init__(self, tunnel: "Tunnel", source: Stream, sink: Stream) -> None:
+        self._tunnel = tunnel
+        self._source = source
+        self._sink = sink
+
+    def take(self, data: bytes) -> bool:
+        """Take what arrived, or return False: the fiber is needed."""
+        if self._sink.must_drain():
+            return False
+        deadline = self._tunnel.pass_on(data, self._sink)
+        if self._sink.must_drain():
+            self._source.interrupt_reader(_FellBehind())
+        else:
+            self._source.set_read_deadline(deadline)
+        return True
+
+
 class Tunnel:
     """Two streams joined. The idle limits count progress in either direction; the byte counts are for the log.
 
@@ -47,9 +73,9 @@ class Tunnel:
         """Pass on what arrived behind the heads, then everything else; return once both directions have ended, or one
         has broken. The client's stream is the caller's to close: it may still be sending."""
         if from_client:
-            self._pass_on(from_client, self._upstream)
+            self.pass_on(from_client, self._upstream)
         if from_upstream:
-            self._pass_on(from_upstream, self._client)
+            self.pass_on(from_upstream, self._client)
         upward = Fiber(self._pump(self._client, self._upstream))
         upward.resume()
         try:
@@ -61,10 +87,16 @@ class Tunnel:
 
     async def _pump(self, source: Stream, sink: Stream) -> _DirectionEnd:
         """Carry one direction to its end; then the sink is half-closed, and the other direction goes on."""
+        source.taker = _StraightOn(self, source, sink)
         try:
-            while data := await self._read(source):
-                self._last_progress = self._loop.time()
-                self._pass_on(data, sink)
+            while True:
+                try:
+                    data = await self._read(source)
+                    if not data:
+                        break
+                    self.pass_on(data, sink)
+                except _FellBehind:
+                    pass
                 if sink.must_drain():
                     source.hold()
                     sink.queue_little()
@@ -82,6 +114,8 @@ class Tunnel:
             self._idle_s = min(self._idle_s, self._half_closed_s)
             sink.set_read_deadline(self._loop.time() + self._idle_s)
             return _DirectionEnd.FINISHED
+        finally:
+            source.taker = None
         # A break of one direction ends the other, too. `close` still sends what is queued.
         self._upstream.close()
         return _DirectionEnd.BROKEN
@@ -90,12 +124,15 @@ class Tunnel:
         by = TunnelEnd.RESET_BY_CLIENT if side is self._client else TunnelEnd.RESET_BY_UPSTREAM
         self._end = self._end or by
 
-    def _pass_on(self, data: bytes, sink: Stream) -> None:
+    def pass_on(self, data: bytes, sink: Stream) -> float:
+        """Write to one side what arrived on the other; return by when more is due there (loop time)."""
         if sink is self._client:
             self.bytes_down += len(data)
         else:
             self.bytes_up += len(data)
         sink.write(data)
+        self._last_progress = self._loop.time()
+        return self._last_progress + self._idle_s
 
     async def _drain(self, sink: Stream) -> None:
         """Wait for a slow reader, as long as it takes anything or the other direction moves."""

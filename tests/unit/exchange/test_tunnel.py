@@ -1,6 +1,7 @@
 """A tunnel between two streams whose transports only note what they are told: what goes where, and how it ends."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -16,8 +17,12 @@ LONG_S = 1000.0
 class Sent(NotingTransport):
     """Also notes what is written to it."""
 
+    on_write: Callable[[], None] | None = None
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.told.append(bytes(data).decode())
+        if self.on_write is not None:
+            self.on_write()
 
     def can_write_eof(self) -> bool:
         return True
@@ -98,6 +103,34 @@ def test_a_reset_ends_the_tunnel_behind_what_was_said_before_it(
         assert "close" in ends.to_upstream.told
         ends.upstream.connection_lost(None)  # what the loop says behind a close
     assert ends.end is expected
+
+
+def test_a_side_that_takes_too_little_has_the_other_held_until_it_has_taken_more(ends: Ends) -> None:
+    ends.begin()
+    ends.client.data_received(b"one")
+    ends.to_upstream.on_write = ends.upstream.pause_writing
+    ends.client.data_received(b"two")
+    assert ends.to_client.told == ["pause", "SmallReads"]
+    ends.to_upstream.on_write = None
+    ends.upstream.resume_writing()
+    assert ends.to_client.told[2:] == ["resume"]
+    ends.client.data_received(b"three")
+    ends.upstream.pause_writing()  # between two pieces
+    ends.client.data_received(b"four")
+    assert ends.to_client.told[3:] == ["pause"]
+    ends.upstream.resume_writing()
+    assert ends.to_client.told[4:] == ["resume"]
+    assert ends.to_upstream.told == ["one", "two", "three", "four"]
+    assert ends.tunnel.bytes_up == 15
+
+
+def test_what_is_said_gives_both_sides_time(ends: Ends) -> None:
+    ends.begin()
+    first = ends.client.next_deadline
+    ends.client.set_read_deadline(first - 1)
+    ends.client.data_received(b"one")
+    assert ends.client.next_deadline >= first
+    assert ends.to_upstream.told == ["one"]
 
 
 async def test_a_tunnel_in_which_nothing_moves_is_idle() -> None:
