@@ -53,13 +53,15 @@ def _key(name: bytes) -> bytes | None:
 #: The name under which a line is indexed, by its name as peers spell it.
 KEYS: Final = Remembered(_key, 1024)
 
-#: A field line, and the lower-case name under which it is indexed, or None.
-Entry: TypeAlias = tuple[FieldLine, bytes | None]
 
+class Entry:
+    """A field line, and the lower-case name under which it is indexed, or None."""
 
-def entry(name: bytes, value: bytes) -> Entry:
-    """A field line with what indexing it needs."""
-    return (name, value), KEYS[name]
+    __slots__ = ("key", "line")
+
+    def __init__(self, name: bytes, value: bytes) -> None:
+        self.line: Final[FieldLine] = (name, value)
+        self.key: Final = KEYS[name]
 
 
 def gather(entries: Iterable[Entry]) -> tuple[Fields, Index]:
@@ -67,7 +69,8 @@ def gather(entries: Iterable[Entry]) -> tuple[Fields, Index]:
     and, under `X_FORWARDED_NAMES`, the names that begin with X-Forwarded."""
     lines: Fields = []
     known: Index = {}
-    for line, key in entries:
+    for entry in entries:
+        line, key = entry.line, entry.key
         lines.append(line)
         if key is not None:
             if key in known:
@@ -81,7 +84,7 @@ def gather(entries: Iterable[Entry]) -> tuple[Fields, Index]:
 
 def index(lines: Iterable[FieldLine]) -> Index:
     """The index of lines that were read elsewhere."""
-    return gather(entry(line[0], line[1]) for line in lines)[1]
+    return gather([Entry(line[0], line[1]) for line in lines])[1]
 
 
 def is_token(text: str) -> bool:

@@ -11,7 +11,14 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 
 def request_head(method: bytes, target: bytes, lines: Fields) -> bytes:
     """A request head. We always speak HTTP/1.1 upstream (RFC 9110 §6.2: a proxy sends its own version)."""
-    return b"\r\n".join([b"%b %b HTTP/1.1" % (method, target), *map(b": ".join, lines), b"", b""])
+    parts = [method, b" ", target, b" HTTP/1.1"]
+    for line in lines:  # compiled, less than what joining each line costs
+        parts.append(b"\r\n")
+        parts.append(line[0])
+        parts.append(b": ")
+        parts.append(line[1])
+    parts.append(b"\r\n\r\n")
+    return b"".join(parts)
 
 
 def response_head(status: int, reason: bytes, fields: Outgoing) -> bytes:

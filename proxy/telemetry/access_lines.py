@@ -162,6 +162,10 @@ def _shown_target(target: bytes) -> str:
     return target.decode("latin-1")
 
 
+#: Behind the seconds: looked up, they cost a tenth of being formatted.
+_MILLISECONDS: Final = [f".{number:03d}Z" for number in range(1000)]
+
+
 class TimeOfDay:
     """The time of day for the log, to the millisecond; the text of a second is made once."""
 
@@ -170,9 +174,9 @@ class TimeOfDay:
         self._text = ""
 
     def __call__(self) -> str:
-        now = time.time()
-        second = int(now)
+        milliseconds = int(time.time() * 1000)
+        second = milliseconds // 1000
         if second != self._second:
             self._second = second
             self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._text}.{int(now % 1 * 1000):03d}Z"
+        return self._text + _MILLISECONDS[milliseconds % 1000]

@@ -5,23 +5,31 @@ an event that no sink listens to costs nothing.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from proxy.http1.message import Value
 from proxy.telemetry.record import ExchangeRecord
 
 Tell: TypeAlias = Callable[[ExchangeRecord], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sink:
+class Sink(Value):
     """Callbacks for events; None: not interested. A callback must not change the record, and must not block."""
 
-    began: Tell | None = None  # the request's head was read, and the client is known
-    responded: Tell | None = None  # the head of the final response, or the 101, was written to the client
-    ended: Tell | None = None  # nothing more comes: also of requests that were refused before they began
-    mirrored: Tell | None = None  # a copy of a request has ended; the record is that of the copy
-    reports_defects: bool = False  # `began`, `responded` and `ended` report defects themselves, and never raise
+    __slots__ = ("began", "ended", "mirrored", "reports_defects", "responded")
+
+    def __init__(
+        self, *, began: Tell | None = None, responded: Tell | None = None, ended: Tell | None = None,
+        mirrored: Tell | None = None, reports_defects: bool = False,
+    ) -> None:  # fmt: skip
+        self.began: Final = began  # the request's head was read, and the client is known
+        self.responded: Final = responded  # the head of the final response, or the 101, was written to the client
+        self.ended: Final = ended  # nothing more comes: also of requests that were refused before they began
+        self.mirrored: Final = mirrored  # a copy of a request has ended; the record is that of the copy
+        self.reports_defects: Final = reports_defects  # all but `mirrored` report defects themselves, and never raise
+
+    def content(self) -> tuple[object, ...]:
+        return self.began, self.responded, self.ended, self.mirrored, self.reports_defects
 
 
 def join(sinks: Sequence[Sink], report_defect: Callable[[BaseException, str], None]) -> Sink:
@@ -43,17 +51,21 @@ def _join_calls(
         return None
     if len(wanted) == 1 and all(sink.reports_defects for sink, call in calls if call is not None):
         return wanted[0]
-    *before, last = wanted
+    return _All(wanted, report_defect).tell
 
-    def tell_all(record: ExchangeRecord) -> None:
-        for call in before:
+
+class _All:
+    """Calls that are made one after the other, whatever one of them raises."""
+
+    __slots__ = ("_calls", "_report_defect")
+
+    def __init__(self, calls: list[Tell], report_defect: Callable[[BaseException, str], None]) -> None:
+        self._calls = calls
+        self._report_defect = report_defect
+
+    def tell(self, record: ExchangeRecord) -> None:
+        for call in self._calls:
             try:
                 call(record)
             except Exception as exc:  # a defect of ours
-                report_defect(exc, record.request_id)
-        try:
-            last(record)  # often the only one: spares the loop
-        except Exception as exc:
-            report_defect(exc, record.request_id)
-
-    return tell_all
+                self._report_defect(exc, record.request_id)

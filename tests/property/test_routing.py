@@ -3,7 +3,6 @@
 import re
 from unittest.mock import patch
 
-import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,7 +122,15 @@ def test_conditions_are_met_as_looking_at_every_route_finds(
         keys = {(route.path, key) for key in keys_of(route)}
         if not keys & taken:
             taken |= keys
-            distinct.append(msgspec.structs.replace(route, name=str(number)))
+            distinct.append(
+                Route(
+                    str(number),
+                    path=route.path,
+                    methods=route.methods,
+                    headers=route.headers,
+                    listeners=route.listeners,
+                )
+            )
     lower = {name.lower(): value for name, value in fields.items()}
 
     def meets(route: Route, *, any_method: bool = False) -> bool:

@@ -19,11 +19,11 @@ import re
 from typing import Final
 
 from proxy.http1.field_names import HOLDS_SECRET
-from proxy.http1.fields import KEYS, NO_OPTIONS, Entry, Index, connection_options, gather, has_many_options
+from proxy.http1.fields import NO_OPTIONS, Entry, Index, connection_options, gather, has_many_options
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.strictness import LENGTH_DIGITS
-from proxy.http1.remembered import Remembered, remember
+from proxy.http1.remembered import MOST_KEY_BYTES, Remembered, remember
 from proxy.http1.section import SharedSection
 
 _REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,20}+) (/[!\"$-~]*+) HTTP/(1\.[01])")
@@ -41,16 +41,16 @@ class _NotPlain(Exception):
     """The h11 parser has to read the head."""
 
 
-def _field_line(text: bytes) -> Entry:
+def _new_field_line(text: bytes) -> Entry:
+    """Read a line that is not remembered, and remember it unless it may hold a secret."""
     found = _FIELD_LINE.fullmatch(text)
     if found is None:
         raise _NotPlain
     name, value = found.groups()
-    return (name, value), KEYS[name]
-
-
-def _holds_no_secret(read: Entry) -> bool:
-    return not HOLDS_SECRET[read[0][0]]
+    read = Entry(name, value)
+    if len(text) <= MOST_KEY_BYTES and not HOLDS_SECRET[name]:
+        remember(_FIELD_LINES, text, read, _MOST_LINES)
+    return read
 
 
 def _status_line(text: bytes) -> tuple[bytes, int, bytes]:
@@ -63,8 +63,9 @@ def _status_line(text: bytes) -> tuple[bytes, int, bytes]:
 
 #: By their bytes, without the line's end.
 _STATUS_LINES: Final = Remembered(_status_line, 64)
-_FIELD_LINES: Final = Remembered(_field_line, 1024, _holds_no_secret)
-
+#: A plain table, not `Remembered`: compiled, looking a line up and reading a new one are then direct calls.
+_FIELD_LINES: Final[dict[bytes, Entry]] = {}
+_MOST_LINES: Final = 1024
 
 #: Sections of responses by their bytes, without the last line's end.
 _SECTIONS: Final[dict[bytes, SharedSection]] = {}
@@ -84,7 +85,7 @@ def parse_plain_request(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple
         return None
     method, target, version = found.groups()
     try:
-        lines, known = gather(map(_FIELD_LINES.__getitem__, texts))
+        lines, known = gather([_FIELD_LINES.get(text) or _new_field_line(text) for text in texts])
     except _NotPlain:
         return None
     if not _is_plain(known, most_options) or (b"host" not in known and version == b"1.1"):
@@ -106,20 +107,22 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
         shared = _SECTIONS.get(section)
         if shared is None:
             texts = section.split(_LINE_END) if section else []
-            lines, known = gather(map(_FIELD_LINES.__getitem__, texts))
+            lines, known = gather([_FIELD_LINES.get(text) or _new_field_line(text) for text in texts])
         else:
             texts, lines, known = [], shared.fields, shared.known
     except _NotPlain:
         return None
     if (
-        not _is_plain(known, most_options)
+        # Of a shared section, that is known for the usual limit.
+        ((shared is None or most_options < _MOST_OPTIONS) and not _is_plain(known, most_options))
         or (status < 200 and (status == 101 or not known.keys().isdisjoint(_FRAMING)))
         or (b"transfer-encoding" in known and version == b"1.0")
     ):
         return None
     options = connection_options(known) if shared is None else shared.options
     # Only lines that hold no secret are remembered.
-    if texts and len(section) <= _LONGEST_SECTION and all(map(_FIELD_LINES.__contains__, texts)):
+    is_short = most_options <= _MOST_OPTIONS and len(section) <= _LONGEST_SECTION
+    if texts and is_short and all(map(_FIELD_LINES.__contains__, texts)):
         shared = SharedSection(lines, known, options)
         remember(_SECTIONS, section, shared, _MOST_SECTIONS)
     return ResponseHead(status, reason, version, lines, known, options, shared), end + 4

@@ -1,7 +1,6 @@
 """A request's attempts by themselves: on streams whose transports only note what they are told, without a socket."""
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from proxy.downstream.connection import ClientConnection
 from proxy.errors import ClientGone, ConnectFailed, ProxyError, UpgradeRefused, UpstreamClosed
 from proxy.exchange.attempts import Attempts
+from proxy.exchange.context import WorkerContext
 from proxy.exchange.upload import RequestBody
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import NO_BODY
@@ -19,6 +19,7 @@ from proxy.policy.retry import RetrySettings
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
 from proxy.policy.settings import Limits, PlanSettings, PoolSettings, Timeouts
+from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.fiber import Fiber
@@ -79,9 +80,14 @@ class Attempted:
             Deadlines(loop),
             fast_path=True,
         )
-        context = SimpleNamespace(loop=loop, pool=self.pool, replay_bytes=1000, settings=SETTINGS)
+        unused: Any = None
+        context = WorkerContext(
+            loop=loop, pool=self.pool, routes=RoutingTable([Route("r", "s")]), services={}, timeouts=Timeouts(),
+            limits=Limits(), replay_bytes=1000, settings=SETTINGS, trusted=(), next_request_id=unused,
+            http_date=unused, events=Sink(), passwords=unused, report_defect=unused, warn_x_forwarded_dropped=unused,
+        )  # fmt: skip
         head = request(notation)
-        decided = plan(head, self.client.identity, RoutingTable([Route("r", "s")]), SETTINGS, b"id")
+        decided = plan(head, self.client.identity, context.routes, SETTINGS, b"id")
         assert isinstance(decided, Forward)
         self.forward = decided
         self.record = ExchangeRecord("9.9.9.9", 0.0)
@@ -90,9 +96,7 @@ class Attempted:
             if body:
                 self.client.reader.receive(body)
             upload = RequestBody(self.client, decided.framing, Limits())
-        self.attempts = Attempts(
-            cast("Any", context), self.service, self.client, head, self.record, request_body=upload
-        )
+        self.attempts = Attempts(context, self.service, self.client, head, self.record, request_body=upload)
         self.result: Any = None
         self._fiber = Fiber(self._run())
 

@@ -18,10 +18,9 @@ FIELD_LINE_CUT = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[\t ]*+([\t\x20-\x
 def break_pattern(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, pattern: re.Pattern[bytes]) -> None:
     """Replace a pattern, and forget what was read by the right one."""
     monkeypatch.setattr(module, name, pattern)
-    for table in ("_STATUS_LINES", "_FIELD_LINES"):
-        known: Remembered[object] = getattr(fast_path, table)
-        monkeypatch.setattr(fast_path, table, Remembered(known._function, 1024))
-    monkeypatch.setattr(fast_path, "_SECTIONS", {})
+    monkeypatch.setattr(fast_path, "_STATUS_LINES", Remembered(fast_path._STATUS_LINES._function, 1024))
+    for table in ("_FIELD_LINES", "_SECTIONS"):
+        monkeypatch.setattr(fast_path, table, {})
     monkeypatch.setattr(whole_chunks, "_SIZES", Remembered(whole_chunks._plain_size, 1024))
 
 
