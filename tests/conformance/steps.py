@@ -133,6 +133,11 @@ class Invite:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """Wait until the proxy can know that we have ended our side."""
+
+
+@dataclass(frozen=True)
 class Close:
     """End the connection."""
 

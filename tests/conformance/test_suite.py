@@ -1,14 +1,21 @@
 """The suite itself: over a relay that passes every byte on, the cases must fail; the reader takes no bad bytes."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import pytest
 
 from tests.conformance.cases import CASES
 from tests.conformance.lanes import run_cases
 from tests.conformance.matrix import page
+from tests.conformance.play import Play
+from tests.conformance.steps import Signal
+from tests.conformance.upstream import Upstream
+from tests.harness.loops import on_both_loops
+from tests.harness.scripted import PATIENCE_S
 from tests.harness.strict import Incomplete, Violation
 from tests.harness.wire import Wire, request_head, response
 
@@ -49,6 +56,33 @@ async def test_a_relay_without_rules_fails_where_a_field_must_not_survive_its_ho
         "response-nominated-transfer-encoding", "request-nominated-second",
     }, passed  # fmt: skip
     assert len(results) - len(passed) > 50
+
+
+@on_both_loops
+@pytest.mark.parametrize("answer_bytes", [100_000, 8_000_000], ids=["kernel", "buffer"])
+async def test_a_case_ends_once_the_proxy_can_know_that_its_connections_have_ended(answer_bytes: int) -> None:
+    """The end of one waits behind bytes that the kernel holds, or that our own loop still does."""
+    loop = asyncio.get_running_loop()
+    upstream = Upstream()
+    await upstream.start()
+    upstream.play = Play(replace(CASES[0], upstream=((bytes(answer_bytes), Signal("sent")),)), PATIENCE_S)
+    try:
+        with socket.socket() as proxy:
+            proxy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            proxy.setblocking(False)
+            async with asyncio.timeout(PATIENCE_S):
+                await loop.sock_connect(proxy, ("127.0.0.1", upstream.port))
+                await loop.sock_sendall(proxy, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+                await upstream.play.event("sent").wait()
+                retired = asyncio.create_task(upstream.retire(0.0))
+                assert not (await asyncio.wait([retired], timeout=0.05))[0], "the next case would begin on it"
+                received = 0
+                while count := len(await loop.sock_recv(proxy, 1_000_000)):
+                    received += count
+                await retired
+        assert received == answer_bytes
+    finally:
+        await upstream.stop()
 
 
 def test_every_level_and_group_is_in_the_matrix() -> None:

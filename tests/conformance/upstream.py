@@ -1,10 +1,11 @@
 """The scripted upstream: one server on one port, which plays the answers of whichever case is on."""
 
 import asyncio
+import contextlib
 
 from tests.conformance.play import Play
-from tests.conformance.steps import Answer, Close, Early, Invite, ReadBody, Reset, Tunnel
-from tests.harness.scripted import reset
+from tests.conformance.steps import Answer, Close, Early, Heard, Invite, ReadBody, Reset, Tunnel
+from tests.harness.scripted import PATIENCE_S, reset
 from tests.harness.strict import Incomplete, Violation
 from tests.harness.wire import Message, Wire, body, request_head
 
@@ -31,17 +32,31 @@ class Upstream:
         await self._server.wait_closed()
 
     async def retire(self, patience_s: float) -> None:
-        """End every connection, and wait a moment for the proxy to notice: the next case starts with none."""
+        """End every connection, and wait a moment for the proxy to notice: the next case starts with none.
+
+        The moment begins once the proxy can know of it. Else it would rightly send the next case's first request on
+        such a connection, and a POST, which it must not send again, would be answered 502.
+        """
         for wire in self._tasks.values():
             wire.end_writing()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=patience_s)
+        await self._ended(patience_s)
+        late = [wire for wire in self._tasks.values() if wire.end_is_unheard()]
+        if late:
+            with contextlib.suppress(TimeoutError):  # it reads nothing at all
+                async with asyncio.timeout(PATIENCE_S):
+                    for wire in late:
+                        await wire.end_heard()
+            await self._ended(patience_s)
         left = list(self._tasks.items())
         for task, wire in left:
             wire.abort()
             task.cancel()
         if left:
             await asyncio.wait([task for task, _ in left])
+
+    async def _ended(self, patience_s: float) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=patience_s)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         wire = Wire(reader, writer)
@@ -92,6 +107,8 @@ class Upstream:
                 case Invite():
                     if message.values("expect"):
                         await wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+                case Heard():
+                    await wire.end_heard()
                 case Close():
                     wire.writer.close()
                     return False
