@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Proves the container image on a machine without a container engine: builds it on a base of Debian's own packages,
-# runs it as its own user, sends a request through it, asks for its health, stops it with SIGTERM.
+# runs it as its own user, sends a request through it, asks for its health, stops it with SIGTERM; and once more on a
+# root file system that nobody can write to.
 #
 # Needs root, Debian's buildah and debootstrap, and curl. The base and the wheels are kept in .cache/, so that a second
 # run takes seconds. The container runs in a network namespace with nothing but loopback: it cannot collide with what
@@ -21,6 +22,7 @@ step() { doing=$1 && printf '%3d s  %s\n' $((EPOCHSECONDS - began)) "$1"; }
 fail() { echo "$*" >&2 && exit 1; }
 finish() {
     local status=$?
+    if [[ ${root-} ]]; then umount --recursive --lazy "$root" || status=1; fi
     if [[ ${container-} ]]; then buildah rm "$container" >/dev/null || status=1; fi
     if ((status)); then echo "FAILED: $doing" >&2; fi
     exit "$status"
@@ -106,6 +108,11 @@ ThreadingHTTPServer(("127.0.0.1", 8000), Echo).serve_forever()'
 
 in_container() { buildah run --network host --env ONEHOP_UPSTREAM=http://127.0.0.1:8000 "$container" -- "$@"; }
 
+# As an engine's `--read-only` does, which buildah has not.
+in_read_only_container() {
+    exec env -i "${environment[@]}" ONEHOP_UPSTREAM=http://127.0.0.1:8000 chroot --userspec "$(configured "[User]")" "$root" "$@"
+}
+
 # The first process below $1 that is not buildah itself, which runs from memory: what an engine would call process 1.
 first_process() {
     local child
@@ -128,7 +135,7 @@ eventually() {
 }
 
 run() {
-    local words health seen process written status=0
+    local seen process written status=0
     ip link set lo up
     mapfile -t words < <(configured '[*Entrypoint, *Cmd]')
     mapfile -t health < <(configured 'Healthcheck["Test"][1:]')
@@ -167,15 +174,42 @@ run() {
     wait "$runner" || status=$?
     ((status == 0)) || fail "exit status $status: $(cat "$cache/container.log")"
 
-    step "nothing was written: the root file system may be read-only"
+    step "nothing was written"
     written=$(find "$(buildah mount "$container")" -xdev -user "$user")
     [[ -z $written ]] || fail "$written"
 }
 
+run_read_only() {
+    local environment place refused status=0
+    mapfile -t environment < <(configured '[*Env]')
+    root=$(buildah mount "$container")
+    mount --bind "$root" "$root" && mount -o remount,bind,ro "$root"
+    mount --bind /proc "$root/proc"
+    mount --bind /dev "$root/dev" && mount -o remount,bind,ro "$root/dev"
+    for place in / /tmp /var/tmp /run /dev/shm; do
+        refused=$(chroot "$root" sh -c ": >$place/proof" 2>&1) && fail "$place can be written to"
+        [[ $refused == *"Read-only file system"* ]] || fail "$place: $refused"
+    done
+
+    step "on a read-only root file system: ${words[*]}"
+    in_read_only_container "${words[@]}" >"$cache/container.log" 2>&1 &
+    runner=$!
+    eventually curl --silent --fail --max-time 5 http://127.0.0.1:8080/
+    [[ $(stat --format %u "/proc/$runner") == "$user" ]] || fail "process $runner is not of user $user"
+    (in_read_only_container "${health[@]}")
+    curl --silent --fail --max-time 5 http://127.0.0.1:9901/metrics | grep -q '^onehop_requests_total{.*} 1' || fail "not counted"
+    kill -TERM "$runner"
+    timeout 20 tail --pid="$runner" -f /dev/null || fail "still running 20 s after SIGTERM"
+    wait "$runner" || status=$?
+    ((status == 0)) || fail "exit status $status: $(cat "$cache/container.log")"
+    umount --recursive --lazy "$root" && root=
+}
+
 if [[ ${1-} == run ]]; then
     run
+    run_read_only
     buildah rm "$container" >/dev/null && container=
-    step "proved: built, runs compiled, serves, is healthy, leaves on SIGTERM with status 0"
+    step "proved: built, runs compiled, serves, is healthy, leaves on SIGTERM with status 0, writes nothing"
     exit
 fi
 
