@@ -21,6 +21,7 @@ from proxy.cli.tail import tail
 from proxy.cli.top import top
 from proxy.config.admin_model import DEFAULT_LISTEN
 from proxy.config.build import listen_addresses
+from proxy.config.describe import place
 from proxy.config.destinations import where
 from proxy.config.model import Config
 from proxy.config.problem import InvalidConfiguration
@@ -96,7 +97,7 @@ def check(show: bool, live: bool, schema: bool, as_reference: bool, **options: A
     workers = worker_count(config)
     click.echo(f"  {descriptors.describe(descriptors.room(config, workers), config.limits.connections)}")
     for name, route in config.routes.items():
-        click.echo(f"  route {name}: {route.host or 'any host'}{route.path} -> {where(config, route)}")
+        click.echo(f"  route {name}: {place(route)} -> {where(config, route)}")
     _look_at_origins(config, live)
 
 

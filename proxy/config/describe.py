@@ -45,7 +45,16 @@ def upstreams_in_words(config: Config) -> dict[str, UpstreamInWords]:
 
 def matches(route: RouteConfig) -> str:
     """Which requests a route serves."""
-    conditions = [f"{route.host or 'any host'}, path {route.path}"]
+    return ", ".join([f"{route.host or 'any host'}, path {route.path}", *_other_conditions(route)])
+
+
+def place(route: RouteConfig) -> str:
+    """Which requests a route serves, as short as that can be said."""
+    return ", ".join([f"{route.host or 'any host'}{route.path}", *_other_conditions(route)])
+
+
+def _other_conditions(route: RouteConfig) -> list[str]:
+    conditions = []
     if route.methods:
         conditions.append(" or ".join(route.methods))
     for name, value in route.headers.items():
@@ -53,7 +62,7 @@ def matches(route: RouteConfig) -> str:
         conditions.append(f"{name}: {shown}" if value else f"with {name}")
     if route.listeners:
         conditions.append(f"by listener {' or '.join(route.listeners)}")
-    return ", ".join(conditions)
+    return conditions
 
 
 def _leads_to(config: Config, route: RouteConfig) -> str:

@@ -22,6 +22,9 @@ def listener_problems(config: Config) -> Iterator[Finding]:
     for listen in config.listen:
         if (expected := fault(parse_listen, listen)) is not None:
             yield ("listen",), f'"{listen}"', f"expected {expected}"
+        elif config.listen.count(listen) > 1 and not listen.endswith(":0"):
+            yield ("listen",), f'"{listen}"', "is listed twice"
+            break
     taken = dict.fromkeys(config.listen, "listen")
     for name, listener in config.listeners.items():
         key = ("listeners", name)

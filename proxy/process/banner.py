@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from proxy.config.describe import place
 from proxy.config.destinations import where
 from proxy.config.model import Config
 from proxy.policy.settings import Limits
@@ -16,10 +17,7 @@ def banner(config: Config, urls: list[str], workers: int, *, admin: str, demo: b
     lines = [f"onehop listens on {url}" for url in urls]
     for name, route in config.routes.items():
         targets = "the demo service" if demo else where(config, route)
-        lines.append(
-            f"  {route.host or 'any host'}{route.path} -> {targets}"
-            + (f"  (route {name})" if len(config.routes) > 1 else "")
-        )
+        lines.append(f"  {place(route)} -> {targets}" + (f"  (route {name})" if len(config.routes) > 1 else ""))
     room = descriptors.room(config, workers)
     wanted = config.limits.connections
     if wanted == Limits().connections:

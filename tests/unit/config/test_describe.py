@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config.describe import routes_in_words, upstreams_in_words
+from proxy.config.describe import place, routes_in_words, upstreams_in_words
 from proxy.config.sources import load
 
 APP = '[upstreams.app]\nurls = ["http://a:1"]\n[routes.r]\n'
@@ -28,8 +28,10 @@ def test_a_route_says_what_it_serves_and_where_it_leads(
 ) -> None:
     file = tmp_path / "onehop.toml"
     file.write_text(APP + route)
-    found = routes_in_words(load(file, {}).valid())["r"]
+    config = load(file, {}).valid()
+    found = routes_in_words(config)["r"]
     assert (found.matches, found.leads_to) == (matches, leads_to)
+    assert place(config.routes["r"]) == matches.replace(", path ", "")
 
 
 UPSTREAMS = [

@@ -61,6 +61,7 @@ WRONG = [
     ("underscore_names=maybe",           'expected one of "drop", "pass"'),
     ("via=no",                           "expected true or false"),
     ("listen=..:80",                     'expected an address as "HOST:PORT", or unix:/PATH'),
+    ("listen=:1, :2, :1",                'listen = ":1": is listed twice'),
     ("listen=[]",                        "listen = []: expected at least one address, here or in a [listeners.NAME] table"),
     ("timeouts.connect_s.x=1",           "timeouts.connect_s is no table"),
     ("timeouts=5",                       "timeouts = 5"),
