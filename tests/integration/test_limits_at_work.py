@@ -1,9 +1,12 @@
 """Limits for all, on the wire: each case breaks a limit that was configured, and would not break the default."""
 
+import asyncio
+
 import pytest
 
+from proxy.config.route_model import RespondConfig, RouteConfig
 from tests.harness.running_proxy import running_proxy
-from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client, fields_of
+from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, fields_of
 
 POST = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -77,3 +80,47 @@ async def test_a_connection_that_the_pool_may_not_keep_serves_one_request(settin
             await peer.send(asking().encode())
             assert (await peer.response())[1] == b"ok"
     assert upstream.connections == 2
+
+
+async def test_a_connection_is_replaced_after_max_age_s() -> None:
+    upstream = ScriptedUpstream(answering(OK, OK, OK))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, pool={"max_age_s": 0.05}) as proxy,
+        client(proxy.port) as peer,
+    ):
+        for _ in range(3):
+            await peer.send(asking().encode())
+            assert (await peer.response())[1] == b"ok"
+            await asyncio.sleep(0.06)  # its age is looked at when it comes back
+    assert upstream.connections > 1
+
+
+async def test_a_request_that_has_passed_often_enough_is_a_loop() -> None:
+    requests: list[bytes] = []
+    upstream = ScriptedUpstream(answering(OK, requests=requests))
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, limits={"passes": 1}) as proxy,
+        client(proxy.port) as peer,
+    ):
+        await peer.send(asking().encode())
+        assert (await peer.response())[1] == b"ok"
+        await peer.send(asking(f"Via: {fields_of(requests[0])['via'][0]}").encode())
+        assert (await peer.response())[0].startswith(b"HTTP/1.1 508 ")
+
+
+async def test_beyond_memory_bytes_there_is_no_place_for_newcomers() -> None:
+    routes = {"r": RouteConfig(respond=RespondConfig(body="ok"))}
+    times, limits = {"client_queue_s": 0.0}, {"memory_bytes": 1}
+    async with (
+        running_proxy(upstreams={}, routes=routes, limits=limits, timeouts=times) as proxy,
+        asyncio.timeout(PATIENCE_S),
+    ):
+        head = b""
+        while not head.startswith(b"HTTP/1.1 503 "):  # from the first look at the memory on
+            async with client(proxy.port) as newcomer:
+                await newcomer.send(asking().encode())
+                head, _ = await newcomer.response()
+            await asyncio.sleep(0.01)
+        assert "error=connection_limit_reached" in fields_of(head)["proxy-status"][0]
