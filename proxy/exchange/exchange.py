@@ -4,14 +4,16 @@ The only place, with the modules beside it, that sees both the client and the up
 """
 
 import asyncio
+from collections.abc import Awaitable
 from functools import partial
 from time import monotonic
 
-from proxy.downstream.connection import Ending, Phase
+from proxy.downstream.connection import ClientConnection, Ending, Phase
 from proxy.errors import InternalError, ProxyError
 from proxy.exchange.admission import admit
 from proxy.exchange.answering import Answering
 from proxy.exchange.attempts import Attempts
+from proxy.exchange.context import WorkerContext
 from proxy.exchange.copy_body import BodySink, Trailers, copy_body, framed, write_all
 from proxy.exchange.explained import explain
 from proxy.exchange.mirror import mirror
@@ -20,7 +22,7 @@ from proxy.exchange.upload import RequestBody
 from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.framing import outgoing_response_framing
-from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, ResponseHead
+from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead, ResponseHead
 from proxy.http1.persistence import persists
 from proxy.http1.section import outgoing
 from proxy.policy import keeping
@@ -36,6 +38,19 @@ from proxy.telemetry.seen import BY_AUTH_SERVICE
 from proxy.telemetry.series import FROM_REQUEST, FROM_RESPONSE
 from proxy.transport.deadlines import NEVER
 from proxy.upstream.pool import Lease
+
+
+class Exchanges:
+    """The exchanges of a worker."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+
+    def run(self, client: ClientConnection, head: RequestHead, started: float) -> Awaitable[bool]:
+        """Carry one; awaited, returns whether the client's connection goes on. `started` is monotonic time."""
+        return Exchange(self._context, client, head, started).run()
 
 
 class Exchange(Answering):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -14,10 +14,9 @@ from proxy.downstream.connection import ClientConnection, Phase
 from proxy.downstream.listener import Listener
 from proxy.exchange.buckets import Buckets
 from proxy.exchange.context import Observe, WorkerContext
-from proxy.exchange.exchange import Exchange
+from proxy.exchange.exchange import Exchanges
 from proxy.exchange.passwords import Passwords
 from proxy.exchange.refuse import refuse_unread
-from proxy.http1.message import RequestHead
 from proxy.http1.parsing.self_test import disagreements, summary
 from proxy.policy.forwarded import networks
 from proxy.process import descriptors
@@ -35,7 +34,8 @@ from proxy.telemetry.counters import Seat
 from proxy.telemetry.counting import Counting
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.events import Sink, join
-from proxy.telemetry.ids import HttpDate, RequestIds
+from proxy.telemetry.http_date import HttpDate
+from proxy.telemetry.ids import RequestIds
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.tls import client_context
 from proxy.upstream.connector import Connector
@@ -172,7 +172,7 @@ class Worker:
             fast_path=self._fast_path,
             half_close=config.client_half_close,
             trusted=trusted,
-            run_exchange=self._run_exchange,
+            run_exchange=Exchanges(self._context).run,
             refuse=partial(refuse_unread, self._context),
             on_ended=self.pool.bound.release,
             report_defect=self.errors.defect,
@@ -293,6 +293,3 @@ class Worker:
             return  # from `ssl`, for a server name that is not ASCII: the failed handshake is logged anyway
         if found.exc_value is not None:
             self.errors.defect(found.exc_value, f"{found.err_msg or 'a place that cannot raise'}")
-
-    def _run_exchange(self, client: ClientConnection, head: RequestHead, started: float) -> Awaitable[bool]:
-        return Exchange(self._context, client, head, started).run()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from proxy.telemetry.ids import HttpDate
+from proxy.telemetry.http_date import HttpDate
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.origin import Origin
 from tests.harness.loops import on_both_loops
