@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
-from proxy.downstream.connection import ClientConnection, Ending, Phase
+from proxy.downstream.connection import NEXT_REQUEST_S, ClientConnection, Ending, Phase
 from proxy.errors import ClientGone, ProxyError
 from proxy.http1.message import RequestHead
 from proxy.policy.forwarded import ClientIdentity
@@ -208,19 +208,22 @@ async def test_a_wait_to_write_ends_when_the_client_is_gone(scene: Scene) -> Non
     assert isinstance(raised[0], ClientGone)
 
 
-async def test_shutting_down_closes_an_idle_connection_and_leaves_a_busy_one(scene: Scene) -> None:
+async def test_shutting_down_leaves_a_busy_connection_time_for_its_next_request(scene: Scene) -> None:
     scene.stream.data_received(GET)
     scene.client.shut_down()
-    assert scene.told == []
     scene.exchange.finish()
-    assert scene.client.ending is Ending.LINGER
+    assert scene.is_in(Phase.IDLE)
+    assert scene.told == []
+    scene.wait(NEXT_REQUEST_S + 0.1)
     assert scene.is_in(Phase.ENDING)
 
 
-async def test_shutting_down_closes_a_connection_that_waits_for_its_next_request(scene: Scene) -> None:
+async def test_shutting_down_leaves_an_idle_connection_time_for_a_request_on_its_way(scene: Scene) -> None:
     scene.stream.data_received(GET)
     scene.exchange.finish()
     scene.client.shut_down()
+    assert scene.told == []
+    scene.wait(NEXT_REQUEST_S + 0.1)
     assert scene.told == ["close"]
 
 
