@@ -5,6 +5,7 @@ from typing import Any
 
 from proxy.config.route_model import RouteConfig
 from proxy.config.route_settings import RouteTimeoutsConfig
+from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.settings import Timeouts
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client
@@ -81,3 +82,19 @@ async def test_a_refused_client_that_is_silent_is_closed_on_after_linger_s() -> 
                 await asyncio.sleep(0.01)
         # Sweeps, not seconds: a machine that stands still makes none.
         assert sweeps * deadlines.interval_s < DEFAULTS.linger_s * 0.8
+
+
+async def test_connecting_takes_no_longer_than_connect_s() -> None:
+    upstream = ScriptedUpstream(silent)
+    async with (
+        upstream.serving(),
+        running_proxy(
+            upstreams={"default": UpstreamConfig(urls=[f"https://127.0.0.1:{upstream.port}"])},
+            timeouts={"connect_s": 0.2},
+        ) as proxy,
+        client(proxy.port) as peer,
+    ):
+        await peer.send(GET)
+        assert (await peer.head()).startswith(b"HTTP/1.1 504 ")
+        await proxy.records.wait_for(1)
+    assert proxy.records[0].detail.endswith("no answer in 0.2 s")
