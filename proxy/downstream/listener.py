@@ -174,7 +174,7 @@ class Listener:
         if settings.contexts is not None:
             stream = TlsStream(self._deadlines, on_connected)
         Fiber(
-            self._loop.connect_accepted_socket(lambda: stream, accepted), partial(self._taken, stream, accepted)
+            self._loop.connect_accepted_socket(stream.protocol, accepted), partial(self._taken, stream, accepted)
         ).resume()
 
     def _taken(self, stream: Stream, accepted: socket.socket, exc: BaseException | None) -> None:

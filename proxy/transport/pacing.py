@@ -42,6 +42,12 @@ class PacedReading(WritingSide):
         """Whether so many streams are open that what each holds counts, before it is known to be slow."""
         return len(self._deadlines.streams) >= MANY_STREAMS
 
+    def protocol(self) -> asyncio.BaseProtocol:
+        """What a loop is given for a connection that was accepted. Its first request may bring more of a body than the
+        service takes, and be read before the service accepts a connection."""
+        self._reads_small = self.is_one_of_many
+        return SmallReads(self, self._deadlines.scratch) if self._reads_small else self
+
     def hold(self) -> None:
         """Nothing arrives until the next `read`; then small pieces do, until `flow`. Not while a fiber reads."""
         if self._ended is None and self._reading is not FINISHED and not self.transport.is_closing():

@@ -12,6 +12,7 @@ from typing import Protocol
 class Receiver(Protocol):
     """What a loop tells a stream."""
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None: ...
     def data_received(self, data: bytes) -> None: ...
     def eof_received(self) -> bool | None: ...
     def connection_lost(self, exc: Exception | None) -> None: ...
@@ -27,6 +28,9 @@ class SmallReads(asyncio.BufferedProtocol):
     def __init__(self, stream: Receiver, scratch: memoryview) -> None:
         self._stream = stream
         self._scratch = scratch
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._stream.connection_made(transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._scratch

@@ -177,6 +177,33 @@ async def test_of_many_a_connection_holds_one_small_piece_from_the_start(monkeyp
         assert max(all_read) <= HELD_BYTES // 2
 
 
+@pytest.mark.interpreted
+@pytest.mark.parametrize(("many", "small"), [(0, True), (256, False)])
+async def test_of_many_a_client_is_read_in_small_pieces_from_its_first_byte(
+    many: int, small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "MANY_STREAMS", many)
+    body = random.Random(11).randbytes(300_000)
+    heard: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(OK)
+        await peer.head()
+        heard.append(await peer.exactly(len(body)))
+        await peer.send(OK)
+
+    upstream = ScriptedUpstream(script)
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, client(proxy.port) as peer:
+        await peer.send(REQUEST)
+        assert (await peer.response())[1] == b"ok"
+        [asking] = [s for s in proxy.worker.deadlines.streams if isinstance(s, Stream) and s.owner is not None]
+        assert (asking.transport.get_protocol() is not asking) is small
+        await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert (await peer.response())[1] == b"ok"
+        assert heard == [body]
+
+
 async def test_what_was_slow_flows_again_and_nothing_is_lost() -> None:
     size = 12_000_000
     body = random.Random(7).randbytes(size)
