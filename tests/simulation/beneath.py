@@ -11,6 +11,7 @@ from proxy.telemetry.error_log import ErrorLog
 from proxy.transport import sockets
 from proxy.transport.sockets import PeerEnd
 from proxy.upstream.resolver import Resolver
+from tests.simulation.access import simulated_access
 from tests.simulation.loop import ServerSocket
 from tests.simulation.names import start_lookup
 from tests.simulation.transport import KernelView
@@ -56,6 +57,7 @@ def simulated_kernel() -> Iterator[None]:
             mock.patch.object(memory, "resident_bytes", int),  # zero
         ):
             patches.enter_context(patch)
+        simulated_access(patches)
         _under_way = True
         try:
             yield

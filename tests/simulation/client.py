@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.simulation.access import Login
 from tests.simulation.dice import Dice
 from tests.simulation.kernel import Endpoint, Network
 from tests.simulation.listening import ListeningSocket
@@ -25,14 +26,21 @@ class Ask:
     expects: bool
     closes: bool
     upgrade: bool
+    login: Login | None = None
+    is_old: bool = False  # HTTP/1.0
+    keeps: bool = False  # where it is: asks for the connection to be kept
 
     @property
     def head(self) -> bytes:
-        lines = [b"%s /%d HTTP/1.1" % (self.method, self.number), b"Host: h", b"X-Hop: %d" % self.number]
+        version = b"HTTP/1.0" if self.is_old else b"HTTP/1.1"
+        lines = [b"%s /%d %s" % (self.method, self.number, version), b"Host: h", b"X-Hop: %d" % self.number]
         lines += [b"X-Key: %d" % (self.number % 7), b"X-User: forged"]
+        lines += self.login.lines if self.login is not None else []
         options = [b"X-Hop"]
         if self.closes:
             options.append(b"close")
+        elif self.keeps:
+            options.append(b"keep-alive")
         if self.upgrade:
             options.append(b"Upgrade")
             lines.append(b"Upgrade: websocket")
@@ -63,14 +71,19 @@ def choose_ask(rng: Dice, number: int, scenario: Scenario, *, is_last: bool) -> 
     method = b"POST" if has_body and rng.random() < 0.8 else rng.choice((b"GET", b"GET", b"GET", b"HEAD", b"PUT"))
     if method in (b"GET", b"HEAD"):
         has_body = False
+    old = scenario.dice(f"HTTP/1.0 {number}") if scenario.has("HTTP/1.0") else None
+    is_old = old is not None and old.random() < 0.7
     return Ask(
         number=number,
         method=method,
         size=scenario.size(rng.choice(_SIZES)) if has_body else 0,
-        chunked=has_body and rng.random() < 0.5,
-        expects=has_body and rng.random() < 0.15,
+        chunked=has_body and rng.random() < 0.5 and not is_old,
+        expects=has_body and rng.random() < 0.15 and not is_old,
         closes=is_last and rng.random() < 0.5,
-        upgrade=is_last and not has_body and rng.random() < 0.15,
+        upgrade=is_last and not has_body and rng.random() < 0.15 and not is_old,
+        login=Login(scenario.dice(f"login {number}")) if scenario.has("basic auth") else None,
+        is_old=is_old,
+        keeps=old is not None and is_old and old.random() < 0.7,
     )
 
 

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from tests.simulation.access import broken_access
 from tests.simulation.client import Client
 from tests.simulation.messages import Arriving, field_value, pattern
 from tests.simulation.said import Answer
@@ -22,6 +23,7 @@ def broken_laws(world: World) -> Iterator[str]:
     yield from _shutdown(world)
     yield from _requests(world)
     yield from _beside(world)
+    yield from broken_access(world)
     yield from _records(world)
     yield from _tunnels(world)
     said = _Said(world)
@@ -188,8 +190,6 @@ def _client(world: World, client: Client, said: _Said) -> Iterator[str]:
                 yield f"/{ask.number}: read by the proxy ({record.status} {record.error}), and never answered"
             continue
         message = finals[index]
-        if not message.complete and client.end == "fin" and message.until_close:
-            yield f"/{ask.number}: a cut body came to a clean end"
         if record.error == "client_write_timeout":
             silent_s, limit_s = client.untaken_for_s, world.write_idle_s
             if silent_s < limit_s:

@@ -8,13 +8,14 @@ from typing import Any, Final, Literal
 
 from msgspec.structs import replace
 
-from proxy.config.access_model import AccessConfig, ForwardAuthConfig
+from proxy.config.access_model import AccessConfig, ForwardAuthConfig, RateLimitConfig
 from proxy.config.model import Config
 from proxy.config.route_model import MirrorConfig, RouteConfig
 from proxy.config.route_settings import RouteLimitsConfig, RouteTimeoutsConfig
 from proxy.config.upstream_model import UpstreamConfig, UpstreamRetryConfig, UpstreamTlsConfig
 from proxy.policy.settings import Limits, PoolSettings, Timeouts
 from proxy.upstream.health.settings import EjectionSettings, HealthCheckSettings
+from tests.simulation.access import USER_FIELD
 from tests.simulation.dice import Dice, chance_of, dice_of
 
 TIMEOUTS: Final = Timeouts(
@@ -71,6 +72,9 @@ FEATURES: Final[dict[str, float]] = {
     "outages": 0.25,
     "auth service": 0.12,
     "mirror": 0.12,
+    "HTTP/1.0": 0.1,  # most requests: only the end of the connection delimits some of their responses
+    "basic auth": 0.06,  # whose worlds answer many requests by themselves
+    "rate limit": 0.06,
     "total time": 0.1,
     "body limit": 0.1,
     "short times": 0.15,
@@ -192,7 +196,9 @@ class Scenario:
                 path=dice.choice(("", HEALTH_PATH, HEALTH_PATH)), interval_s=dice.choice((0.3, 2.0)), timeout_s=0.5,
                 rise=dice.choice((1, 2)), fall=dice.choice((1, 2)),
             )  # fmt: skip
-        access = AccessConfig()
+        access, rate = AccessConfig(), RateLimitConfig()
+        if self.has("basic auth"):
+            access = AccessConfig(basic_auth="/users", user_field=USER_FIELD)
         mirror: dict[str, Any] = {}
         upstreams = {
             "s": UpstreamConfig(
@@ -218,10 +224,14 @@ class Scenario:
         }
         if self.has("auth service"):
             upstreams["auth"] = UpstreamConfig(urls=[urls[self.services]], tls=_TLS)
-            access = AccessConfig(forward_auth=ForwardAuthConfig(upstream="auth", path="/verify", copy=["X-User"]))
+            auth = ForwardAuthConfig(upstream="auth", path="/verify", copy=["X-User"])
+            access = replace(access, forward_auth=auth)
         if self.has("mirror"):
             upstreams["shadow"] = UpstreamConfig(urls=[urls[self.services + 1]], tls=_TLS)
             mirror = {"mirror": MirrorConfig(upstream="shadow")}
+        if self.has("rate limit"):
+            dice = self.dice("rate limit")
+            rate = RateLimitConfig(requests_per_s=dice.choice((1.0, 20.0)), burst=dice.choice((1, 10, 50)))
         return Config(
             access_log="off",
             log_level="error",
@@ -232,5 +242,9 @@ class Scenario:
             limits=Limits(connection_buffer_bytes=131_072 // self.scale),
             pool=PoolSettings(replay_bytes=65_536 // self.scale),
             upstreams=upstreams,
-            routes={"r": RouteConfig(upstream="s", access=access, timeouts=timeouts, limits=limits, **mirror)},
+            routes={
+                "r": RouteConfig(
+                    upstream="s", access=access, rate_limit=rate, timeouts=timeouts, limits=limits, **mirror
+                )
+            },
         )

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from proxy.downstream.arrival import ListenerSettings
 from proxy.downstream.connection import ClientConnection, Phase
+from proxy.exchange.buckets import Buckets
 from proxy.policy.forwarded import networks
 from proxy.process.worker import Worker
 from proxy.telemetry.events import Sink
@@ -96,6 +97,7 @@ class World:
             self._control = SimulatedControl(
                 self.network, self.config, scenario.dice("control"), errors, self._names.lookup
             )
+        self._buckets = Buckets(sets=64) if scenario.has("basic auth") or scenario.has("rate limit") else None
         self._notes_states = notes_states
         self._upstream_of: dict[ClientConnection, Stream] = {}  # while it is leased
 
@@ -114,6 +116,8 @@ class World:
                 asyncio.set_event_loop(None)
                 loop._selector = None  # type: ignore[assignment]
                 loop.close()
+                if self._buckets is not None:
+                    self._buckets.close()
 
     async def _main(self, loop: SimulatedLoop) -> None:
         rng, scenario = self.rng, self.scenario
@@ -162,7 +166,7 @@ class World:
             link = self._links[len(self._workers)] = control.new_link()
         worker = Worker(
             self.config, [server], "onehop-simulated", sinks=[Sink(ended=self.records.append)], link=cast("Any", link),
-            kept=control.kept if control is not None else None, lookup=self._names.lookup,
+            kept=control.kept if control is not None else None, lookup=self._names.lookup, buckets=self._buckets,
         )  # fmt: skip
         cast("NotedErrors", worker.errors).noted = self.defects
         worker.deadlines.streams = InOrder()
