@@ -68,6 +68,16 @@ def peer_end(raw: LoopSocket) -> PeerEnd | None:
     return PeerEnd.RESET if events[0] & (select.POLLERR | select.POLLHUP) else PeerEnd.FIN
 
 
+def has_news(raw: LoopSocket) -> bool:
+    """Whether anything has come from the peer that was not read: bytes, or its end."""
+    poller = select.poll()
+    try:
+        poller.register(raw.fileno(), select.POLLIN)
+        return bool(poller.poll(0))
+    except (OSError, ValueError):
+        return True
+
+
 class Remainder:
     """The unread remainder of a connection that its peer broke: what was sent before the reset.
 

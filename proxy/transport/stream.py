@@ -172,9 +172,9 @@ class Stream(PacedReading):
         """Whether a read would return at once, or the kernel holds bytes that the loop has not read: a system call."""
         return self.has_unread() or sockets.unread_bytes(self.transport.get_extra_info("socket")) > 0
 
-    def peer_has_ended(self) -> bool:
-        """Whether the peer has ended its side, as the kernel knows: a system call."""
-        return sockets.peer_end(self.transport.get_extra_info("socket")) is not None
+    def has_news(self) -> bool:
+        """Whether the kernel holds bytes, or the peer's end, of which the loop has not told: a system call."""
+        return sockets.has_news(self.transport.get_extra_info("socket"))
 
     @property
     def is_ended(self) -> bool:

@@ -122,9 +122,10 @@ class UpstreamConnection:
         self.stream.abort()
 
     def was_ended(self) -> bool:
-        """Whether the peer has ended this idle connection, which is then discarded. The kernel may know, and the event
-        loop not tell before it is done with what came in the same moment: such as the request that is to be sent."""
-        is_over = self.stream.peer_has_ended()
+        """Whether the peer has ended this idle connection, or has sent on it what would be taken for the answer to the
+        next request, such as a 408; it is then discarded. The kernel may know, and the event loop not tell before it
+        is done with what came in the same moment: such as the request that is to be sent."""
+        is_over = self.stream.has_news()
         if is_over:
             self.discard()
         return is_over

@@ -1,4 +1,4 @@
-"""A service ends an idle connection in the moment in which a request is about to take it."""
+"""A service ends an idle connection, or says something on it, in the moment in which a request is about to take it."""
 
 import asyncio
 import socket
@@ -9,10 +9,15 @@ from tests.harness.origins import until
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, PATIENCE_S
 
+_TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
 
+
+@pytest.mark.parametrize("last_word", [b"", _TIMED_OUT], ids=["its end", "408"])
 @pytest.mark.parametrize("login", [b"", b"Authorization: NTLM TlRM\r\n"], ids=["the pool's", "of its own"])
-async def test_a_post_does_not_take_a_connection_whose_end_the_kernel_knows(login: bytes) -> None:
-    """Its end comes in the same moment as the request: the loop tells of the request first."""
+async def test_a_post_does_not_take_a_connection_that_the_kernel_knows_to_be_over(
+    login: bytes, last_word: bytes
+) -> None:
+    """The service's last word comes in the same moment as the request: the loop tells of the request first."""
     loop, post = asyncio.get_running_loop(), b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.socket() as peer:
         listening.setblocking(False)
@@ -28,8 +33,12 @@ async def test_a_post_does_not_take_a_connection_whose_end_the_kernel_knows(logi
                 pool = proxy.worker.pool
                 await until(lambda: len(pool) + len(pool.bound) == 1)
                 peer.send(post)
-            second, _ = await loop.sock_accept(listening)
-            with second:
-                assert (await loop.sock_recv(second, 4096)).startswith(b"POST / HTTP/1.1\r\n")
-                await loop.sock_sendall(second, OK)
-                assert (await loop.sock_recv(peer, 4096)).startswith(b"HTTP/1.1 200 ")
+                if last_word:
+                    first.send(last_word)
+                else:
+                    first.close()
+                second, _ = await loop.sock_accept(listening)
+                with second:
+                    assert (await loop.sock_recv(second, 4096)).startswith(b"POST / HTTP/1.1\r\n")
+                    await loop.sock_sendall(second, OK)
+                    assert (await loop.sock_recv(peer, 4096)).startswith(b"HTTP/1.1 200 ")

@@ -48,6 +48,7 @@ def simulated_kernel() -> Iterator[None]:
             mock.patch.object(sockets, "unread_bytes", _unread_bytes),
             mock.patch.object(sockets, "reset_on_close", _reset_on_close),
             mock.patch.object(sockets, "peer_end", _peer_end),
+            mock.patch.object(sockets, "has_news", _has_news),
             mock.patch("proxy.transport.stream.Remainder", _Remainder),
             mock.patch.object(acceptor, "has_waiting", _has_waiting),
             mock.patch.object(listener, "has_waiting", _has_waiting),
@@ -83,6 +84,10 @@ def _peer_end(raw: KernelView) -> PeerEnd | None:
     if endpoint.is_closed or endpoint.is_dead or (endpoint.fin_received and endpoint.fin_sent):
         return PeerEnd.RESET
     return PeerEnd.FIN if endpoint.fin_received else None
+
+
+def _has_news(raw: KernelView) -> bool:
+    return _peer_end(raw) is not None or bool(raw.endpoint.received)
 
 
 def _has_waiting(listening: ServerSocket) -> bool:
