@@ -7,6 +7,9 @@ from proxy.http1 import writer
 from proxy.http1.fields import Fields
 from proxy.http1.parsing.body import Body, CountedBody, UnboundedBody
 from proxy.http1.parsing.chunked import ChunkedBody
+from proxy.transport import splicing
+from proxy.transport.fiber import yield_to_loop
+from proxy.transport.splicing import SinkBlocked, Splice
 from proxy.transport.stream import Stream
 
 #: Buffers smaller than this together are joined and written in one call: cheaper than a scattered write.
@@ -21,6 +24,10 @@ _BEHIND_BYTES: Final = 1_048_576
 #: While many streams are open: how much a receiver must have been sent before it is taken for one that reads, and its
 #: sender is read from in large pieces. The kernel alone takes a mebibyte from one that does not.
 _PROVEN_BYTES: Final = 2 * _BEHIND_BYTES
+
+#: The last bytes of a body, this part of the least for which a splice is begun, are read and not moved: with a body's
+#: end may come what does not belong to it.
+_READ_AT_END: Final = 32
 
 #: Says which trailer fields go on.
 Trailers: TypeAlias = Callable[[Fields], Fields]
@@ -154,26 +161,63 @@ async def copy_body(source: BodySource, sink: BodySink, deadline: Callable[[], f
         sink.stream.queue_little()
         flows_from = _PROVEN_BYTES
     is_behind = sink.is_behind(0)
+    splice: Splice | None = None
     if isinstance(body, CountedBody | UnboundedBody | ChunkedBody) and source.only_counts:
         stream.taker = _StraightOn(stream, body, sink, deadline, flows_from)
     try:
         while not body.complete:
             if is_behind:
-                stream.hold()
-                sink.stream.queue_little()
+                if splice is None or splice.is_over:
+                    stream.hold()
+                    sink.stream.queue_little()
                 await sink.wait()
             elif is_behind is False and body.received_bytes >= flows_from:
                 stream.flow()
+            if splice is None:
+                splice = await _begin_splice(source, sink, deadline)
+            if splice is not None:
+                splice.go_on()
             try:
                 pieces = await source.read_body(deadline())
-            except _FellBehind:
+            except (_FellBehind, SinkBlocked):
                 is_behind = True
                 continue
             sink.write(pieces, body)
             is_behind = None if body.complete else sink.is_behind(sum(map(len, pieces)))
     finally:
+        if splice is not None:
+            splice.end()
         stream.taker = None
         stream.rest()
+
+
+async def _begin_splice(source: BodySource, sink: BodySink, deadline: Callable[[], float]) -> Splice | None:
+    """Let what is still to come of a body, but for its end, be moved within the kernel. None: not possible, or not
+    now."""
+    body, stream = source.body, source.stream
+    if (
+        not isinstance(body, CountedBody)
+        or sink.chunked
+        or not source.only_counts
+        or not splicing.is_possible(stream, sink.stream)
+        or body.missing_bytes < stream.deadlines.spliced_from_bytes
+        or stream.has_unread()
+    ):
+        return None
+    splice = None
+    stream.hand_over_reading()
+    try:
+        if sink.stream.has_queued():
+            await yield_to_loop()  # uvloop writes what is queued once in each turn
+        if stream.is_open and sink.stream.is_open and not sink.stream.has_queued():
+            count = body.missing_bytes - stream.deadlines.spliced_from_bytes // _READ_AT_END
+            splice = Splice(stream, sink.stream, count, body.pass_by, deadline)
+    except OSError:  # there are no descriptors left
+        pass
+    finally:
+        if splice is None:
+            stream.take_reading_back()
+    return splice
 
 
 def framed(pieces: list[bytes], body: Body, *, chunked: bool, trailers: Trailers | None = None) -> list[bytes]:

@@ -9,6 +9,7 @@ from proxy.config.build import listen_addresses, parse_listen
 from proxy.config.model import Config
 from proxy.downstream.places import Room
 from proxy.process.listeners import CannotStart
+from proxy.transport import pipe
 
 #: What a worker has open before it serves: standard streams, event loop, channel to the parent, link to control,
 #: memory for its stack, locks of rate limits.
@@ -20,6 +21,10 @@ _SPARE: Final = range(2, 65)
 #: Descriptors reserved for connections to upstreams: half of all, but at most this many, which is more than a worker
 #: uses at once, tunnels aside.
 _MOST_KEPT: Final = 4096
+#: Large bodies that are moved within the kernel at once, each with descriptors of its own: they get no more than a part
+#: of all descriptors, and from so many on, pipes would be all that their user may have (pipe(7)).
+_MOST_SPLICES: Final = 64
+_DESCRIPTORS_FOR_A_SPLICE: Final = 256
 _UNLIMITED: Final = 1 << 20
 
 
@@ -54,11 +59,20 @@ def room(config: Config, workers: int) -> Room:
 def room_within(limit: int, addresses: int, workers: int, most_clients: int) -> Room:
     """How many clients and connections a worker may have that may open `limit` descriptors."""
     adopted = min(addresses * (workers - 1), limit // 8)  # in the place of other workers
-    left = limit - _AT_START - _MEANWHILE - addresses - adopted
+    left = limit - _AT_START - _MEANWHILE - addresses - adopted - _splices_within(limit) * pipe.DESCRIPTORS
     spare = min(max(left // 16, _SPARE[0]), _SPARE[-1])
     connections = max(left - spare, 2)
     by_descriptors = connections - min(connections // 2, _MOST_KEPT)
     return Room(clients=min(by_descriptors, most_clients), spare=spare, connections=connections)
+
+
+def splices() -> int:
+    """How many bodies a worker of this process may move within the kernel at once."""
+    return _splices_within(_limit(resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+
+def _splices_within(limit: int) -> int:
+    return min(limit // _DESCRIPTORS_FOR_A_SPLICE, _MOST_SPLICES) if pipe.IS_KNOWN else 0
 
 
 def describe(room: Room, most_clients: int) -> str:

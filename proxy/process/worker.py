@@ -97,13 +97,13 @@ class Worker:
         self._counting: Counting | None = None
         if counts is not None:
             self._counting = Counting(counts, self._report_defect, drop_underscores=config.underscore_names == "drop")
-        count_handshake = self._counting.handshake if self._counting is not None else None
-        self._listening = Listening(config, sockets, count_handshake)
+        self._listening = Listening(config, sockets, self._counting.handshake if self._counting is not None else None)
         count_spans = self._counting.spans if self._counting is not None else lambda *_: None
         self._tracing = tracing(config, pseudonym, self.errors, count_spans)
         if self.self_test_failures:
             self.errors.warning(summary(self.self_test_failures))
-        self.deadlines = Deadlines(self._loop, buffer_bytes=config.limits.connection_buffer_bytes // 2)
+        buffer_bytes = config.limits.connection_buffer_bytes // 2
+        self.deadlines = Deadlines(self._loop, buffer_bytes=buffer_bytes, splices=descriptors.splices())
         clients = [client_context(tls) for tls in secured_upstreams(config)]
         if self._listening.contexts or clients:
             # Each worker watches the files, and one of them logs changes.

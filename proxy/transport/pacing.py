@@ -14,10 +14,12 @@ class Reading(Enum):
 
     FLOWING = auto()
     PAUSED = auto()  # the loop does not read: too much is unread
+    HANDED_OVER = auto()  # the loop does not read: what arrives is moved on within the kernel (`splicing`)
     FINISHED = auto()  # the peer has ended its side; what came before may be unread still
 
 
 _PAUSED: Final = Reading.PAUSED
+_HANDED_OVER: Final = Reading.HANDED_OVER
 FINISHED: Final = Reading.FINISHED
 FULL_READ_BYTES: Final = 250_000  # uvloop's reads hold 256,000; after a shorter one, libuv serves other sockets
 #: Full reads in one turn of the loop, of all connections together, that no pause follows: a pause costs system calls.
@@ -65,6 +67,22 @@ class PacedReading(WritingSide):
         """Read as suits a connection between messages: the next one may be long, and its receiver slow."""
         if self._reads_small is not self.is_one_of_many:
             self._read_by(self if self._reads_small else SmallReads(self, self._deadlines.scratch))
+
+    @property
+    def is_unwatched(self) -> bool:
+        """Whether the loop does not tell what the peer does, though it has not ended its side."""
+        return self._reading is _PAUSED or self._reading is _HANDED_OVER
+
+    def hand_over_reading(self) -> None:
+        """The loop reads no more, though a fiber waits to read, until `take_reading_back`. Nothing is unread."""
+        if self._reading is Reading.FLOWING:
+            self.transport.pause_reading()
+        self._reading = _HANDED_OVER
+
+    def take_reading_back(self) -> None:
+        """The loop reads again."""
+        if self._reading is _HANDED_OVER and self._ended is None and not self.transport.is_closing():
+            self._resume()
 
     def _read_by(self, protocol: asyncio.BaseProtocol) -> None:
         if self._ended is None and self._reading is not FINISHED and not self.transport.is_closing():

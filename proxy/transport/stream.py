@@ -95,6 +95,12 @@ class Stream(PacedReading):
             self.owner.peer_ended(PeerEnd.FIN)
         return True  # a half-closed peer may still be owed an answer
 
+    def broke(self, error: OSError) -> None:
+        """The connection is broken, as the kernel has told us: the loop would now be told that it has ended."""
+        if self._ended is None:
+            self.connection_lost(error)
+            self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         if self._ended is None:
             self._ended = exc or ConnectionEnded()
@@ -175,11 +181,6 @@ class Stream(PacedReading):
     def has_news(self) -> bool:
         """Whether the kernel holds bytes, or the peer's end, of which the loop has not told: a system call."""
         return sockets.has_news(self.transport.get_extra_info("socket"))
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether nothing can be written any more."""
-        return self._ended is not None
 
     @property
     def ended_by(self) -> BaseException | None:
@@ -273,8 +274,8 @@ class Stream(PacedReading):
     @property
     def next_deadline(self) -> float:
         """The loop time at which something on this stream is overdue."""
-        if self._reading is _PAUSED:
-            return 0.0  # the loop does not watch it: every sweep does
+        if self.is_unwatched:
+            return 0.0  # every sweep looks
         return min(self._read_deadline, self._write_deadline, self._close_deadline, self.alarm_at)
 
     def expire(self, now: float) -> None:
@@ -290,7 +291,7 @@ class Stream(PacedReading):
                 self.reset()
         if self.owner is None:
             return
-        if self._reading is _PAUSED and self._ended is None:
+        if self.is_unwatched and self._ended is None:
             end = sockets.peer_end(self.transport.get_extra_info("socket"))
             if end is not None:
                 self.owner.peer_ended(end)

@@ -63,9 +63,35 @@ class WritingSide(asyncio.Protocol):
                 for data in buffers:
                     self.transport.write(data)
 
+    def write_or_lose(self, data: bytes) -> None:
+        """Write what this stream's peer was to get; where the connection has ended, count it among what it has not."""
+        if self._ended is None:
+            self.transport.write(data)
+        else:
+            self._untaken_at_end += len(data)
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """What it shares with all other streams of the worker."""
+        return self._deadlines
+
     def time(self) -> float:
         """The loop's time, in which deadlines are."""
         return self._deadlines.loop.time()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._ended is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has neither ended nor is being closed."""
+        return self._ended is None and not self.transport.is_closing()
+
+    def has_queued(self) -> bool:
+        """Whether some of what was written is still in our own queue."""
+        return self._ended is None and self.transport.get_write_buffer_size() > 0
 
     def must_drain(self) -> bool:
         """Whether the peer is slower than the writer."""

@@ -228,6 +228,9 @@ async def test_what_was_slow_flows_again_and_nothing_is_lost() -> None:
         assert len(proxy.worker.pool) == 1
 
 
+NOT_READ = (Reading.PAUSED, Reading.HANDED_OVER)
+
+
 async def until_it_stands_still(proxy: RunningProxy) -> list[Stream]:
     """Wait until the proxy reads no more of a response; the upstream streams on which it does not."""
     async with asyncio.timeout(PATIENCE_S):
@@ -235,10 +238,10 @@ async def until_it_stands_still(proxy: RunningProxy) -> list[Stream]:
             held = [
                 stream
                 for stream in proxy.worker.deadlines.streams
-                if isinstance(stream, Stream) and stream.owner is None and stream._reading is Reading.PAUSED
+                if isinstance(stream, Stream) and stream.owner is None and stream._reading in NOT_READ
             ]
             await asyncio.sleep(0.3)  # only time shows that nothing more is taken
-            if held and held[0]._reading is Reading.PAUSED:
+            if held and held[0]._reading in NOT_READ:
                 return held
 
 

@@ -47,6 +47,11 @@ class CountedBody:
         self.received_bytes = received
         return [data] if data else []
 
+    @property
+    def missing_bytes(self) -> int:
+        """How many are still to come."""
+        return self._length - self.received_bytes
+
     def pass_by(self, size: int) -> bool:
         """Count bytes that go on without `receive`. False, and they are not counted, where the body ends with them or
         within them."""
