@@ -130,5 +130,6 @@ class Splice:
             stream.broke(error)
         else:
             stream.broke(error)
-            self.end()
-            self._source.interrupt_reader(SinkBlocked())  # who then waits for the sink learns that it is gone
+            if not self.is_over:  # it is, where somebody who was told of the break has ended the exchange
+                self.end()
+                self._source.interrupt_reader(SinkBlocked())  # who then waits for the sink learns that it is gone

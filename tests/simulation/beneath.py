@@ -14,6 +14,7 @@ from proxy.upstream.resolver import Resolver
 from tests.simulation.access import simulated_access
 from tests.simulation.loop import ServerSocket
 from tests.simulation.names import start_lookup
+from tests.simulation.pipe import SimulatedPipe
 from tests.simulation.transport import KernelView
 
 _under_way = False
@@ -50,6 +51,7 @@ def simulated_kernel() -> Iterator[None]:
             mock.patch.object(sockets, "peer_end", _peer_end),
             mock.patch.object(sockets, "has_news", _has_news),
             mock.patch("proxy.transport.stream.Remainder", _Remainder),
+            mock.patch("proxy.transport.splicing.Pipe", SimulatedPipe),
             mock.patch.object(acceptor, "has_waiting", _has_waiting),
             mock.patch.object(listener, "has_waiting", _has_waiting),
             mock.patch.object(worker, "disagreements", known),

@@ -119,6 +119,8 @@ class Endpoint:
         self.is_dead = False  # a reset was received
         self.error: OSError | None = None  # told once
         self.is_closed = False
+        self.duplicates = 0  # other descriptors, which keep it open
+        self.is_close_due = False  # with the last of them
         self.linger_zero = False
         self.unsent_at_reset = 0  # Linux goes on telling it
         self.took_at = network.now  # when the peer's kernel took something last
@@ -165,6 +167,9 @@ class Endpoint:
     def close(self) -> None:
         """As close(2)."""
         if self.is_closed:
+            return
+        self.is_close_due = self.duplicates > 0
+        if self.is_close_due:
             return
         self.is_closed = True
         self.untaken_for_s = self.network.now - self.took_at

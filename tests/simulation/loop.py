@@ -8,7 +8,8 @@ import os
 from asyncio import base_events
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, cast
+from functools import partial
+from typing import Any, Final, Protocol, cast
 
 from tests.simulation.kernel import Endpoint, Network
 from tests.simulation.listening import ListeningSocket
@@ -91,6 +92,10 @@ class ServerSocket:
         self.listening = listening
         listening.users += 1
 
+    @property
+    def is_readable(self) -> bool:
+        return bool(self.listening.queue)
+
     def listen(self, _: int) -> None:
         pass  # it listens already
 
@@ -109,6 +114,20 @@ class ServerSocket:
         self.listening.close()
 
 
+class Watched(Protocol):
+    """What a loop calls somebody for, besides transports."""
+
+    @property
+    def is_readable(self) -> bool: ...
+
+
+class WatchedSink(Protocol):
+    """The same for writing."""
+
+    @property
+    def is_writable(self) -> bool: ...
+
+
 class SimulatedLoop(base_events.BaseEventLoop):
     """asyncio's loop over a `Network` in place of a selector."""
 
@@ -123,7 +142,8 @@ class SimulatedLoop(base_events.BaseEventLoop):
         self.queued_writes: list[SimulatedTransport] = []
         self._transports_made = 0
         self._turns_left = _MOST_TURNS
-        self._readers: dict[ServerSocket, tuple[Callable[..., None], tuple[Any, ...]]] = {}
+        self._readers: dict[Watched, tuple[Callable[..., None], tuple[Any, ...]]] = {}
+        self._writers: dict[WatchedSink, tuple[Callable[..., None], tuple[Any, ...]]] = {}
         self._selector = self
         self._thread_id = None
 
@@ -147,9 +167,9 @@ class SimulatedLoop(base_events.BaseEventLoop):
                 network.advance(network.now)
             return self._ready_sockets()
         limit = _NEVER if timeout is None else network.now + timeout
-        listening = [each.listening for each in self._readers]
+        readers, writers = self._readers, self._writers
         while True:
-            if changed or any(each.queue for each in listening):
+            if changed or any(e.is_readable for e in readers) or (writers and any(e.is_writable for e in writers)):
                 ready = self._ready_sockets()
                 if ready:
                     return ready
@@ -165,9 +185,12 @@ class SimulatedLoop(base_events.BaseEventLoop):
 
     def _ready_sockets(self) -> list[Callable[[], None]]:
         ready: list[Callable[[], None]] = []
-        for listening, (callback, args) in self._readers.items():
-            if listening.listening.queue:
-                ready.append(lambda callback=callback, args=args: callback(*args))  # type: ignore[misc]
+        for source, (callback, args) in self._readers.items():
+            if source.is_readable:
+                ready.append(partial(self._call_reader, source, callback, args))
+        for sink, (callback, args) in self._writers.items():
+            if sink.is_writable:
+                ready.append(partial(self._call_writer, sink, callback, args))
         if self.changed:
             for transport in list(self.changed):
                 if not transport.add_ready(ready):
@@ -220,6 +243,20 @@ class SimulatedLoop(base_events.BaseEventLoop):
 
     def remove_reader(self, fd: Any) -> bool:
         return self._readers.pop(fd, None) is not None
+
+    def add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:  # type: ignore[override]
+        self._writers[fd] = (callback, args)
+
+    def remove_writer(self, fd: Any) -> bool:
+        return self._writers.pop(fd, None) is not None
+
+    def _call_reader(self, source: Watched, callback: Callable[..., None], args: tuple[Any, ...]) -> None:
+        if source in self._readers:  # removed by what was called before it in this turn
+            callback(*args)
+
+    def _call_writer(self, sink: WatchedSink, callback: Callable[..., None], args: tuple[Any, ...]) -> None:
+        if sink in self._writers:
+            callback(*args)
 
     async def connect_accepted_socket(self, protocol_factory: Any, sock: Any, **_: Any) -> Any:
         return await self._start(protocol_factory, cast("ClientSocket", sock).endpoint, server=True)

@@ -81,6 +81,7 @@ FEATURES: Final[dict[str, float]] = {
     "TLS to clients": 0.04,  # costs most of all: handshakes are real
     "TLS to services": 0.04,
     "PROXY header": 0.1,
+    "splices": 0.4,  # bodies that are moved within the kernel, from a few bytes on
 }  # fmt: skip
 BALANCES: Final[tuple[Literal["round_robin", "least_requests", "random_two", "hash"], ...]] = (
     "round_robin", "least_requests", "random_two", "hash",

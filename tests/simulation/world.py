@@ -170,6 +170,8 @@ class World:
         )  # fmt: skip
         cast("NotedErrors", worker.errors).noted = self.defects
         worker.deadlines.streams = InOrder()
+        worker.deadlines.most_splices = 3 if self.scenario.has("splices") else 0
+        worker.deadlines.spliced_from_bytes = 512 // self.scenario.scale
         settings = ListenerSettings(
             "public",
             proxy_peers=networks(["192.0.2.0/24"]) if self.scenario.has("PROXY header") else (),
