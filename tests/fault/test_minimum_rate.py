@@ -86,7 +86,7 @@ async def test_the_time_in_which_the_service_does_not_read_is_not_the_clients() 
     upstream = ScriptedUpstream(script)
     async with (
         upstream.serving(),
-        running_proxy(upstream.port, limits={"request_minimum_bytes_per_s": 4_000_000}) as proxy,
+        running_proxy(upstream.port, limits={"request_minimum_bytes_per_s": 1_000_000}) as proxy,
         client(proxy.port) as peer,
     ):
         await peer.send(POST.replace(b"1000000", b"%d" % size) + b"x" * size)
