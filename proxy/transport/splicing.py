@@ -101,14 +101,18 @@ class Splice:
 
     def _empty_pipe(self) -> bool:
         """Give the sink what is in the pipe; return whether that was all."""
+        pipe = self._pipe
+        held = pipe.held_bytes
         try:
-            self._pipe.empty()
+            pipe.empty()
         except BlockingIOError:
+            self._sink.was_moved(held - pipe.held_bytes)
             self._await_sink()
             return False
         except OSError as error:
             self._failed(self._sink, error)
             return False
+        self._sink.was_moved(held)
         return True
 
     def _await_sink(self) -> None:

@@ -25,7 +25,7 @@ class WritingSide(asyncio.Protocol):
     """Where bytes go out. At most one fiber writes at a time."""
 
     __slots__ = (
-        "_deadlines", "_ended", "_queued", "_untaken", "_untaken_at_end", "_write_deadline", "_writer",
+        "_deadlines", "_ended", "_moved", "_queued", "_untaken", "_untaken_at_end", "_write_deadline", "_writer",
         "_writing_paused", "transport",
     )  # fmt: skip
 
@@ -36,8 +36,9 @@ class WritingSide(asyncio.Protocol):
         self._writer: Fiber | None = None
         self._write_deadline = NEVER
         self._queued = 0  # bytes in our own queue, when a fiber began to wait for it
-        self._untaken = _NOT_ASKED  # bytes, when `has_taken_more` was asked last
+        self._untaken = _NOT_ASKED  # bytes, when `has_taken_more` was asked last, less those moved by then
         self._untaken_at_end = 0
+        self._moved = 0  # bytes written from within the kernel
         self.transport: asyncio.Transport
 
     def pause_writing(self) -> None:
@@ -62,6 +63,11 @@ class WritingSide(asyncio.Protocol):
             else:
                 for data in buffers:
                     self.transport.write(data)
+
+    def was_moved(self, count: int) -> None:
+        """Note that the kernel has moved so many bytes here: its queue may be as full as before, and its peer has taken
+        some all the same."""
+        self._moved += count
 
     def write_or_lose(self, data: bytes) -> None:
         """Write what this stream's peer was to get; where the connection has ended, count it among what it has not."""
@@ -105,7 +111,7 @@ class WritingSide(asyncio.Protocol):
     async def drain(self, patience_s: float) -> None:
         """Wait until the peer has taken enough. Raises TimeoutError once it has taken nothing for `patience_s`,
         ConnectionEnded."""
-        self._untaken = self.untaken_bytes()
+        self._untaken = self.untaken_bytes() - self._moved
         self._queued = self.transport.get_write_buffer_size() if self._ended is None else 0
         while self._writing_paused and self._ended is None:
             try:
@@ -153,7 +159,7 @@ class WritingSide(asyncio.Protocol):
 
     def has_taken_more(self) -> bool:
         """Whether the peer has taken anything since this was asked last, or since `forget_taken`."""
-        before, self._untaken = self._untaken, self.untaken_bytes()
+        before, self._untaken = self._untaken, self.untaken_bytes() - self._moved
         return self._untaken < before
 
     def forget_taken(self) -> None:

@@ -45,6 +45,10 @@ class SimulatedPipe:
         self._held += self.source.endpoint.recv(min(most, _MOST_BYTES // self._scale))
         return len(self._held)
 
+    @property
+    def held_bytes(self) -> int:
+        return len(self._held)
+
     def empty(self) -> None:
         while self._held:
             del self._held[: self.sink.endpoint.send(self._held)]
