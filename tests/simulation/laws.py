@@ -194,6 +194,8 @@ def _client(world: World, client: Client, said: _Said) -> Iterator[str]:
             silent_s, limit_s = client.untaken_for_s, world.write_idle_s
             if silent_s < limit_s:
                 yield f"/{ask.number}: cut as one that takes nothing, and it had taken something {silent_s:.3f} s before"
+        elif client.end == "reset" and client.untaken_for_s >= world.write_idle_s:
+            continue  # its kernel took nothing of the rest of a cut response for as long as that
         elif record.error not in ("request_total_timeout", "body_too_large"):  # which cut whatever is under way
             yield from _delivered(world, ask.number, message, said.by_target[b"/%d" % ask.number])
 
