@@ -26,7 +26,9 @@ MADE_ANEW: Final = Rule(Outcome.REPLACED, "rewritten for the next hop, nominated
 STATED_ANEW: Final = Rule(Outcome.REPLACED, "stated anew by this hop")
 OF_NO_TRACE: Final = Rule(Outcome.REPLACED, "belongs to another trace: a new one begins here")
 STATED: Final = Rule(Outcome.SET, "stated by this hop")
-FORGED: Final = Rule(Outcome.UNTRUSTED, "says who the client is, from a peer or in a spelling that is not trusted")
+FORGED: Final = Rule(
+    Outcome.UNTRUSTED, "says who the client is, from a peer that is not trusted, or in another spelling"
+)
 
 VARIABLE: Final = Rule(
     Outcome.UNTRUSTED, "a service may take it for a variable of its own (CGI, WSGI): only a trusted peer may set it"
