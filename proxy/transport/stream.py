@@ -97,7 +97,7 @@ class Stream(PacedReading):
 
     def broke(self, error: OSError) -> None:
         """The connection is broken, as the kernel has told us: the loop would now be told that it has ended."""
-        if self._ended is None:
+        if self._ended is None and not self.transport.is_closing():  # else the loop was told first, and tells us soon
             self.connection_lost(error)
             self.transport.abort()
 

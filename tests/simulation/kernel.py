@@ -235,7 +235,7 @@ class Endpoint:
         if self.is_dead:
             return
         if self.unsent:
-            if peer.is_closed:
+            if peer.is_closed or peer.is_dead:
                 peer._send_reset()  # nobody is there for these bytes
                 return
             if not self._deliver(10**9 if self.network.calm else self.dice.choice(self._segments)):

@@ -233,7 +233,7 @@ def _delivered(world: World, number: int, message: Arriving, answers: list[Answe
         said = field_value(message.head, b"x-answer")
         if message.status == 101:
             continue  # another attempt
-        if bytes(message.body) == SURPLUS_BODY:
+        if bytes(message.body) == SURPLUS_BODY or any(answer.channel in service.confused for service in world.services):
             continue  # it arrived behind the next request, and nothing tells it from an early answer
         if said is None and message.status not in (504, 408, 413):
             yield f"/{number}: answered with {message.status} by us, though {answer.status} had arrived"

@@ -13,6 +13,7 @@ class NotingTransport(asyncio.Transport):
         super().__init__()
         self.told: list[str] = []
         self.unsent = 0
+        self.closes = False
         self.protocol: asyncio.BaseProtocol | None = None
         self.written = b""
 
@@ -42,7 +43,7 @@ class NotingTransport(asyncio.Transport):
         self.told.append("abort")
 
     def is_closing(self) -> bool:
-        return False
+        return self.closes
 
     def can_write_eof(self) -> bool:
         return False

@@ -195,3 +195,18 @@ async def test_a_reader_is_interrupted_where_it_waits(stream: Stream) -> None:
     error = ValueError()
     stream.interrupt_reader(error)
     assert raised == [error]
+
+
+async def test_a_break_of_which_the_loop_was_told_first_is_the_loops_to_tell(stream: Stream) -> None:
+    """It was told ECONNRESET; who asks the kernel behind it gets EPIPE, which would mean a proper end before."""
+    transport_of(stream).closes = True
+    stream.broke(BrokenPipeError())
+    assert stream.ended_by is None
+    stream.connection_lost(error := ConnectionResetError())
+    assert stream.ended_by is error
+
+
+async def test_a_break_that_the_loop_does_not_know_of_ends_the_connection(stream: Stream) -> None:
+    stream.broke(error := ConnectionResetError())
+    assert stream.ended_by is error
+    assert transport_of(stream).told[-1] == "abort"
