@@ -38,7 +38,7 @@ def markdown(results: Results, names: Sequence[str], rounds: int, said: str) -> 
         "Then something happens to one origin, and is undone six seconds later; each fault comes "
         f"{_times(rounds)}, to all proxies at the same time. A cell says how many requests failed in "
         "all, POSTs among them, and how long after the fault's beginning the last one was made that failed. A POST may "
-        "be sent again only where no connection came about, so some of those that were on their way are lost whoever "
+        "be sent again only where no connection could be opened, so some of those on their way are lost whoever "
         "carries them.",
     ]
     for kind, rows in results.items():

@@ -3,7 +3,7 @@
 All have one second to connect and one for a response's head, and a check each second that fails after half a second.
 All send a request to the origin with the fewest under way, and leave one out after a single failed request. What may
 be retried is retried, everywhere: idempotent requests after failures, time-outs and 503s, others only where no
-connection came about.
+connection could be opened.
 """
 
 from typing import Final

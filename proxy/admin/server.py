@@ -152,8 +152,8 @@ class _Server(uvicorn.Server):
 class _Connection(H11Protocol):
     """A connection to the listener.
 
-    Once another process serves the socket, a client that is idle or has just connected may still be sending a request,
-    and neither a scrape nor a probe must fail because of a reload: it gets an answer, which says close.
+    Neither a scrape nor a probe may fail because of a reload. So once another process serves the socket, a client that
+    is idle or has just connected has a moment for a request that is on its way: the answer says `Connection: close`.
     """
 
     def __init__(self, *args: Any, is_ending: Callable[[], bool], **options: Any) -> None:
@@ -163,17 +163,17 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         if self._is_ending():
-            self.shutdown()  # it was accepted as the others were told
+            self.shutdown()  # accepted after `uvicorn` had shut down the others
 
     def handle_events(self) -> None:
-        """Begin what has arrived whole."""
+        """Begin requests whose heads have arrived."""
         before = self.cycle
         super().handle_events()
-        if self.cycle is not before and self._is_ending():  # nothing of its answer is written before the next turn
+        if self.cycle is not before and self._is_ending():  # its answer is not written before the loop's next turn
             self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
 
     def shutdown(self) -> None:
-        """Close, in a moment where no request is under way."""
+        """Close after what is under way; where nothing is, after `_FAREWELL_S`."""
         if self._is_waiting():
             self.loop.call_later(_FAREWELL_S, self._leave)
         else:
@@ -183,7 +183,7 @@ class _Connection(H11Protocol):
         if self.transport.is_closing():
             return
         if self._is_waiting() and unread_bytes(self.transport.get_extra_info("socket")):
-            self.loop.call_later(_FAREWELL_S, self._leave)  # the loop was held up: it came in time
+            self.loop.call_later(_FAREWELL_S, self._leave)  # a request came in time: the loop was held up
         else:
             super().shutdown()
 

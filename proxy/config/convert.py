@@ -207,7 +207,7 @@ def _expected(key: KeyPath, exc: msgspec.ValidationError) -> str:
 
 
 def _of_form(key: KeyPath) -> str:
-    """What a text with a pattern has to be, in the words that stand beside the pattern."""
+    """What a text that has to match a pattern is to be, in the words (`extra`) beside the pattern in the model."""
     table = _schema_of(key[:-1])
     assert isinstance(table, msgspec.inspect.StructType)
     kind = next(field.type for field in table.fields if field.encode_name == key[-1])

@@ -49,7 +49,7 @@ def matches(route: RouteConfig) -> str:
 
 
 def place(route: RouteConfig) -> str:
-    """Which requests a route serves, as short as that can be said."""
+    """Which requests a route serves, in one short line."""
     return ", ".join([f"{route.host or 'any host'}{route.path}", *_other_conditions(route)])
 
 

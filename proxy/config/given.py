@@ -25,7 +25,7 @@ _NEEDED: Final[dict[KeyPath, str]] = {
     ("routes", "*", "access"): "is empty: it would restrict nothing",
     ("routes", "*", "rate_limit"): "a rate limit needs requests_per_s",
 }
-#: What gives such a table its effect: without it, all else in there does nothing, be it the default or not.
+#: The key that gives such a table its effect: without it, all other keys in it do nothing.
 _ESSENTIAL: Final[dict[KeyPath, str]] = {
     ("listeners", "*", "tls"): "certificates",
     ("routes", "*", "rate_limit"): "requests_per_s",
@@ -56,9 +56,9 @@ def empty_problems(values: Mapping[KeyPath, Value]) -> Iterator[Problem]:
             yield Problem(given.source, given.line, ".".join(key), str(given.value), "expected more than 0")
 
 
-def idle_tables(values: Mapping[KeyPath, Value]) -> Iterator[Problem]:
-    """Tables without the key that gives them an effect: rules of the configuration cannot tell one in which all keys
-    have their defaults from none."""
+def tables_without_effect(values: Mapping[KeyPath, Value]) -> Iterator[Problem]:
+    """Tables without the key that gives them an effect. Found here, because in the built configuration a table in which
+    all keys have their defaults looks like none."""
     found = {key[: len(table)]: (table, given) for key, given in values.items() for table in _ESSENTIAL
              if len(key) == len(table) + 1 and _fits(key[:-1], table)}  # fmt: skip
     for key, (table, given) in found.items():

@@ -56,7 +56,7 @@ def _pattern_problems(key: tuple[str, ...], rewrite: RewritePathConfig) -> Itera
     to = rewrite.to
     if not _PATH.fullmatch(to) or "?" in to or "#" in to:
         yield (*key, "to"), f'"{to}"', 'expected a path that begins with "/", without "?": the query goes on as it is'
-    elif "\\" in to:  # a reference as in sed and Python
+    elif "\\" in to:  # \1 as in sed and Python would be forwarded as it stands
         yield (*key, "to"), f'"{to}"', 'expected no "\\": what a group has matched is written $1'
     elif to.startswith("//"):
         yield (*key, "to"), f'"{to}"', 'expected one "/" at its beginning: two would begin a host'

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, TypeAlias
 from proxy.config.convert import build_config, from_text, listed, scalar_keys
 from proxy.config.expand import Expansion, without_secrets
 from proxy.config.files import with_files
-from proxy.config.given import empty_problems, idle_tables, with_paths
+from proxy.config.given import empty_problems, tables_without_effect, with_paths
 from proxy.config.include import INCLUDE, Files
 from proxy.config.model import Config
 from proxy.config.problem import InvalidConfiguration, KeyPath, Problem, Value, nearest, problem_at, suggestion
@@ -85,7 +85,9 @@ def load(
         if not any(_follows(".".join(key), earlier) for earlier in wrong):
             problems.append(_problem(values, key, value, expected))
     told = tuple(problem.key for problem in problems)
-    problems += (each for each in idle_tables(values) if not any(_follows(each.key, earlier) for earlier in told))
+    problems += (
+        each for each in tables_without_effect(values) if not any(_follows(each.key, earlier) for earlier in told)
+    )
     config, unread = with_files(config)
     problems += (_problem(values, *finding) for finding in unread)
     secrets = frozenset(".".join(key) for key, value in values.items() if value.secret)

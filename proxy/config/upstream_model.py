@@ -51,7 +51,7 @@ class UpstreamRetryConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
             ge=0,
             le=100,
             description="Retries allowed within 10 s: this percentage of the requests in that time, plus 20 retries. "
-            "So they never multiply an outage. Requests that no connection came about for are not counted.",
+            "So they never multiply an outage. Requests for which no connection could be opened are not counted.",
         ),
     ] = 20.0
 

@@ -69,8 +69,8 @@ class Acceptor:
         return any(map(has_waiting, self._listening))
 
     def shut_down(self) -> None:
-        """Close the sockets, and take every connection in their queues, as long as there are descriptors: those that
-        are left there are reset."""
+        """Close the sockets, and serve every connection in their queues, as long as there are descriptors: the kernel
+        resets those that are left in a queue."""
         for listening in list(self._listening):
             waiting: list[socket.socket] = []
             self._loop.remove_reader(listening)
@@ -81,7 +81,7 @@ class Acceptor:
                     continue  # that one has ended already: others may stand behind it
                 except OSError:  # BlockingIOError: the queue is empty
                     break
-            self.close([listening])  # before anything else is done: who connects meanwhile is reset
+            self.close([listening])  # before they are served: whoever connects meanwhile would be reset
             for accepted in waiting:
                 self._take(accepted, listening)
 

@@ -18,15 +18,15 @@ from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import yield_to_loop
 from proxy.transport.stream import ConnectionEnded, PeerEnd, Stream
 
-#: How long a client may take to begin a request that is likely on its way: the first of a new connection while others
-#: wait for its place, and at shutdown the next one of any, as it cannot know yet that it should use another connection.
+#: How long a client may take to begin a request that is likely on its way: the first one of a new connection while
+#: others wait for its place; at shutdown the next one of any client, which cannot know yet that this worker ends.
 NEXT_REQUEST_S: Final = 1.0
 #: How long a client that has ended its side may still be waited for: `printf 'GET ...' | nc` asks, ends, and reads.
 _GRACE_S: Final = 0.5
 
 RunExchange: TypeAlias = "Callable[[ClientConnection, RequestHead, float], Awaitable[bool]]"
 ReportUnread: TypeAlias = "Callable[[ClientConnection, ProxyError, float], Awaitable[None]]"
-CLIENT_CLOSED: Final = "the client closed the connection"  # or its side of it; for the log
+CLIENT_CLOSED: Final = "the client closed the connection"  # for the log; also where it has ended only its side
 
 
 class Phase(Enum):
@@ -202,7 +202,7 @@ class ClientConnection:
             except TimeoutError as exc:
                 if begun:
                     raise RequestTimeout("the request head did not arrive in time") from exc
-                if self.stream.has_arrived():  # the loop was held up: it came in time
+                if self.stream.has_arrived():  # in time: the event loop was held up
                     deadline = self._deadlines.loop.time() + NEXT_REQUEST_S
                     continue
                 self.ending = Ending.LINGER if self.stream.untaken_bytes() else Ending.CLOSE
@@ -214,7 +214,7 @@ class ClientConnection:
             reader.receive(data)
 
     def shut_down(self) -> None:
-        """Finish what is under way, and take one more request within `NEXT_REQUEST_S`: its answer says close."""
+        """Finish what is under way, then wait for one more request, for `NEXT_REQUEST_S`. Its answer says close."""
         self.says_close = self._is_leaving = True
         if self.phase is _IDLE:
             self.stream.set_read_deadline(self._deadlines.loop.time() + NEXT_REQUEST_S)

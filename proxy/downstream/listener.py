@@ -105,8 +105,8 @@ class Listener:
             self._warn_crowded(f"{held_bytes >> 20} MiB of memory (limits.memory_bytes): newcomers wait")
 
     def shut_down(self) -> None:
-        """Stop accepting, and let every client finish: idle ones may ask once more. What the kernel has accepted is
-        served. Twice does no harm."""
+        """Stop accepting, and let every client finish; idle ones may ask once more. Connections that the kernel has
+        accepted are served. Calling it twice does no harm."""
         if self._shutting_down:
             return
         self._shutting_down = True

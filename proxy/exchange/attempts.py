@@ -188,7 +188,7 @@ class Attempts(Leasing):
             self._state = AWAITING_HEAD
             upstream.stream.write(request)
             return
-        if source.body.complete and forward.framing is not CHUNKED:  # as most forms are: nothing is left to carry
+        if source.body.complete and forward.framing is not CHUNKED:  # a small form, say: nothing is left to copy
             self._state = AWAITING_HEAD
             write_all(upstream.stream, [request, *arrived])
             return

@@ -1,4 +1,4 @@
-"""A body on its way from one connection to the other: the same for requests and for responses."""
+"""Copies a body from one connection to the other: the same way for requests and for responses."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeAlias
@@ -9,7 +9,8 @@ from proxy.http1.parsing.body import Body, CountedBody, UnboundedBody
 from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.transport import splicing
 from proxy.transport.fiber import yield_to_loop
-from proxy.transport.splicing import SinkBlocked, Splice
+from proxy.transport.owner import SinkBlocked
+from proxy.transport.splicing import Splice
 from proxy.transport.stream import Stream
 
 #: Buffers smaller than this together are joined and written in one call: cheaper than a scattered write.
@@ -18,16 +19,17 @@ _JOIN_BYTES: Final = 16_384
 #: was written as a chunk of its own.
 _TINY_PIECE_BYTES: Final = 512
 
-#: After how many written bytes the kernel is asked how many are unacknowledged, and how many of those mean a slow peer.
+#: After how many written bytes the kernel is asked how many are unacknowledged; and how many unacknowledged bytes mean
+#: that the peer is slow.
 _CHECK_BYTES: Final = 262_144
 _BEHIND_BYTES: Final = 1_048_576
-#: While many streams are open: how much a receiver must have been sent before it is taken for one that reads, and its
-#: sender is read from in large pieces. The kernel alone takes a mebibyte from one that does not.
-_PROVEN_BYTES: Final = 2 * _BEHIND_BYTES
+#: While many streams are open: how many bytes a receiver must have been sent, without falling behind, before its sender
+#: is read in large pieces. The kernel alone takes a mebibyte for a receiver that reads nothing.
+_KEEPS_UP_FROM_BYTES: Final = 2 * _BEHIND_BYTES
 
-#: The last bytes of a body, this part of the least for which a splice is begun, are read and not moved: with a body's
-#: end may come what does not belong to it.
-_READ_AT_END: Final = 32
+#: The last bytes of a body are read, not moved within the kernel, because more than the body may come with its end. How
+#: many: `spliced_from_bytes` divided by this.
+_PARTS_READ_AT_END: Final = 32
 
 #: Says which trailer fields go on.
 Trailers: TypeAlias = Callable[[Fields], Fields]
@@ -94,15 +96,11 @@ class BodySink:
             await self._wait()
 
 
-class _FellBehind(Exception):
-    """The sink's peer takes less than it is given, seen while a fiber waits for more of the body."""
+class _BodyForwarder:
+    """Writes what arrives of a body to its sink within the very read, without resuming the fiber that copies the body:
+    for all but the body's end, as long as its bytes are only counted and the sink's peer keeps up."""
 
-
-class _StraightOn:
-    """Writes what arrives of a body to its sink within the very read, and wakes no fiber: for all but its end, while
-    nobody looks at it and the sink's peer keeps up."""
-
-    __slots__ = ("_body", "_deadline", "_flows_from", "_sink", "_source")
+    __slots__ = ("_body", "_deadline", "_full_reads_from", "_sink", "_source")
 
     def __init__(
         self,
@@ -110,37 +108,38 @@ class _StraightOn:
         body: CountedBody | UnboundedBody | ChunkedBody,
         sink: BodySink,
         deadline: Callable[[], float],
-        flows_from: int,
+        full_reads_from: int,
     ) -> None:
         self._source = source
         self._body = body
         self._sink = sink
         self._deadline = deadline
-        self._flows_from = flows_from  # bytes of the body
+        self._full_reads_from = full_reads_from  # bytes of the body that come before
 
-    def take(self, data: bytes) -> bool:
-        """Take what arrived, or return False: the fiber is needed."""
+    def forward(self, data: bytes) -> bool:
+        """Pass on what arrived; or return False, and the fiber gets it."""
         sink = self._sink
         if sink.stream.must_drain() or not self._pass_on(data):
             return False
         is_behind = sink.is_behind(len(data))
         if is_behind:
-            self._source.interrupt_reader(_FellBehind())
+            self._source.interrupt_reader(SinkBlocked())
             return True
-        if is_behind is False and self._body.received_bytes >= self._flows_from:
-            self._source.flow()
+        if is_behind is False and self._body.received_bytes >= self._full_reads_from:
+            self._source.unthrottle()
         self._source.set_read_deadline(self._deadline())
         return True
 
     def _pass_on(self, data: bytes) -> bool:
-        """Count and write what arrived, unless it holds the body's end, or chunks that need a closer look."""
+        """Count and write what arrived. Returns False, and has done nothing, where that holds the body's end, or chunks
+        that only `receive` can read."""
         body, sink = self._body, self._sink
         if isinstance(body, ChunkedBody):
-            pieces = body.pass_by(data)
+            pieces = body.receive_whole_chunks(data)
             if pieces is None:
                 return False
             sink.write(pieces, body)
-        elif not body.pass_by(len(data)):
+        elif not body.count_only(len(data)):
             return False
         elif sink.chunked:
             sink.write([data], body)
@@ -150,36 +149,36 @@ class _StraightOn:
 
 
 async def copy_body(source: BodySource, sink: BodySink, deadline: Callable[[], float]) -> None:
-    """Carry what is still to come of a body to its end. `deadline` says by when the next bytes are due (loop time).
+    """Copy what is still to come of a body, up to its end. `deadline` says by when the next bytes are due (loop time).
 
     Raises what the source and the sink raise. Everything that arrived before has then been written.
     """
     body, stream = source.body, source.stream
-    flows_from = 0  # bytes
+    full_reads_from = 0  # bytes of the body that come before
     if stream.is_one_of_many and not body.complete:
-        stream.hold()
+        stream.throttle()
         sink.stream.queue_little()
-        flows_from = _PROVEN_BYTES
+        full_reads_from = _KEEPS_UP_FROM_BYTES
     is_behind = sink.is_behind(0)
     splice: Splice | None = None
     if isinstance(body, CountedBody | UnboundedBody | ChunkedBody) and source.only_counts:
-        stream.taker = _StraightOn(stream, body, sink, deadline, flows_from)
+        stream.forwarder = _BodyForwarder(stream, body, sink, deadline, full_reads_from)
     try:
         while not body.complete:
             if is_behind:
                 if splice is None or splice.is_over:
-                    stream.hold()
+                    stream.throttle()
                     sink.stream.queue_little()
                 await sink.wait()
-            elif is_behind is False and body.received_bytes >= flows_from:
-                stream.flow()
+            elif is_behind is False and body.received_bytes >= full_reads_from:
+                stream.unthrottle()
             if splice is None:
                 splice = await _begin_splice(source, sink, deadline)
             if splice is not None:
                 splice.go_on()
             try:
                 pieces = await source.read_body(deadline())
-            except (_FellBehind, SinkBlocked):
+            except SinkBlocked:
                 is_behind = True
                 continue
             sink.write(pieces, body)
@@ -187,13 +186,13 @@ async def copy_body(source: BodySource, sink: BodySink, deadline: Callable[[], f
     finally:
         if splice is not None:
             splice.end()
-        stream.taker = None
-        stream.rest()
+        stream.forwarder = None
+        stream.reset_pace()
 
 
 async def _begin_splice(source: BodySource, sink: BodySink, deadline: Callable[[], float]) -> Splice | None:
-    """Let what is still to come of a body, but for its end, be moved within the kernel. None: not possible, or not
-    now."""
+    """Begin to move what is still to come of a body, but for its end, within the kernel. None where that is impossible,
+    at least for now."""
     body, stream = source.body, source.stream
     if (
         not isinstance(body, CountedBody)
@@ -210,9 +209,9 @@ async def _begin_splice(source: BodySource, sink: BodySink, deadline: Callable[[
         if sink.stream.has_queued():
             await yield_to_loop()  # uvloop writes what is queued once in each turn
         if stream.is_open and sink.stream.is_open and not sink.stream.has_queued():
-            count = body.missing_bytes - stream.deadlines.spliced_from_bytes // _READ_AT_END
-            splice = Splice(stream, sink.stream, count, body.pass_by, deadline)
-    except OSError:  # there are no descriptors left
+            count = body.missing_bytes - stream.deadlines.spliced_from_bytes // _PARTS_READ_AT_END
+            splice = Splice(stream, sink.stream, count, body.count_only, deadline)
+    except OSError:  # no descriptor is left: it is read and written
         pass
     finally:
         if splice is None:

@@ -41,7 +41,7 @@ from proxy.upstream.pool import Lease
 
 
 class Exchanges:
-    """The exchanges of a worker."""
+    """Runs the exchanges of a worker."""
 
     __slots__ = ("_context",)
 
@@ -49,7 +49,8 @@ class Exchanges:
         self._context = context
 
     def run(self, client: ClientConnection, head: RequestHead, started: float) -> Awaitable[bool]:
-        """Carry one; awaited, returns whether the client's connection goes on. `started` is monotonic time."""
+        """Run one, from its request head on; `started` is monotonic time. The result says whether the client's
+        connection stays open for another request."""
         return Exchange(self._context, client, head, started).run()
 
 

@@ -135,7 +135,7 @@ class Leasing:
         finally:
             self._opening = None
         tried, now = (*self._tried, failed), loop.time()
-        another = self.service.untold_address(tried, addresses, now, error)
+        another = self.service.origin_at_new_address(tried, addresses, now, error)
         if another is None:  # or the worker has been told of it meanwhile
             another = self.service.retry(self, tried, CONNECT_FAILURE, now, replayable=self._replayable, error=error)
         if another is None:

@@ -4,6 +4,7 @@ import asyncio
 from enum import Enum, auto
 
 from proxy.transport.fiber import Fiber
+from proxy.transport.owner import SinkBlocked
 from proxy.transport.stream import ConnectionEnded, Stream
 
 
@@ -25,12 +26,8 @@ class _DirectionEnd(Enum):
     BROKEN = auto()  # its source broke, or somebody was silent for too long: the tunnel ends
 
 
-class _FellBehind(Exception):
-    """The peer to which bytes go takes less than it is given, seen while a fiber waits for more."""
-
-
-class _StraightOn:
-    """Writes what arrives on one side to the other within the very read, and wakes no fiber."""
+class _TunnelForwarder:
+    """Writes what arrives on one side to the other within the very read, without resuming a fiber."""
 
     __slots__ = ("_sink", "_source", "_tunnel")
 
@@ -39,13 +36,13 @@ class _StraightOn:
         self._source = source
         self._sink = sink
 
-    def take(self, data: bytes) -> bool:
-        """Take what arrived, or return False: the fiber is needed."""
+    def forward(self, data: bytes) -> bool:
+        """Pass on what arrived; or return False, and the fiber gets it."""
         if self._sink.must_drain():
             return False
         deadline = self._tunnel.pass_on(data, self._sink)
         if self._sink.must_drain():
-            self._source.interrupt_reader(_FellBehind())
+            self._source.interrupt_reader(SinkBlocked())
         else:
             self._source.set_read_deadline(deadline)
         return True
@@ -87,7 +84,7 @@ class Tunnel:
 
     async def _pump(self, source: Stream, sink: Stream) -> _DirectionEnd:
         """Carry one direction to its end; then the sink is half-closed, and the other direction goes on."""
-        source.taker = _StraightOn(self, source, sink)
+        source.forwarder = _TunnelForwarder(self, source, sink)
         try:
             while True:
                 try:
@@ -95,10 +92,10 @@ class Tunnel:
                     if not data:
                         break
                     self.pass_on(data, sink)
-                except _FellBehind:
+                except SinkBlocked:
                     pass
                 if sink.must_drain():
-                    source.hold()
+                    source.throttle()
                     sink.queue_little()
                     try:
                         await self._drain(sink)
@@ -115,7 +112,7 @@ class Tunnel:
             sink.set_read_deadline(self._loop.time() + self._idle_s)
             return _DirectionEnd.FINISHED
         finally:
-            source.taker = None
+            source.forwarder = None
         # A break of one direction ends the other, too. `close` still sends what is queued.
         self._upstream.close()
         return _DirectionEnd.BROKEN
@@ -125,7 +122,7 @@ class Tunnel:
         self._end = self._end or by
 
     def pass_on(self, data: bytes, sink: Stream) -> float:
-        """Write to one side what arrived on the other; return by when more is due there (loop time)."""
+        """Write to `sink` what arrived on the other side; return by when more is due from there (loop time)."""
         if sink is self._client:
             self.bytes_down += len(data)
         else:

@@ -127,8 +127,8 @@ class RequestBody:
 
     @property
     def only_counts(self) -> bool:
-        """Whether what arrives is only counted: no copy of it is made, and neither its rate nor the length that its
-        chunks may add up to is limited. A declared length has been checked."""
+        """Whether what arrives is only counted: no copy is kept of it, its rate is not limited, nor is the length of a
+        chunked body. (A declared length has been checked.)"""
         is_bounded = self._limit_bytes and isinstance(self.body, ChunkedBody)
         return self.copy is None and self.rate is None and not is_bounded
 

@@ -25,8 +25,9 @@ class Trait(Flag):
     STATED_IN_RESPONSE = auto()  # this proxy states it to clients
     NOT_IN_TRAILERS = auto()  # not allowed in a trailer section (RFC 9110 §6.5.1)
     SERVICE_VARIABLE = auto()  # spelled with `_`, a service may take it for a variable of its own (CGI, WSGI)
-    ONE_SPELLING = auto()  # a service that reads `_` as `-` may take another spelling for it: that goes on from nobody
-    NO_SPELLING = auto()  # goes on from nobody at all
+    #: Any other spelling is dropped, whoever sends it: a service that reads `_` as `-` would take it for this one.
+    STANDARD_SPELLING_ONLY = auto()
+    NEVER_FORWARDED = auto()  # dropped in every spelling, whoever sends it
     SECRET = auto()  # authenticates a person or a program: never logged, reflected or shown
     NOT_SECRET = auto()  # its name contains a word of secrets, but its value is none
     UNDERSTOOD = auto()  # this proxy acts on its value, so it is indexed; all others pass without being looked at
@@ -36,7 +37,7 @@ _HOP, _FRAMING, _AUTHORITY = Trait.HOP_BY_HOP, Trait.FRAMING, Trait.AUTHORITY
 _CLIENT, _ABOUT = Trait.CLIENT_IDENTITY, Trait.STATED_ABOUT_CLIENT | Trait.STATED_IN_REQUEST
 _TO_UPSTREAM, _TO_CLIENT = Trait.STATED_IN_REQUEST, Trait.STATED_IN_RESPONSE
 _NO_TRAILER, _SECRET, _PUBLIC, _READ = Trait.NOT_IN_TRAILERS, Trait.SECRET, Trait.NOT_SECRET, Trait.UNDERSTOOD
-_VARIABLE, _ONE, _NONE = Trait.SERVICE_VARIABLE, Trait.ONE_SPELLING, Trait.NO_SPELLING
+_VARIABLE, _STANDARD, _NEVER = Trait.SERVICE_VARIABLE, Trait.STANDARD_SPELLING_ONLY, Trait.NEVER_FORWARDED
 
 TRAITS: Final[dict[bytes, Trait]] = {
     b"connection": _HOP | _NO_TRAILER | _READ,
@@ -51,7 +52,7 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"http2-settings": _HOP,  # belongs to the h2c upgrade (RFC 7540 §3.2.1), which is never forwarded
     b"transfer-encoding": _HOP | _FRAMING | _NO_TRAILER | _READ,
     b"content-length": _FRAMING | _NO_TRAILER | _READ,
-    b"content-type": _NO_TRAILER | _ONE,
+    b"content-type": _NO_TRAILER | _STANDARD,
     b"host": _AUTHORITY | _NO_TRAILER | _READ,
     b"x-forwarded-for": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
     b"x-forwarded-host": _CLIENT | _ABOUT | _NO_TRAILER | _READ,
@@ -64,9 +65,9 @@ TRAITS: Final[dict[bytes, Trait]] = {
     b"via": _TO_UPSTREAM | _TO_CLIENT | _NO_TRAILER | _READ,
     b"date": _TO_CLIENT | _NO_TRAILER | _READ,
     b"expect": _TO_UPSTREAM | _NO_TRAILER | _READ,
-    b"max-forwards": _TO_UPSTREAM | _NO_TRAILER | _READ | _ONE,
-    b"cdn-loop": _TO_UPSTREAM | _NO_TRAILER | _READ | _ONE,
-    b"proxy": _NONE | _NO_TRAILER,  # becomes HTTP_PROXY, which HTTP clients obey (CVE-2016-5385)
+    b"max-forwards": _TO_UPSTREAM | _NO_TRAILER | _READ | _STANDARD,
+    b"cdn-loop": _TO_UPSTREAM | _NO_TRAILER | _READ | _STANDARD,
+    b"proxy": _NEVER | _NO_TRAILER,  # becomes HTTP_PROXY, which HTTP clients obey (CVE-2016-5385)
     b"authorization": _SECRET | _NO_TRAILER | _READ,
     b"traceparent": _READ,  # W3C Trace Context: passes untouched, and its trace id is logged
     b"cookie": _SECRET | _NO_TRAILER,
@@ -138,15 +139,16 @@ HOLDS_SECRET: Final = Remembered(is_secret, 1024)
 
 
 def impostors() -> frozenset[bytes]:
-    """What goes on from no peer, trusted or not. A gateway's word counts, but what it passes on in another spelling is
-    its client's: a service that reads `_` as `-` would take `Proxy_Authorization` for the field that ends here, or
-    `Content_Length` for the one that delimits the body."""
-    alone = names(Trait.HOP_BY_HOP | Trait.FRAMING | Trait.CLIENT_IDENTITY | Trait.ONE_SPELLING)
-    return (spellings(alone) - alone) | names(Trait.NO_SPELLING)
+    """The names that are dropped from every peer, trusted or not: `Proxy`, and other spellings of names that have a
+    meaning for this hop or say who the client is. A trusted gateway sets the standard spelling; any other one that it
+    sends comes from its client, and a service that reads `_` as `-` would take `Proxy_Authorization` for the field that
+    ends here, or `Content_Length` for the one that delimits the body."""
+    alone = names(Trait.HOP_BY_HOP | Trait.FRAMING | Trait.CLIENT_IDENTITY | Trait.STANDARD_SPELLING_ONLY)
+    return (spellings(alone) - alone) | names(Trait.NEVER_FORWARDED)
 
 
-def has_usual_marks(name: bytes) -> bool:
-    """Whether a name is spelled as its senders spell it, with no mark but `-`."""
+def has_standard_spelling(name: bytes) -> bool:
+    """Whether a name has no `_` or `.`, which some services read as `-`."""
     return b"_" not in name and b"." not in name
 
 
@@ -154,5 +156,5 @@ def variables() -> frozenset[bytes]:
     """The spellings that a service may take for variables of its own, and that no honest client sends. With hyphens
     only they are ordinary fields: they arrive as HTTP_*."""
     return frozenset(
-        name for name in spellings(names(Trait.SERVICE_VARIABLE)) if not has_usual_marks(name) or b"-" not in name
+        name for name in spellings(names(Trait.SERVICE_VARIABLE)) if not has_standard_spelling(name) or b"-" not in name
     )

@@ -9,7 +9,7 @@ from proxy.http1.fields import FieldLine
 #: Stands for a secret. ASCII, because logs and terminals may be.
 MASK: Final = "***"
 
-_AT: Final = ord("@")  # numbers: bytes are searched for a number in a tenth of the time that a text in them takes
+_AT: Final = ord("@")  # a number: `number in data` takes a tenth of the time of `b"@" in data`
 _EQUALS: Final = ord("=")
 #: Userinfo, before the @ of an authority: with a scheme, or without one, as in `CONNECT user:password@host:443`.
 _USERINFO: Final = re.compile(rb"//[^/?#]*@|^[^/?#]*@")

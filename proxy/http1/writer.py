@@ -12,7 +12,7 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 def request_head(method: bytes, target: bytes, lines: Fields) -> bytes:
     """A request head. We always speak HTTP/1.1 upstream (RFC 9110 §6.2: a proxy sends its own version)."""
     parts = [method, b" ", target, b" HTTP/1.1"]
-    for line in lines:  # compiled, less than what joining each line costs
+    for line in lines:  # where this is compiled, joining each line first would cost more
         parts.append(b"\r\n")
         parts.append(line[0])
         parts.append(b": ")

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from itertools import islice
 from typing import Final, NamedTuple
 
-from proxy.http1.field_names import Trait, has_usual_marks, impostors, names, spellings, variables
+from proxy.http1.field_names import Trait, has_standard_spelling, impostors, names, spellings, variables
 from proxy.http1.fields import X_FORWARDED_NAMES, Index
 from proxy.http1.message import Value
 
@@ -27,7 +27,7 @@ CLIENT_IDENTITY: Final = spellings(names(Trait.CLIENT_IDENTITY))
 STATED_ABOUT_CLIENT: Final = spellings(names(Trait.STATED_ABOUT_CLIENT))
 #: Fields that a service may take for variables of its own.
 SERVICE_VARIABLES: Final = variables()
-#: Fields that no peer may send, whom we trust or not.
+#: Fields that are dropped from every peer, trusted or not.
 IMPOSTORS: Final = impostors()
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
 
@@ -193,10 +193,10 @@ _remembered = lru_cache(1024)(_parsed)
 
 
 def forged_names(known: Index, *, trusted: bool) -> frozenset[bytes]:
-    """The lower-case names that begin with X-Forwarded and may not go on: from an untrusted peer all; from a trusted
-    one those in a spelling that no gateway uses, but a client behind it does, so that a service takes it for theirs
-    (CVE-2025-64484)."""
+    """The lower-case names that begin with X-Forwarded and must not go on: from an untrusted peer all; from a trusted
+    one those with `_` or `.`. A gateway sets none of these, but may pass on those of its client, which a service would
+    take for the gateway's (CVE-2025-64484)."""
     claims = known.get(X_FORWARDED_NAMES)
     if claims is None:
         return _NO_NAMES
-    return frozenset([name for name in claims if not has_usual_marks(name)] if trusted else claims)
+    return frozenset([name for name in claims if not has_standard_spelling(name)] if trusted else claims)

@@ -85,7 +85,7 @@ def strip(
 ) -> Fields:
     """Return the lines that may go on, in order.
 
-    `also` is what this hop removes besides, `forged` the lower-case names that this peer may not use.
+    `also` is what this hop removes besides, `forged` the lower-case names that this peer may not send.
     """
     if decisions is None and not forged and (goes_on := also.goes_on.get(connection_options)) is not None:
         return [line for line in lines if goes_on[line[0]]]

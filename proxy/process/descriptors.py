@@ -21,10 +21,11 @@ _SPARE: Final = range(2, 65)
 #: Descriptors reserved for connections to upstreams: half of all, but at most this many, which is more than a worker
 #: uses at once, tunnels aside.
 _MOST_KEPT: Final = 4096
-#: Large bodies that are moved within the kernel at once, each with descriptors of its own: they get no more than a part
-#: of all descriptors, and from so many on, pipes would be all that their user may have (pipe(7)).
+#: How many large bodies a worker moves within the kernel at once. With many more, the pipes of all workers would hold
+#: what the kernel grants to one user (pipe(7)).
 _MOST_SPLICES: Final = 64
-_DESCRIPTORS_FOR_A_SPLICE: Final = 256
+#: One such body for so many descriptors of the limit, so that the pipes take only a small part of them.
+_LIMIT_PER_SPLICE: Final = 256
 _UNLIMITED: Final = 1 << 20
 
 
@@ -67,12 +68,12 @@ def room_within(limit: int, addresses: int, workers: int, most_clients: int) -> 
 
 
 def splices() -> int:
-    """How many bodies a worker of this process may move within the kernel at once."""
+    """How many large bodies a worker may move within the kernel at once; 0 where the system has no splice(2)."""
     return _splices_within(_limit(resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 
 
 def _splices_within(limit: int) -> int:
-    return min(limit // _DESCRIPTORS_FOR_A_SPLICE, _MOST_SPLICES) if pipe.IS_KNOWN else 0
+    return min(limit // _LIMIT_PER_SPLICE, _MOST_SPLICES) if pipe.IS_KNOWN else 0
 
 
 def describe(room: Room, most_clients: int) -> str:

@@ -26,7 +26,7 @@ from proxy.process.worker_process import WorkerSetup, be_worker
 #: After the shutdown time-out: a worker that has not ended by then hangs. Docker sends SIGKILL after 10 s.
 _KILL_AFTER_S: Final = 1.5
 _CUT_S: Final = 2.0  # for a process that has to end at once: workers still log what they cut
-_HAND_OVER_S: Final = 10.0  # for a control process that another replaces: it answers what it has accepted
+_HAND_OVER_S: Final = 10.0  # for a control process that another one replaces: to answer what it has accepted
 _NEVER: Final = float("inf")
 
 
@@ -191,7 +191,7 @@ class Generation:
         self.end_control()
 
     def end_control(self, within_s: float = _CUT_S) -> None:
-        """End the control process, if there is one."""
+        """End the control process, if there is one. It is killed if it has not ended within `within_s` seconds."""
         if self.control is not None:
             if self._kill_control_at == _NEVER:
                 self.control.kill(signal.SIGTERM)

@@ -22,9 +22,9 @@ from proxy.process.worker import Companion, Worker
 from proxy.telemetry.counters import Seat
 from proxy.upstream.health.kept import Kept
 
-#: New objects after which garbage is looked for: what a thousand exchanges under way consist of is no garbage, and with
-#: Python's 700 it was looked through again and again, a tenth of what they cost.
-_NEW_OBJECTS: Final = 20_000
+#: How many new objects make Python look for garbage. With its own 700, the objects of a thousand exchanges under way,
+#: none of them garbage, were looked through again and again: a tenth of their CPU.
+_GARBAGE_THRESHOLD: Final = 20_000
 
 
 class WorkerSetup(NamedTuple):
@@ -51,7 +51,7 @@ def be_worker(setup: WorkerSetup, stack: StackFile, close_parents_descriptors: C
 
 async def _serve(setup: WorkerSetup) -> None:
     reuse_buffers()
-    gc.set_threshold(_NEW_OBJECTS)
+    gc.set_threshold(_GARBAGE_THRESHOLD)
     loop = asyncio.get_running_loop()
     config = setup.config
     async with contextlib.AsyncExitStack() as stack:

@@ -162,7 +162,7 @@ def _shown_target(target: bytes) -> str:
     return target.decode("latin-1")
 
 
-#: Behind the seconds: looked up, they cost a tenth of being formatted.
+#: The end of each time. Looking it up costs a tenth of formatting it.
 _MILLISECONDS: Final = [f".{number:03d}Z" for number in range(1000)]
 
 

@@ -55,7 +55,7 @@ def _join_calls(
 
 
 class _All:
-    """Calls that are made one after the other, whatever one of them raises."""
+    """Makes several calls, one after the other, whatever one of them raises."""
 
     __slots__ = ("_calls", "_report_defect")
 

@@ -1,13 +1,13 @@
-"""The value of `Date`. Stays interpreted: tests replace the clock's method."""
+"""The value of the field `Date`. Never compiled, because tests replace `now`."""
 
 import time
 from email.utils import formatdate
 
 
 class HttpDate:
-    """The value of `Date`, made once a second (RFC 9110 §5.6.7): `now`.
+    """Makes the value of `Date` (RFC 9110 §5.6.7), once a second.
 
-    A method, not `__call__`, which costs twice as much on CPython 3.11.
+    `now` is a method because `__call__` costs twice as much on CPython 3.11.
     """
 
     def __init__(self) -> None:
@@ -15,7 +15,7 @@ class HttpDate:
         self._text = b""
 
     def now(self) -> bytes:
-        """The value of `Date`."""
+        """The value of `Date` for this second."""
         second = int(time.time())
         if second != self._second:
             self._second = second

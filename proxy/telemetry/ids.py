@@ -4,7 +4,8 @@ import secrets
 
 
 class RequestIds:
-    """Ids unique to this worker, from `next`: a random prefix and a count. To find a request by, not to keep secret."""
+    """Makes ids that are unique to this worker: a random prefix and a count. They serve to find a request, and are not
+    secret."""
 
     __slots__ = ("_count", "_given", "_prefix")
 

@@ -57,7 +57,7 @@ def load_pair(context: ssl.SSLContext, certificate: str, key: str) -> None:
 
 
 def unreadable(path: str) -> str | None:
-    """Why a file cannot be read, or None."""
+    """Why a file cannot be read; None where it can."""
     try:
         read_regular(path, 1)
     except OSError as exc:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 NEVER: Final = float("inf")
 #: Reading pauses while this much is unread: one busy peer's burst, times thousands of connections, is what it costs.
 BUFFER_BYTES: Final = 65_536
-#: How much of a body must still be coming for it to be moved within the kernel: setting that up costs 20 µs.
+#: How many bytes of a body must still be to come for it to be moved within the kernel: setting that up takes 20 µs.
 SPLICED_FROM_BYTES: Final = 524_288
 
 
@@ -40,13 +40,13 @@ class Deadlines:
         splices: int = 0,
     ) -> None:
         """`buffer_bytes` is what a connection may hold in each direction, once its receiver is slow. `splices` is how
-        many bodies may be moved within the kernel at once: each has descriptors."""
+        many bodies may be moved within the kernel at once: each needs `pipe.DESCRIPTORS`."""
         self.loop = loop
         self.buffer_bytes = buffer_bytes
         self.scratch = memoryview(bytearray(buffer_bytes))  # for reads of no more than that
         self.full_reads = 0  # in this turn of the loop
         self.most_splices = splices
-        self.splices = 0  # now
+        self.splices = 0  # under way
         self.spliced_from_bytes = SPLICED_FROM_BYTES
         self.streams: set[Expiring] = set()
         self.on_sweep: list[Callable[[float], None]] = []

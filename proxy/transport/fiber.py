@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any
 
-from proxy.transport.parking import PARKED, apart, throw
+from proxy.transport.parking import PARKED, isolate, throw
 
 #: The fiber that runs now; None while the loop does.
 running: "Fiber | None" = None
@@ -27,7 +27,7 @@ class Fiber:
     def __init__(
         self, coroutine: Coroutine[Any, Any, object], on_end: Callable[[BaseException | None], None] | None = None
     ) -> None:
-        self._coroutine = coroutine if isinstance(coroutine, CoroutineType) else apart(coroutine)
+        self._coroutine = coroutine if isinstance(coroutine, CoroutineType) else isolate(coroutine)
         self._on_end = on_end
         self._future: asyncio.Future[Any] | None = None
         self._joining: Fiber | None = None

@@ -1,4 +1,4 @@
-"""Who a connection belongs to, as far as a stream has to know."""
+"""Who a connection belongs to, and who forwards its bytes, as far as a stream has to know."""
 
 from typing import Protocol
 
@@ -18,8 +18,12 @@ class Owner(Protocol):
         """`alarm_at` has passed. It is set to NEVER before this is called."""
 
 
-class Taker(Protocol):
-    """Gets what arrives while a fiber waits for it: most pieces of a body wake nobody."""
+class SinkBlocked(Exception):
+    """Raised in the fiber that waits to read: the connection to which the bytes go takes less than it is given."""
 
-    def take(self, data: bytes) -> bool:
-        """Take it; or return False, and the fiber gets it."""
+
+class Forwarder(Protocol):
+    """Passes on what arrives while a fiber waits to read, within the very read: resuming the fiber costs more."""
+
+    def forward(self, data: bytes) -> bool:
+        """Pass it on; or return False, and the fiber is resumed with it."""

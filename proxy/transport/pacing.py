@@ -1,4 +1,4 @@
-"""How fast a stream reads: not at all, in small pieces, or whatever there is, and never so much that others wait."""
+"""How fast a stream reads: not at all, in small pieces, or all that there is, but never so much that others wait."""
 
 import asyncio
 from enum import Enum, auto
@@ -22,10 +22,11 @@ _PAUSED: Final = Reading.PAUSED
 _HANDED_OVER: Final = Reading.HANDED_OVER
 FINISHED: Final = Reading.FINISHED
 FULL_READ_BYTES: Final = 250_000  # uvloop's reads hold 256,000; after a shorter one, libuv serves other sockets
-#: Full reads in one turn of the loop, of all connections together, that no pause follows: a pause costs system calls.
+#: How many full reads of all connections together are free in one turn of the loop. Behind each further one, reading
+#: pauses until the next turn, which costs two system calls.
 FREE_FULL_READS: Final = 4
-#: From so many open streams of a worker on, bodies begin with small reads: full reads of so many would be 64 MB, and
-#: whether their receivers take them is seen only afterwards.
+#: From so many open streams of a worker on, bodies begin with small reads: a full read for each of them would be 64 MB,
+#: and whether a receiver takes it is seen only afterwards.
 MANY_STREAMS: Final = 256
 
 
@@ -41,46 +42,49 @@ class PacedReading(WritingSide):
 
     @property
     def is_one_of_many(self) -> bool:
-        """Whether so many streams are open that what each holds counts, before it is known to be slow."""
+        """Whether so many streams are open that each must hold little even before its receiver is known to be slow."""
         return len(self._deadlines.streams) >= MANY_STREAMS
 
     def protocol(self) -> asyncio.BaseProtocol:
-        """What a loop is given for a connection that was accepted. Its first request may bring more of a body than the
-        service takes, and be read before the service accepts a connection."""
+        """What an event loop is given to serve an accepted connection by. Where many streams are open, it reads in
+        small pieces: the first request may bring a body before there is a connection to a service that takes it."""
         self._reads_small = self.is_one_of_many
         return SmallReads(self, self._deadlines.scratch) if self._reads_small else self
 
-    def hold(self) -> None:
-        """Nothing arrives until the next `read`; then small pieces do, until `flow`. Not while a fiber reads."""
+    def throttle(self) -> None:
+        """Read on demand, in small pieces, until `unthrottle`: nothing arrives before the next `read`. The receiver is
+        slow, and what was read for it would wait in memory. Not to be called while a fiber reads."""
         if self._ended is None and self._reading is not FINISHED and not self.transport.is_closing():
             self._pause()
             if not self._reads_small:
                 self._reads_small = True
                 self.transport.set_protocol(SmallReads(self, self._deadlines.scratch))
 
-    def flow(self) -> None:
-        """Read as much at once as there is."""
+    def unthrottle(self) -> None:
+        """Read without being asked again, and as much at once as there is."""
         if self._reads_small:
             self._read_by(self)
 
-    def rest(self) -> None:
-        """Read as suits a connection between messages: the next one may be long, and its receiver slow."""
+    def reset_pace(self) -> None:
+        """Read as is right between messages: in small pieces where many streams are open, since the next message may
+        be long and its receiver slow; else as much at once as there is."""
         if self._reads_small is not self.is_one_of_many:
             self._read_by(self if self._reads_small else SmallReads(self, self._deadlines.scratch))
 
     @property
     def is_unwatched(self) -> bool:
-        """Whether the loop does not tell what the peer does, though it has not ended its side."""
+        """Whether the event loop would not notice that the peer ends its side, because it does not read."""
         return self._reading is _PAUSED or self._reading is _HANDED_OVER
 
     def hand_over_reading(self) -> None:
-        """The loop reads no more, though a fiber waits to read, until `take_reading_back`. Nothing is unread."""
+        """Stop the event loop from reading until `take_reading_back`, even while a fiber waits to read: the bytes are
+        moved within the kernel. Nothing may be unread."""
         if self._reading is Reading.FLOWING:
             self.transport.pause_reading()
         self._reading = _HANDED_OVER
 
     def take_reading_back(self) -> None:
-        """The loop reads again."""
+        """Let the event loop read again, if `hand_over_reading` has stopped it."""
         if self._reading is _HANDED_OVER and self._ended is None and not self.transport.is_closing():
             self._resume()
 

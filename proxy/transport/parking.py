@@ -1,5 +1,7 @@
-"""Where fibers wait, and what keeps each one's exceptions to itself. Stays interpreted where the code around it is
-compiled: it is what compiled code lacks."""
+"""Where fibers wait, and what keeps the exception that one fiber handles from others.
+
+Never compiled: mypyc's coroutines can do neither.
+"""
 
 from collections.abc import Awaitable, Coroutine, Generator
 from itertools import chain
@@ -23,21 +25,25 @@ PARKED: Final = cast("Awaitable[None]", _Parked())
 
 
 class Thrown(Exception):
-    """Carries what is thrown in past what Python would do with it."""
+    """Carries an exception into `isolate`, which raises it in the coroutine by itself: see there."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__()
         self.error = error
 
 
-def apart(coroutine: Coroutine[Any, Any, object]) -> Generator[Any, None, None]:
-    """Run a coroutine whose own code may be compiled. Python keeps the exception that a coroutine handles with that
-    coroutine, and mypyc keeps it with whatever runs: one that waits while it handles an exception would leave it to all
-    others, whose own would refer to it, and that one to the one before, without end.
+def isolate(coroutine: Coroutine[Any, Any, object]) -> Generator[Any, None, None]:
+    """Run a coroutine whose code may be compiled, with an exception state of its own.
 
-    `Thrown` is what to throw in. Python hands what is thrown to what a generator waits for before the generator itself
-    runs: the exception would be left with the thrower, and what is raised again later would be another one, found here.
-    So this waits for an iterator that has no `throw`, and throws by itself.
+    Python stores the exception that a coroutine handles (`sys.exception()`) with that coroutine; mypyc stores it with
+    whatever called it. So a compiled coroutine that waits within an `except` would leave its exception to all others:
+    each of theirs would get it as `__context__`, in a chain that grows without end. This generator is what it is stored
+    with instead.
+
+    To raise an exception in the coroutine, throw `Thrown` (as `throw` does). `throw` of a generator that waits in a
+    `yield from` goes to the inner iterator first, outside of this generator's exception state: the exception would stay
+    with the caller, and a bare `raise` in the coroutine would find another one. So the inner iterator is a `chain`,
+    which has no `throw`: `Thrown` is raised here, and its exception thrown into the coroutine from here.
     """
     iterator = cast("Generator[Any, None, None]", coroutine.__await__())
     steps, error = chain(iterator), None
@@ -61,7 +67,8 @@ def apart(coroutine: Coroutine[Any, Any, object]) -> Generator[Any, None, None]:
 
 
 def throw(coroutine: "Coroutine[Any, Any, object] | Generator[Any, None, object]", error: BaseException) -> Any:
-    """Raise `error` where it waits, and return what it waits for next."""
+    """Raise `error` in a coroutine where it waits; return what it waits for next. Raises what it raises, StopIteration
+    at its end."""
     if isinstance(coroutine, GeneratorType) and coroutine.gi_suspended:
         return coroutine.throw(Thrown(error))
-    return coroutine.throw(error)  # Python's own, or it has not begun
+    return coroutine.throw(error)  # a coroutine of Python's own, or one that has not begun

@@ -1,5 +1,5 @@
-"""A pipe between two connections, through which the kernel moves bytes that this process never sees: splice(2), which
-Linux has."""
+"""A pipe through which the kernel moves bytes from one connection to another: splice(2), on Linux. This process never
+sees them."""
 
 import contextlib
 import fcntl
@@ -11,18 +11,18 @@ from proxy.transport.sockets import LoopSocket
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
-#: Whether this system has it.
+#: Whether this system has splice(2).
 IS_KNOWN: Final = hasattr(os, "splice")
-#: Descriptors of one pipe: both of its ends, and another one for each connection, since an event loop takes no second
-#: callback for one that a transport has.
+#: Descriptors of one pipe: its two ends, and a duplicate of each connection's, since an event loop accepts no callback
+#: for a descriptor that belongs to a transport.
 DESCRIPTORS: Final = 4
-#: What a pipe is asked to hold: with more, moving 10 MB gets hardly cheaper.
+#: The capacity that is asked for. A larger one makes moving 10 MB hardly cheaper.
 _PIPE_BYTES: Final = 262_144
-_SET_PIPE_SIZE: Final = getattr(fcntl, "F_SETPIPE_SZ", 1031)  # where Python has no name for it
+_SET_PIPE_SIZE: Final = getattr(fcntl, "F_SETPIPE_SZ", 1031)  # Linux's number: not every Python names it
 
 
 class Pipe:
-    """One pipe. `source` and `sink` are what an event loop watches for it."""
+    """A pipe between two connections. `source` and `sink` are the descriptors that an event loop has to watch."""
 
     __slots__ = ("_ends", "_from", "_to", "held_bytes", "sink", "source")
 
@@ -36,10 +36,10 @@ class Pipe:
             made.callback(os.close, self._to)
             self._ends = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             made.pop_all()
-        # To compiled code an `int` would be a number, and no simulated descriptor.
+        # Not typed `int`: compiled code would then refuse the simulation's descriptors, which are objects.
         self.source: FileDescriptorLike = self._from
         self.sink: FileDescriptorLike = self._to
-        with contextlib.suppress(OSError):  # its user's pipes are too large together (pipe(7)): it holds less
+        with contextlib.suppress(OSError):  # one user's pipes hold too much together (pipe(7)): it keeps its size
             fcntl.fcntl(self._ends[1], _SET_PIPE_SIZE, _PIPE_BYTES)
 
     def fill(self, most: int) -> int:

@@ -33,12 +33,12 @@ class PeerEnd(Enum):
 
 
 def untaken_bytes(raw: LoopSocket) -> int:
-    """Bytes in the kernel's send queue that the peer has not acknowledged; 0 where nothing tells."""
+    """Bytes in the kernel's send queue that the peer has not acknowledged; 0 where the system cannot say."""
     return _queued_bytes(raw, termios.TIOCOUTQ)
 
 
 def unread_bytes(raw: LoopSocket) -> int:
-    """Bytes in the kernel's receive queue; 0 where nothing tells."""
+    """Bytes in the kernel's receive queue; 0 where the system cannot say."""
     return _queued_bytes(raw, termios.FIONREAD)
 
 
@@ -68,8 +68,8 @@ def peer_end(raw: LoopSocket) -> PeerEnd | None:
     return PeerEnd.RESET if events[0] & (select.POLLERR | select.POLLHUP) else PeerEnd.FIN
 
 
-def has_news(raw: LoopSocket) -> bool:
-    """Whether anything has come from the peer that was not read: bytes, or its end."""
+def is_readable(raw: LoopSocket) -> bool:
+    """Whether anything from the peer is still to be read: bytes, or its end. True where the socket is closed."""
     poller = select.poll()
     try:
         poller.register(raw.fileno(), select.POLLIN)

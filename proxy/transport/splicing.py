@@ -1,21 +1,18 @@
-"""Bytes that go from one connection to another within the kernel, which saves most of what a large body costs."""
+"""Moves bytes from one connection to another within the kernel (splice(2)): a large body takes half the CPU."""
 
 import errno
 from collections.abc import Callable
 from typing import Final
 
+from proxy.transport.owner import SinkBlocked
 from proxy.transport.pipe import Pipe
 from proxy.transport.stream import Stream
 
 _TURN_BYTES: Final = 1_048_576  # moved before other connections have a turn
-#: The kernel cannot do it (gVisor), must not (seccomp), or not now: reading and writing is left.
+#: The kernel cannot splice (gVisor), must not (seccomp), or has no memory for it: then bytes are read and written.
 _UNAVAILABLE: Final = frozenset(
     {errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP, errno.ENOMEM, errno.ENOBUFS}
 )
-
-
-class SinkBlocked(Exception):
-    """Raised in the fiber that waits to read from the source: the sink takes no more for now."""
 
 
 def is_possible(source: Stream, sink: Stream) -> bool:
@@ -26,15 +23,15 @@ def is_possible(source: Stream, sink: Stream) -> bool:
 
 class Splice:
     """Moves a number of bytes from one stream to another, while a fiber waits to read from the source, and nobody
-    writes to the sink. After the last of them, and where it ends before, the source is read by its loop again."""
+    writes to the sink. Once they are moved, or where the splice ends before, the event loop reads the source again."""
 
     __slots__ = ("_arrived", "_deadline", "_is_blocked", "_left", "_pipe", "_sink", "_source", "is_over")
 
     def __init__(
         self, source: Stream, sink: Stream, count: int, arrived: Callable[[int], object], deadline: Callable[[], float]
     ) -> None:
-        """Move `count` bytes. `arrived` gets the number of those that have come; `deadline` says by when the next are
-        due (loop time). Raises OSError: there are no descriptors left."""
+        """Move `count` bytes. `arrived` is called with the number of bytes of each move; `deadline` says by when the
+        next are due (loop time). Raises OSError: there are no descriptors left."""
         self._pipe = Pipe(source.transport.get_extra_info("socket"), sink.transport.get_extra_info("socket"))
         self._source = source
         self._sink = sink
@@ -42,18 +39,18 @@ class Splice:
         self._arrived = arrived
         self._deadline = deadline
         self._is_blocked = False  # the sink takes no more for now
-        self.is_over = False  # the source is read by its loop again
+        self.is_over = False  # the event loop reads the source again
         source.deadlines.splices += 1
         source.hand_over_reading()
 
     def go_on(self) -> None:
-        """Move what arrives, from now on. The fiber that waits to read gets SinkBlocked, is overdue, or reads on behind
-        the last of these bytes."""
+        """Move what arrives, from now on. The fiber that waits to read then gets SinkBlocked, TimeoutError, or what
+        comes behind the last of these bytes."""
         if not self.is_over:
             self._source.deadlines.loop.add_reader(self._pipe.source, self._source_is_ready)
 
     def end(self) -> None:
-        """Move no more. What has come goes to the sink. Twice does no harm."""
+        """Move no more. What is in the pipe goes to the sink. Calling it twice does no harm."""
         if self.is_over:
             return
         self.is_over = True
@@ -66,7 +63,7 @@ class Splice:
         if self._is_blocked:
             sink.resume_writing()
         if held:
-            sink.write_or_lose(held)
+            sink.write_or_note_untaken(held)
         source.take_reading_back()
 
     # -- what the loop calls -------------------------------------------------------------------------------------
@@ -82,7 +79,7 @@ class Splice:
                 self._failed(self._source, error)
                 return
             if not taken:
-                self.end()  # its loop finds the end that the source has come to
+                self.end()  # the event loop will read the end of the source, and tell of it
                 return
             moved += taken
             self._left -= taken
@@ -106,13 +103,13 @@ class Splice:
         try:
             pipe.empty()
         except BlockingIOError:
-            self._sink.was_moved(held - pipe.held_bytes)
+            self._sink.note_moved(held - pipe.held_bytes)
             self._await_sink()
             return False
         except OSError as error:
             self._failed(self._sink, error)
             return False
-        self._sink.was_moved(held)
+        self._sink.note_moved(held)
         return True
 
     def _await_sink(self) -> None:
@@ -125,15 +122,15 @@ class Splice:
             self._source.interrupt_reader(SinkBlocked())
 
     def _failed(self, stream: Stream, error: OSError) -> None:
-        """The kernel refuses, or has told us that a connection is broken: it tells once, and the loop does not know."""
+        """The kernel refuses to splice, or has reported a broken connection: only once, so the loop never learns it."""
         if error.errno in _UNAVAILABLE:
             self._source.deadlines.most_splices = 0
             self.end()
         elif stream is self._source:
             self.end()
-            stream.broke(error)
+            stream.fail(error)
         else:
-            stream.broke(error)
-            if not self.is_over:  # it is, where somebody who was told of the break has ended the exchange
+            stream.fail(error)
+            if not self.is_over:  # it is over where whoever was told of the break has ended the exchange
                 self.end()
-                self._source.interrupt_reader(SinkBlocked())  # who then waits for the sink learns that it is gone
+                self._source.interrupt_reader(SinkBlocked())  # waiting for the sink, the fiber learns that it is gone

@@ -11,7 +11,7 @@ from typing import Final, cast
 from proxy.transport import fiber, sockets
 from proxy.transport.deadlines import NEVER, Deadlines
 from proxy.transport.fiber import Fiber
-from proxy.transport.owner import Owner, Taker
+from proxy.transport.owner import Forwarder, Owner
 from proxy.transport.pacing import FINISHED, FULL_READ_BYTES, PacedReading, Reading
 from proxy.transport.parking import PARKED
 from proxy.transport.sockets import PeerEnd, Remainder
@@ -36,9 +36,9 @@ class Stream(PacedReading):
         "_unread",
         "_unread_bytes",
         "alarm_at",
+        "forwarder",
         "on_connected",
         "owner",
-        "taker",
         "watcher",
     )  # fmt: skip
 
@@ -48,7 +48,7 @@ class Stream(PacedReading):
         self.owner: Owner | None = None
         self.alarm_at = NEVER  # loop time
         self.watcher: Callable[[], None] | None = None  # told of anything that happens on an idle connection
-        self.taker: Taker | None = None  # gets what arrives before the fiber that waits for it
+        self.forwarder: Forwarder | None = None  # is offered what arrives, before the fiber that waits to read
         self._unread: list[bytes] = []
         self._unread_bytes = 0
         self._arrived: bytes | None = None  # for the read that is being resumed
@@ -73,7 +73,7 @@ class Stream(PacedReading):
         if self._reader is not None:
             if len(data) >= FULL_READ_BYTES or (self._reads_small and len(data) >= self._deadlines.buffer_bytes):
                 self._let_others_read()
-            if self.taker is not None and self.taker.take(data):
+            if self.forwarder is not None and self.forwarder.forward(data):
                 return
             self._arrived = data  # the object itself goes to the read that waits for it
             self._reader.resume()
@@ -95,8 +95,8 @@ class Stream(PacedReading):
             self.owner.peer_ended(PeerEnd.FIN)
         return True  # a half-closed peer may still be owed an answer
 
-    def broke(self, error: OSError) -> None:
-        """The connection is broken, as the kernel has told us: the loop would now be told that it has ended."""
+    def fail(self, error: OSError) -> None:
+        """End it by an error that the kernel has reported: only once, so that the loop would see a clean end."""
         if self._ended is None and not self.transport.is_closing():  # else the loop was told first, and tells us soon
             self.connection_lost(error)
             self.transport.abort()
@@ -178,9 +178,9 @@ class Stream(PacedReading):
         """Whether a read would return at once, or the kernel holds bytes that the loop has not read: a system call."""
         return self.has_unread() or sockets.unread_bytes(self.transport.get_extra_info("socket")) > 0
 
-    def has_news(self) -> bool:
-        """Whether the kernel holds bytes, or the peer's end, of which the loop has not told: a system call."""
-        return sockets.has_news(self.transport.get_extra_info("socket"))
+    def is_readable(self) -> bool:
+        """Whether the kernel holds bytes, or the peer's end, that the loop has not read: a system call."""
+        return sockets.is_readable(self.transport.get_extra_info("socket"))
 
     @property
     def ended_by(self) -> BaseException | None:

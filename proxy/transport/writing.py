@@ -36,9 +36,9 @@ class WritingSide(asyncio.Protocol):
         self._writer: Fiber | None = None
         self._write_deadline = NEVER
         self._queued = 0  # bytes in our own queue, when a fiber began to wait for it
-        self._untaken = _NOT_ASKED  # bytes, when `has_taken_more` was asked last, less those moved by then
+        self._untaken = _NOT_ASKED  # bytes when `has_taken_more` was asked last, less `_moved` at that time
         self._untaken_at_end = 0
-        self._moved = 0  # bytes written from within the kernel
+        self._moved = 0  # bytes moved here within the kernel, not written by us
         self.transport: asyncio.Transport
 
     def pause_writing(self) -> None:
@@ -64,13 +64,13 @@ class WritingSide(asyncio.Protocol):
                 for data in buffers:
                     self.transport.write(data)
 
-    def was_moved(self, count: int) -> None:
-        """Note that the kernel has moved so many bytes here: its queue may be as full as before, and its peer has taken
-        some all the same."""
+    def note_moved(self, count: int) -> None:
+        """Note that so many bytes were moved here within the kernel. Else its queue, as full as before, would look as
+        if the peer had taken nothing."""
         self._moved += count
 
-    def write_or_lose(self, data: bytes) -> None:
-        """Write what this stream's peer was to get; where the connection has ended, count it among what it has not."""
+    def write_or_note_untaken(self, data: bytes) -> None:
+        """Write; where the connection has ended, count the bytes among those that the peer has not taken."""
         if self._ended is None:
             self.transport.write(data)
         else:
@@ -78,7 +78,7 @@ class WritingSide(asyncio.Protocol):
 
     @property
     def deadlines(self) -> Deadlines:
-        """What it shares with all other streams of the worker."""
+        """The deadlines and limits that all streams of the worker share."""
         return self._deadlines
 
     def time(self) -> float:

@@ -122,10 +122,13 @@ class UpstreamConnection:
         self.stream.abort()
 
     def was_ended(self) -> bool:
-        """Whether the peer has ended this idle connection, or has sent on it what would be taken for the answer to the
-        next request, such as a 408; it is then discarded. The kernel may know, and the event loop not tell before it
-        is done with what came in the same moment: such as the request that is to be sent."""
-        is_over = self.stream.has_news()
+        """Whether the peer has ended this idle connection, or has sent something on it, such as a 408, that would be
+        taken for the answer to the next request. The connection is then discarded.
+
+        This asks the kernel: the event loop may tell of it only after the request that is to be sent, where both
+        arrived in the same moment.
+        """
+        is_over = self.stream.is_readable()
         if is_over:
             self.discard()
         return is_over

@@ -101,7 +101,7 @@ class Connector:
                 is_open = True
                 if isinstance(stream, TlsStream):
                     await self._secure(stream, origin)
-                stream.rest()
+                stream.reset_pace()
         except BaseException as exc:
             if not is_open:
                 stream.give_up()  # else it is closing, and watched: a peer that takes nothing would hold it for ever

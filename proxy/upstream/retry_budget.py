@@ -1,8 +1,8 @@
 """How many retries an upstream may get: a percentage of its requests, and a few more for quiet times.
 
 Where every request fails, a retry for each would double the load on what is overloaded already (Finagle and Envoy have
-the same bound). A request that no connection came about for costs no service anything, so `Service` does not count it.
-Time is a parameter.
+the same bound). A request for which no connection could be opened costs no service anything, so `Service` does not
+count it. Time is a parameter.
 """
 
 from collections import deque

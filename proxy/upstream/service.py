@@ -126,7 +126,8 @@ class Service:
         """The origin for another attempt, whose end `finished` must be told; None where none is to be made.
 
         `tried` are the origins at which attempts of this request have failed, the last one last, for this `reason` of
-        `policy.retry`, and with this error, if it was one. `replayable`: the whole body, if any, is still at hand.
+        `policy.retry`, and with this `error` unless a response was the reason. `replayable`: the whole body, if any, is
+        still at hand.
         """
         settings = self.retries
         if reason not in settings.on or len(tried) >= settings.attempts:
@@ -146,24 +147,23 @@ class Service:
         return self._choose(candidates, request, again=True) if self._has_budget(tried, reason, error, now) else None
 
     def _has_budget(self, tried: Sequence[Origin], reason: str, error: ProxyError | None, now: float) -> bool:
-        # The budget keeps retries from multiplying the work of services. Where no connection came about, none has
-        # worked for the request, so the next one gets what it would have got had it been chosen first: else requests
-        # fail beside healthy origins while others restart. A TLS handshake is work: an overloaded service that does
-        # not finish it in time would be asked for twice as many.
+        # The budget keeps retries from multiplying the work of services. Where no connection could be opened, none has
+        # worked for the request, and counting it would let requests fail beside healthy origins while others restart.
+        # A TLS handshake is work: a service too overloaded to finish it in time would get twice as many.
         if reason == CONNECT_FAILURE:
             shook_hands = isinstance(error, TlsFailed) or (
                 isinstance(error, ConnectTimeout) and tried[-1].tls is not None
             )
-            # One that was connecting as its origin was ejected would have been sent elsewhere a moment later.
+            # It was connecting as its origin was ejected: a moment later, it would have been sent elsewhere at once.
             if not shook_hands or tried[-1] in self.ejected:
                 return True
         return self.budget.take(now)
 
-    def untold_address(
+    def origin_at_new_address(
         self, tried: Sequence[Origin], addresses: Iterable[str], now: float, error: ProxyError | None = None
     ) -> Origin | None:
-        """Where a request goes that no origin has accepted, if the name of the last one has another address now, of
-        which the control process has not told yet. As for `retry`, `finished` must be told of its end."""
+        """Where a request goes that no origin has accepted, if the name of the last one has another address now, which
+        the control process has not announced yet; None: nowhere. As for `retry`, `finished` must be told of its end."""
         health, settings = self.health, self.retries
         may_retry = CONNECT_FAILURE in settings.on and settings.attempts > 1
         if health is None or not may_retry or len(tried) > settings.attempts:

@@ -49,7 +49,7 @@ def simulated_kernel() -> Iterator[None]:
             mock.patch.object(sockets, "unread_bytes", _unread_bytes),
             mock.patch.object(sockets, "reset_on_close", _reset_on_close),
             mock.patch.object(sockets, "peer_end", _peer_end),
-            mock.patch.object(sockets, "has_news", _has_news),
+            mock.patch.object(sockets, "is_readable", _is_readable),
             mock.patch("proxy.transport.stream.Remainder", _Remainder),
             mock.patch("proxy.transport.splicing.Pipe", SimulatedPipe),
             mock.patch.object(acceptor, "has_waiting", _has_waiting),
@@ -88,7 +88,7 @@ def _peer_end(raw: KernelView) -> PeerEnd | None:
     return PeerEnd.FIN if endpoint.fin_received else None
 
 
-def _has_news(raw: KernelView) -> bool:
+def _is_readable(raw: KernelView) -> bool:
     return _peer_end(raw) is not None or bool(raw.endpoint.received)
 
 

@@ -49,12 +49,12 @@ class CountedBody:
 
     @property
     def missing_bytes(self) -> int:
-        """How many are still to come."""
+        """How many bytes are still to come."""
         return self._length - self.received_bytes
 
-    def pass_by(self, size: int) -> bool:
-        """Count bytes that go on without `receive`. False, and they are not counted, where the body ends with them or
-        within them."""
+    def count_only(self, size: int) -> bool:
+        """Count `size` bytes that arrived and need no `receive`. Returns False, and counts nothing, where the body ends
+        with them or within them."""
         received = self.received_bytes + size
         if received >= self._length:
             return False
@@ -79,8 +79,8 @@ class UnboundedBody:
         self.received_bytes += len(data)
         return [data] if data else []
 
-    def pass_by(self, size: int) -> bool:
-        """Count bytes that go on without `receive`."""
+    def count_only(self, size: int) -> bool:
+        """Count `size` bytes that arrived and need no `receive`. Returns True: the body ends with none of them."""
         self.received_bytes += size
         return True
 

@@ -40,7 +40,7 @@ _DATA_PER_EXTENSION_BYTE: Final = 32
 #: one-byte chunks in one read would keep the event loop from everybody else.
 _MOST_CHUNKS: Final = 4096
 _MOST_CHUNKS_WITH_H11: Final = 128
-#: What `pass_by` looks at: reading more of it twice, where it ends within a chunk, would cost more than is saved.
+#: How many bytes `receive_whole_chunks` reads at most. More often end within a chunk, and are then read a second time.
 _LITTLE_BYTES: Final = 16_384
 
 
@@ -123,9 +123,9 @@ class ChunkedBody:
             raise ProtocolError("two readers of the chunked body disagree")
         return pieces
 
-    def pass_by(self, data: bytes) -> list[bytes] | None:
-        """The body bytes in what arrived, where that is little, and whole plain chunks and nothing else. None: nothing
-        is taken, and `receive` has to."""
+    def receive_whole_chunks(self, data: bytes) -> list[bytes] | None:
+        """Take what arrived, and return the body bytes in it, where it is short and consists of whole plain chunks.
+        None, and nothing is taken, where it is not: `receive` has to."""
         if self._state is not _SIZE or self._pending or self._h11 is not None or len(data) > _LITTLE_BYTES:
             return None
         pieces: list[bytes] = []

@@ -1,18 +1,22 @@
-"""The fast path: reads plain heads, which most are, line by line, and never rejects.
+"""The fast path: reads plain heads, line by line. Most heads are plain; all others are left to the h11 parser, and it
+alone rejects a head.
 
-What it does not take, the h11 parser reads. It is correct exactly if every head that it accepts
-ends at the first empty line, the h11 parser accepts the same bytes and yields the same method, target, version, fields
-and index, and `strictness` has nothing to refuse in its bytes and lengths, nor in a response at all. Of the patterns,
-tests/proof shows it by automata; of the engine that runs them, property tests do.
+The fast path is correct if each head that it accepts
 
-Peers repeat themselves: most lines of a request are those of the one before. So a line that was read is remembered, and
-the pattern reads only what is new. Of a response, where often all lines are, the section as a whole is remembered, with
-its forwarded lines. Lines that may hold a secret are not remembered, nor are sections with such a line.
+- ends at the first empty line,
+- is accepted by the h11 parser, too, with the same method, target, version, fields and index,
+- has nothing that `strictness` refuses: in a request no such byte or length, in a response nothing at all.
 
-Which constructs are safe: a possessive repeat of one character class (`[...]*+`) is right on every engine, and makes a
-near miss fail in linear time. A possessive or atomic group is not: CPython 3.11.0 to 3.11.4, and distributions' 3.11.2,
-report a match although the last round of such a group failed (gh-106052), so that a field line with white space at its
-end passed for the end of the head. So no group is repeated at all.
+For the patterns, tests/proof shows this by automata; for the engine that runs them, property tests do.
+
+Most lines of a request are the same as in the request before. So a line that was read is remembered, and only a new one
+is matched against the pattern. Of a response, often all lines are the same: the section is remembered as a whole, with
+the lines of it that go on. Lines that may hold a secret are not remembered, nor are sections with such a line.
+
+How the patterns are written: a possessive repeat of one character class (`[...]*+`) works on every engine, and makes a
+near miss fail in linear time. A possessive or atomic group does not: CPython 3.11.0 to 3.11.4, and the 3.11.2 of
+distributions, report a match although the last repetition of such a group failed (gh-106052). A field line with white
+space at its end was then taken for the end of the head. So no group is repeated.
 """
 
 import re
@@ -38,7 +42,7 @@ _HEAD_END: Final = b"\r\n\r\n"
 
 
 class _NotPlain(Exception):
-    """The h11 parser has to read the head."""
+    """The head is not plain: the h11 parser has to read it."""
 
 
 def _new_field_line(text: bytes) -> Entry:
@@ -61,9 +65,10 @@ def _status_line(text: bytes) -> tuple[bytes, int, bytes]:
     return version, int(status), reason
 
 
-#: By their bytes, without the line's end.
+#: Status lines by their bytes, without the line end.
 _STATUS_LINES: Final = Remembered(_status_line, 64)
-#: A plain table, not `Remembered`: compiled, looking a line up and reading a new one are then direct calls.
+#: Field lines by their bytes, without the line end. A plain dict, not `Remembered`, whose calls go through the
+#: interpreter even where this module is compiled.
 _FIELD_LINES: Final[dict[bytes, Entry]] = {}
 _MOST_LINES: Final = 1024
 
@@ -113,7 +118,7 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
     except _NotPlain:
         return None
     if (
-        # Of a shared section, that is known for the usual limit.
+        # A shared section is plain by the usual limit, or it would not be shared.
         ((shared is None or most_options < _MOST_OPTIONS) and not _is_plain(known, most_options))
         or (status < 200 and (status == 101 or not known.keys().isdisjoint(_FRAMING)))
         or (b"transfer-encoding" in known and version == b"1.0")
@@ -132,7 +137,7 @@ def _is_plain(known: Index, most_options: int) -> bool:
     """Whether nothing in an index is out of the ordinary: framing, host, or the length of `Connection`."""
     if b"connection" in known:
         values = known[b"connection"]
-        # Each member takes a byte at least.
+        # Each option takes a byte at least, so a short value needs no counting.
         if (len(values) > 1 or len(values[0]) >= most_options) and has_many_options(values, most_options):
             return False
     if b"content-length" in known:

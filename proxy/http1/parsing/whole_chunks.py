@@ -1,8 +1,11 @@
-"""Reads many chunks at once, where they arrived whole and have no extensions, as most do.
+"""Reads many chunks at once, where they have arrived whole and have no extensions: most are like that.
 
-A peer may send ten thousand chunks of one byte in one read: at a microsecond for each, that would be an attack. So
-small ones are read by calls that each take hundreds: by `bytes.split`, or, where line ends in the data forbid that, or
-chunks are so long that looking at each byte costs more, by iterators that read a line and then as much as it says.
+A peer may send ten thousand chunks of one byte in one read. At a microsecond for each, it could use up a CPU with
+little effort. So a run of small chunks is read by few calls, each of which takes hundreds of them:
+
+- `_by_splitting` splits the bytes at line ends (`bytes.split`), which looks at each byte;
+- `_by_iterators` reads a size line and then as many bytes as it says, by iterators that are written in C. It is for
+  data with line ends in it, and for chunks so long that looking at each byte costs more.
 """
 
 import re
@@ -13,31 +16,31 @@ from typing import Final
 
 from proxy.http1.remembered import Remembered
 
-#: Blanks behind a size are padding (RFC 9112 §7.1.1), as are leading zeros. No sender writes both, and each combination
-#: would have a place in the table below.
+#: Blanks behind a size are padding (RFC 9112 §7.1.1), as are leading zeros. No sender writes both; accepting both would
+#: let a peer fill the tables below with combinations.
 _PLAIN_SIZE: Final = re.compile(rb"(?!0[0-9A-Fa-f]*+ )([0-9A-Fa-f]{1,15}+) {0,8}+")
 _LONGEST_LINE: Final = 15 + 8 + 2
 _CRLF: Final = b"\r\n"
 
 _SMALL: Final = 512  # bytes of data: chunks of at most this size are joined
-#: After so many of them, tiny or not, a run of chunks is looked for, which costs as much as ten read one by one.
-_FEW_TINY: Final = 8
-_FEW: Final = 32
-_TINY: Final = 64
-#: Bytes that are searched for a run, at first and at most. The window grows with each success, so that a search in vain
-#: costs less than those before it that found something.
+_TINY: Final = 64  # bytes of data
+#: How many tiny or small chunks are read one by one before a run is read at once: beginning one costs as much as ten.
+_TINY_ONE_BY_ONE: Final = 8
+_SMALL_ONE_BY_ONE: Final = 32
+#: How many bytes are split at first, and at most. The window doubles with each success, so that the last one, which
+#: finds little, costs less than those before it.
 _FIRST_WINDOW: Final = 64
-_WINDOW: Final = 16_384
-#: Bytes of a chunk, its size line included, from which on iterators cost less than splitting, which looks at each byte.
-_LONG: Final = 64
-#: Chunks that are read by one chain of iterators: of the last one, the end is searched for chunk by chunk.
+_LARGEST_WINDOW: Final = 16_384
+#: Bytes of a chunk, its size line included, from which on iterators cost less than splitting.
+_LONG_CHUNK: Final = 64
+#: How many chunks one chain of iterators reads. Where they are not all whole, they are checked one by one.
 _BLOCK: Final = 128
-#: Bytes from which on such a chain is worth its cost.
-_WORTH: Final = 64
+#: How many bytes must be left for a chain of iterators to cost less than reading one by one.
+_LEAST_FOR_ITERATORS: Final = 64
 _NO_SIZE: Final = -1
-_LAST: Final = b"0"  # the line of the last chunk
-#: Size lines that are remembered: a miss costs as much as five chunks.
-_LINES: Final = 8_192
+_LAST_CHUNK_LINE: Final = b"0"
+#: How many size lines are remembered. Reading one that is not costs as much as five chunks.
+_MOST_LINES: Final = 8_192
 _without_end: Final = itemgetter(slice(-2))
 
 
@@ -53,8 +56,8 @@ def _plain_size(line: bytes) -> int:
 
 
 def _length_or_stop(line: bytes) -> int:
-    """The length of a chunk's data and the CRLF behind it, by its plain size line with its CRLF. Raises StopIteration,
-    which ends the iterators that ask, where it is another line."""
+    """How long a chunk's data and the CRLF behind it are, from its size line (with CRLF). Raises StopIteration, which
+    ends the iterators that ask, where the line is not plain or the last chunk's."""
     size = _plain_size(line[:-2]) if line.endswith(_CRLF) else _NO_SIZE
     if size == _NO_SIZE:
         raise StopIteration
@@ -65,21 +68,21 @@ def _is_size(size: int) -> bool:
     return size != _NO_SIZE
 
 
-#: Nothing but sizes is remembered: what stands where a size is looked for may be a piece of somebody's body.
-_SIZES: Final = Remembered(_plain_size, _LINES, _is_size)
-_LENGTHS: Final = Remembered(_length_or_stop, _LINES)
+#: Only lines that are sizes are remembered: others may be a piece of somebody's body.
+_SIZES: Final = Remembered(_plain_size, _MOST_LINES, _is_size)
+_LENGTHS: Final = Remembered(_length_or_stop, _MOST_LINES)
 
 
 def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> tuple[int, int]:
-    """Add the data of the plain chunks from `position` on to `pieces`, that of small ones joined.
+    """Read the whole, plain chunks in `data` from `position` on, at most `most` of them, up to the last chunk.
 
-    Returns where they end, and how many they are: `most` at most.
+    Adds their data to `pieces`, that of small ones joined. Returns where they end, and how many they are.
     """
     count = 0
     small: list[bytes] = []  # what is to be joined
     while count < most and (line_end := data.find(_CRLF, position, position + _LONGEST_LINE)) >= 0:
         line = data[position:line_end]
-        if line == _LAST:  # nothing but sizes is remembered: it would be read anew each time
+        if line == _LAST_CHUNK_LINE:  # is not remembered, so that looking it up would read it anew each time
             break
         start, size = line_end + 2, _SIZES[line]
         stop = start + size
@@ -94,32 +97,32 @@ def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> 
             pieces.append(data[start:stop])
             continue
         small.append(data[start:stop])
-        if len(small) < (_FEW if size > _TINY else _FEW_TINY):
+        if len(small) < (_SMALL_ONE_BY_ONE if size > _TINY else _TINY_ONE_BY_ONE):
             continue
         window = max(_FIRST_WINDOW, 4 * size)
         while count < most:
-            found, length = _split(data[position : position + window], most - count, small)
+            found, length = _by_splitting(data[position : position + window], most - count, small)
             count += found
             position += length
-            # Line ends in the data, something else than small chunks, or nothing more; or `_read` is faster.
-            if 2 * length < window or length > _LONG * found:
+            # Line ends in the data, no small chunks any more, or nothing left; or `_by_iterators` is faster.
+            if 2 * length < window or length > _LONG_CHUNK * found:
                 break
-            # No more than what is left to be read: what is split beyond that is split in vain.
-            window = min(2 * window, _WINDOW, (most - count) * length // found + _FIRST_WINDOW)
-        if count < most and len(data) - position > _WORTH:
-            found, position = _read(data, position, most - count, small)
+            # No larger than the chunks that may still be read: the rest would be split in vain.
+            window = min(2 * window, _LARGEST_WINDOW, (most - count) * length // found + _FIRST_WINDOW)
+        if count < most and len(data) - position > _LEAST_FOR_ITERATORS:
+            found, position = _by_iterators(data, position, most - count, small)
             count += found
     if small:
         pieces.append(small[0] if len(small) == 1 else b"".join(small))
     return position, count
 
 
-# Both join what they find at once: memory that was just freed is at hand for the next chunks.
+# Both join what they find at once: its memory can then be used for the next chunks.
 
 
-def _split(window: bytes, most: int, joined: list[bytes]) -> tuple[int, int]:
-    """Join the data of the chunks that `window` begins with, up to data with a line end in it. Returns how many they
-    are, and how many bytes they take."""
+def _by_splitting(window: bytes, most: int, joined: list[bytes]) -> tuple[int, int]:
+    """Append the data of the chunks that `window` begins with, joined, to `joined`: up to the first with a line end in
+    its data. Return how many they are, and how many bytes of `window` they take."""
     parts = window.split(_CRLF)
     count = min((len(parts) - 1) // 2, most)
     rest = parts[2 * count :]
@@ -134,25 +137,25 @@ def _split(window: bytes, most: int, joined: list[bytes]) -> tuple[int, int]:
 
 
 def _sizes(lines: list[bytes]) -> list[int]:
-    """The sizes in these lines. One call for all costs half of a call for each."""
+    """The sizes in these lines: one call for all costs half of what one for each does."""
     return list(itemgetter(*lines)(_SIZES)) if len(lines) > 1 else [_SIZES[line] for line in lines]
 
 
-def _read(data: bytes, position: int, most: int, joined: list[bytes]) -> tuple[int, int]:
-    """Join the data of the plain chunks from `position` on, whatever is in it. Returns how many they are, and where
-    they end."""
+def _by_iterators(data: bytes, position: int, most: int, joined: list[bytes]) -> tuple[int, int]:
+    """Append the data of the plain chunks from `position` on, joined, to `joined`, whatever bytes it holds. Return how
+    many they are, and where they end."""
     left, end = most, len(data)
     file = BytesIO(data)  # shares the bytes
     file.seek(position)
     while left > 0:
-        # A line is read, and then as much as it says, the line end behind the data included.
+        # A size line is read, then as many bytes as it says and the CRLF behind them, and so on.
         count = min(left, _BLOCK)
         bodies = list(islice(map(file.read, map(_LENGTHS.__getitem__, file)), count))
         run = list(map(_without_end, bodies))
         if len(run) == count and file.tell() < end and b"".join(bodies) == _CRLF.join(run) + _CRLF:
             position = file.tell()
-        else:  # the last one may be cut, or end in something else
-            count, position = _whole(data, position, run)
+        else:  # the last one is cut, or something else than a CRLF stands behind one
+            count, position = _count_whole(data, position, run)
             del run[count:]
         joined.append(b"".join(run))
         left -= count
@@ -161,8 +164,8 @@ def _read(data: bytes, position: int, most: int, joined: list[bytes]) -> tuple[i
     return most - left, position
 
 
-def _whole(data: bytes, position: int, run: list[bytes]) -> tuple[int, int]:
-    """How many of these are the data of whole chunks from `position` on, and where those end."""
+def _count_whole(data: bytes, position: int, run: list[bytes]) -> tuple[int, int]:
+    """Of `run`, the data that was read from `position` on: how many are of whole chunks, and where those end."""
     for count, body in enumerate(run):
         line_end = data.find(_CRLF, position)
         stop = line_end + 2 + len(body)

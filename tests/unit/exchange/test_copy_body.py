@@ -58,22 +58,22 @@ def test_trailers_go_nowhere_where_nobody_says_which() -> None:
     assert framed([], chunked(b"0\r\nA: 1\r\n\r\n"), chunked=True) == [b"0\r\n\r\n"]
 
 
-class Held:
+class PacedStream:
     """Stands for the stream of a source, and notes how it is read."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
-        self.taker: object = None
+        self.forwarder: object = None
         self.is_one_of_many = False
 
-    def rest(self) -> None:
-        self.told.append("rest")
+    def reset_pace(self) -> None:
+        self.told.append("reset_pace")
 
-    def hold(self) -> None:
-        self.told.append("hold")
+    def throttle(self) -> None:
+        self.told.append("throttle")
 
-    def flow(self) -> None:
-        self.told.append("flow")
+    def unthrottle(self) -> None:
+        self.told.append("unthrottle")
 
 
 class Source:
@@ -83,7 +83,7 @@ class Source:
 
     def __init__(self, body: Body, *script: bytes | Exception) -> None:
         self.body = body
-        self.stream: Any = Held()
+        self.stream: Any = PacedStream()
         self._script = list(script)
         self.deadlines: list[float] = []
 
@@ -167,7 +167,7 @@ async def test_a_source_is_read_sparingly_while_the_peer_of_the_sink_is_behind()
     reader, source = Reader(), Source(CountedBody(5 * len(block)), *[block] * 5)
     reader.untaken = [1 << 20, (1 << 20) + 1, 5 << 20, 0]
     await copy_body(source, sink(reader), float)
-    assert source.stream.told == ["flow", "hold", "hold", "flow", "rest"]
+    assert source.stream.told == ["unthrottle", "throttle", "throttle", "unthrottle", "reset_pace"]
     assert reader.queues_little
 
 
@@ -178,7 +178,7 @@ async def test_of_many_bodies_each_is_read_sparingly_until_its_receiver_has_take
     source.stream.is_one_of_many = True
     reader.untaken = [0] * 10
     await copy_body(source, sink(reader), float)
-    assert source.stream.told == ["hold", "flow", "flow", "rest"]
+    assert source.stream.told == ["throttle", "unthrottle", "unthrottle", "reset_pace"]
     assert reader.queues_little
 
 
@@ -187,4 +187,4 @@ async def test_how_far_behind_it_is_is_asked_once_in_a_quarter_of_a_mebibyte() -
     reader, source = Reader(), Source(CountedBody(400_000), *[b"x" * 50_000] * 8)
     reader.untaken = [0]
     await copy_body(source, sink(reader), float)
-    assert source.stream.told == ["flow", "rest"]
+    assert source.stream.told == ["unthrottle", "reset_pace"]

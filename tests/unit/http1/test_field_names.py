@@ -30,8 +30,8 @@ SETS = [
      "orig-path-info path-info path-translated query-string redirect-remote-user redirect-status redirect-url "
      "remote-addr remote-host remote-ident remote-port remote-user request-method request-scheme request-uri "
      "script-filename script-name script-url server-addr server-name server-port server-protocol server-software"),
-    (Trait.ONE_SPELLING, "cdn-loop content-type max-forwards"),
-    (Trait.NO_SPELLING, "proxy"),
+    (Trait.STANDARD_SPELLING_ONLY, "cdn-loop content-type max-forwards"),
+    (Trait.NEVER_FORWARDED, "proxy"),
 ]  # fmt: skip
 
 

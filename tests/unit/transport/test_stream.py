@@ -67,9 +67,9 @@ def test_a_peer_that_takes_slowly_is_waited_for_and_one_that_takes_nothing_is_no
     assert isinstance(raised[0], TimeoutError)
 
 
-def test_a_stream_that_is_held_reads_nothing_until_it_is_asked_and_then_small_pieces(stream: Stream) -> None:
-    stream.hold()
-    stream.hold()
+def test_a_throttled_stream_reads_nothing_until_it_is_asked_and_then_small_pieces(stream: Stream) -> None:
+    stream.throttle()
+    stream.throttle()
     assert transport_of(stream).told == ["pause", "SmallReads"]
     came: list[bytes] = []
     Fiber(read(stream, came)).resume()
@@ -81,48 +81,50 @@ def test_a_stream_that_is_held_reads_nothing_until_it_is_asked_and_then_small_pi
     small_reads.buffer_updated(3)
     small_reads.get_buffer(-1)[:3] = b"def"
     assert came == [b"abc"]
-    stream.flow()
-    stream.flow()
+    stream.unthrottle()
+    stream.unthrottle()
     assert transport_of(stream).told[3:] == ["pause", "Stream", "resume"]
 
 
 @pytest.mark.interpreted
-def test_where_many_streams_are_open_one_rests_in_small_pieces(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_many_streams_are_open_one_reads_small_pieces_between_messages(
+    stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stream._deadlines.streams.add(stream)
-    stream.rest()
+    stream.reset_pace()
     assert transport_of(stream).told == []
     monkeypatch.setattr(pacing, "MANY_STREAMS", 1)
     assert stream.is_one_of_many
-    stream.rest()
-    stream.rest()
+    stream.reset_pace()
+    stream.reset_pace()
     assert transport_of(stream).told == ["pause", "SmallReads", "resume"]
     transport_of(stream).told.clear()
     stream.data_received(b"abc")  # nobody reads: what comes next waits in the kernel
     assert transport_of(stream).told == ["pause"]
     monkeypatch.setattr(pacing, "MANY_STREAMS", 2)
-    stream.rest()
+    stream.reset_pace()
     assert transport_of(stream).told == ["pause", "Stream"]
 
 
 def test_what_a_peer_has_ended_stays_ended_however_it_is_read(stream: Stream) -> None:
-    stream.hold()
+    stream.throttle()
     stream.eof_received()
-    stream.flow()
-    stream.rest()
+    stream.unthrottle()
+    stream.reset_pace()
     assert stream.at_eof
 
 
-def test_a_stream_that_has_ended_is_neither_held_nor_let_go(stream: Stream) -> None:
+def test_a_stream_that_has_ended_is_neither_throttled_nor_unthrottled(stream: Stream) -> None:
     stream.eof_received()
-    stream.hold()
+    stream.throttle()
     stream.connection_lost(None)
-    stream.hold()
-    stream.flow()
+    stream.throttle()
+    stream.unthrottle()
     assert transport_of(stream).told == []
 
 
-def test_what_a_loop_tells_reaches_a_stream_that_is_held(stream: Stream) -> None:
-    stream.hold()
+def test_what_a_loop_tells_reaches_a_throttled_stream(stream: Stream) -> None:
+    stream.throttle()
     small_reads = transport_of(stream).protocol
     assert isinstance(small_reads, SmallReads)
     small_reads.pause_writing()
@@ -152,7 +154,7 @@ async def test_behind_many_large_pieces_a_turn_of_the_loop_is_left_to_others(str
         arrive()
     assert transport_of(stream).told == ["pause", "resume"]
     arrive()
-    stream.hold()
+    stream.throttle()
     await asyncio.sleep(0)
     assert "resume" not in transport_of(stream).told[2:]
 
@@ -169,16 +171,16 @@ async def test_large_pieces_of_all_connections_are_counted_together(stream: Stre
     assert transport_of(stream).told == ["pause"]
 
 
-async def test_who_takes_what_arrives_leaves_the_rest_to_the_fiber_that_waits(stream: Stream) -> None:
+async def test_what_a_forwarder_does_not_pass_on_goes_to_the_fiber_that_waits(stream: Stream) -> None:
     taken: list[bytes] = []
     came: list[bytes] = []
 
     class Two:
-        def take(self, data: bytes) -> bool:
+        def forward(self, data: bytes) -> bool:
             taken.append(data)
             return len(taken) < 3
 
-    stream.taker = Two()
+    stream.forwarder = Two()
     stream.data_received(b"unread")
     Fiber(read(stream, came)).resume()
     Fiber(read(stream, came)).resume()
@@ -200,13 +202,13 @@ async def test_a_reader_is_interrupted_where_it_waits(stream: Stream) -> None:
 async def test_a_break_of_which_the_loop_was_told_first_is_the_loops_to_tell(stream: Stream) -> None:
     """It was told ECONNRESET; who asks the kernel behind it gets EPIPE, which would mean a proper end before."""
     transport_of(stream).closes = True
-    stream.broke(BrokenPipeError())
+    stream.fail(BrokenPipeError())
     assert stream.ended_by is None
     stream.connection_lost(error := ConnectionResetError())
     assert stream.ended_by is error
 
 
 async def test_a_break_that_the_loop_does_not_know_of_ends_the_connection(stream: Stream) -> None:
-    stream.broke(error := ConnectionResetError())
+    stream.fail(error := ConnectionResetError())
     assert stream.ended_by is error
     assert transport_of(stream).told[-1] == "abort"

@@ -208,7 +208,7 @@ async def test_one_that_has_ended_as_it_was_handed_over_is_for_nothing_that_cann
     pool = pool_of()
     lease = await pool.lease_fresh(ORIGIN)
     await exchanged(lease)
-    monkeypatch.setattr(Stream, "has_news", lambda _: True)  # the kernel knows, and the loop has not said so
+    monkeypatch.setattr(Stream, "is_readable", lambda _: True)  # the kernel knows, and the loop has not said so
     granted = pool.lease_granted(lease.connection, replayable)
     assert (granted is not None) is replayable
     assert lease.connection.state is (ConnectionState.LEASED if replayable else ConnectionState.CLOSED)

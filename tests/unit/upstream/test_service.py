@@ -279,7 +279,7 @@ def test_who_was_on_the_way_to_an_origin_as_it_was_ejected_goes_elsewhere_whatev
 def test_going_where_the_name_leads_now_has_the_same_budget(error: ProxyError, counted: bool) -> None:
     service = service_of(offer(A), budget_percent=0.0, attempts=2)
     service.health = RecordingHealth(known=())
-    moved = [service.untold_address((A,), ["192.0.2.9"], 0.0, error) for _ in range(30)]
+    moved = [service.origin_at_new_address((A,), ["192.0.2.9"], 0.0, error) for _ in range(30)]
     assert moved == [A._replace(address="192.0.2.9")] * 20 + [None if counted else A._replace(address="192.0.2.9")] * 10
 
 

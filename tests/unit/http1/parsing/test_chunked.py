@@ -97,13 +97,15 @@ def test_what_stands_behind_a_chunked_body_is_left_over(
 
 
 @pytest.mark.parametrize(("coded", "expected", "trailers"), BODIES)
-def test_a_body_of_which_all_is_passed_by_that_can_be_is_the_same(coded: str, expected: str, trailers: str) -> None:
+def test_a_body_of_which_whole_chunks_are_received_at_once_is_the_same(
+    coded: str, expected: str, trailers: str
+) -> None:
     data = wire(coded) + NEXT_REQUEST
     for cut in range(len(data)):
         body = ChunkedBody(LIMITS, with_h11=False)
         received: list[bytes] = []
         for piece in (data[:cut], data[cut:]):
-            passed = body.pass_by(piece) if not body.complete else []
+            passed = body.receive_whole_chunks(piece) if not body.complete else []
             received += body.receive(piece) if passed is None else passed
         assert b"".join(received) == expected.encode("latin-1")
         assert body.received_bytes == len(expected)
@@ -120,11 +122,11 @@ def test_a_body_of_which_all_is_passed_by_that_can_be_is_the_same(coded: str, ex
     ("3;a|abc|", None),
     ("g|abc|", None),
 ])  # fmt: skip
-def test_whole_plain_chunks_and_nothing_else_are_passed_by(coded: str, passed: list[bytes] | None) -> None:
+def test_whole_plain_chunks_and_nothing_else_are_received_at_once(coded: str, passed: list[bytes] | None) -> None:
     body = ChunkedBody(LIMITS, with_h11=False)
-    assert body.pass_by(wire(coded)) == passed
+    assert body.receive_whole_chunks(wire(coded)) == passed
     assert body.received_bytes == sum(map(len, passed or []))
-    assert ChunkedBody(LIMITS, with_h11=True).pass_by(wire(coded)) is None  # h11 has to see them
+    assert ChunkedBody(LIMITS, with_h11=True).receive_whole_chunks(wire(coded)) is None  # h11 has to see them
 
 
 @pytest.mark.parametrize("coded", [row[0] for row in BODIES])

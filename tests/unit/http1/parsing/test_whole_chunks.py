@@ -56,7 +56,7 @@ def test_a_broken_chunk_among_tiny_ones_is_refused(broken: bytes) -> None:
 @pytest.mark.parametrize("chunk", [b"1\r\na\r\n", b"1\r\na\r\n2\r\nab\r\n", b"01\r\na\r\n", b"1 \r\na\r\n"])
 def test_tiny_chunks_are_not_read_one_by_one(monkeypatch: pytest.MonkeyPatch, chunk: bytes) -> None:
     in_runs = 0
-    run = module._split
+    run = module._by_splitting
 
     def counting(window: bytes, most: int, joined: list[bytes]) -> tuple[int, int]:
         nonlocal in_runs
@@ -64,7 +64,7 @@ def test_tiny_chunks_are_not_read_one_by_one(monkeypatch: pytest.MonkeyPatch, ch
         in_runs += found
         return found, length
 
-    monkeypatch.setattr(module, "_split", counting)
+    monkeypatch.setattr(module, "_by_splitting", counting)
     _, count = whole_chunks(chunk * 1_000, 0, [], 4_096)
     assert count == 1_000 * (chunk.count(b"\r\n") // 2)
     assert count - in_runs < 10
@@ -98,7 +98,7 @@ def test_line_ends_in_the_data_do_not_make_chunks_be_read_one_by_one(
     monkeypatch: pytest.MonkeyPatch, turn: bytes
 ) -> None:
     looked_at, calls = 0, 0
-    split, read = module._split, module._read
+    split, read = module._by_splitting, module._by_iterators
 
     def split_counting(window: bytes, most: int, joined: list[bytes]) -> tuple[int, int]:
         nonlocal looked_at, calls
@@ -110,8 +110,8 @@ def test_line_ends_in_the_data_do_not_make_chunks_be_read_one_by_one(
         calls += 1
         return read(data, position, most, joined)
 
-    monkeypatch.setattr(module, "_split", split_counting)
-    monkeypatch.setattr(module, "_read", read_counting)
+    monkeypatch.setattr(module, "_by_splitting", split_counting)
+    monkeypatch.setattr(module, "_by_iterators", read_counting)
     coded = turn * (60_000 // len(turn))
     assert whole_chunks(coded, 0, [], 1 << 20)[0] == len(coded)
     assert looked_at < 2 * len(coded)

@@ -1,4 +1,4 @@
-"""Bodies of which most pieces go on within the read that brings them: what wakes a fiber, and what is counted."""
+"""Bodies of which most pieces are passed on within the read that brings them: what resumes a fiber, and what is counted."""
 
 from collections.abc import Iterator
 
@@ -74,7 +74,7 @@ async def test_only_the_end_of_a_body_wakes_the_fiber() -> None:
     assert copying.source.asked == 1
     assert copying.source.body.received_bytes == 8
     assert copying.source.reader.parser.unread == b", and more"
-    assert copying.stream.taker is None
+    assert copying.stream.forwarder is None
 
 
 @pytest.mark.parametrize(("as_chunks", "first", "second"), [
@@ -145,10 +145,10 @@ async def test_each_piece_gives_the_next_one_its_time() -> None:
         copying.stream.data_received(b"a")
     copying.stream.expire(104.0)
     assert isinstance(copying.ends[0], TimeoutError)
-    assert copying.stream.taker is None
+    assert copying.stream.forwarder is None
 
 
-async def test_a_peer_that_falls_behind_has_the_source_held_and_one_that_keeps_up_lets_it_flow() -> None:
+async def test_a_peer_that_falls_behind_throttles_the_source_until_it_keeps_up() -> None:
     copying = Copying(5 * BLOCK)
     copying.stream.data_received(b"x" * BLOCK)
     assert "SmallReads" not in copying.told
