@@ -133,8 +133,8 @@ class Invite:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """Wait until the proxy can know that we have ended our side."""
+class EndAcknowledged:
+    """Wait until the proxy's kernel has acknowledged the end of our side."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 from tests.conformance.play import Play
-from tests.conformance.steps import Answer, Close, Early, Heard, Invite, ReadBody, Reset, Tunnel
+from tests.conformance.steps import Answer, Close, Early, EndAcknowledged, Invite, ReadBody, Reset, Tunnel
 from tests.harness.scripted import PATIENCE_S, reset
 from tests.harness.strict import Incomplete, Violation
 from tests.harness.wire import Message, Wire, body, request_head
@@ -40,12 +40,12 @@ class Upstream:
         for wire in self._tasks.values():
             wire.end_writing()
         await self._ended(patience_s)
-        late = [wire for wire in self._tasks.values() if wire.end_is_unheard()]
+        late = [wire for wire in self._tasks.values() if wire.end_is_unacknowledged()]
         if late:
             with contextlib.suppress(TimeoutError):  # it reads nothing at all
                 async with asyncio.timeout(PATIENCE_S):
                     for wire in late:
-                        await wire.end_heard()
+                        await wire.end_acknowledged()
             await self._ended(patience_s)
         left = list(self._tasks.items())
         for task, wire in left:
@@ -107,8 +107,8 @@ class Upstream:
                 case Invite():
                     if message.values("expect"):
                         await wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-                case Heard():
-                    await wire.end_heard()
+                case EndAcknowledged():
+                    await wire.end_acknowledged()
                 case Close():
                     wire.writer.close()
                     return False

@@ -1,4 +1,4 @@
-"""Bodies that are moved within the kernel: what is moved, and what is left open."""
+"""Watches what `os.splice` moves, and that no descriptor of a splice is left open."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ Splicing = Callable[[int, int, int], int]
 
 
 class Watched:
-    """os.splice, with the bytes that it has moved out of connections, and what it is to raise."""
+    """Stands for `os.splice`: counts the bytes that it moves out of connections, and raises what a test wants."""
 
     def __init__(self, real: Splicing) -> None:
         self._real = real
@@ -64,14 +64,14 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
 
 
 def reset(raw: socket.socket) -> None:
-    """Break a connection, now."""
+    """Reset a connection."""
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raw.close()
 
 
 @asynccontextmanager
 async def proxying(upstream: ScriptedUpstream, **settings: Any) -> AsyncIterator[RunningProxy]:
-    """A proxy in front of a service; at its end, nothing of a splice is left."""
+    """A proxy in front of a service. Checks at its end that no descriptor of a splice is left open."""
     async with upstream.serving(), running_proxy(upstream.port, **settings) as proxy:
         before = extra_descriptors()
         assert proxy.worker.deadlines.most_splices > 0

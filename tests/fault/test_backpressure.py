@@ -179,7 +179,7 @@ async def test_of_many_a_connection_holds_one_small_piece_from_the_start(monkeyp
 
 @pytest.mark.interpreted
 @pytest.mark.parametrize(("many", "small"), [(0, True), (256, False)])
-async def test_of_many_a_client_is_read_in_small_pieces_from_its_first_byte(
+async def test_one_of_many_clients_is_read_in_small_pieces_from_its_first_byte(
     many: int, small: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pacing, "MANY_STREAMS", many)

@@ -45,7 +45,7 @@ async def swept(proxy: RunningProxy, times: int) -> None:
 
 
 def hold_up(for_s: float) -> None:
-    """Keep the loop from everything."""
+    """Block the event loop, as a machine without a free core does."""
     time.sleep(for_s)
 
 

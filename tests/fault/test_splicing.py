@@ -104,7 +104,7 @@ async def test_a_slow_client_gets_what_came_of_a_response_that_is_cut(watched: W
 
 
 @on_both_loops
-async def test_of_a_client_that_breaks_off_its_kernel_had_what_is_logged(watched: Watched) -> None:
+async def test_the_log_counts_what_the_kernel_of_a_client_had_that_breaks_off(watched: Watched) -> None:
     async with proxying(ScriptedUpstream(answering(RESPONSE))) as proxy, raw_client(proxy.port) as raw:
         raw.send(GET)
         await watched.until_blocked()
@@ -144,7 +144,7 @@ async def test_a_service_that_falls_silent_in_mid_body_is_a_cut_after_what_it_se
 
 
 @on_both_loops
-async def test_a_client_that_stops_reading_is_let_go(watched: Watched) -> None:
+async def test_a_client_that_stops_reading_is_given_up(watched: Watched) -> None:
     async with (
         proxying(ScriptedUpstream(answering(RESPONSE)), timeouts={"client_write_idle_s": 0.3}) as proxy,
         client(proxy.port) as peer,

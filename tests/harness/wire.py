@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from tests.harness.strict import CHUNK_LINE, FIELD_LINE, REQUEST_LINE, STATUS_LINE, Incomplete, Violation
 
 #: Linux's numbers for ESTABLISHED and FIN_WAIT1: our end is not sent, or not acknowledged.
-_END_UNHEARD = (1, 4)
-_LOOK_S = 0.01  # between two questions to the kernel, which tells nobody by itself that an end has arrived
+_END_UNACKNOWLEDGED = (1, 4)
+_LOOK_S = 0.01  # between two questions to the kernel, which notifies nobody of an acknowledgement
 _HEAD_END = re.compile(rb"\n\r?\n")  # also what is no proper end: it must not pass for a head that never ends
 
 
@@ -130,22 +130,22 @@ class Wire:
             with contextlib.suppress(OSError):
                 self.writer.write_eof()
 
-    def end_is_unheard(self) -> bool:
-        """Whether we have ended our side, or are closing, and the peer's kernel does not know it yet; False where ours
-        does not tell."""
+    def end_is_unacknowledged(self) -> bool:
+        """Whether we have ended our side, or are closing, and the peer's kernel has not acknowledged that; False where
+        this system cannot say."""
         try:
             info = self.writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
         except (AttributeError, OSError, ValueError):  # not on Linux, or closed
             return False
-        return (self._said_all or self.writer.is_closing()) and info[0] in _END_UNHEARD
+        return (self._said_all or self.writer.is_closing()) and info[0] in _END_UNACKNOWLEDGED
 
-    async def end_heard(self) -> None:
-        """Wait until the peer's kernel knows that we have ended our side.
+    async def end_acknowledged(self) -> None:
+        """Wait until the peer's kernel has acknowledged that we have ended our side.
 
         A lost FIN is repeated after 200 ms. Linux does not even send it, and waits as long, where TCP is short of
         memory and what was sent last is not acknowledged yet: `tcp_send_fin`.
         """
-        while self.end_is_unheard():  # noqa: ASYNC110 - no event tells
+        while self.end_is_unacknowledged():  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(_LOOK_S)
 
     def abort(self) -> None:

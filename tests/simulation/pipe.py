@@ -1,4 +1,4 @@
-"""A pipe through which the simulated kernel moves bytes from one connection to another: what `proxy.transport.pipe` is."""
+"""A pipe of the simulated kernel, in place of `proxy.transport.pipe`."""
 
 import errno
 import os

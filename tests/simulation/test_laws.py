@@ -165,7 +165,7 @@ def test_a_law_says_what_breaks_it(words: str) -> None:
         assert any(words in law for seed in seeds for law in judged(seed)[1])
 
 
-def test_what_is_broken_here_is_whole_elsewhere() -> None:
+def test_nothing_stays_broken_after_a_test() -> None:
     assert writer.request_head is _request_head
     assert copy_body.write_all is _write_all
     with simulated_kernel():

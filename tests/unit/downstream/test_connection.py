@@ -247,7 +247,7 @@ async def test_a_cut_response_is_delivered_before_its_end_is_seen(scene: Scene, 
     assert ("reset on close" in scene.told) == only_the_end_delimits
 
 
-async def test_what_ended_it_is_what_is_told_though_it_waits_once_more() -> None:
+async def test_it_ends_with_its_own_exception_though_it_waited_while_handling_it() -> None:
     stream, ends = noting_stream(), list[BaseException | None]()
     identity = ClientIdentity(b"127.0.0.1", False)
     client = ClientConnection(

@@ -64,7 +64,7 @@ class Copying:
         return transport_of(self.stream).told
 
 
-async def test_only_the_end_of_a_body_wakes_the_fiber() -> None:
+async def test_only_the_end_of_a_body_resumes_the_fiber() -> None:
     copying = Copying(8)
     for data, written in [(b"abc", b"abc"), (b"def", b"abcdef"), (b"gh, and more", b"abcdefgh")]:
         assert copying.ends == []
@@ -81,7 +81,7 @@ async def test_only_the_end_of_a_body_wakes_the_fiber() -> None:
     (True, b"3\r\nabc\r\n", b"3\r\nabc\r\n4\r\ndefg\r\n"),
     (False, b"abc", b"abcdefg"),
 ])  # fmt: skip
-async def test_whole_chunks_go_on_and_wake_nobody(as_chunks: bool, first: bytes, second: bytes) -> None:
+async def test_whole_chunks_are_passed_on_without_the_fiber(as_chunks: bool, first: bytes, second: bytes) -> None:
     copying = Copying(CHUNKED, as_chunks=as_chunks)
     for data, written in [(b"03\r\nabc\r\n", first), (b"4\r\ndefg\r\n", second)]:
         copying.stream.data_received(data)
@@ -100,7 +100,7 @@ async def test_whole_chunks_go_on_and_wake_nobody(as_chunks: bool, first: bytes,
     [b"3", b"\r\nabc\r\n1\r\nd\r\n"],
     [b"3\r\nabc\r\n", b"1\r\nd\r", b"\n"],
 ])  # fmt: skip
-async def test_chunks_that_need_a_closer_look_wake_it_and_go_on_whole(pieces: list[bytes]) -> None:
+async def test_chunks_that_only_receive_can_read_resume_the_fiber(pieces: list[bytes]) -> None:
     copying = Copying(CHUNKED)
     for data in pieces:
         copying.stream.data_received(data)
@@ -118,7 +118,7 @@ async def test_a_broken_chunk_ends_the_copy_behind_what_went_on() -> None:
     assert copying.written == b"abc"
 
 
-async def test_a_body_that_only_its_end_delimits_goes_on_in_chunks_and_wakes_nobody() -> None:
+async def test_a_body_that_only_its_end_delimits_is_passed_on_in_chunks_without_the_fiber() -> None:
     copying = Copying(UNTIL_CLOSE, as_chunks=True)
     copying.stream.data_received(b"abc")
     copying.stream.data_received(b"d")
@@ -130,7 +130,7 @@ async def test_a_body_that_only_its_end_delimits_goes_on_in_chunks_and_wakes_nob
 
 
 @pytest.mark.parametrize("pieces", [[b"abc", b"def", b"ghi"], [b"3\r\nabc\r\n", b"3\r\ndef\r\n", b"0\r\n\r\n"]])
-async def test_a_body_that_is_looked_at_wakes_it_each_time(pieces: list[bytes]) -> None:
+async def test_a_body_that_is_not_only_counted_resumes_the_fiber_each_time(pieces: list[bytes]) -> None:
     copying = Copying(9 if pieces[0] == b"abc" else CHUNKED, only_counts=False)
     for data in pieces:
         copying.stream.data_received(data)

@@ -105,7 +105,7 @@ def test_a_reset_ends_the_tunnel_behind_what_was_said_before_it(
     assert ends.end is expected
 
 
-def test_a_side_that_takes_too_little_has_the_other_held_until_it_has_taken_more(ends: Ends) -> None:
+def test_a_side_that_takes_too_little_throttles_the_other_until_it_has_taken_more(ends: Ends) -> None:
     ends.begin()
     ends.client.data_received(b"one")
     ends.to_upstream.on_write = ends.upstream.pause_writing
@@ -124,7 +124,7 @@ def test_a_side_that_takes_too_little_has_the_other_held_until_it_has_taken_more
     assert ends.tunnel.bytes_up == 15
 
 
-def test_what_is_said_gives_both_sides_time(ends: Ends) -> None:
+def test_bytes_in_one_direction_give_both_sides_more_time(ends: Ends) -> None:
     ends.begin()
     first = ends.client.next_deadline
     ends.client.set_read_deadline(first - 1)

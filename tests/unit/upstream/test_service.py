@@ -255,7 +255,7 @@ COSTS_BUDGET = [
 
 
 @pytest.mark.parametrize(("origin", "reason", "error", "costs"), COSTS_BUDGET)
-def test_only_what_a_service_may_have_worked_for_has_a_budget(
+def test_only_retries_for_which_a_service_may_have_worked_need_the_budget(
     origin: Origin, reason: str, error: ProxyError | None, costs: bool
 ) -> None:
     service = service_of(offer(origin, B), budget_percent=0.0, on=frozenset({CONNECT_FAILURE, "reset", "503"}))
@@ -276,7 +276,7 @@ def test_who_was_on_the_way_to_an_origin_as_it_was_ejected_goes_elsewhere_whatev
 
 
 @pytest.mark.parametrize(("error", "counted"), [(ConnectFailed(), False), (TlsFailed(), True)])
-def test_going_where_the_name_leads_now_has_the_same_budget(error: ProxyError, counted: bool) -> None:
+def test_going_to_a_new_address_of_the_name_has_the_same_budget(error: ProxyError, counted: bool) -> None:
     service = service_of(offer(A), budget_percent=0.0, attempts=2)
     service.health = RecordingHealth(known=())
     moved = [service.origin_at_new_address((A,), ["192.0.2.9"], 0.0, error) for _ in range(30)]
