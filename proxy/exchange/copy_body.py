@@ -181,6 +181,8 @@ async def copy_body(source: BodySource, sink: BodySink, deadline: Callable[[], f
             except SinkBlocked:
                 is_behind = True
                 continue
+            if splice is not None:
+                splice.end()  # what a broken connection has left comes this way: then nothing may pass it by
             sink.write(pieces, body)
             is_behind = None if body.complete else sink.is_behind(sum(map(len, pieces)))
     finally:

@@ -50,7 +50,8 @@ class Splice:
             self._source.deadlines.loop.add_reader(self._pipe.source, self._source_is_ready)
 
     def end(self) -> None:
-        """Move no more. What is in the pipe goes to the sink. Calling it twice does no harm."""
+        """Move no more. What is in the pipe goes to the sink; one that took no more stays marked as slow. Calling it
+        twice does no harm."""
         if self.is_over:
             return
         self.is_over = True
@@ -60,8 +61,6 @@ class Splice:
         shared.loop.remove_reader(pipe.source)
         shared.loop.remove_writer(pipe.sink)
         held = pipe.close()
-        if self._is_blocked:
-            sink.resume_writing()
         if held:
             sink.write_or_note_untaken(held)
         source.take_reading_back()
@@ -74,7 +73,10 @@ class Splice:
             try:
                 taken = self._pipe.fill(self._left)
             except BlockingIOError:
-                break
+                if moved:
+                    break
+                self.end()  # ready, and nothing to move: at urgent data, which reading skips, that would be for ever
+                return
             except OSError as error:
                 self._failed(self._source, error)
                 return
@@ -88,6 +90,11 @@ class Splice:
                 return
         if not self._left:
             self.end()
+        elif moved >= _TURN_BYTES:
+            # Anew, as uvloop calls only once where the connection has been reset, and what came before is unread.
+            loop = self._source.deadlines.loop
+            loop.remove_reader(self._pipe.source)
+            loop.call_soon(self.go_on)
         self._source.set_read_deadline(self._deadline())
 
     def _sink_is_ready(self) -> None:
@@ -125,6 +132,8 @@ class Splice:
         """The kernel refuses to splice, or has reported a broken connection: only once, so the loop never learns it."""
         if error.errno in _UNAVAILABLE:
             self._source.deadlines.most_splices = 0
+            if self._is_blocked:
+                self._sink.resume_writing()
             self.end()
         elif stream is self._source:
             self.end()
