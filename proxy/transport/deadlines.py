@@ -77,9 +77,9 @@ class Deadlines:
         # Whatever fell due since this sweep should have run is left to the next one.
         due_by = min(now, self._sweeps_at)
         self.start()
-        due = [stream.expire for stream in self.streams if stream.next_deadline < due_by]
-        for call in (*due, *self.on_sweep):
+        due = [(stream.expire, due_by) for stream in self.streams if stream.next_deadline < due_by]
+        for call, at in [*due, *[(call, now) for call in self.on_sweep]]:
             try:
-                call(now)
+                call(at)
             except Exception as exc:  # else a defect met by one stream would end the deadlines of all others
                 self.loop.call_exception_handler({"message": "a sweep of deadlines failed", "exception": exc})

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -14,7 +15,7 @@ from proxy.transport import sockets, splicing
 from tests.fault.splices import BODY, GET, LARGEST_READ, POST, RESPONSE, SIZE, Watched, proxying, reset
 from tests.harness.loops import on_both_loops
 from tests.harness.running_proxy import running_proxy
-from tests.harness.scripted import OK, PATIENCE_S, ScriptedUpstream, answering, client, raw_client
+from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, raw_client
 
 LONG_BODY: Final = BODY + BODY
 LONG_RESPONSE: Final = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (4 * SIZE) + LONG_BODY
@@ -116,6 +117,38 @@ async def service() -> AsyncIterator[tuple[int, Callable[[], Awaitable[socket.so
         listening = open_sockets.enter_context(socket.create_server(("127.0.0.1", 0)))
         listening.setblocking(False)
         yield listening.getsockname()[1], accepted
+
+
+@on_both_loops
+async def test_what_came_in_time_while_the_loop_was_held_up_counts(watched: Watched) -> None:
+    """libuv runs timers before it looks at sockets: the sweep of deadlines comes before what has come."""
+    loop = asyncio.get_running_loop()
+    stop, stopping = socket.socketpair()
+
+    async def script(peer: Peer) -> None:
+        def hold_up() -> None:
+            loop.remove_reader(stop)
+            os.write(peer.fileno(), RESPONSE[2_000_000:2_100_000])
+            time.sleep(1.0)
+
+        await peer.head()
+        await peer.send(RESPONSE[:2_000_000])
+        async with asyncio.timeout(PATIENCE_S):
+            while watched.moved < 1_800_000:  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.01)
+        loop.add_reader(stop, hold_up)
+        stopping.send(b"!")
+        await asyncio.sleep(0.1)
+        await peer.send(RESPONSE[2_100_000:])
+        await peer.rest()
+
+    with stop, stopping:
+        async with (
+            proxying(ScriptedUpstream(script), timeouts={"response_body_idle_s": 0.5}) as proxy,
+            client(proxy.port) as peer,
+        ):
+            await peer.send(GET)
+            assert (await peer.response())[1] == BODY
 
 
 @on_both_loops

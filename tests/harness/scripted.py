@@ -122,6 +122,11 @@ class Peer:
         """Close at once, without a word of TLS."""
         self._writer.transport.abort()
 
+    def fileno(self) -> int:
+        """The descriptor of our end: for what must be sent at once."""
+        descriptor: int = self._writer.get_extra_info("socket").fileno()
+        return descriptor
+
     @property
     def local_port(self) -> int:
         """Our port of the connection."""
