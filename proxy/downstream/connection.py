@@ -68,7 +68,7 @@ class ClientConnection:
     """A client's connection, from its first byte to its last."""
 
     __slots__ = (
-        "_deadlines", "_grace_ends", "_half_close", "_is_leaving", "_overdue_at", "_served_one", "_untaken_bytes",
+        "_deadlines", "_grace_ends", "_half_close", "_is_leaving", "_overdue_at", "_served_one", "_taken_mark",
         "ending", "exchange", "identity", "limits", "peer", "phase", "queued_before", "reader", "says_close", "stream",
         "timeouts", "waiting_since",
     )  # fmt: skip
@@ -91,7 +91,7 @@ class ClientConnection:
         self._half_close = half_close  # whether a client that has ended its side still waits for its response
         self._served_one = False
         self._is_leaving = False  # the worker ends: one more request at most is taken
-        self._untaken_bytes = 0  # when its grace began
+        self._taken_mark = 0  # when its grace began
         self._deadlines = deadlines
         self.queued_before = 0  # bytes of earlier responses, untaken when the request under way got its time
         # Of a client that has ended its side; of the request under way. `stream.alarm_at` is the earlier one.
@@ -267,8 +267,7 @@ class ClientConnection:
         if self.exchange is not None and self.exchange.is_uploading:
             self._begin_grace()  # the rest of its body is under way; where it is cut short, its reader finds out
             return
-        untaken = self.stream.untaken_bytes()
-        if untaken and untaken != self._untaken_bytes:
+        if self.stream.untaken_bytes() and self.stream.taken_mark() != self._taken_mark:
             self._begin_grace()  # it is reading what has come: `printf ... | nc` behind a large answer
             return
         self.phase = _ABANDONED
@@ -281,7 +280,7 @@ class ClientConnection:
 
     def _begin_grace(self) -> None:
         if not self._half_close:
-            self._untaken_bytes = self.stream.untaken_bytes()
+            self._taken_mark = self.stream.taken_mark()
             self._grace_ends = self._deadlines.loop.time() + _GRACE_S
             self._set_alarm()
 

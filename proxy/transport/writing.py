@@ -111,7 +111,7 @@ class WritingSide(asyncio.Protocol):
     async def drain(self, patience_s: float) -> None:
         """Wait until the peer has taken enough. Raises TimeoutError once it has taken nothing for `patience_s`,
         ConnectionEnded."""
-        self._untaken = self.untaken_bytes() - self._moved
+        self._untaken = self.taken_mark()
         self._queued = self.transport.get_write_buffer_size() if self._ended is None else 0
         while self._writing_paused and self._ended is None:
             try:
@@ -157,9 +157,14 @@ class WritingSide(asyncio.Protocol):
             queued = self._queued
         self._untaken_at_end = queued + (sockets.untaken_bytes(raw) if raw is not None else 0)
 
+    def taken_mark(self) -> int:
+        """Falls with what the peer takes, and rises with what is written, but for what the kernel moves here: it fills
+        its queue again to where that stood before."""
+        return self.untaken_bytes() - self._moved
+
     def has_taken_more(self) -> bool:
         """Whether the peer has taken anything since this was asked last, or since `forget_taken`."""
-        before, self._untaken = self._untaken, self.untaken_bytes() - self._moved
+        before, self._untaken = self._untaken, self.taken_mark()
         return self._untaken < before
 
     def forget_taken(self) -> None:

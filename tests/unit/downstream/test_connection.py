@@ -11,7 +11,7 @@ from proxy.errors import ClientGone, ProxyError
 from proxy.http1.message import RequestHead
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.settings import Limits, Timeouts
-from proxy.transport import fiber
+from proxy.transport import fiber, sockets
 from proxy.transport.deadlines import BUFFER_BYTES, NEVER
 from proxy.transport.fiber import Fiber
 from proxy.transport.parking import PARKED
@@ -119,6 +119,18 @@ async def test_a_client_that_ends_its_side_is_gone_after_a_while(scene: Scene) -
     assert scene.client.is_gone
     scene.exchange.finish()  # also where it then says that the connection goes on
     assert scene.is_in(Phase.ENDING)
+
+
+async def test_one_that_takes_what_the_kernel_moves_is_not(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the kernel's queue is as full each time."""
+    monkeypatch.setattr(sockets, "untaken_bytes", lambda _: 4_000_000)
+    scene.stream.data_received(GET)
+    scene.stream.eof_received()
+    scene.stream.note_moved(1_000_000)
+    scene.wait(0.6)
+    assert not scene.exchange.abandoned
+    scene.wait(1.2)
+    assert scene.exchange.abandoned
 
 
 async def test_one_that_is_answered_in_time_is_not(scene: Scene) -> None:
