@@ -70,8 +70,9 @@ class WritingSide(asyncio.Protocol):
         self._moved += count
 
     def write_or_note_untaken(self, data: bytes) -> None:
-        """Write; where the connection has ended, count the bytes among those that the peer has not taken."""
-        if self._ended is None:
+        """Write; where the connection has ended, or the loop is about to tell so, count the bytes among those that the
+        peer has not taken."""
+        if self._ended is None and not self.transport.is_closing():
             self.transport.write(data)
         else:
             self._untaken_at_end += len(data)
@@ -155,7 +156,7 @@ class WritingSide(asyncio.Protocol):
         queued = self.transport.get_write_buffer_size()  # 0 where the loop has thrown it away before it told us
         if not queued and self._writing_paused:
             queued = self._queued
-        self._untaken_at_end = queued + (sockets.untaken_bytes(raw) if raw is not None else 0)
+        self._untaken_at_end += queued + (sockets.untaken_bytes(raw) if raw is not None else 0)
 
     def taken_mark(self) -> int:
         """Falls with what the peer takes, and rises with what is written, but for what the kernel moves here: it fills

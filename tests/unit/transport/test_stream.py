@@ -208,6 +208,13 @@ async def test_a_break_of_which_the_loop_was_told_first_is_the_loops_to_tell(str
     assert stream.ended_by is error
 
 
+async def test_what_such_a_connection_was_to_get_is_untaken(stream: Stream) -> None:
+    transport_of(stream).closes = True
+    stream.write_or_note_untaken(b"held")
+    stream.connection_lost(ConnectionResetError())
+    assert stream.untaken_bytes() == 4
+
+
 async def test_a_break_that_the_loop_does_not_know_of_ends_the_connection(stream: Stream) -> None:
     stream.fail(error := ConnectionResetError())
     assert stream.ended_by is error
