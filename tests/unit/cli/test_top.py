@@ -133,7 +133,9 @@ async def top(port: int, lines: int = 40) -> AsyncIterator[tuple[Terminal, async
         sys.executable, "-m", "proxy", "top", "--admin", f"127.0.0.1:{port}", "--interval", "0.2",
         stdin=terminal.theirs, stdout=terminal.theirs, stderr=asyncio.subprocess.PIPE,
         env={name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")},
-        process_group=0,  # one whose parent is of another group: the kernel lets no orphaned group be stopped
+        # A group of its own, whose parent is of another one: the kernel lets no orphaned group be stopped. uvloop knows
+        # no `process_group`.
+        preexec_fn=os.setpgrp,
     )  # fmt: skip
     try:
         await terminal.shows(ENTERED)
