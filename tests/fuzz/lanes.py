@@ -28,7 +28,7 @@ class _End(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.received = bytearray()
-        self.eof = self.broken = False
+        self.eof = self.broken = self.has_ended = False
         self.done = asyncio.get_running_loop().create_future()
         self.transport: Any = None
 
@@ -65,6 +65,7 @@ class _End(asyncio.Protocol):
         """End this side."""
         if self.transport.is_closing():
             return
+        self.has_ended = True
         if how == "half-close":
             self.transport.write_eof()
         elif how == "close":
@@ -98,7 +99,7 @@ class _Service(_End):
                 self._lane.arrived.append(request)
                 if self._lane.script is not None and request.target == b"/case":
                     self._playing = asyncio.create_task(self._play(self._lane.script))
-                else:
+                elif not self.has_ended:  # else the request and the end cross
                     self.transport.write(_OK)
         except Incomplete:
             pass
