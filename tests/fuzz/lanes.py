@@ -65,8 +65,8 @@ class _End(asyncio.Protocol):
         """End this side."""
         if self.transport.is_closing():
             return
-        self.has_ended = True
         if how == "half-close":
+            self.has_ended = True
             self.transport.write_eof()
         elif how == "close":
             self.transport.close()
