@@ -186,6 +186,9 @@ class Supervisor:
             if self._watchdog_at <= time.monotonic():
                 self._watchdog_at = time.monotonic() + self._watchdog_s
                 systemd.notify("WATCHDOG=1")
+        for number in _SIGNALS:
+            # Python takes its handlers away before it exits: one more SIGTERM then would be the exit status.
+            signal.signal(number, signal.SIG_IGN)
         return status
 
     def _count_stop(self, _number: int, _frame: FrameType | None) -> None:

@@ -132,3 +132,16 @@ async def test_a_stop_at_any_moment_of_a_reload_ends_every_process(
             async with asyncio.timeout(PATIENCE_S):
                 assert await proxy.process.wait() == 0
     assert [pid for pid in living if not has_ended(pid)] == []
+
+
+async def test_signals_up_to_the_very_end_do_not_change_the_exit_status(tmp_path: Path) -> None:
+    service, file = CheckedService(), tmp_path / "onehop.toml"
+    async with service.serving():
+        file.write_text(_CONFIG.format(number=0, admin=free_port(), service=service.port))
+        async with onehop("run", "--config", str(file)) as proxy:
+            async with asyncio.timeout(PATIENCE_S):
+                while proxy.process.returncode is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        proxy.process.send_signal(signal.SIGTERM)
+                    await asyncio.sleep(0.001)
+            assert proxy.process.returncode == 0
