@@ -1,6 +1,7 @@
 """Watches what `os.splice` moves, and that no descriptor of a splice is left open."""
 
 import asyncio
+import contextlib
 import os
 import random
 import socket
@@ -67,6 +68,18 @@ def reset(raw: socket.socket) -> None:
     """Reset a connection."""
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raw.close()
+
+
+async def reset_while_written_to(watched: Watched, raw: socket.socket) -> None:
+    """Let `raw`, to which bytes are moved and which has read none, read until it is written to again, and reset it
+    right before that."""
+    watched.before = lambda from_pipe: reset(raw) if from_pipe else None
+    async with asyncio.timeout(PATIENCE_S):
+        while raw.fileno() >= 0:
+            with contextlib.suppress(BlockingIOError):
+                raw.recv(65_536)
+            await asyncio.sleep(0)
+    watched.before = None
 
 
 @asynccontextmanager

@@ -12,7 +12,18 @@ from typing import Final
 import pytest
 
 from proxy.transport import sockets, splicing
-from tests.fault.splices import BODY, GET, LARGEST_READ, POST, RESPONSE, SIZE, Watched, proxying, reset
+from tests.fault.splices import (
+    BODY,
+    GET,
+    LARGEST_READ,
+    POST,
+    RESPONSE,
+    SIZE,
+    Watched,
+    proxying,
+    reset,
+    reset_while_written_to,
+)
 from tests.harness.loops import on_both_loops
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, raw_client
@@ -78,13 +89,7 @@ async def test_what_a_broken_connection_has_left_reaches_a_slow_client_in_order(
             await asyncio.sleep(0.1)  # only time shows that both directions stand still
         responding.cancel()
         await asyncio.gather(responding, return_exceptions=True)
-        watched.before = lambda from_pipe: reset(raw) if from_pipe else None
-        async with asyncio.timeout(PATIENCE_S):
-            while raw.fileno() >= 0:  # it reads, so that it is written to again
-                with contextlib.suppress(BlockingIOError):
-                    raw.recv(65_536)
-                await asyncio.sleep(0)
-        watched.before = None
+        await reset_while_written_to(watched, raw)
         received = bytearray()
         async with asyncio.timeout(PATIENCE_S):
             while data := await loop.sock_recv(peer, 65_536):

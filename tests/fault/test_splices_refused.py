@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from tests.fault.splices import BODY, GET, POST, RESPONSE, SIZE, Watched, proxying, reset
+from tests.fault.splices import BODY, GET, POST, RESPONSE, SIZE, Watched, proxying, reset, reset_while_written_to
 from tests.harness.loops import on_both_loops
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import PATIENCE_S, Peer, ScriptedUpstream, answering, client, raw_client
@@ -27,13 +27,7 @@ async def test_a_reset_met_in_writing_an_upload_is_no_clean_end_of_the_response(
             await watched.until_blocked()
             await loop.sock_sendall(service, b"HTTP/1.1 200 OK\r\n\r\nhalf")
             await peer.head()
-            watched.before = lambda from_pipe: reset(service) if from_pipe else None
-            async with asyncio.timeout(PATIENCE_S):
-                while service.fileno() >= 0:  # it reads, so that it is written to again
-                    with contextlib.suppress(BlockingIOError):
-                        service.recv(65_536)
-                    await asyncio.sleep(0)
-            watched.before = None
+            await reset_while_written_to(watched, service)
             assert await peer.rest() == b"4\r\nhalf\r\n"
             await proxy.records.wait_for(1)
             assert proxy.records[0].error == "response_body_cut"
