@@ -1,6 +1,7 @@
 """Leases and what becomes of their connections: a table of ends, on streams whose transports only note what they are told."""
 
 import asyncio
+import select
 from typing import Any, cast
 
 import pytest
@@ -9,6 +10,7 @@ from proxy.http1.limits import MessageLimits
 from proxy.policy import keeping
 from proxy.policy.keeping import Keeping
 from proxy.policy.settings import PoolSettings
+from proxy.transport import sockets
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.stream import Stream
 from proxy.upstream.connection import ConnectionState, UpstreamConnection
@@ -218,7 +220,8 @@ async def test_one_that_has_ended_as_it_was_handed_over_is_for_nothing_that_cann
     pool = pool_of()
     lease = await pool.lease_fresh(ORIGIN)
     await exchanged(lease)
-    monkeypatch.setattr(Stream, "is_readable", lambda _: True)  # the kernel knows, and the loop has not said so
+    # The kernel knows, and the loop has not said so.
+    monkeypatch.setattr(sockets, "poll_for_reading", lambda _: lambda _: [(0, select.POLLIN)])
     granted = pool.lease_granted(lease.connection, replayable)
     assert (granted is not None) is replayable
     assert lease.connection.state is (ConnectionState.LEASED if replayable else ConnectionState.CLOSED)
