@@ -226,9 +226,10 @@ def _workload(workload: Workload, proxies: dict[str, list[Sample]], findings: Fi
     elif workload.measure is Measure.MEMORY:
         lines += ["| proxy | KiB per connection | × nginx | memory MiB |", "| --- | ---: | ---: | ---: |"]
     else:
+        late = " p50 ms late | p99 ms late |" if workload.streams else ""
         lines += [
-            f"| proxy | CPU per {workload.counted}, µs | × nginx | {workload.counted.split()[0]}s/s | core busy | memory MiB |",
-            "| --- | ---: | ---: | ---: | ---: | ---: |",
+            f"| proxy | CPU per {workload.counted}, µs | × nginx | {workload.counted.split()[0]}s/s | core busy | memory MiB |{late}",
+            "| --- | ---: | ---: | ---: | ---: | ---: |" + " ---: |" * late.count("|"),
         ]  # fmt: skip
     limited = False
     for name, samples in rows:
@@ -254,6 +255,9 @@ def _workload(workload: Workload, proxies: dict[str, list[Sample]], findings: Fi
             limited = limited or bool(mark)
             cells += [_spread(_main(Measure.CPU, samples)), _times(ratio), f"{rate.median:,.0f}{mark}"]
             cells += [f"{busy.median:.0%}", memory]
+            if workload.streams:
+                lateness = (of(samples, lambda sample: sample.p50_s), of(samples, lambda sample: sample.p99_s))
+                cells += ["–" if one is None else _milliseconds(one) for one in lateness]
         lines.append("| " + " | ".join(cells) + " |")
     if limited:
         lines += ["", "† the load, not the proxy, set the rate: it did not fill its core."]

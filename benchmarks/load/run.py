@@ -48,7 +48,9 @@ class Plan(NamedTuple):
         """Those that have a say in a workload."""
         return [
             proxy for proxy in self.proxies
-            if (workload.h11 or "h11" not in proxy.name) and (proxy.logs or not workload.log)
+            if (workload.h11 or "h11" not in proxy.name)
+            and (workload.pipe or proxy.name != "byte-pipe")
+            and (proxy.logs or not workload.log)
         ]  # fmt: skip
 
     def steps(self) -> int:
@@ -89,7 +91,9 @@ def _run_one(
         servers: dict[str, tuple[Server, Path]] = {}
         for proxy in plan.proxies_of(workload):
             place = folder / re.sub(r"\W+", "-", f"{proxy.name} {workload.name}")  # nginx would split it at a space
-            server = running.enter_context(proxy.start(place, upstream_port, log=workload.log))
+            server = running.enter_context(
+                proxy.start(place, upstream_port, log=workload.log, streams=workload.streams)
+            )
             servers[proxy.name] = (server, place)
         for name, (server, _) in list(servers.items()):
             try:

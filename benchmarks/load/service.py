@@ -9,12 +9,13 @@ import base64
 import hashlib
 import re
 import sys
+import time
 from functools import cache
 from typing import Final, cast
 
 CHUNK: Final = 300
 EVENTS_PER_S: Final = 20
-EVENT_DATA: Final = b"x" * 80
+EVENT_DATA: Final = b"x" * 61  # behind the time at which it was sent
 UPLOAD_DIGITS: Final = 16  # the answer to an upload begins with its size, in so many digits
 FRAME_DATA: Final = 120  # under 126: the length fits the short form
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -35,8 +36,8 @@ def _counted(length: int) -> bytes:
 
 
 def event(number: int) -> bytes:
-    """One event of the stream."""
-    return b"id: %08d\ndata: %b\n\n" % (number, EVENT_DATA)
+    """One event of the stream, with the time: nanoseconds, as the clients' clock has them."""
+    return b"id: %08d\ndata: %019d%b\n\n" % (number, time.monotonic_ns(), EVENT_DATA)
 
 
 class Broadcast:

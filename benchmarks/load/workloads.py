@@ -31,6 +31,8 @@ class Workload(NamedTuple):
     service: bool = False  # the purpose-made service, not nginx, is the upstream
     log: bool = False
     measure: Measure = Measure.CPU
+    streams: bool = False  # events have to arrive one by one, as they are sent
+    pipe: bool = False  # worth a run of the byte pipe: most of the cost is the loop's and the kernel's
     h11: bool = False  # worth a run of onehop with `reader = "h11"`: heads are what it makes dearer
     counted: str = "request"
 
@@ -39,7 +41,7 @@ _CLOSE: Final = (*SEVEN_FIELDS[:-1], "Connection: close")
 _KEEP_ALIVE_10: Final = (*SEVEN_FIELDS[:-1], "Connection: keep-alive")
 _POST: Final = (*SEVEN_FIELDS[:-1], "Content-Type: application/x-www-form-urlencoded", "Content-Length: 100")
 
-SMALL_GET: Final = Workload("small GET", Wrk("/small", SMALL), h11=True)
+SMALL_GET: Final = Workload("small GET", Wrk("/small", SMALL), h11=True, pipe=True)
 STEADY: Final = Workload("latency at a fixed rate", Own("steady"), measure=Measure.LATENCY)
 
 # The first is the chart's.
@@ -56,8 +58,15 @@ WORKLOADS: Final = [
     Workload("a connection per request", Wrk("/small", SMALL, _CLOSE)),
     Workload("HTTP/1.0 keep-alive", Wrk("/small", SMALL, _KEEP_ALIVE_10, version="HTTP/1.0")),
     Workload("1,000 clients", Wrk("/small", SMALL, connections=1000)),
-    Workload("WebSocket echo", Own("websocket"), service=True, counted="message there and back"),
-    Workload("event stream, 500 listeners", Own("events", ("500",)), service=True, counted="event and listener"),
+    Workload("WebSocket echo", Own("websocket"), service=True, pipe=True, counted="message there and back"),
+    Workload(
+        "event stream, 500 listeners",
+        Own("events", ("500",)),
+        service=True,
+        streams=True,
+        pipe=True,
+        counted="event and listener",
+    ),
     STEADY,
     Workload("10,000 idle connections", Own("idle", ("10000",)), measure=Measure.MEMORY),
 ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from typing import Final, cast
 
 from benchmarks.load.clients.script import Cue
@@ -9,7 +10,7 @@ from benchmarks.load.clients.wire import get
 from benchmarks.load.samples import Load
 from benchmarks.load.service import EVENT_DATA, EVENTS_PER_S
 
-_EVENT: Final = re.compile(rb"id: (\d{8})\ndata: " + EVENT_DATA + rb"\n\n")
+_EVENT: Final = re.compile(rb"id: (\d{8})\ndata: (\d{19})" + EVENT_DATA + rb"\n\n")
 _SIZE: Final = re.compile(rb"([0-9A-Fa-f]+)[^\r]*\r\n")
 
 
@@ -25,6 +26,7 @@ class Listener(asyncio.Protocol):
         self._last = 0
         self.seen = 0
         self.bad = 0
+        self.lateness: list[int] = []  # of each event, in nanoseconds
         self.first_event: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport
         self._is_open = False
@@ -49,12 +51,13 @@ class Listener(asyncio.Protocol):
             if head[9:12] != b"200":
                 self.bad += 1
         self._text += self._decoded(data) if self._chunked else data
-        end = 0
+        end, now = 0, time.monotonic_ns()
         for event in _EVENT.finditer(self._text):
             if event.start() != end or (self._last and int(event[1]) != self._last + 1):
                 self.bad += 1  # a gap, or anything else between two events
             self._last = int(event[1])
             self.seen += 1
+            self.lateness.append(now - int(event[2]))
             end = event.end()
         self._text = self._text[end:]
         if self.seen and not self.first_event.done():
@@ -85,9 +88,13 @@ async def fan_out(port: int, cue: Cue, listeners: int) -> Load:
     await cue.ready()
     begun = loop.time()
     before = sum(client.seen for client in clients)
+    for client in clients:
+        client.lateness.clear()
     await asyncio.sleep(cue.seconds)
     duration = loop.time() - begun
     seen = sum(client.seen for client in clients) - before
     # Whoever fell behind by more than two events did not keep up.
     missing = max(0, int((cue.seconds * EVENTS_PER_S - 2) * listeners) - seen)
-    return Load(seen, duration, sum(client.bad for client in clients) + missing)
+    late = sorted(nanoseconds for client in clients for nanoseconds in client.lateness)
+    p50, p99 = (late[int(len(late) * share)] / 1e9 for share in (0.5, 0.99)) if late else (None, None)
+    return Load(seen, duration, sum(client.bad for client in clients) + missing, p50_s=p50, p99_s=p99)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from benchmarks.load.peers import configurations
 from benchmarks.load.processes import PROXY_CORE, pinned
-from tests.harness.programs import AIOHTTP, CADDY, ENVOY, GO, HAPROXY, NGINX, ONEHOP, Program
+from tests.harness.programs import AIOHTTP, CADDY, ENVOY, GO, HAPROXY, NGINX, ONEHOP, UVLOOP, Program
 from tests.harness.programs.go import build
 from tests.harness.programs.process import Server, free_port, serving
 
@@ -27,6 +27,7 @@ class Place(NamedTuple):
     port: int
     upstream_port: int
     log: bool
+    streams: bool = False  # a response is to be passed on piece by piece, none held back
 
 
 class Proxy(NamedTuple):
@@ -38,12 +39,14 @@ class Proxy(NamedTuple):
     environment: Mapping[str, str] = {}
     logs: bool = True
 
-    def start(self, folder: Path, upstream_port: int, *, log: bool) -> AbstractContextManager[Server]:
+    def start(
+        self, folder: Path, upstream_port: int, *, log: bool, streams: bool = False
+    ) -> AbstractContextManager[Server]:
         """Start it. What it writes to standard output goes to a file if it is to log."""
         program = self.program.find()
         assert program is not None
         folder.mkdir(parents=True)
-        place = Place(folder, free_port(), upstream_port, log)
+        place = Place(folder, free_port(), upstream_port, log, streams)
         return serving(
             pinned(self.command(program, place), PROXY_CORE), place.port,
             output=folder / "access.log" if log else subprocess.DEVNULL, errors=folder / "errors", environment=self.environment,
@@ -91,7 +94,8 @@ def _nginx(program: str, place: Place) -> list[str]:
 
 
 def _haproxy(program: str, place: Place) -> list[str]:
-    return [program, "-f", str(configurations.haproxy(place.folder, place.port, place.upstream_port, log=place.log))]
+    path = configurations.haproxy(place.folder, place.port, place.upstream_port, log=place.log, streams=place.streams)
+    return [program, "-f", str(path)]
 
 
 def _envoy_command(program: str, place: Place) -> list[str]:
@@ -117,6 +121,10 @@ def _aiohttp(python: str, place: Place) -> list[str]:
     return [*words, "log"] if place.log else words
 
 
+def _byte_pipe(python: str, place: Place) -> list[str]:
+    return [python, "-m", "benchmarks.load.peers.byte_pipe", str(place.port), str(place.upstream_port)]
+
+
 _ONE_THREAD: Final = {"GOMAXPROCS": "1"}
 
 PROXIES: Final = [
@@ -131,4 +139,6 @@ PROXIES: Final = [
     # The standard library has no access log: what it cost would be ours.
     Proxy("go", GO, _go, _ONE_THREAD, logs=False),
     Proxy("aiohttp", AIOHTTP, _aiohttp),
+    # No proxy: it reads nothing of what it passes on.
+    Proxy("byte-pipe", UVLOOP, _byte_pipe, logs=False),
 ]

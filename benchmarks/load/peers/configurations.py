@@ -41,8 +41,10 @@ def nginx_preamble(folder: Path) -> str:
     )
 
 
-def haproxy(folder: Path, port: int, upstream_port: int, *, log: bool) -> Path:
-    """HAProxy. `no strict-limits`: idle clients need one file each, where it reserves two."""
+def haproxy(folder: Path, port: int, upstream_port: int, *, log: bool, streams: bool = False) -> Path:
+    """HAProxy. `no strict-limits`: idle clients need one file each, where it reserves two. `streams`: without
+    `http-no-delay`, it lets the kernel hold each event of a stream back for up to 200 ms (MSG_MORE)."""
+    streaming = "option http-no-delay" if streams else ""
     logging = "log stdout format raw local0\n  option httplog" if log else ""
     return _write(
         folder / "haproxy.cfg",
@@ -53,6 +55,7 @@ global
   no strict-limits
 defaults
   mode http
+  {streaming}
   timeout connect 5s
   timeout client 75s
   timeout server 75s

