@@ -135,6 +135,9 @@ class _BodyForwarder:
         that only `receive` can read."""
         body, sink = self._body, self._sink
         if isinstance(body, ChunkedBody):
+            if sink.chunked and body.receive_only_chunk(data):
+                sink.stream.write(data)  # an event of a stream, mostly
+                return True
             pieces = body.receive_whole_chunks(data)
             if pieces is None:
                 return False

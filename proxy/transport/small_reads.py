@@ -36,7 +36,7 @@ class SmallReads(asyncio.BufferedProtocol):
         return self._scratch
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._stream.data_received(bytes(self._scratch[:nbytes]))
+        self._stream.data_received(self._scratch[:nbytes].tobytes())
 
     def eof_received(self) -> bool | None:
         return self._stream.eof_received()

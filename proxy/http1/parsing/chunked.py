@@ -13,7 +13,7 @@ from proxy.http1.fields import Fields
 from proxy.http1.limits import MessageLimits
 from proxy.http1.parsing.h11_parser import H11ChunkedParser, parse_trailers
 from proxy.http1.parsing.strictness import check_bytes
-from proxy.http1.parsing.whole_chunks import is_plain, whole_chunks
+from proxy.http1.parsing.whole_chunks import is_plain, only_chunk, whole_chunks
 
 _EXTENSION_TEXT: Final = rb"[\t\x20-\x7e\x80-\xff]*+"
 #: What may follow a size: white space without meaning, and extensions, which are dropped.
@@ -122,6 +122,15 @@ class ChunkedBody:
         ):
             raise ProtocolError("two readers of the chunked body disagree")
         return pieces
+
+    def receive_only_chunk(self, data: bytes) -> bool:
+        """Take what arrived, where it is one chunk and `http1.writer` would write the same bytes for it: they can be
+        passed on as they are. False, and nothing is taken, where it is not."""
+        if self._state is not _SIZE or self._pending or self._h11 is not None:
+            return False
+        size = only_chunk(data)
+        self.received_bytes += size
+        return size > 0
 
     def receive_whole_chunks(self, data: bytes) -> list[bytes] | None:
         """Take what arrived, and return the body bytes in it, where it is short and consists of whole plain chunks.

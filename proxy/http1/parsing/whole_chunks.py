@@ -68,9 +68,26 @@ def _is_size(size: int) -> bool:
     return size != _NO_SIZE
 
 
+def _size_as_written(line: bytes) -> int:
+    """The size in a size line that is just as `http1.writer` writes it; else `_NO_SIZE`."""
+    size = _plain_size(line)
+    return size if b"%x" % size == line else _NO_SIZE
+
+
 #: Only lines that are sizes are remembered: others may be a piece of somebody's body.
 _SIZES: Final = Remembered(_plain_size, _MOST_LINES, _is_size)
+_SIZES_AS_WRITTEN: Final = Remembered(_size_as_written, _MOST_LINES, _is_size)
 _LENGTHS: Final = Remembered(_length_or_stop, _MOST_LINES)
+
+
+def only_chunk(data: bytes) -> int:
+    """The size of the one chunk of which `data` consists, where `http1.writer` would write the very same bytes for it;
+    else 0."""
+    line_end = data.find(_CRLF, 0, _LONGEST_LINE)
+    if line_end <= 0 or data[-2:] != _CRLF:
+        return 0
+    size = _SIZES_AS_WRITTEN[data[:line_end]]
+    return size if size > 0 and size == len(data) - line_end - 4 else 0
 
 
 def whole_chunks(data: bytes, position: int, pieces: list[bytes], most: int) -> tuple[int, int]:

@@ -94,6 +94,19 @@ async def test_whole_chunks_are_passed_on_without_the_fiber(as_chunks: bool, fir
     assert copying.source.body.received_bytes == 8
 
 
+async def test_a_chunk_that_comes_alone_is_passed_on_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    copying = Copying(CHUNKED, as_chunks=True)
+    given: list[bytes] = []
+    monkeypatch.setattr(transport_of(copying.peer), "write", given.append)
+    event, other = b"3\r\nabc\r\n", b"B\r\nhello world\r\n"
+    for data in (event, other, event):
+        copying.stream.data_received(data)
+    assert given == [event, b"b\r\nhello world\r\n", event]
+    assert given[0] is event
+    assert copying.source.body.received_bytes == 17
+    assert copying.source.asked == 1
+
+
 @pytest.mark.parametrize("pieces", [
     [b"3;a=b\r\nabc\r\n", b"1\r\nd\r\n"],
     [b"3\r\nab", b"c\r\n1\r\nd\r\n"],

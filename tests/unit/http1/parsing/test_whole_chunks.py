@@ -5,10 +5,12 @@ import random
 import pytest
 
 from proxy.errors import ProtocolError
+from proxy.http1 import writer
 from proxy.http1.limits import MessageLimits
 from proxy.http1.parsing import whole_chunks as module
 from proxy.http1.parsing.chunked import ChunkedBody
-from proxy.http1.parsing.whole_chunks import whole_chunks
+from proxy.http1.parsing.whole_chunks import only_chunk, whole_chunks
+from tests.harness.notation import wire
 
 LIMITS = MessageLimits()
 FORMS = [b"%x", b"%X", b"0%x", b"%x ", b"000000000000%x", b"%02x"]
@@ -26,6 +28,75 @@ def test_many_chunks_of_one_size_are_read_as_they_stand(form: bytes, size: int) 
     pieces: list[bytes] = []
     assert whole_chunks(coded + b"1\r\n", 0, pieces, 2_048) == (len(coded), 700)
     assert b"".join(pieces) == body
+
+
+@pytest.mark.parametrize(("coded", "size"), [
+    (b"3\r\nabc\r\n", 3),
+    (b"a\r\n1\r\na\r\n1\r\nb\r\n", 10),  # its data are chunks
+    (b"2\r\n\r\n\r\n", 2),
+    (b"12c\r\n" + b"x" * 300 + b"\r\n", 300),
+    (b"12C\r\n" + b"x" * 300 + b"\r\n", 0),  # from here on: what a writer would write in another way
+    (b"03\r\nabc\r\n", 0),
+    (b"3 \r\nabc\r\n", 0),
+    (b"3;a\r\nabc\r\n", 0),
+    (b"0\r\n\r\n", 0),
+    (b"3\r\nabc\r\n1\r\nd\r\n", 0),
+    (b"3\r\nabc\r\n\r\n", 0),
+    (b"3\r\nabc\r\n0\r\n\r\n", 0),
+    (b"3\r\nab\r\n", 0),
+    (b"3\r\nabcd\r\n", 0),
+    (b"3\r\nabc\r", 0),
+    (b"3\r\nabc\n\n", 0),
+    (b"3\nabc\r\n", 0),
+    (b"-1\r\n", 0),
+    (b"1\r\n\r\n", 0),
+    (b"g\r\n" + b"x" * 16 + b"\r\n", 0),
+    (b"\r\n", 0),
+    (b"\r\n\r\n", 0),
+    (b"3", 0),
+    (b"", 0),
+])  # fmt: skip
+def test_one_chunk_that_a_writer_would_write_just_so(coded: bytes, size: int) -> None:
+    for _ in range(2):  # found out, and remembered
+        assert only_chunk(coded) == size
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_passed_on_as_it_stands_is_what_would_be_written(form: bytes) -> None:
+    chance = random.Random(form)
+    passed = 0
+    for _ in range(500):
+        body = chance.choice((b"\r\n", b"1\r\n", b"a")) * chance.randrange(1, 12)
+        coded = _chunk(form, body)
+        coded = chance.choice((coded, coded, coded + coded, coded[:-1], coded[1:], coded + b"\n"))
+        size = only_chunk(coded)
+        if size:
+            assert coded[-size - 2 : -2] == body[-size:]
+            assert coded == b"".join(writer.chunks([coded[-size - 2 : -2]]))
+            passed += 1
+    assert (passed > 0) is (form in (b"%x", b"%X", b"%02x", b"0%x"))
+
+
+@pytest.mark.parametrize(
+    "before", ["3|a", "9|3|abc|", "3|abc", "3|abc\r", "3", "3\r", "3;", "3 ", "0|", "0||", "0|A: 1|"]
+)
+def test_only_what_begins_with_a_size_line_is_received_as_one_chunk(before: str) -> None:
+    body = ChunkedBody(LIMITS, with_h11=False)
+    body.receive(wire(before))
+    received = body.received_bytes
+    assert not body.receive_only_chunk(b"3\r\nabc\r\n")
+    assert body.received_bytes == received
+
+
+def test_one_chunk_is_received_between_others() -> None:
+    body = ChunkedBody(LIMITS, with_h11=False)
+    assert body.receive(b"1\r\na\r\n") == [b"a"]
+    assert body.receive_only_chunk(b"2\r\nbc\r\n")
+    assert not body.receive_only_chunk(b"2\r\nbc\r\n1\r\nd\r\n")
+    assert body.received_bytes == 3
+    assert body.receive(b"1\r\nd\r\n0\r\n\r\n") == [b"d"]
+    assert (body.complete, body.received_bytes) == (True, 4)
+    assert not ChunkedBody(LIMITS, with_h11=True).receive_only_chunk(b"2\r\nbc\r\n")  # h11 has to see it
 
 
 def test_chunks_of_all_forms_and_sizes_are_read_as_they_stand() -> None:
