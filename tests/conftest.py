@@ -18,20 +18,20 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 
 
-#: Where bytes meet time, everything must hold on both loops; elsewhere one is enough for every run.
-ON_BOTH = ("fault", "integration")
+#: Here the proxy is a process with a loop of its own: that of the test makes no difference.
+ON_ONE = ("interop",)
 
 
 def loops_of(path: Path) -> list[str]:
     """The loops on which the tests of a file run where nobody asks for one."""
-    return list(LOOPS) if path.parent.name in ON_BOTH else ["asyncio"]
+    return ["asyncio"] if path.parent.name in ON_ONE else list(LOOPS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--loop",
         choices=LOOPS,
-        help="the event loop that all tests run on; default: both where bytes meet time, else asyncio's own",
+        help="the event loop that all tests run on; default: both, and asyncio's own where the proxy is a process",
     )
 
 

@@ -21,6 +21,8 @@ _PARAMETER_NAME: Final = (
     r"([?&;](?:[a-z0-9]{1,32}[-_.]){0,4}"
     r"(?:token|secret|password|passwd|pwd|signature|sig|credential|api[-_]?key|access[-_]?key|awsaccesskeyid|jwt)=)"
 )
+#: In lower case: ignoring case takes twice as long, and most parameters are no secret.
+_SECRET_PARAMETER_NAME: Final = re.compile(_PARAMETER_NAME.encode())
 _SECRET_PARAMETER: Final = re.compile(_PARAMETER_NAME.encode() + rb"[^&;#\s]+", re.IGNORECASE)
 #: In a text that a person typed, a password may hold anything but white space; a quote ends a parameter.
 _TYPED_USERINFO: Final = re.compile(r"//\S*@")
@@ -54,7 +56,7 @@ def shown_target(target: bytes) -> bytes:
     """A request target as it may be shown, of whatever form and however wrong."""
     if _AT in target and (target[:1] != b"/" or target[:2] == b"//"):
         target = target_without_userinfo(target)
-    if _EQUALS in target:
+    if _EQUALS in target and _SECRET_PARAMETER_NAME.search(target.lower()):
         target = _SECRET_PARAMETER.sub(_masked_parameter, target)
     return target
 

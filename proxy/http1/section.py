@@ -48,7 +48,13 @@ class Outgoing:
 
 def wire(fields: Fields) -> bytes:
     """Field lines as bytes, each with its line end."""
-    return b"\r\n".join([*map(b": ".join, fields), b""]) if fields else b""
+    parts: list[bytes] = []
+    for line in fields:  # where this is compiled, joining each line first would cost twice as much
+        parts.append(line[0])
+        parts.append(b": ")
+        parts.append(line[1])
+        parts.append(b"\r\n")
+    return b"".join(parts)
 
 
 NO_LINES: Final = Lines([])

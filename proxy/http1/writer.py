@@ -11,14 +11,7 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 
 def request_head(method: bytes, target: bytes, lines: Fields) -> bytes:
     """A request head. We always speak HTTP/1.1 upstream (RFC 9110 §6.2: a proxy sends its own version)."""
-    parts = [method, b" ", target, b" HTTP/1.1"]
-    for line in lines:  # where this is compiled, joining each line first would cost more
-        parts.append(b"\r\n")
-        parts.append(line[0])
-        parts.append(b": ")
-        parts.append(line[1])
-    parts.append(b"\r\n\r\n")
-    return b"".join(parts)
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, wire(lines))
 
 
 def response_head(status: int, reason: bytes, fields: Outgoing) -> bytes:

@@ -75,9 +75,10 @@ def plan(
         if route.split is not None:
             chosen = route.split.choose(request_id)
             upstream, host_override, default_host = chosen.upstream, chosen.host_override, chosen.default_host
+        has_body = framing is not NO_BODY
         if isinstance(framing, FixedLength):
             check_body_size(framing.length, route.limits.request_body_bytes)
-        has_body = framing is not NO_BODY and framing != _EMPTY
+            has_body = framing.length > 0
         semantics = RequestSemantics(
             target.authority,
             host_override or target.authority or default_host,

@@ -55,7 +55,7 @@ class AccessLog:
         """Take one record; it is written a moment later."""
         if record.is_health_check:
             return
-        self._lines.append(self._render(record, self._time_of_day(), self._chosen))
+        self._lines.append(self._render(record, self._time_of_day.now(), self._chosen))
         if len(self._lines) >= _FLUSH_LINES:
             self._flush()
         elif self._timer is None:

@@ -4,6 +4,7 @@ import errno
 import os
 import queue
 import select
+import stat
 import threading
 import time
 from collections import deque
@@ -11,7 +12,9 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 _BATCHES_WAITING: Final = 256  # some 16 MiB; beyond that, lines are dropped
-_ATOMIC: Final = 4096  # PIPE_BUF: workers share a pipe, and up to this size their lines do not mix
+_PIPE_BYTES: Final = 4096  # PIPE_BUF: workers share a pipe, and up to this size their lines do not mix
+#: To a file, where they never mix: each call costs as much as the bytes of three.
+_FILE_BYTES: Final = 65_536
 _RETRY_S: Final = 1.0
 
 
@@ -35,6 +38,7 @@ class LineWriter:
     def __init__(self, fd: int, on_failure: Callable[[OSError], None]) -> None:
         """`on_failure` is called, in another thread, when lines cannot be written: once until some were."""
         self._fd = fd
+        self._at_a_time = _bytes_at_a_time(fd)
         self._on_failure = on_failure
         self._fails = False
         self._batches: queue.Queue[Batch | int | None] = queue.Queue(_BATCHES_WAITING)
@@ -83,10 +87,15 @@ class LineWriter:
     def _write_batch(self, batch: Batch) -> bool:
         """Whether there is anybody to write for."""
         lines, start = batch.lines, 0
+        if self._cut_a_line:
+            lines = b"\n" + lines  # else the next line would be appended to the part of the last one
         while start < len(lines):
-            end = lines.rfind(b"\n", start, start + _ATOMIC) + 1 or lines.find(b"\n", start) + 1
+            end = lines.rfind(b"\n", start, start + self._at_a_time) + 1 or lines.find(b"\n", start) + 1
             try:
-                self._write_whole(lines[start:end])
+                start += os.write(self._fd, lines[start:end])
+                self._cut_a_line = lines[start - 1 : start] != b"\n"
+            except BlockingIOError:  # another process made the pipe non-blocking, and it is full
+                select.select([], [self._fd], [], _RETRY_S)
             except OSError as exc:
                 self.has_reader = exc.errno not in (errno.EPIPE, errno.EBADF)  # else serving goes on without a log
                 if not self._fails:
@@ -94,25 +103,23 @@ class LineWriter:
                     self._on_failure(exc)
                 if self.has_reader:
                     # A full disk, for example: the rest of this batch is dropped, and the next one is tried.
-                    said_before = batch.dropped - 1 if batch.dropped and not start else 0
-                    self.unwritten.append(lines.count(b"\n", start) + said_before)
+                    taken = batch.lines.count(b"\n")
+                    unwritten = min(lines.count(b"\n", start), taken)  # a line end before the first is no line
+                    if batch.dropped and unwritten == taken:
+                        unwritten += batch.dropped - 1
+                    self.unwritten.append(unwritten)
                     time.sleep(_RETRY_S)
                 return self.has_reader
-            start = end
         self._fails = False
         return True
 
     def _replace(self, fd: int) -> None:
         os.close(self._fd)
-        self._fd, self._cut_a_line = fd, False
+        self._fd, self._at_a_time, self._cut_a_line = fd, _bytes_at_a_time(fd), False
 
-    def _write_whole(self, lines: bytes) -> None:
-        if self._cut_a_line:
-            lines = b"\n" + lines  # else the next line would be appended to the part of the last one
-        while lines:
-            try:
-                written = os.write(self._fd, lines)
-                self._cut_a_line = lines[written - 1 : written] != b"\n"
-                lines = lines[written:]
-            except BlockingIOError:  # another process made the pipe non-blocking, and it is full
-                select.select([], [self._fd], [], _RETRY_S)
+
+def _bytes_at_a_time(fd: int) -> int:
+    try:
+        return _FILE_BYTES if stat.S_ISREG(os.fstat(fd).st_mode) else _PIPE_BYTES
+    except OSError:  # nothing can be written to it, either
+        return _PIPE_BYTES

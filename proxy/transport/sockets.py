@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 import termios
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final, Protocol
 
@@ -68,14 +69,13 @@ def peer_end(raw: LoopSocket) -> PeerEnd | None:
     return PeerEnd.RESET if events[0] & (select.POLLERR | select.POLLHUP) else PeerEnd.FIN
 
 
-def is_readable(raw: LoopSocket) -> bool:
-    """Whether anything from the peer is still to be read: bytes, or its end. True where the socket is closed."""
+def poll_for_reading(raw: LoopSocket) -> Callable[[int], list[tuple[int, int]]]:
+    """What tells, as often as it is called with 0, whether anything from the peer is still to be read: an event for
+    bytes, or for its end; none for neither. Raises OSError or ValueError where the socket is closed, and is of no use
+    once it is: its descriptor may be another one's then."""
     poller = select.poll()
-    try:
-        poller.register(raw.fileno(), select.POLLIN)
-        return bool(poller.poll(0))
-    except (OSError, ValueError):
-        return True
+    poller.register(raw.fileno(), select.POLLIN)
+    return poller.poll
 
 
 class Remainder:

@@ -178,10 +178,6 @@ class Stream(PacedReading):
         """Whether a read would return at once, or the kernel holds bytes that the loop has not read: a system call."""
         return self.has_unread() or sockets.unread_bytes(self.transport.get_extra_info("socket")) > 0
 
-    def is_readable(self) -> bool:
-        """Whether the kernel holds bytes, or the peer's end, that the loop has not read: a system call."""
-        return sockets.is_readable(self.transport.get_extra_info("socket"))
-
     @property
     def ended_by(self) -> BaseException | None:
         """What ended the connection; None while it is open."""

@@ -24,6 +24,7 @@ from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.persistence import keep_alive, persists
 from proxy.policy import keeping
 from proxy.policy.keeping import Keeping
+from proxy.transport import sockets
 from proxy.transport.body_reader import BodyCutShort, BodyReader
 from proxy.transport.deadlines import NEVER
 from proxy.transport.stream import ConnectionEnded, Stream
@@ -54,6 +55,7 @@ class UpstreamConnection:
         "_body_fault",
         "_body_reader",
         "_parser",
+        "_poll",
         "exchanges",
         "framing",
         "head_deadline",
@@ -88,6 +90,7 @@ class UpstreamConnection:
         self._parser = HeadParser(limits, fast_path=fast_path)
         self._body_reader = BodyReader(stream, self._parser)
         self._body_fault: ProtocolError | None = None  # met, and not raised yet
+        self._poll: Callable[[int], list[tuple[int, int]]] | None = None
 
     def __repr__(self) -> str:
         return f"<UpstreamConnection {self.origin} exchange {self.exchanges} {self.state.value}>"
@@ -128,10 +131,18 @@ class UpstreamConnection:
         This asks the kernel: the event loop may tell of it only after the request that is to be sent, where both
         arrived in the same moment.
         """
-        is_over = self.stream.is_readable()
+        is_over = not self.stream.is_open or self._is_readable()
         if is_over:
             self.discard()
         return is_over
+
+    def _is_readable(self) -> bool:
+        try:
+            if self._poll is None:  # kept, because making it costs more than asking
+                self._poll = sockets.poll_for_reading(self.stream.transport.get_extra_info("socket"))
+            return bool(self._poll(0))
+        except (OSError, ValueError):
+            return True
 
     def await_head(self, deadline: float) -> None:
         """A response head is due by `deadline` (loop time), also for a read that is under way."""

@@ -1,6 +1,7 @@
 """The end of a worker, and of a transfer that is given up: nothing that is whole is cut, nothing that is cut looks whole."""
 
 import asyncio
+import contextlib
 import socket
 
 import pytest
@@ -83,6 +84,25 @@ async def test_a_transfer_that_outlasts_the_shutdown_does_not_end_cleanly() -> N
                 await until_end(raw)
             await ended
         assert proxy.records[0].error == "cancelled"
+
+
+async def test_of_a_transfer_that_is_cut_no_more_is_logged_than_the_client_has_taken() -> None:
+    upstream = ScriptedUpstream(large)
+    async with (
+        upstream.serving(),
+        running_proxy(upstream.port, timeouts={"drain_s": 0.2}) as proxy,
+        raw_client(proxy.port, BUFFER_BYTES) as raw,
+    ):
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(raw, KEEPING)
+        count = len(await loop.sock_recv(raw, 1000))
+        await (await begin_drain(proxy))
+        with contextlib.suppress(ConnectionResetError):
+            while data := await loop.sock_recv(raw, 65_536):
+                count += len(data)
+        (record,) = proxy.records
+        assert record.error == "cancelled"
+        assert 0 < record.response_bytes <= count
 
 
 async def test_an_answer_that_the_kernel_has_when_the_time_is_over_still_arrives() -> None:

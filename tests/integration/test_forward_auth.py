@@ -146,6 +146,7 @@ REFUSALS = [
     (b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n3\r\nno!\r\n0\r\nX-T: 1\r\n\r\n",
      403, b"no!", {"content-length": ["3"]}),
     (b"HTTP/1.1 500 Oops\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\n\r\noops", 500, b"oops", {}),
+    (b"HTTP/1.1 300 Which\r\nContent-Length: 0\r\n\r\n", 300, b"", {}),
     (b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n", 401, b"", {}),
 ]  # fmt: skip
 

@@ -1,6 +1,6 @@
 """What the proxy asks of the kernel and of its process, answered by the simulation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
@@ -49,7 +49,7 @@ def simulated_kernel() -> Iterator[None]:
             mock.patch.object(sockets, "unread_bytes", _unread_bytes),
             mock.patch.object(sockets, "reset_on_close", _reset_on_close),
             mock.patch.object(sockets, "peer_end", _peer_end),
-            mock.patch.object(sockets, "is_readable", _is_readable),
+            mock.patch.object(sockets, "poll_for_reading", _poll_for_reading),
             mock.patch("proxy.transport.stream.Remainder", _Remainder),
             mock.patch("proxy.transport.splicing.Pipe", SimulatedPipe),
             mock.patch.object(acceptor, "has_waiting", _has_waiting),
@@ -88,8 +88,8 @@ def _peer_end(raw: KernelView) -> PeerEnd | None:
     return PeerEnd.FIN if endpoint.fin_received else None
 
 
-def _is_readable(raw: KernelView) -> bool:
-    return _peer_end(raw) is not None or bool(raw.endpoint.received)
+def _poll_for_reading(raw: KernelView) -> Callable[[int], list[tuple[int, int]]]:
+    return lambda _: [(0, 0)] if _peer_end(raw) is not None or raw.endpoint.received else []
 
 
 def _has_waiting(listening: ServerSocket) -> bool:

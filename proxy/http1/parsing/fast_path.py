@@ -37,6 +37,7 @@ _FIELD_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[\t ]*+([\t\x2
 _FRAMING: Final = (b"content-length", b"transfer-encoding")
 _CHUNKED: Final = [b"chunked"]
 _MOST_OPTIONS: Final = MessageLimits().nominations
+_MOST_FIELDS: Final = MessageLimits().field_count
 _LINE_END: Final = b"\r\n"
 _HEAD_END: Final = b"\r\n\r\n"
 
@@ -78,13 +79,17 @@ _MOST_SECTIONS: Final = 256
 _LONGEST_SECTION: Final = 2048
 
 
-def parse_plain_request(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple[RequestHead, int] | None:
+def parse_plain_request(
+    data: bytes, most_options: int = _MOST_OPTIONS, most_fields: int = _MOST_FIELDS
+) -> tuple[RequestHead, int] | None:
     """Read the request head in origin-form that `data` begins with; return it, and where it ends. None: the h11
     parser has to read it, or more has to arrive."""
     end = data.find(_HEAD_END)
     if end < 0:
         return None
-    texts = data[:end].split(_LINE_END)
+    texts = data[:end].split(_LINE_END, most_fields + 1)
+    if len(texts) > most_fields + 1:
+        return None  # so many lines would take long: they are only counted
     found = _REQUEST_LINE.fullmatch(texts.pop(0))
     if found is None:
         return None
@@ -99,7 +104,9 @@ def parse_plain_request(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple
     return RequestHead(method, target, version, lines, known, options), end + 4
 
 
-def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tuple[ResponseHead, int] | None:
+def parse_plain_response(
+    data: bytes, most_options: int = _MOST_OPTIONS, most_fields: int = _MOST_FIELDS
+) -> tuple[ResponseHead, int] | None:
     """Read the response head that `data` begins with, interim or final, but no 101; return it, and where
     it ends. None: the h11 parser has to read it, or more has to arrive."""
     end = data.find(_HEAD_END)
@@ -111,7 +118,9 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
         version, status, reason = _STATUS_LINES[data[:line_end]]
         shared = _SECTIONS.get(section)
         if shared is None:
-            texts = section.split(_LINE_END) if section else []
+            texts = section.split(_LINE_END, most_fields) if section else []
+            if len(texts) > most_fields:
+                return None  # so many lines would take long: they are only counted
             lines, known = gather([_FIELD_LINES.get(text) or _new_field_line(text) for text in texts])
         else:
             texts, lines, known = [], shared.fields, shared.known
@@ -120,6 +129,7 @@ def parse_plain_response(data: bytes, most_options: int = _MOST_OPTIONS) -> tupl
     if (
         # A shared section is plain by the usual limit, or it would not be shared.
         ((shared is None or most_options < _MOST_OPTIONS) and not _is_plain(known, most_options))
+        or len(lines) > most_fields
         or (status < 200 and (status == 101 or not known.keys().isdisjoint(_FRAMING)))
         or (b"transfer-encoding" in known and version == b"1.0")
     ):

@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from proxy.errors import ProtocolError
+from proxy.http1.field_names import HOLDS_SECRET
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import NO_BODY, BodyFraming, Chunked, FixedLength, NoBody, RequestHead, ResponseHead
 from proxy.http1.parsing.body import EMPTY_BODY, Body, CountedBody, UnboundedBody
@@ -21,16 +22,22 @@ from proxy.http1.parsing.strictness import (
     check_response,
     too_large,
 )
+from proxy.http1.remembered import remember
+from proxy.http1.section import SharedSection
 
 _HEAD_END: Final = b"\r\n\r\n"
 _LINE_END: Final = b"\r\n"
 #: Empty lines before a request line are tolerated (RFC 9112 §2.2), one or two of them.
 _EMPTY_LINES: Final = re.compile(rb"(?:\r\n){1,2}")
-_SHORTEST_LINE: Final = len(b"a:\r\n")
 
 # The form of every first line that the h11 parser may accept. `GET /` alone is HTTP/0.9.
 _REQUEST_LINE: Final = re.compile(rb"[^\r]+ HTTP/[0-9]\.[0-9]\r")
 _STATUS_LINE: Final = re.compile(rb"HTTP/[0-9]\.[0-9] ")
+
+#: Heads of responses that h11 has read, by their bytes and the limits that they keep.
+_RESPONSES: Final[dict[tuple[bytes, int, int], ResponseHead]] = {}
+_MOST_REMEMBERED: Final = 256
+_LONGEST_REMEMBERED: Final = 2048
 
 
 class HeadParser:
@@ -39,12 +46,11 @@ class HeadParser:
     `unread` holds what arrived and is not yet part of a message, and a head that was refused: its owner bounds it.
     """
 
-    __slots__ = ("_fast_path", "_few_bytes", "_searched", "limits", "unread")
+    __slots__ = ("_fast_path", "_searched", "limits", "unread")
 
     def __init__(self, limits: MessageLimits, *, fast_path: bool) -> None:
         self.limits = limits  # those of bodies and of responses may change from message to message
         self._fast_path = fast_path
-        self._few_bytes = _SHORTEST_LINE * limits.field_count  # so few bytes cannot hold too many lines
         self._searched = 0
         self.unread: bytes | bytearray = b""
 
@@ -67,12 +73,12 @@ class HeadParser:
             return None
         limit = self.limits.request_head_bytes
         unread = self.unread
-        if isinstance(unread, bytearray) or len(unread) > self._few_bytes:
-            unread = self._whole(limit, response=False)
-            if not unread:
+        if isinstance(unread, bytearray):
+            if not self._find_end(limit, response=False):
                 return None
-        most_options = self.limits.nominations
-        plain = parse_plain_request(unread, most_options) if self._fast_path else None
+            unread = self.unread = bytes(unread)
+        most_options, most_fields = self.limits.nominations, self.limits.field_count
+        plain = parse_plain_request(unread, most_options, most_fields) if self._fast_path else None
         if plain is not None and plain[1] <= limit:
             head, end = plain
         else:
@@ -81,6 +87,7 @@ class HeadParser:
                 return None
             raw_head = unread[:end]
             check_bytes(raw_head)
+            self._check_count(raw_head, response=False)
             check_lengths(raw_head)
             check_lists(raw_head, most_options)
             head = parse_request(raw_head)
@@ -92,23 +99,19 @@ class HeadParser:
         """The next response's head, interim or final, or None: more is needed. Raises ProtocolError."""
         limit = self.limits.response_head_bytes
         unread = self.unread
-        if isinstance(unread, bytearray) or len(unread) > self._few_bytes:
-            unread = self._whole(limit, response=True)
-            if not unread:
+        if isinstance(unread, bytearray):
+            if not self._find_end(limit, response=True):
                 return None
-        most_options = self.limits.nominations
-        plain = parse_plain_response(unread, most_options) if self._fast_path else None
+            unread = self.unread = bytes(unread)
+        most_options, most_fields = self.limits.nominations, self.limits.field_count
+        plain = parse_plain_response(unread, most_options, most_fields) if self._fast_path else None
         if plain is not None and plain[1] <= limit:
             head, end = plain
         else:
             end = self._find_end(limit, response=True)
             if not end:
                 return None
-            raw_head = unread[:end]
-            check_bytes(raw_head)
-            check_lists(raw_head, most_options)
-            head = parse_response(raw_head)
-            check_response(head)
+            head = self._response_by_h11(unread[:end])
         self.unread = unread[end:]
         return head
 
@@ -143,18 +146,31 @@ class HeadParser:
         self._searched = 0
         return unread
 
-    def _whole(self, limit: int, *, response: bool) -> bytes:
-        """The unread bytes, once they hold the end of a head that may have many lines; else b"". Raises ProtocolError
-        where it has too many: their ends are counted here, before either reader makes objects of them."""
-        end = self._find_end(limit, response=response)
-        if not end:
-            return b""
-        unread = self.unread = bytes(self.unread)
-        if unread.count(_LINE_END, 0, end) > self.limits.field_count + 2:  # the first line, and the empty one
-            check_bytes(unread[:end])
+    def _response_by_h11(self, raw_head: bytes) -> ResponseHead:
+        """Read a response's head with h11. It is remembered, because services repeat theirs, and h11 takes longer to
+        read one than all else of an exchange takes. Raises ProtocolError."""
+        limits = self.limits
+        key = (raw_head, limits.nominations, limits.field_count)
+        head = _RESPONSES.get(key)
+        if head is None:
+            check_bytes(raw_head)
+            self._check_count(raw_head, response=True)
+            check_lists(raw_head, limits.nominations)
+            head = parse_response(raw_head)
+            check_response(head)
+            if len(raw_head) <= _LONGEST_REMEMBERED and not any(HOLDS_SECRET[line[0]] for line in head.fields):
+                shared = SharedSection(head.fields, head.known, head.options)
+                head = ResponseHead(
+                    head.status, head.reason, head.http_version, head.fields, head.known, head.options, shared
+                )
+                remember(_RESPONSES, key, head, _MOST_REMEMBERED)
+        return head
+
+    def _check_count(self, raw_head: bytes, *, response: bool) -> None:
+        """Raise ProtocolError where a head has too many lines: they are counted before h11 makes objects of them."""
+        if raw_head.count(_LINE_END) > self.limits.field_count + 2:  # the first line, and the empty one
             self._check_first_line(response=response)
             raise too_large("too many field lines")
-        return unread
 
     def _find_end(self, limit: int, *, response: bool) -> int:
         """Where the head ends, or 0 if its end has not arrived. Raises ProtocolError where it is over the

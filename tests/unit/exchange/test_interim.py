@@ -1,4 +1,6 @@
-"""How many interim responses are too many: a table over time."""
+"""How many interim responses are too many: a table over time. And what each of them is worth."""
+
+import asyncio
 
 import pytest
 
@@ -7,6 +9,7 @@ from proxy.exchange.interim import InterimRate
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import ResponseHead
 from tests.harness.notation import response
+from tests.unit.exchange.test_attempts import OK, POST, Attempted
 
 LIMITS = MessageLimits(interim_responses=3, interim_bytes=40)
 PLAIN = response("HTTP/1.1 102 Processing|")
@@ -35,3 +38,22 @@ def test_the_rate_is_bounded_and_not_the_count(heads: list[tuple[ResponseHead, f
     with pytest.raises(BadResponse):
         for head, now in heads:
             rate.add(head, now)
+
+
+@pytest.mark.parametrize("body", [b"", b"ping"])
+async def test_each_interim_response_gives_the_next_one_the_whole_time_again(body: bytes) -> None:
+    attempted = Attempted(POST, body=body)
+    await attempted.start()
+    if not body:
+        attempted.client.stream.data_received(b"ping")
+        await attempted.turn()
+    assert attempted.sent().endswith(b"ping")
+    lease = attempted.attempts.lease
+    assert lease is not None
+    for _ in range(2):
+        lease.connection.head_deadline = 0.0
+        attempted.streams[0].data_received(b"HTTP/1.1 102 P\r\n\r\n")
+        await attempted.turn()
+        assert lease.connection.head_deadline > asyncio.get_running_loop().time()
+    attempted.streams[0].data_received(OK)
+    assert attempted.status == 200

@@ -10,6 +10,7 @@ from proxy.http1.fields import Fields
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.section import section
 from proxy.telemetry.access_lines import ChosenFields, TimeOfDay, json_line, text_line
+from proxy.telemetry.json_fields import Line
 from proxy.telemetry.record import EarlierAttempt, ExchangeRecord
 from tests.harness.values import exchange_record
 
@@ -102,6 +103,49 @@ def test_a_line_of_json_is_one_object_on_one_line() -> None:
     }  # fmt: skip
 
 
+EVERYTHING: dict[str, Any] = {
+    "responded": 1000.01, "tunnel_end": "idle", "error": "e", "detail": "d", "would_refuse": "rate_limited",
+    "earlier": EARLIER,
+}  # fmt: skip
+
+
+def test_a_line_has_the_fields_of_the_documentation_in_their_order() -> None:
+    line = json_line(traced(b"00-" + TRACE + b"-00f067aa0ba902b7-01", **EVERYTHING), AT, ChosenFields(["request:Host"]))
+    assert msgspec.json.decode(line, type=Line, strict=True).fields == {"request:Host": "h"}
+    assert list(msgspec.json.decode(line)) == list(Line.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    "name", ["client", "method", "target", "http_version", "request_id", "route", "origin", "host", "user_agent"]
+)
+def test_a_text_with_a_quote_is_escaped_wherever_it_stands(name: str) -> None:
+    text = 'a"b\\c\n'
+    known: dict[str, Any] = {name: text}
+    if name in ("method", "target", "http_version"):
+        known = {name: text.encode()}
+    elif name in ("host", "user_agent"):
+        known = {"fields": [(name.replace("_", "-").encode(), text.encode())]}
+    line = decoded(**known)
+    assert line[{"http_version": "version", "origin": "upstream"}.get(name, name)] == text
+    assert line["status"] == 200
+
+
+DURATIONS = [
+    (0.0, 0.0),
+    (0.0000004, 0.0),
+    (0.0000015, 0.000002),
+    (0.01, 0.01),
+    (0.999999, 0.999999),
+    (61.5, 61.5),
+    (1e9, 1e9),
+]
+
+
+@pytest.mark.parametrize(("seconds", "shown"), DURATIONS)
+def test_durations_are_to_the_microsecond(seconds: float, shown: float) -> None:
+    assert decoded(started=0.0, ended=seconds)["duration_s"] == shown
+
+
 def test_no_control_of_a_terminal_stands_in_a_line_of_json() -> None:
     line = json_line(changed(target=b"/\x7f\x80\x9b31m\xa0\xfc", fields=[(b"User-Agent", b"\x9f\xff")]), AT)
     assert b"\\u007f\\u0080\\u009b31m" in line
@@ -151,7 +195,7 @@ def test_the_time_of_day_is_utc_to_the_millisecond(monkeypatch: pytest.MonkeyPat
         (1.5, "1970-01-01T00:00:01.500Z"),
     ]:
         monkeypatch.setattr("proxy.telemetry.access_lines.time.time", lambda now=now: now)
-        assert time_of_day() == text
+        assert time_of_day.now() == text
 
 
 TRACE = b"4bf92f3577b34da6a3ce929d0e0e4736"
@@ -166,9 +210,9 @@ TRACES = [
 ]  # fmt: skip
 
 
-def traced(traceparent: bytes) -> ExchangeRecord:
-    fields: Fields = [(b"Host", b"h"), (b"TraceParent", traceparent)]
-    return changed(head=RequestHead(b"GET", b"/", b"1.1", *section(fields)))
+def traced(traceparent: bytes, **changes: Any) -> ExchangeRecord:
+    fields: Fields = [(b"Host", b"h"), (b"TraceParent", traceparent), (b"User-Agent", b"u")]
+    return changed(**changes, fields=fields, head=RequestHead(b"GET", b"/", b"1.1", *section(fields)))
 
 
 @pytest.mark.parametrize(("traceparent", "expected"), TRACES)

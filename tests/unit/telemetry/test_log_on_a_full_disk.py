@@ -33,6 +33,34 @@ async def test_a_full_log_that_is_renamed_goes_on_in_a_new_file(
     assert said == [f"the access log drops lines, and counts them: {tmp_path}/log: No space left on device"]
 
 
+async def test_lines_that_came_onto_the_disk_before_it_was_full_do_not_count_as_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.telemetry.line_writer._RETRY_S", 0.01)
+    write, rooms = os.write, [500, 0]
+
+    def write_while_there_is_room(fd: int, data: bytes) -> int:
+        if threading.current_thread().name != "access-log" or not rooms:
+            return write(fd, data)
+        if room := rooms.pop(0):
+            return write(fd, data[:room])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("proxy.telemetry.line_writer.os.write", write_while_there_is_room)
+    log = AccessLog("json", asyncio.get_running_loop(), lambda _: None, file=str(tmp_path / "log"))
+    for number in range(20):
+        log.write(record(b"/%d" % number))
+    log._flush()
+    await until(lambda: bool(log._writer.unwritten))
+    log.write(record(b"/next"))
+    log.close(patience_s=5)
+    *whole, cut, dropped, following = (tmp_path / "log").read_bytes().splitlines()
+    assert [msgspec.json.decode(line)["target"] for line in whole] == [f"/{number}" for number in range(len(whole))]
+    assert len(b"\n".join([*whole, cut])) == 500
+    assert msgspec.json.decode(dropped) == {"dropped_log_lines": 20 - len(whole)}
+    assert msgspec.json.decode(following)["target"] == "/next"
+
+
 async def test_a_line_that_was_cut_does_not_spoil_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.telemetry.line_writer._RETRY_S", 0.01)
     write, is_full, room = os.write, threading.Event(), [40]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -38,6 +39,19 @@ class Pair:
             self._incoming.write(self._noted.written)
             self._noted.written = b""
         assert self._client.version() == "TLSv1.3"
+
+    def receive_a_broken_record(self) -> None:
+        self.stream.data_received(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+
+    def arrived_end(self) -> None:
+        """The client has read our close_notify."""
+        self._incoming.write(self._noted.written)
+        self._noted.written = b""
+        assert self._client.read(1) == b""
+
+    @property
+    def has_written(self) -> bool:
+        return bool(self._noted.written)
 
     def arrived(self) -> tuple[bytes, list[int]]:
         """The plain text that was written, and how much of it is in each record."""
@@ -85,3 +99,21 @@ def test_one_buffer_is_written_like_several(pair: Pair, size: int) -> None:
     text = bytes(range(251)) * (size // 251 + 1)
     pair.stream.write(text[:size])
     assert pair.arrived() == (text[:size], [FULL] * (size // FULL) + [size % FULL] * (size % FULL > 0))
+
+
+@pytest.mark.parametrize(
+    "tries",
+    [
+        lambda pair: pair.stream.write(b"x"),
+        lambda pair: pair.stream.writelines([b"x", b"y"]),
+        lambda pair: pair.stream.end_writing(),
+        Pair.receive_a_broken_record,
+    ],
+    ids=["write", "writelines", "end again", "an alert"],
+)
+def test_nothing_is_written_behind_our_end(pair: Pair, tries: Callable[[Pair], None]) -> None:
+    pair.stream.end_writing()
+    assert pair.has_written, "close_notify"
+    pair.arrived_end()
+    tries(pair)
+    assert not pair.has_written

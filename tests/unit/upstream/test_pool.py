@@ -1,7 +1,8 @@
 """Leases and what becomes of their connections: a table of ends, on streams whose transports only note what they are told."""
 
 import asyncio
-from typing import cast
+import select
+from typing import Any, cast
 
 import pytest
 
@@ -9,6 +10,7 @@ from proxy.http1.limits import MessageLimits
 from proxy.policy import keeping
 from proxy.policy.keeping import Keeping
 from proxy.policy.settings import PoolSettings
+from proxy.transport import sockets
 from proxy.transport.deadlines import Deadlines
 from proxy.transport.stream import Stream
 from proxy.upstream.connection import ConnectionState, UpstreamConnection
@@ -29,7 +31,7 @@ class Streams:
         return noting_stream()
 
 
-def pool_of(**settings: float) -> Pool:
+def pool_of(most_connections: int = 1000, **settings: float) -> Pool:
     return Pool(
         PoolSettings(**settings),  # type: ignore[arg-type]
         MessageLimits(),
@@ -37,7 +39,7 @@ def pool_of(**settings: float) -> Pool:
         cast("Connector", Streams()),
         idle_s=55.0,
         fast_path=True,
-        most_connections=1000,
+        most_connections=most_connections,
     )
 
 
@@ -115,7 +117,7 @@ async def test_a_promise_of_a_second_is_too_short_to_keep_it() -> None:
 @pytest.mark.parametrize(
     ("settings", "why"), [({"max_requests": 1}, keeping.TOO_MANY), ({"max_age_s": -1.0}, keeping.TOO_OLD)]
 )
-async def test_a_connection_past_its_age_or_its_requests_is_replaced(settings: dict[str, float], why: Keeping) -> None:
+async def test_a_connection_past_its_age_or_its_requests_is_replaced(settings: dict[str, Any], why: Keeping) -> None:
     pool = pool_of(**settings)
     lease = await pool.lease_fresh(ORIGIN)
     await exchanged(lease)
@@ -134,6 +136,16 @@ async def test_a_connection_to_an_origin_that_is_no_longer_used_is_closed_until_
     assert leased.give_back(request_complete=True) is keeping.RETIRED
     pool.restore(ORIGIN)
     assert later.give_back(request_complete=True) is keeping.POOLED
+
+
+async def test_a_connection_that_is_being_opened_takes_room_until_it_is_there() -> None:
+    pool = pool_of(most_connections=2)
+    opening = asyncio.ensure_future(pool.lease_fresh(ORIGIN))
+    await asyncio.sleep(0)
+    assert [pool.make_room(count) for count in (1, 2)] == [True, False]
+    await opening
+    assert [pool.make_room(count) for count in (2, 3)] == [True, False], "its stream counts from then on"
+    assert pool.opened == 1
 
 
 async def test_a_connection_is_handed_to_the_request_that_waits_for_it() -> None:
@@ -208,7 +220,8 @@ async def test_one_that_has_ended_as_it_was_handed_over_is_for_nothing_that_cann
     pool = pool_of()
     lease = await pool.lease_fresh(ORIGIN)
     await exchanged(lease)
-    monkeypatch.setattr(Stream, "is_readable", lambda _: True)  # the kernel knows, and the loop has not said so
+    # The kernel knows, and the loop has not said so.
+    monkeypatch.setattr(sockets, "poll_for_reading", lambda _: lambda _: [(0, select.POLLIN)])
     granted = pool.lease_granted(lease.connection, replayable)
     assert (granted is not None) is replayable
     assert lease.connection.state is (ConnectionState.LEASED if replayable else ConnectionState.CLOSED)

@@ -10,6 +10,7 @@ from proxy.http1.fields import connection_options, index, protocols
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import KeepAlive
 from proxy.http1.parsing import chunked, head_parser
+from proxy.http1.parsing import fast_path as fast_path_reader
 from proxy.http1.parsing.chunked import ChunkedBody
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.parsing.strictness import asks_for_trailers, expects_continue
@@ -21,14 +22,15 @@ LIMITS = MessageLimits()
 READERS = pytest.mark.parametrize("fast_path", [True, False], ids=["auto", "h11"])
 REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\n"
 RESPONSE = b"HTTP/1.1 200 OK\r\n"
-PARSERS = ["parse_plain_request", "parse_plain_response", "parse_request", "parse_response"]
 
 
 @pytest.fixture
 def without_parsers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Heads may be counted and searched, but not read."""
-    for name in PARSERS:
-        monkeypatch.setattr(head_parser, name, None)
+    monkeypatch.setattr(head_parser, "parse_request", None)
+    monkeypatch.setattr(head_parser, "parse_response", None)
+    monkeypatch.setattr(fast_path_reader, "gather", None)
+    monkeypatch.setattr(fast_path_reader, "_FIELD_LINES", None)
 
 
 def _read_whole(raw_head: bytes, take: Callable[[HeadParser], object], *, fast_path: bool) -> object:

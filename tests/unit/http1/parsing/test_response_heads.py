@@ -3,6 +3,9 @@
 import pytest
 
 from proxy.errors import ProtocolError
+from proxy.http1.limits import MessageLimits
+from proxy.http1.message import ResponseHead
+from proxy.http1.parsing import head_parser as head_parser_module
 from proxy.http1.parsing.head_parser import HeadParser
 from tests.harness.notation import response, wire
 from tests.unit.http1.parsing.feeds import Feed, first_head
@@ -73,3 +76,46 @@ REFUSED_RESPONSES = [
 def test_a_bad_response_head_is_refused(head_parser: HeadParser, feed: Feed, notation: str) -> None:
     with pytest.raises(ProtocolError):
         first_head(head_parser.response_head, head_parser, feed(wire(notation)))
+
+
+_LIMITS = MessageLimits()
+
+
+def read_by_h11(notation: str, limits: MessageLimits = _LIMITS) -> ResponseHead:
+    parser = HeadParser(limits, fast_path=False)
+    parser.receive(wire(notation))
+    head = parser.response_head()
+    assert head is not None
+    return head
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_remembered"),
+    [
+        ("Server: s|Content-Length: 5", True),
+        ("Server: s|Set-Cookie: a=1", False),
+        ("X-Auth-Token: t|Server: s", False),
+        ("|".join(f"X-{number}: {'v' * 100}" for number in range(20)), False),
+    ],
+)
+def test_a_head_that_h11_has_read_is_remembered_unless_it_holds_a_secret_or_is_long(
+    fields: str, is_remembered: bool
+) -> None:
+    first, again = (read_by_h11(f"HTTP/1.1 200 OK|{fields}||") for _ in range(2))
+    assert first == again
+    assert (first is again) is is_remembered
+    assert (first.shared is not None) is is_remembered
+
+
+@pytest.mark.parametrize("limits", [MessageLimits(field_count=3), MessageLimits(nominations=2)])
+def test_a_head_that_was_read_is_refused_where_less_is_allowed(limits: MessageLimits) -> None:
+    notation = "HTTP/1.1 200 OK|A: 1|B: 2|C: 3|Connection: x, y, z||"
+    read_by_h11(notation)
+    with pytest.raises(ProtocolError, match="too many"):
+        read_by_h11(notation, limits)
+
+
+def test_few_heads_are_remembered() -> None:
+    for number in range(300):
+        read_by_h11(f"HTTP/1.1 200 OK|X-N: {number}||")
+    assert len(head_parser_module._RESPONSES) <= 256
