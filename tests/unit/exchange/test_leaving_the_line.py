@@ -71,3 +71,15 @@ async def test_a_connection_that_it_was_granted_is_closed_where_something_has_ar
     assert (
         "abort" in transport_of(lease.connection.stream).told or "close" in transport_of(lease.connection.stream).told
     )
+
+
+async def test_a_connection_that_opens_in_this_moment_is_closed() -> None:
+    attempted = Attempted()
+    attempted._fiber.resume()
+    await asyncio.sleep(0)
+    (stream,) = attempted.streams
+    assert attempted.attempts.lease is None, "it is open, and the request does not know"
+    attempted.attempts.abandon(ClientGone("left"))
+    assert isinstance(attempted.result, ClientGone)
+    await attempted.turn()
+    assert "abort" in transport_of(stream).told

@@ -2,12 +2,14 @@
 
 import re
 from time import process_time
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
 from proxy.http1 import target
 from proxy.http1.parsing import chunked, fast_path, self_test, strictness, whole_chunks
+from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.remembered import Remembered
 
 #: As if the look-behind did not work, like that of a possessive group on CPython 3.11.0 to 3.11.4 (gh-106052): white
@@ -62,3 +64,29 @@ def test_the_summary_is_one_line() -> None:
     assert self_test.summary(["a", "b", "c"]).startswith("self-test failed on this Python: a (and 2 more); ")
     assert "more" not in self_test.summary(["a"])
     assert "\n" not in self_test.summary(["a\n".rstrip()])
+
+
+class Forgetful(HeadParser):
+    """Loses a line of each request, whichever way it is read."""
+
+    def request_head(self) -> Any:
+        head = super().request_head()
+        return None if head is None else SimpleNamespace(fields=head.fields[1:])
+
+
+class Blind(HeadParser):
+    """Sees no request's end, whichever way it is read."""
+
+    def request_head(self) -> Any:
+        if super().request_head() is not None:
+            return None
+        raise AssertionError("no whole request")
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("parser", [Forgetful, Blind])
+def test_what_both_ways_to_read_get_wrong_alike_is_seen(
+    monkeypatch: pytest.MonkeyPatch, parser: type[HeadParser]
+) -> None:
+    monkeypatch.setattr(self_test, "HeadParser", parser)
+    assert any("read a request differently" in line for line in self_test.disagreements())

@@ -1,0 +1,65 @@
+"""Which of the requests that wait at a silent origin are hurried, and how often."""
+
+from typing import cast
+
+import pytest
+
+from proxy.upstream.connection import LEASED, ConnectionState, UpstreamConnection
+from proxy.upstream.origin import Origin
+from proxy.upstream.stalls import Stalls
+
+A, B = Origin("a", 80), Origin("b", 80)
+
+
+class Connection:
+    """The part of a connection that is looked at; notes when its request is hurried."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self.state: ConnectionState = LEASED
+        self.exchanges = 1
+        self.response_began = False
+        self.head_deadline = 300.0
+        self.hurried: list[float] = []
+
+    def hurry(self, now: float) -> None:
+        self.hurried.append(now)
+
+
+def waiting(stalls: Stalls, origin: Origin, now: float) -> Connection:
+    """One whose request waits from now on."""
+    connection = Connection(origin)
+    stalls.opened(cast(UpstreamConnection, connection))
+    stalls.look(now)
+    return connection
+
+
+@pytest.mark.parametrize(("waited_s", "expected"), [(0.25, False), (0.44, False), (0.45, True), (0.5, True)])
+def test_those_that_have_waited_for_two_sweeps_are_hurried_once(waited_s: float, expected: bool) -> None:
+    stalls = Stalls()
+    at_a, at_b = waiting(stalls, A, 0.0), waiting(stalls, B, 0.0)
+    for _ in range(3):
+        stalls.hurry({A}, waited_s)
+    assert at_a.hurried == [waited_s] * expected
+    assert at_b.hurried == []
+
+
+def test_none_is_hurried_that_has_waited_since_before_an_answer() -> None:
+    stalls = Stalls()
+    first, second = waiting(stalls, A, 0.0), waiting(stalls, A, 0.25)
+    second.response_began = True
+    stalls.look(0.5)
+    stalls.hurry({A}, 0.75)
+    assert (first.hurried, second.hurried) == ([], [])
+
+
+def test_the_next_request_of_a_connection_has_its_own_time() -> None:
+    stalls = Stalls()
+    connection = waiting(stalls, A, 0.0)
+    stalls.hurry({A}, 0.5)
+    connection.exchanges += 1
+    stalls.look(0.75)
+    stalls.hurry({A}, 1.0)
+    assert connection.hurried == [0.5]
+    stalls.hurry({A}, 1.25)
+    assert connection.hurried == [0.5, 1.25]
