@@ -141,6 +141,18 @@ async def test_a_tunnel_in_which_nothing_moves_is_idle() -> None:
     assert "close" in ends.to_upstream.told
 
 
+@pytest.mark.parametrize("client_moves", [True, False])
+async def test_a_side_that_says_nothing_may_do_so_while_the_other_moves(ends: Ends, client_moves: bool) -> None:
+    ends.begin()
+    moving, silent = (ends.client, ends.upstream) if client_moves else (ends.upstream, ends.client)
+    moving.data_received(b"one")
+    ends.pass_deadline(silent)
+    assert ends.end is None
+    assert silent.next_deadline > asyncio.get_running_loop().time() + LONG_S / 2
+    silent.data_received(b"two")
+    assert ends.to_client.told + ends.to_upstream.told == (["two", "one"] if client_moves else ["one", "two"])
+
+
 async def test_a_half_closed_tunnel_has_a_limit_of_its_own() -> None:
     ends = Ends(half_closed_s=0.0)
     ends.begin()
