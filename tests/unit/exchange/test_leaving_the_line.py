@@ -83,3 +83,20 @@ async def test_a_connection_that_opens_in_this_moment_is_closed() -> None:
     assert isinstance(attempted.result, ClientGone)
     await attempted.turn()
     assert "abort" in transport_of(stream).told
+
+
+async def test_a_name_that_is_looked_up_again_is_not_waited_for() -> None:
+    attempted, asked = Attempted(refuse=9), asyncio.Event()
+
+    async def addresses_now(_: str) -> list[str]:
+        asked.set()
+        await asyncio.Event().wait()
+        return []
+
+    attempted.pool.connector.addresses_now = addresses_now  # type: ignore[assignment, method-assign]
+    attempted.service.use([Candidate(A._replace(address="10.0.0.1"))])
+    await attempted.start()
+    await asked.wait()
+    attempted.attempts.abandon(ClientGone("left"))
+    assert isinstance(attempted.result, ClientGone)
+    await attempted.turn()

@@ -9,6 +9,7 @@ from proxy.exchange.mirror import mirror
 from proxy.http1.message import CHUNKED
 from proxy.policy.route import Mirror
 from tests.harness.notation import request
+from tests.unit.exchange.test_attempts import POST, Attempted
 
 
 class Context:
@@ -46,3 +47,30 @@ def test_no_more_of_a_body_is_wanted_once_it_is_whole_or_too_large(
         answers.append(body.copy.take([piece], SimpleNamespace(received_bytes=received, complete=whole)))
     assert answers == wanted
     assert (len(context.copies), len(context.called)) == ((1, 1) if sent else (0, 0))
+
+
+class Copy:
+    """Wants the first piece alone."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def take(self, pieces: list[bytes], _: object) -> bool:
+        self.pieces += pieces
+        return not self.pieces
+
+    def drop(self) -> None: ...
+
+
+async def test_a_copy_that_wants_no_more_gets_no_more() -> None:
+    attempted = Attempted(POST)
+    body, copy = attempted.attempts.request_body, Copy()
+    assert body is not None
+    body.copy = copy
+    await attempted.start()
+    for piece in (b"p", b"in", b"g"):
+        attempted.client.stream.data_received(piece)
+        await attempted.turn()
+    assert attempted.sent().endswith(b"ping")
+    assert copy.pieces == [b"p"]
+    assert body.copy is None

@@ -2,6 +2,7 @@
 
 import asyncio
 import select
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -136,6 +137,18 @@ async def test_a_connection_to_an_origin_that_is_no_longer_used_is_closed_until_
     assert leased.give_back(request_complete=True) is keeping.RETIRED
     pool.restore(ORIGIN)
     assert later.give_back(request_complete=True) is keeping.POOLED
+
+
+@pytest.mark.parametrize("stirs", [lambda stream: stream.data_received(b"x"), lambda stream: stream.eof_received()])
+async def test_a_connection_that_is_used_again_is_not_watched_as_an_idle_one(stirs: Callable[[Stream], object]) -> None:
+    pool = pool_of()
+    first = await pool.lease_fresh(ORIGIN)
+    await exchanged(first)
+    first.give_back(request_complete=True)
+    lease = pool.lease_idle(ORIGIN, replayable=True)
+    assert lease is not None
+    stirs(lease.connection.stream)  # while nobody reads: a slow client is waited for
+    assert state_of(lease.connection) == (ConnectionState.LEASED, [])
 
 
 async def test_a_connection_that_is_being_opened_takes_room_until_it_is_there() -> None:

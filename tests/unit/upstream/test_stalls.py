@@ -63,3 +63,28 @@ def test_the_next_request_of_a_connection_has_its_own_time() -> None:
     assert connection.hurried == [0.5]
     stalls.hurry({A}, 1.25)
     assert connection.hurried == [0.5, 1.25]
+
+
+STALLED = [
+    # waiting at A, answers of B since   most    A is silent
+    (3,              6,                   3,     True),
+    (3,              5,                   3,     False),  # twice as many answers as may wait: all may be slow
+    (2,              6,                   3,     False),
+    (20,             10,                  3,     True),  # half as many answers as wait
+    (20,             9,                   3,     False),
+    (9,              6,                   3,     True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("waits", "answered", "most", "expected"), STALLED)
+def test_an_origin_is_silent_where_others_have_answered_enough(
+    waits: int, answered: int, most: int, expected: bool
+) -> None:
+    stalls = Stalls()
+    at_b = waiting(stalls, B, 0.0)
+    for _ in range(waits):
+        stalls.opened(cast(UpstreamConnection, Connection(A)))
+    stalls.look(0.0)
+    at_b.exchanges += answered
+    stalls.look(0.25)
+    assert stalls.stalled({A, B}, most, 0.25) == ({A} if expected else set())

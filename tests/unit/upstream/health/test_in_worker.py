@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any, cast
 
+import pytest
+
 from proxy.errors import ConnectFailed
 from proxy.telemetry.error_log import ErrorLog
 from proxy.transport.stream import Stream
@@ -45,16 +47,17 @@ async def nobody_accepts(_: Origin) -> Stream:
 class Worker:
     """The health of a worker with one upstream, whose control process is the test."""
 
-    def __init__(self) -> None:
-        self.clock = Clock()
+    def __init__(self, *origins: Origin) -> None:
+        offered = offer(*(origins or (A, B)))
+        self.clock, self.pool = Clock(), NoPool()
         self.told: list[Message] = []
-        self.endpoints = Endpoints(offer(A, B), EjectionSettings(), HealthCheckSettings())
+        self.endpoints = Endpoints(offered, EjectionSettings(), HealthCheckSettings())
         self.health = WorkerHealth(
             cast(asyncio.AbstractEventLoop, self.clock),
-            {"s": Service("s", offer(A, B), RoundRobin())},
+            {"s": Service("s", offered, RoundRobin())},
             {"s": self.endpoints},
             {"s": []},
-            cast(Pool, NoPool()),
+            cast(Pool, self.pool),
             nobody_accepts,
             Openings(),
             ErrorLog(level="error"),
@@ -113,3 +116,15 @@ def test_an_instance_that_was_paused_forgets_nothing() -> None:
     assert not worker.health.is_alone
     worker.lives(4.0)
     assert worker.health.is_alone
+
+
+@pytest.mark.parametrize(
+    ("hosts", "looks"),
+    [(("10.0.0.1",), False), (("10.0.0.1", "10.0.0.2"), True), (("app",), True)],
+    ids=["one", "two", "a name"],
+)
+async def test_silent_origins_are_looked_for_where_another_may_take_their_requests(
+    hosts: tuple[str, ...], looks: bool
+) -> None:
+    worker = Worker(*(Origin(host, 80) for host in hosts))
+    assert len(worker.pool.on_opened) == looks

@@ -94,3 +94,18 @@ def test_what_is_too_much_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     kept.write({"a": endpoints(*(Origin("10.0.9.9", port) for port in range(1, 200)))})
     kept.restore({"a": found})
     assert states(found)["10.0.0.1:80"] is State.DOWN
+
+
+@pytest.mark.parametrize("too_many", [0, 1])
+@pytest.mark.parametrize("writes", [1, 2])
+def test_the_most_that_fits_is_kept(monkeypatch: pytest.MonkeyPatch, too_many: int, writes: int) -> None:
+    monkeypatch.setattr("proxy.upstream.health.kept._BYTES", 4096)
+    kept = Kept()
+    for _ in range(writes - 1):
+        kept.write({"a": known()})
+    before = kept._place(0), kept._place(1)
+    text = b"x" * (2048 - 16 + too_many)
+    monkeypatch.setattr("proxy.upstream.health.kept._encode", lambda _: text)
+    kept.write({"a": known()})
+    now = kept._place(0), kept._place(1)
+    assert now == before if too_many else (writes, text) in now
