@@ -15,11 +15,11 @@ from proxy.http1.parsing.h11_parser import parse_request
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.section import section
 from proxy.policy.forwarded import ClientIdentity
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.plans import Forward
 from proxy.policy.request_plan import plan
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
-from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import strip
 from proxy.upstream.balancing.round_robin import RoundRobin
 from proxy.upstream.idle import IdleConnections

@@ -16,12 +16,12 @@ from proxy.http1.parsing.h11_parser import parse_request, parse_response
 from proxy.http1.parsing.head_parser import HeadParser
 from proxy.http1.parsing.strictness import check_request
 from proxy.policy.forwarded import ClientIdentity
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.plans import Forward
 from proxy.policy.request_plan import plan
 from proxy.policy.response_fields import final_response_fields
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
-from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import strip
 
 FIELDS = pytest.mark.parametrize("fields", [1, 8, 20, 80])

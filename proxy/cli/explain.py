@@ -39,6 +39,7 @@ from proxy.policy.forwarded import (
     trusted_request_id,
 )
 from proxy.policy.local_responses import LocalResponse
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.plans import Forward, Refused
 from proxy.policy.request_plan import plan
 from proxy.policy.response_fields import (
@@ -48,7 +49,7 @@ from proxy.policy.response_fields import (
     switching_response_fields,
 )
 from proxy.policy.routing import RoutingTable
-from proxy.policy.settings import Limits, PlanSettings
+from proxy.policy.settings import Limits
 from proxy.process.tracing import sampling
 from proxy.telemetry.trace import Sampling
 

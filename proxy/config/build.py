@@ -18,10 +18,11 @@ from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.explaining import Explaining
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import networks
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.retry import IDEMPOTENT, RetrySettings
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
-from proxy.policy.settings import Limits, PlanSettings, Timeouts
+from proxy.policy.settings import Limits, Timeouts
 from proxy.policy.split import Destination, Split
 from proxy.telemetry.series import Names
 from proxy.transport.server_tls import ServerTls

@@ -4,10 +4,10 @@ Knows nothing of upstreams: what becomes of a request is the business of the `ex
 """
 
 from collections.abc import Awaitable, Callable
-from enum import Enum, auto
 from time import monotonic
 from typing import Final, Protocol, TypeAlias
 
+from proxy.downstream.phases import ABANDONED, DELIVERING, ENDING, EXCHANGE, HEAD, IDLE, TUNNEL, Ending, Phase
 from proxy.errors import BadRequest, ClientGone, ProtocolError, ProxyError, RequestOverdue, RequestTimeout
 from proxy.http1.message import RequestHead
 from proxy.http1.parsing.head_parser import HeadParser
@@ -27,30 +27,6 @@ _GRACE_S: Final = 0.5
 RunExchange: TypeAlias = "Callable[[ClientConnection, RequestHead, float], Awaitable[bool]]"
 ReportUnread: TypeAlias = "Callable[[ClientConnection, ProxyError, float], Awaitable[None]]"
 CLIENT_CLOSED: Final = "the client closed the connection"  # for the log; also where it has ended only its side
-
-
-class Phase(Enum):
-    """What a client's connection is doing."""
-
-    IDLE = auto()  # nothing of the next request has arrived
-    HEAD = auto()  # a request head is arriving
-    EXCHANGE = auto()
-    TUNNEL = auto()  # the exchange under way has switched protocols: each side's end is passed on
-    ABANDONED = auto()  # the client is gone, and the exchange under way is ending
-    DELIVERING = auto()  # nothing more comes of the response, and the client is taking what there is
-    ENDING = auto()
-
-
-class Ending(Enum):
-    """How a connection ends once nothing more is written to it."""
-
-    CLOSE = auto()  # the client has sent all that it may
-    LINGER = auto()  # it may still be sending, and would lose our answer to a reset if we just closed
-    RESET = auto()  # behind a defect: what was sent may be a part of a response, and must not look whole
-
-
-#: By names of their own: read from the class, a member costs ten times as much on CPython 3.11.
-_IDLE, _HEAD, _EXCHANGE, _TUNNEL, _ABANDONED, _DELIVERING, _ENDING = Phase
 
 
 class Abandonable(Protocol):
@@ -85,7 +61,7 @@ class ClientConnection:
         self.reader = HeadParser(limits, fast_path=fast_path)
         self.says_close = False  # every answer says close: the worker ends, or newcomers wait for a place
         self.waiting_since = deadlines.loop.time()  # for a request, since then
-        self.phase: Phase = _IDLE
+        self.phase: Phase = IDLE
         self.ending = Ending.CLOSE
         self.exchange: Abandonable | None = None  # what is under way, once it costs an upstream anything
         self._half_close = half_close  # whether a client that has ended its side still waits for its response
@@ -114,14 +90,14 @@ class ClientConnection:
                     if self.stream.is_ended:
                         return  # nobody is left to answer: nothing more is started
                     self._begin_grace()
-                self.phase = _EXCHANGE
+                self.phase = EXCHANGE
                 if self.timeouts.request_total_s:
                     self.limit_total()
                 goes_on = await run_exchange(self, head, monotonic())
                 self.exchange = head = None  # its fields are not kept for as long as the connection idles
                 if self.stream.alarm_at != NEVER:
                     self._clear_alarm()
-                if not goes_on or self.phase is _ABANDONED:
+                if not goes_on or self.phase is ABANDONED:
                     return
                 self._served_one = True
                 if self.reader.unread:
@@ -135,9 +111,9 @@ class ClientConnection:
 
     async def end(self) -> None:
         """Close as `ending` says, and wait until the client has taken what it was sent. Twice does no harm."""
-        if self.phase is _ENDING:
+        if self.phase is ENDING:
             return
-        self.phase = _ENDING
+        self.phase = ENDING
         if self.ending is Ending.RESET:
             await reset_when_flushed(self.stream, self.timeouts.client_write_idle_s)
         elif self.ending is Ending.LINGER and not self.stream.is_ended:
@@ -148,7 +124,7 @@ class ClientConnection:
     async def deliver_cut(self, *, only_the_end_delimits: bool) -> int:
         """Behind a response that was cut: deliver what was written, however slowly the client takes it; then end it so
         that the client sees the cut, if need be by a reset. Returns how many bytes the client has not taken."""
-        self.phase = _DELIVERING
+        self.phase = DELIVERING
         self._clear_alarm()
         if self.stream.is_ended:
             pass
@@ -163,11 +139,11 @@ class ClientConnection:
     @property
     def is_gone(self) -> bool:
         """Whether nobody waits for the response of the exchange under way."""
-        return self.phase is _ABANDONED or self.stream.is_ended
+        return self.phase is ABANDONED or self.stream.is_ended
 
     def begin_tunnel(self) -> None:
         """From here on, what ends one side is passed on to the other."""
-        self.phase = _TUNNEL
+        self.phase = TUNNEL
         self.exchange = None  # what a client that breaks the tunnel has said before that goes upstream first
         self._clear_alarm()
 
@@ -194,7 +170,7 @@ class ClientConnection:
                     # Its next request may be on the way: a reset could destroy the answer before.
                     self.ending = Ending.LINGER
                     return None
-            self.phase = _HEAD if begun else _IDLE
+            self.phase = HEAD if begun else IDLE
             try:
                 data = await self.stream.read(deadline)
             except ConnectionEnded:
@@ -216,13 +192,13 @@ class ClientConnection:
     def shut_down(self) -> None:
         """Finish what is under way, then wait for one more request, for `NEXT_REQUEST_S`. Its answer says close."""
         self.says_close = self._is_leaving = True
-        if self.phase is _IDLE:
+        if self.phase is IDLE:
             self.stream.set_read_deadline(self._deadlines.loop.time() + NEXT_REQUEST_S)
 
     def is_idle(self, now: float) -> bool:
         """Whether closing it loses nothing that is known of: it waits for a request, and has taken every answer. A new
         connection, whose first request is likely on its way, gets a moment for it."""
-        is_waiting = self.phase is _IDLE and (self._served_one or now - self.waiting_since > NEXT_REQUEST_S)
+        is_waiting = self.phase is IDLE and (self._served_one or now - self.waiting_since > NEXT_REQUEST_S)
         return is_waiting and not (self.stream.has_unread() or self.stream.transport.get_write_buffer_size())
 
     async def wait_for_client(self) -> None:
@@ -245,7 +221,7 @@ class ClientConnection:
 
     def peer_ended(self, end: PeerEnd) -> None:
         """No more requests come. Whether the client still waits for its response, the grace period decides."""
-        if self.phase is not _EXCHANGE:
+        if self.phase is not EXCHANGE:
             return
         if end is PeerEnd.RESET:
             self.stream.abort()
@@ -262,7 +238,7 @@ class ClientConnection:
             return
         self._grace_ends = NEVER
         self._set_alarm()
-        if self.phase is not _EXCHANGE:
+        if self.phase is not EXCHANGE:
             return
         if self.exchange is not None and self.exchange.is_uploading:
             self._begin_grace()  # the rest of its body is under way; where it is cut short, its reader finds out
@@ -270,7 +246,7 @@ class ClientConnection:
         if self.stream.untaken_bytes() and self.stream.taken_mark() != self._taken_mark:
             self._begin_grace()  # it is reading what has come: `printf ... | nc` behind a large answer
             return
-        self.phase = _ABANDONED
+        self.phase = ABANDONED
         self._interrupt(ClientGone(CLIENT_CLOSED))
 
     def _interrupt(self, error: ProxyError) -> None:

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from proxy.downstream.connection import CLIENT_CLOSED, ClientConnection, Ending
+from proxy.downstream.connection import CLIENT_CLOSED, ClientConnection
+from proxy.downstream.phases import Ending
 from proxy.downstream.respond import write_answer
 from proxy.errors import BadRequest, ClientGone, InternalError, ProxyError, RequestOverdue, UpstreamError
 from proxy.exchange.admission import admit

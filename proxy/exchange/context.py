@@ -8,8 +8,9 @@ from proxy.exchange.buckets import Buckets
 from proxy.exchange.passwords import Passwords
 from proxy.policy.explaining import Explaining
 from proxy.policy.forwarded import Network
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.routing import RoutingTable
-from proxy.policy.settings import Limits, PlanSettings, Timeouts
+from proxy.policy.settings import Limits, Timeouts
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
 from proxy.telemetry.seen import Look

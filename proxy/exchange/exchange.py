@@ -8,7 +8,8 @@ from collections.abc import Awaitable
 from functools import partial
 from time import monotonic
 
-from proxy.downstream.connection import ClientConnection, Ending, Phase
+from proxy.downstream.connection import ClientConnection
+from proxy.downstream.phases import DELIVERING, Ending
 from proxy.errors import InternalError, ProxyError
 from proxy.exchange.admission import admit
 from proxy.exchange.answering import Answering
@@ -201,7 +202,7 @@ class Exchange(Answering):
         if record.seen is not None:
             record.seen.released(given_back)
         if client.stream.must_drain():
-            client.phase = Phase.DELIVERING
+            client.phase = DELIVERING
             await client.wait_for_client()
         if stays_open:
             return True

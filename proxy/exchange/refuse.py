@@ -2,7 +2,8 @@
 
 from time import monotonic
 
-from proxy.downstream.connection import ClientConnection, Ending
+from proxy.downstream.connection import ClientConnection
+from proxy.downstream.phases import Ending
 from proxy.downstream.respond import write_answer
 from proxy.errors import BadRequest, ProxyError
 from proxy.exchange.context import WorkerContext

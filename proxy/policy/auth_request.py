@@ -15,11 +15,10 @@ from proxy.policy.access import AuthService
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse
-from proxy.policy.loops import via
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.plans import RequestSemantics
 from proxy.policy.request_fields import upstream_request_fields
 from proxy.policy.route import Route
-from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import MADE_ANEW, STATED_ANEW, Removals, strip
 from proxy.policy.trace_context import Stated
 
@@ -70,4 +69,4 @@ def copied_fields(service: AuthService, head: ResponseHead) -> Fields:
 def answer_of(head: ResponseHead, body: bytes, settings: PlanSettings, route: Route) -> LocalResponse:
     """The response to the client where the service did not accept the request: the service's own answer."""
     lines = strip(head.fields, head.options, _REMOVED_FROM_ANSWER)
-    return LocalResponse(head.status, head.reason, [*lines, via(head.http_version, settings.pseudonym)], body, route)
+    return LocalResponse(head.status, head.reason, [*lines, settings.via(head.http_version)], body, route)

@@ -7,7 +7,6 @@ client that repeats the name, which it has read in a response, only has that one
 """
 
 import re
-from functools import lru_cache
 from typing import Final
 
 from proxy.http1.fields import FieldLine, Index, members
@@ -16,13 +15,11 @@ _MOST_BYTES: Final = 4096
 _COMMENT_PARTS: Final = re.compile(rb"\\.|[()]|[^()\\]++|\\", re.DOTALL)
 
 
-@lru_cache(maxsize=16)
-def via(http_version: bytes, pseudonym: bytes) -> FieldLine:
+def via(pseudonym: bytes, http_version: bytes) -> FieldLine:
     """Our member of `Via`: it says the version that was received (RFC 9110 §7.6.3)."""
     return (b"Via", b"%b %b" % (http_version, pseudonym))
 
 
-@lru_cache(maxsize=16)
 def cdn_loop(pseudonym: bytes) -> FieldLine:
     """Our member of `CDN-Loop` (RFC 8586 §2)."""
     return (b"CDN-Loop", pseudonym)

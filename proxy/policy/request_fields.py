@@ -23,9 +23,9 @@ from proxy.policy.forwarded import (
     forged_names,
     trusted_scheme,
 )
-from proxy.policy.loops import cdn_loop, passes, via
+from proxy.policy.loops import passes
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.plans import RequestSemantics
-from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import (
     FORGED,
     IMPOSTOR,
@@ -122,7 +122,7 @@ def upstream_request_fields(
     if settings.state_forwarded:
         lines.append(_forwarded(client, semantics.authority))
     # One of the two in every request: without a mark of ours, a loop would never end.
-    mark = via(head.http_version, settings.pseudonym) if settings.state_via else cdn_loop(settings.pseudonym)
+    mark = settings.via(head.http_version) if settings.state_via else settings.cdn_loop
     if rules is not None and rules.owns(mark[0]):
         # The route removed what others said there. What this instance said stays: loops are counted by it.
         lines += [mark] * passes(known, settings.pseudonym)

@@ -17,12 +17,12 @@ from proxy.policy.decisions import Decisions
 from proxy.policy.forwarded import ClientIdentity, trusted_scheme
 from proxy.policy.local_responses import LocalResponse, https_redirect, options_response, reason, trace_response
 from proxy.policy.loops import is_loop
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.plans import Forward, Plan, Refused, RequestSemantics
 from proxy.policy.request_fields import upstream_request_fields
 from proxy.policy.rewriting import Rewriting, WayBack
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
-from proxy.policy.settings import PlanSettings
 from proxy.policy.trace_context import Stated
 
 _METHODS_WITH_LENGTH: Final = frozenset({b"POST", b"PUT", b"PATCH"})

@@ -13,9 +13,8 @@ from proxy.http1.message import CHUNKED, BodyFraming, ResponseHead
 from proxy.http1.section import NO_LINES, Outgoing, outgoing
 from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.field_rules import FieldRules
-from proxy.policy.loops import via
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.rewriting import WayBack
-from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import MADE_ANEW, STATED, Removals, rules_by_name, strip, strip_shared
 from proxy.policy.trailers import announcement
 
@@ -53,7 +52,7 @@ def final_response_fields(
     stated_from = len(lines)
     if b"date" not in head.known or b"date" in head.options:
         lines.append((b"Date", date()))
-    lines.append(via(head.http_version, settings.pseudonym))
+    lines.append(settings.via(head.http_version))
     lines += framing_fields(framing)
     if with_trailers and framing is CHUNKED:
         lines += announcement(head, rules)
@@ -81,7 +80,7 @@ def switching_response_fields(
 ) -> Outgoing:
     """The field lines of the 101 as it goes to the client: one canonical Connection, of our own."""
     lines = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
-    stated: Fields = [via(head.http_version, settings.pseudonym), (b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
+    stated: Fields = [settings.via(head.http_version), (b"Connection", b"Upgrade"), (b"Upgrade", protocol)]
     if decisions is not None:
         decisions.decide_all(stated, STATED)
     return outgoing(lines + stated)

@@ -1,16 +1,14 @@
-"""Settings: timeouts, limits, those of the pool and of plans. Frozen, and checked once, with the configuration.
+"""Settings: timeouts, limits and those of the pool. Frozen, and checked once, with the configuration.
 
 How a key is added: see config/model.py.
 """
 
-from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from proxy.http1.limits import MessageLimits
-from proxy.policy.error_pages import ErrorPages
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -158,15 +156,3 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         ),
     ] = 1.0
     replay_bytes: Annotated[int, Meta(description="Largest request body that is kept for a retry.")] = 65_536
-
-
-class PlanSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What decides about a request besides its route."""
-
-    pseudonym: bytes  # in Via: unique to this instance, so that a loop is seen (RFC 9110 §7.6.3)
-    upgrades: Mapping[bytes, bytes] = {}  # protocols that a client may switch to: in lower case, and as configured
-    state_forwarded: bool = False  # also state RFC 7239 `Forwarded`
-    state_via: bool = True  # else passes are counted by `CDN-Loop`
-    passes: int = 10  # through this instance, before a request is refused as a loop
-    error_pages: ErrorPages | None = None  # where no route has its own
-    drop_underscores: bool = False  # fields of clients whose names have a `_`

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 from proxy.config.build import counted_names, endpoints, explaining, plan_settings, routing_table, secured_upstreams
 from proxy.config.model import Config
-from proxy.downstream.connection import ClientConnection, Phase
+from proxy.downstream.connection import ClientConnection
 from proxy.downstream.listener import Listener
+from proxy.downstream.phases import Phase
 from proxy.exchange.buckets import Buckets
 from proxy.exchange.context import Observe, WorkerContext
 from proxy.exchange.exchange import Exchanges

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-import msgspec
 import pytest
 
 from proxy.cli.explain import setup_from
-from proxy.config.build import listen_addresses
+from proxy.config.build import listen_addresses, plan_settings
 from proxy.config.model import Config
 from proxy.config.route_model import FieldRulesConfig, RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
@@ -128,7 +127,7 @@ def test_explain_says_what_the_upstream_was_sent(results: Run, case_id: str, req
     assert result.record is not None
     config = _config(request.node.callspec.params["results"], 80, result.case.setting)
     setup = setup_from(config, "127.0.0.1")
-    setup = setup._replace(settings=msgspec.structs.replace(setup.settings, pseudonym=_PSEUDONYM.encode()))
+    setup = setup._replace(settings=plan_settings(config, _PSEUDONYM.encode()))
     assert differences(result.case, result.record, setup) == []
 
 

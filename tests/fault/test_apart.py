@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from proxy.downstream.connection import Phase
+from proxy.downstream.phases import Phase
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import PATIENCE_S, Peer, ScriptedUpstream, raw_client
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from proxy.config.upstream_model import UpstreamConfig
-from proxy.downstream.connection import Phase
+from proxy.downstream.phases import Phase
 from tests.harness.loops import on_both_loops
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, Script, ScriptedUpstream, answering, client, raw_client

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from proxy.downstream.connection import Phase
+from proxy.downstream.phases import Phase
 from proxy.policy import keeping
 from proxy.policy.keeping import Keeping
 from proxy.process.worker import Worker

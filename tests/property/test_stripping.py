@@ -11,10 +11,10 @@ from proxy.http1.section import SharedSection, section
 from proxy.policy.decisions import Decisions, Outcome
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.plans import RequestSemantics
 from proxy.policy.request_fields import upstream_request_fields
 from proxy.policy.response_fields import final_response_fields, interim_response_fields, switching_response_fields
-from proxy.policy.settings import PlanSettings
 from proxy.policy.stripping import HOP_BY_HOP, STATED_ANEW, Removals, strip
 from proxy.policy.trailers import FORBIDDEN_TRAILERS, forwarded_trailers
 from tests.property.strategies import TOKENS, VALUES

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from proxy.downstream.arrival import ListenerSettings
-from proxy.downstream.connection import ClientConnection, Phase
+from proxy.downstream.connection import ClientConnection
+from proxy.downstream.phases import Phase
 from proxy.exchange.buckets import Buckets
 from proxy.policy.forwarded import networks
 from proxy.process.worker import Worker

@@ -133,7 +133,9 @@ class HeadParser:
             return []
         if self.unread:
             assert not data, "what is unread came before it"
-            data, self.unread, self._searched = bytes(self.unread), b"", 0
+            unread = self.unread
+            data = unread if isinstance(unread, bytes) else bytes(unread)
+            self.unread, self._searched = b"", 0
         pieces = body.receive(data) if data else []
         if body.left_over:
             self.unread = body.left_over

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
-from proxy.downstream.connection import NEXT_REQUEST_S, ClientConnection, Ending, Phase
+from proxy.downstream.connection import NEXT_REQUEST_S, ClientConnection
+from proxy.downstream.phases import Ending, Phase
 from proxy.errors import ClientGone, ProxyError
 from proxy.http1.message import RequestHead
 from proxy.policy.forwarded import ClientIdentity

@@ -13,12 +13,13 @@ from proxy.exchange.upload import RequestBody
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import NO_BODY
 from proxy.policy.forwarded import ClientIdentity
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.plans import Forward
 from proxy.policy.request_plan import plan
 from proxy.policy.retry import RetrySettings
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
-from proxy.policy.settings import Limits, PlanSettings, PoolSettings, Timeouts
+from proxy.policy.settings import Limits, PoolSettings, Timeouts
 from proxy.telemetry.events import Sink
 from proxy.telemetry.record import ExchangeRecord
 from proxy.transport.deadlines import Deadlines

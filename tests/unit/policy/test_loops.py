@@ -41,7 +41,7 @@ def test_each_pass_has_left_a_mark(notation: str, expected: int) -> None:
 
 
 def test_what_is_stated_is_what_is_counted() -> None:
-    assert passes(index([via(b"1.0", b"me"), cdn_loop(b"me")]), b"me") == 2
+    assert passes(index([via(b"me", b"1.0"), cdn_loop(b"me")]), b"me") == 2
 
 
 @pytest.mark.parametrize(("notation", "passed"), MARKS)

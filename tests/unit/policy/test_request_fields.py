@@ -10,9 +10,9 @@ from proxy.http1.message import CHUNKED, NO_BODY, FixedLength, RequestHead
 from proxy.policy.decisions import Decisions
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.plans import RequestSemantics
 from proxy.policy.request_fields import upstream_request_fields
-from proxy.policy.settings import PlanSettings
 from tests.harness.notation import recorded, request, shown
 from tests.harness.values import replaced
 

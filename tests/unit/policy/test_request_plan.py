@@ -7,11 +7,12 @@ from proxy.policy.decisions import Decisions
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.forwarded import ClientIdentity
 from proxy.policy.local_responses import LocalResponse
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.plans import Forward, Plan, Refused
 from proxy.policy.request_plan import plan
 from proxy.policy.route import Route
 from proxy.policy.routing import RoutingTable
-from proxy.policy.settings import Limits, PlanSettings
+from proxy.policy.settings import Limits
 from tests.harness.notation import recorded, request, shown
 
 UNTRUSTED = ClientIdentity(b"9.9.9.9")

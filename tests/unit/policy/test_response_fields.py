@@ -5,12 +5,12 @@ import pytest
 from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, FixedLength, NoBody
 from proxy.policy.decisions import Decisions
 from proxy.policy.field_rules import FieldRules
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.response_fields import (
     final_response_fields,
     interim_response_fields,
     switching_response_fields,
 )
-from proxy.policy.settings import PlanSettings
 from tests.harness.notation import recorded, response, shown
 
 SETTINGS = PlanSettings(pseudonym=b"me", upgrades={b"websocket": b"websocket"})

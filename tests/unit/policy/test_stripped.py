@@ -7,10 +7,10 @@ from proxy.http1.fields import Fields
 from proxy.http1.message import NO_BODY, RequestHead, ResponseHead
 from proxy.policy.decisions import Decisions, Outcome
 from proxy.policy.forwarded import ClientIdentity
+from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.plans import RequestSemantics
 from proxy.policy.request_fields import upstream_request_fields
 from proxy.policy.response_fields import final_response_fields
-from proxy.policy.settings import PlanSettings
 from proxy.policy.stripped import (
     USUAL_OPTIONS,
     Stripped,
