@@ -146,7 +146,8 @@ class Peer:
 def reset(transport: asyncio.WriteTransport) -> None:
     """Break a connection: the other side sees RST."""
     raw = transport.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if raw is not None:  # else it has ended already: uvloop has no socket for it then
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 

@@ -62,6 +62,20 @@ class Copy:
     def drop(self) -> None: ...
 
 
+async def test_a_copy_that_wants_no_more_than_came_with_the_head_gets_no_more() -> None:
+    attempted = Attempted(POST, body=b"pi")
+    body = attempted.attempts.request_body
+    assert body is not None
+    copy = Copy()
+    body.copy = copy
+    await attempted.start()
+    attempted.client.stream.data_received(b"ng")
+    await attempted.turn()
+    assert attempted.sent().endswith(b"ping")
+    assert copy.pieces == [b"pi"]
+    assert body.copy is None
+
+
 async def test_a_copy_that_wants_no_more_gets_no_more() -> None:
     attempted = Attempted(POST)
     body, copy = attempted.attempts.request_body, Copy()

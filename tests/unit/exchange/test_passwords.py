@@ -160,6 +160,17 @@ async def test_a_file_that_could_not_be_read_for_a_moment_is_read_again(
     assert said == [f"{file}: Too many open files; the previous users are let in"]
 
 
+def test_a_problem_that_comes_back_is_told_again(file: Path, said: list[str]) -> None:
+    users, now = users_file.UsersFile(str(file), said.append), 0.0
+    good, bad = line("ann", "secret"), "no colon here"
+    for content, expected in ((good, 0), (bad, 1), (bad + "!", 1), (good, 1), (bad, 2)):
+        now += 2.0
+        file.write_text(content)
+        users._read = None  # as if it had another time: two writes may fall into one tick of the file system's clock
+        users.look(now)
+        assert len(said) == expected, content
+
+
 async def test_a_check_for_which_there_is_no_thread_keeps_nobody_waiting(
     passwords: Passwords, file: Path, checked: Checked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

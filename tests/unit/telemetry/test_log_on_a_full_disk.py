@@ -27,6 +27,7 @@ async def test_a_full_log_that_is_renamed_goes_on_in_a_new_file(
     await until(lambda: bool(said))  # else the thread might first be at work when there is room
     while not log._dropped:  # so much is waiting to be written that nothing more is taken
         log.write(record(b"/old"))
+    await until(lambda: bool(said))  # the thread that writes has tried
     (tmp_path / "log").unlink()
     log.reopen()
     log.write(record(b"/new"))

@@ -23,6 +23,7 @@ ORIGINS = [
     ("https://[::1]:9443",     Origin("::1", 9443, TLS),       b"[::1]:9443",    "[::1]:9443"),
     ("unix:/run/app.sock",     Origin("", 0, path="/run/app.sock"), b"localhost", "unix:/run/app.sock"),
     ("unix:///run/app.sock",   Origin("", 0, path="/run/app.sock"), b"localhost", "unix:/run/app.sock"),
+    ("unix:/" + "a" * 106,     Origin("", 0, path="/" + "a" * 106), b"localhost", "unix:/" + "a" * 106),
 ]  # fmt: skip
 
 

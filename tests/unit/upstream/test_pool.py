@@ -139,6 +139,16 @@ async def test_a_connection_to_an_origin_that_is_no_longer_used_is_closed_until_
     assert later.give_back(request_complete=True) is keeping.POOLED
 
 
+async def test_what_is_idle_beyond_the_limit_is_closed_the_oldest_first() -> None:
+    pool = pool_of(idle_per_origin=1)
+    leases = [await pool.lease_fresh(ORIGIN) for _ in range(3)]
+    for lease in leases:
+        await exchanged(lease)
+        lease.give_back(request_complete=True)
+    assert [lease.connection.state for lease in leases] == [ConnectionState.CLOSED] * 2 + [ConnectionState.IDLE]
+    assert len(pool) == 1
+
+
 @pytest.mark.parametrize("stirs", [lambda stream: stream.data_received(b"x"), lambda stream: stream.eof_received()])
 async def test_a_connection_that_is_used_again_is_not_watched_as_an_idle_one(stirs: Callable[[Stream], object]) -> None:
     pool = pool_of()
