@@ -12,7 +12,7 @@ from proxy.telemetry.record import ExchangeRecord
 _BODILESS: Final = frozenset({204, 304})  # RFC 9110 §8.6: nor do they declare a length
 
 
-async def write_answer(
+def write_answer(
     client: ClientConnection,
     answer: LocalResponse,
     *,
@@ -21,7 +21,7 @@ async def write_answer(
     connection: bytes | None,
     record: ExchangeRecord,
 ) -> None:
-    """Send an answer of our own, without its body where the method is HEAD. Raises ClientGone."""
+    """Write an answer of our own, without its body where the method is HEAD."""
     lines = [
         (b"Date", date),
         *answer.fields,
@@ -36,4 +36,3 @@ async def write_answer(
         record.seen.ended_here(record.method, record.target, record.http_version, record.fields)
         record.seen.answer(answer.status, answer.reason, lines)
     client.stream.write(writer.response_head(answer.status, answer.reason, outgoing(lines)) + body)
-    await client.wait_for_client()

@@ -129,15 +129,9 @@ class Answering:
         record.failed(error)
         if self._attempts is not None:
             self._attempts.end(error)
-        is_cut_late = isinstance(error, RequestOverdue) and self._response_framing is not None
-        if is_cut_late and client.stream.must_drain() and not client.queued_before:
-            client.stream.reset()  # the client was too slow: it gets no more time, but for a response before this one
         if isinstance(error, ClientGone) or self._response_framing is not None:
             record.status = record.status or 499
-            if record.seen is not None:
-                record.seen.client = keeping.CUT
-            untaken = await client.deliver_cut(only_the_end_delimits=self._response_framing is UNTIL_CLOSE)
-            record.response_bytes = max(0, record.response_bytes - untaken)
+            await self._cut(error)
             return False
         pages = self._context.settings.error_pages
         if self._route is not None and self._route.error_pages is not None:
@@ -152,9 +146,19 @@ class Answering:
         )
         try:
             return await self._answer(answer, keep_open=not isinstance(error, BadRequest | InternalError))
-        except ClientGone:
-            await client.deliver_cut(only_the_end_delimits=False)
+        except (ClientGone, RequestOverdue) as end:
+            await self._cut(end)
             return False
+
+    async def _cut(self, error: ProxyError) -> None:
+        """End the connection behind a response that has begun, once the client has taken what was written of it."""
+        client, record = self._client, self._record
+        if isinstance(error, RequestOverdue) and client.stream.must_drain() and not client.queued_before:
+            client.stream.reset()  # the client was too slow: it gets no more time, but for a response before this one
+        if record.seen is not None:
+            record.seen.client = keeping.CUT
+        untaken = await client.deliver_cut(only_the_end_delimits=self._response_framing is UNTIL_CLOSE)
+        record.response_bytes = max(0, record.response_bytes - untaken)
 
     def _explained(self, explaining: Explaining, seen: Seen, answer: LocalResponse) -> LocalResponse:
         """The answer with what was decided about its request, for a client that may ask for that."""
@@ -189,7 +193,7 @@ class Answering:
             answer = msgspec.structs.replace(answer, fields=fields)
         if self._context.explaining is not None and self._record.seen is not None:
             answer = self._explained(self._context.explaining, self._record.seen, answer)
-        await write_answer(
+        write_answer(
             client,
             answer,
             method=head.method,
@@ -197,6 +201,8 @@ class Answering:
             connection=connection or None,
             record=self._record,
         )
+        self._response_framing = NO_BODY  # no other answer follows this one, whatever fails
+        await client.wait_for_client()
         if self._context.events.responded is not None:
             self._context.events.responded(self._record)
         if not stays_open:

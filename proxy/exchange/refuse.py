@@ -38,7 +38,7 @@ async def refuse_unread(context: WorkerContext, client: ClientConnection, error:
         error, None, pseudonym=settings.pseudonym, request_id=record.request_id, pages=settings.error_pages
     )
     try:
-        await write_answer(
+        write_answer(
             client,
             answer,
             method=head.method if head.method == b"HEAD" else b"",  # its answer has no body, not even an error's
@@ -46,6 +46,7 @@ async def refuse_unread(context: WorkerContext, client: ClientConnection, error:
             connection=b"close",
             record=record,
         )
+        await client.wait_for_client()
         client.ending = Ending.LINGER
         if context.events.responded is not None:
             context.events.responded(record)

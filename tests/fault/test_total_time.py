@@ -3,19 +3,31 @@
 import asyncio
 import contextlib
 import threading
+from pathlib import Path
 
 import pytest
 
+from proxy.config.route_model import RespondConfig, RouteConfig
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.downstream.phases import Phase
 from tests.harness.loops import on_both_loops
 from tests.harness.running_proxy import RunningProxy, running_proxy
-from tests.harness.scripted import OK, PATIENCE_S, Peer, Script, ScriptedUpstream, answering, client, raw_client
+from tests.harness.scripted import (
+    OK,
+    PATIENCE_S,
+    Peer,
+    Script,
+    ScriptedUpstream,
+    answering,
+    client,
+    raw_client,
+)
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n"
 HANDSHAKE = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+CLOSED_PORT = 1  # nobody listens there
 TOTAL = {"request_total_s": 0.4}
 BEGINNINGS = {
     "counted": b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
@@ -193,6 +205,41 @@ async def test_a_pipelined_request_that_is_overdue_leaves_the_response_before_it
                     received += data
         assert first in received
         assert len(received) < 8_000_000
+
+
+@pytest.mark.parametrize(("error", "kind"), [("request_total_timeout", "fixed"), ("connect_failed", "error page")])
+@on_both_loops
+async def test_an_answer_of_our_own_that_is_taken_slowly_is_whole_and_the_only_one(
+    tmp_path: Path, error: str, kind: str
+) -> None:
+    page = tmp_path / "page.txt"
+    page.write_bytes(b"1" * 40_000)
+    route = (
+        RouteConfig(respond=RespondConfig(status=502, file=str(page)))
+        if kind == "fixed"
+        else RouteConfig(upstream="default")
+    )
+    async with (
+        running_proxy(CLOSED_PORT, routes={"r": route}, error_pages={"502": str(page)}, timeouts=TOTAL) as proxy,
+        raw_client(proxy.port, 4096) as raw,
+    ):
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(
+            raw, GET * 300
+        )  # of which so many are answered as the kernel and we hold for the client
+        async with asyncio.timeout(PATIENCE_S):
+            clients = proxy.worker.clients
+            while all(each.phase is not Phase.DELIVERING for each in clients):
+                assert clients
+                await asyncio.sleep(0.01)
+            received = b""
+            while data := await loop.sock_recv(raw, 1_000_000):
+                received += data
+        answers = received.split(b"HTTP/1.1 ")[1:]
+        assert all(answer[:4] == b"502 " and answer.endswith(b"\r\n\r\n" + page.read_bytes()) for answer in answers)
+        await proxy.records.wait_for(len(answers))
+        assert len(proxy.records) == len(answers) < 300
+        assert proxy.records[-1].error == error
 
 
 @on_both_loops
