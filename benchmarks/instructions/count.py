@@ -20,7 +20,7 @@ from tests.harness.programs.process import free_port, serving, wait_until_listen
 
 _WARM: Final = 60  # requests until what is done once is done
 _TOTAL: Final = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
-_CALLGRIND: Final = ("valgrind", "--tool=callgrind")
+CALLGRIND: Final = ("valgrind", "--tool=callgrind")
 
 
 class Way(NamedTuple):
@@ -44,7 +44,7 @@ def ways() -> list[Way]:
 def count(way: Way, cases: Sequence[Case], requests: int) -> Iterator[tuple[str, float]]:
     """The name of each case, and how many instructions each of its requests takes."""
     with tempfile.TemporaryDirectory(prefix="onehop-instructions-") as name, _service() as service:
-        counted = _worker(way, service.port, Path(name)) if way.tree is not None else _nginx(service.port, Path(name))
+        counted = worker(way, service.port, Path(name)) if way.tree is not None else nginx(service.port, Path(name))
         with counted as counter:
             for case in [cases[0], *cases]:  # the first one twice: the interpreter learns from it
                 service.response = case.response
@@ -110,7 +110,7 @@ def _service() -> Iterator[Service]:
         yield service
 
 
-class _Counter(Protocol):
+class Counter(Protocol):
     """What is counted."""
 
     port: int
@@ -142,9 +142,10 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _worker(way: Way, upstream_port: int, folder: Path) -> Iterator[_Worker]:
+def worker(way: Way, upstream_port: int, folder: Path) -> Iterator[_Worker]:
+    """A worker of onehop, counted."""
     out = folder / "out"
-    words = [*_CALLGRIND, "--dump-before=getppid", f"--callgrind-out-file={out}", "--log-file=/dev/null"]
+    words = [*CALLGRIND, "--dump-before=getppid", f"--callgrind-out-file={out}", "--log-file=/dev/null"]
     # -P: the tree goes before the folder that we are in. benchmarks is that of this checkout.
     program = [sys.executable, "-P", str(Path(__file__).with_name("worker.py")), str(upstream_port), way.reader]
     process = subprocess.Popen(
@@ -159,8 +160,8 @@ def _worker(way: Way, upstream_port: int, folder: Path) -> Iterator[_Worker]:
         process.communicate()
 
 
-class _Nginx:
-    """nginx as one process."""
+class Process:
+    """A process that takes orders from callgrind_control: nginx as one."""
 
     def __init__(self, pid: int, port: int, out: Path) -> None:
         self._pid = pid
@@ -175,16 +176,17 @@ class _Nginx:
 
 
 @contextlib.contextmanager
-def _nginx(upstream_port: int, folder: Path) -> Iterator[_Nginx]:
+def nginx(upstream_port: int, folder: Path) -> Iterator[Process]:
+    """nginx, counted."""
     program = NGINX.find()
     assert program is not None
     port, out = free_port(), folder / "out"
     path = configurations.nginx(folder, port, upstream_port, log=False)
     path.write_text("master_process off;\n" + path.read_text())
-    words = [*_CALLGRIND, f"--callgrind-out-file={out}", "--log-file=/dev/null", shutil.which(program) or program]
+    words = [*CALLGRIND, f"--callgrind-out-file={out}", "--log-file=/dev/null", shutil.which(program) or program]
     with serving([*words, "-c", str(path), "-p", str(folder)], port) as server:
         wait_until_listening(server)
-        yield _Nginx(server.pid, port, out)
+        yield Process(server.pid, port, out)
 
 
 def _total(dump: Path) -> int:
