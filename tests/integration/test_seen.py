@@ -160,6 +160,21 @@ async def test_a_100_of_our_own_is_shown_as_ours() -> None:
         ]
 
 
+async def test_an_interim_response_is_shown_as_it_came_and_as_it_went_on() -> None:
+    early = b"HTTP/1.1 103 Early\r\nLink: </a>\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n"
+    upstream = ScriptedUpstream(answering(early + OK))
+    async with upstream.serving(), looked_at(upstream.port) as proxy:
+        async with client(proxy.port) as peer:
+            await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert b"103 Early" in await peer.head()
+            await peer.response()
+        await proxy.records.wait_for(1)
+        _, interim, response = seen_of(proxy).messages
+        assert (interim.kind, interim.received, interim.sent) == ("interim",) + (b"HTTP/1.1 103 Early",) * 2
+        assert interim.lines == [(b"Link", b"</a>")]
+        assert response.kind == "response"
+
+
 async def test_trailers_of_both_directions_are_shown_with_what_was_decided() -> None:
     async def with_trailers(peer: Peer) -> None:
         await peer.head()
