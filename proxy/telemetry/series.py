@@ -20,7 +20,9 @@ STATUSES: Final = (
     NO_STATUS, OTHER,
 )  # fmt: skip
 #: Upper bounds in seconds, each included. Above the last: +Inf.
-BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+BUCKETS: Final[tuple[float, ...]] = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
 DIRECTIONS: Final = ("request", "response")
 FROM_REQUEST, FROM_RESPONSE = range(2)
 STRIPPED: Final = ("nominated", "hop_by_hop", "untrusted")  # values of `policy.decisions.Outcome`

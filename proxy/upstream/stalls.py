@@ -32,7 +32,7 @@ class Stalls:
     """The connections of one worker. Times are the loop's."""
 
     def __init__(self) -> None:
-        self._connections: set[UpstreamConnection] = set()
+        self._connections: dict[UpstreamConnection, None] = {}  # a set in order
         self._answered: dict[UpstreamConnection, int] = {}  # how many answers of each were counted
         self._seen: dict[UpstreamConnection, _Seen] = {}  # those on which an answer is waited for
         self._last_answer: dict[Origin, float] = {}
@@ -40,7 +40,7 @@ class Stalls:
 
     def opened(self, connection: UpstreamConnection) -> None:
         """There is another one."""
-        self._connections.add(connection)
+        self._connections[connection] = None
 
     def look(self, now: float) -> None:
         """Count what was answered, and see who waits."""
@@ -62,7 +62,7 @@ class Stalls:
                 known = _Seen(connection.exchanges, now, answers)
             seen[connection] = known
         for connection in [connection for connection in self._connections if connection.state is CLOSED]:
-            self._connections.discard(connection)
+            del self._connections[connection]
             self._answered.pop(connection, None)
         self._seen, self.answers = seen, answers
 

@@ -144,8 +144,7 @@ def _kept_out(world: "World") -> Iterator[str]:
         wrong[client.address] += sum(ask.login is not None and ask.login.is_wrong for ask in client.begun)
     for client in world.clients:
         limited = asks[client.address] > burst > 0 or wrong[client.address] > WRONG_PASSWORDS.burst
-        finals = [message for message in client.reader.messages if message.status >= 200 or message.status == 101]
-        for ask, message in zip(client.begun, finals, strict=False):
+        for ask, message in zip(client.begun, client.reader.finals, strict=False):
             if message.status == 429 and not limited:
                 yield f"/{ask.number}: refused by a limit that it was far from"
             if message.status != 401 or world.scenario.has("auth service"):

@@ -176,7 +176,7 @@ class Client:
         return self.rng.choice((0.0, 0.0, 0.0, 0.001, 0.02, 0.3))
 
     def _answered(self, count: int) -> bool:
-        finals = [message for message in self.reader.messages if message.status >= 200 or message.status == 101]
+        finals = self.reader.finals
         return bool(self.end) or self.has_left or (len(finals) >= count and finals[count - 1].complete)
 
     def _write(self, network: Network) -> Script:

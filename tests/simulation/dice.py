@@ -12,6 +12,9 @@ T = TypeVar("T")
 class Dice(Random):
     """A generator that is as cheap as most of its choices are small."""
 
+    def __init__(self, seed: int) -> None:
+        super(Random, self).seed(seed)  # `Random` asks first what a seed is, and remembers what only `gauss` needs
+
     def choice(self, seq: Sequence[T]) -> T:  # type: ignore[override]
         return seq[int(self.random() * len(seq))]
 

@@ -151,7 +151,7 @@ def _client(world: World, client: Client, said: _Said) -> Iterator[str]:
     if client.broken:
         yield f"was sent no HTTP: {client.broken}"
         return
-    finals = [message for message in client.reader.messages if message.status >= 200 or message.status == 101]
+    finals = client.reader.finals
     records = said.records
     sent = {ask.number for ask in client.sent}
     for ask, message in zip(client.begun, finals, strict=False):

@@ -144,8 +144,8 @@ class SimulatedLoop(base_events.BaseEventLoop):
         self._turns_left = _MOST_TURNS
         self._readers: dict[Watched, tuple[Callable[..., None], tuple[Any, ...]]] = {}
         self._writers: dict[WatchedSink, tuple[Callable[..., None], tuple[Any, ...]]] = {}
-        self._selector = self
-        self._thread_id = None
+        self._selector: Any = self
+        self._thread_id: int | None = None
 
     # -- time ----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
@@ -17,8 +18,13 @@ def pattern(number: int, start: int, count: int) -> bytes:
 
 def field_value(head: bytes, name: bytes) -> bytes | None:
     """The value of the first field of that name."""
-    found = re.search(rb"\r\n" + re.escape(name) + rb": *([^\r]*)", head, re.IGNORECASE)
+    found = _field(name).search(head)
     return found[1] if found else None
+
+
+@cache
+def _field(name: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"\r\n" + re.escape(name) + rb": *([^\r]*)", re.IGNORECASE)
 
 
 class Broken(Exception):
@@ -57,6 +63,7 @@ class Reader:
         self._chunked = False
         self.methods: list[bytes] = []  # of the requests that the next responses answer
         self.messages: list[Arriving] = []
+        self.finals: list[Arriving] = []  # those of them that answer a request
         self.current: Arriving | None = None
         self.tunnel: bytearray | None = None  # behind a 101
 
@@ -110,22 +117,24 @@ class Reader:
             raise Broken(f"no request line: {head[:60]!r}")
         self.messages.append(message)
         self.current = message
-        method = b""
+        method, status = b"", 0
         if self._responses:
-            if message.status < 200 and message.status != 101:
+            status = message.status
+            if status < 200 and status != 101:
                 self._finish()
                 return
+            self.finals.append(message)
             if not self.methods:
                 raise Broken("a response that nobody asked for")
             method = self.methods.pop(0)
-            if message.status == 101:
+            if status == 101:
                 self._finish()
                 self.tunnel = bytearray(self._unread)
                 self._unread.clear()
                 return
         length = _LENGTH.search(head)
         self._chunked = _CHUNKED.search(head) is not None
-        if self._responses and (method == b"HEAD" or message.status in (204, 304)):
+        if self._responses and (method == b"HEAD" or status in (204, 304)):
             self._finish()
         elif self._chunked:
             self._left = -1

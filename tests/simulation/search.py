@@ -14,7 +14,6 @@ from tests.simulation.scenario import Reduction
 from tests.simulation.world import World
 
 _AT_ONCE: Final = 100  # worlds between two looks at the clock
-_WORLDS_IN_MEMORY: Final = 20
 
 
 @dataclass
@@ -52,6 +51,7 @@ def look_at(seeds: range, notes_states: bool) -> Found:
     found, late = Found(seeds), {}
     collects = gc.isenabled()
     gc.disable()  # as often as it would run by itself, it would take a tenth of the time
+    gc.freeze()  # what was there before is no garbage: each collection would look at it again
     try:
         with simulated_kernel():
             for seed in seeds:
@@ -64,10 +64,10 @@ def look_at(seeds: range, notes_states: bool) -> Found:
                     found.broken[seed] = laws
                 else:
                     late[seed] = world.defects
-                if found.worlds % _WORLDS_IN_MEMORY == 0:
-                    gc.collect()
-        gc.collect()
+                del world
+                gc.collect()  # at once: the processor's caches still hold it
     finally:
+        gc.unfreeze()
         if collects:
             gc.enable()
     for seed, defects in late.items():  # of tasks and coroutines whose end nobody had looked at: known by collection
@@ -78,8 +78,6 @@ def look_at(seeds: range, notes_states: bool) -> Found:
 
 def search(first: int, seconds: float, jobs: int, *, notes_states: bool = False) -> Iterator[Found]:
     """Run worlds from seed `first` on, as many as there is time for, in so many processes."""
-    gc.collect()
-    gc.freeze()  # what was imported is no garbage: each collection would look at it again
     until, seed = time.monotonic() + seconds, first
     if jobs == 1:
         while time.monotonic() < until:

@@ -99,7 +99,7 @@ class Checks:
 
     def watch(self, origins: Collection[Origin]) -> None:
         """From now on, ask these and no others."""
-        for origin in self._tasks.keys() - set(origins):
+        for origin in [origin for origin in self._tasks if origin not in origins]:
             self._tasks.pop(origin).cancel()
         for origin in origins:
             if origin not in self._tasks:

@@ -22,6 +22,9 @@ async def test_a_full_log_that_is_renamed_goes_on_in_a_new_file(
     (tmp_path / "log").symlink_to("/dev/full")
     said: list[str] = []
     log = file_log(tmp_path / "log", said.append)
+    log.write(record(b"/old"))
+    log._flush()
+    await until(lambda: bool(said))  # else the thread might first be at work when there is room
     while not log._dropped:  # so much is waiting to be written that nothing more is taken
         log.write(record(b"/old"))
     await until(lambda: bool(said))  # the thread that writes has tried
