@@ -10,11 +10,14 @@ import pytest
 from proxy.config import build
 from proxy.downstream.connection import ClientConnection
 from proxy.downstream.listener import Listener
-from proxy.exchange import admission, buckets, copy_body, passwords
+from proxy.errors import UpstreamClosed
+from proxy.exchange import admission, auth_service, buckets, copy_body, exchange, mirror, passwords
 from proxy.exchange.answering import Answering
+from proxy.exchange.attempts import Attempts
 from proxy.exchange.exchange import Exchange
 from proxy.exchange.tunnel import Tunnel
 from proxy.http1 import writer
+from proxy.policy.local_responses import LocalResponse
 from proxy.process import worker
 from proxy.telemetry.events import Sink
 from proxy.transport.stream import Stream
@@ -25,6 +28,7 @@ from tests.simulation.search import judged
 pytestmark = [pytest.mark.interpreted, pytest.mark.timeout(600)]  # work, not waiting: a loaded machine takes its time
 _MOST_WORLDS: Final = 600
 Break = Callable[[], AbstractContextManager[object]]
+_ask, _mirror, _respond, _take = auth_service.ask, mirror.mirror, Attempts.respond, mirror._Copy.take
 _request_head, _response_head, _write_all = writer.request_head, writer.response_head, copy_body.write_all
 
 
@@ -102,6 +106,25 @@ async def _ask_nobody(*_: object) -> list[object]:
     return []
 
 
+async def _ask_and_name_another(*given: Any) -> Any:
+    admitted = await _ask(*given)
+    return admitted if isinstance(admitted, LocalResponse) else [(b"X-User", b"another")]
+
+
+def _copy_twice(*given: Any) -> None:
+    _mirror(*given)
+    _mirror(*given)
+
+
+def _take_another_body(self: Any, pieces: list[bytes], body: Any) -> bool:
+    return _take(self, [piece.replace(b"<", b"[") for piece in pieces], body)
+
+
+async def _lose_the_answer(self: Attempts, *given: Any) -> Any:
+    await _respond(self, *given)
+    raise UpstreamClosed("on purpose")
+
+
 async def _let_anybody_in(*_: object) -> bytes:
     return b"u1"
 
@@ -141,6 +164,11 @@ BREAKS: Final[dict[str, Break]] = {
     "s to end": lambda: mock.patch.object(Listener, "cut_all", return_value=None),
     "and nobody had let it in": lambda: mock.patch.object(admission, "ask", _ask_nobody),
     "came in without the right password": lambda: mock.patch.object(admission, "_check_password", _let_anybody_in),
+    "X-User is": lambda: mock.patch.object(admission, "ask", _ask_and_name_another),
+    "was copied 2 times": lambda: mock.patch.object(exchange, "mirror", _copy_twice),
+    "the body of its copy was changed": lambda: mock.patch.object(mirror._Copy, "take", _take_another_body),
+    "by us, though": lambda: mock.patch.object(Attempts, "respond", _lose_the_answer),
+    ", and not logged": lambda: mock.patch.object(worker, "join", return_value=Sink()),
     "X-Login is": lambda: mock.patch.object(admission, "_check_password", _let_anybody_in),
     "its password went upstream": lambda: mock.patch.object(build, "consumed_fields", return_value=[]),
     "refused with the right password": lambda: mock.patch.object(passwords, "_fits", return_value=False),
@@ -152,6 +180,7 @@ BREAKS: Final[dict[str, Break]] = {
 #: What only some worlds have, and without which nothing there breaks that law.
 NEEDS: Final = {
     "and nobody had let it in": "auth service", "came in without the right password": "basic auth",
+    "X-User is": "auth service", "was copied 2 times": "mirror", "the body of its copy was changed": "mirror",
     "X-Login is": "basic auth", "its password went upstream": "basic auth",
     "refused with the right password": "basic auth", "were allowed": "rate limit", "refused by a limit": "rate limit",
 }  # fmt: skip
