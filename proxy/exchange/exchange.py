@@ -21,11 +21,10 @@ from proxy.exchange.mirror import mirror
 from proxy.exchange.tunnel import Tunnel, TunnelEnd
 from proxy.exchange.upload import RequestBody
 from proxy.http1 import writer
-from proxy.http1.fields import Fields
 from proxy.http1.framing import outgoing_response_framing
 from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, RequestHead, ResponseHead
 from proxy.http1.persistence import persists
-from proxy.http1.section import outgoing
+from proxy.http1.section import Outgoing, outgoing
 from proxy.policy import keeping
 from proxy.policy.decisions import Decisions
 from proxy.policy.local_responses import LocalResponse
@@ -165,7 +164,7 @@ class Exchange(Answering):
         )  # fmt: skip
         record.status = head.status
         if attempts.service.is_sticky or record.earlier is not None:
-            self._state_attempts(attempts, fields.stated, decisions)
+            fields = self._with_attempts(attempts, fields, decisions)
         if decisions is not None and context.explaining is not None:
             lines = fields.lines()
             explain(context.explaining, record, lines, b"HTTP/%b %d" % (head.http_version, head.status), decisions)
@@ -210,12 +209,12 @@ class Exchange(Answering):
         client.ending = Ending.LINGER
         return False
 
-    def _state_attempts(self, attempts: Attempts, lines: Fields, decisions: Decisions | None) -> None:
-        """Add the fields about its attempts: the origin's cookie, earlier failures."""
+    def _with_attempts(self, attempts: Attempts, fields: Outgoing, decisions: Decisions | None) -> Outgoing:
+        """The fields, and those about the attempts: the origin's cookie, earlier failures."""
         stated = attempts.stated()
-        lines += stated
         if decisions is not None:
             decisions.decide_all(stated, STATED)
+        return Outgoing(fields.kept, fields.stated + stated)
 
     def _response_begins(self, framing: BodyFraming) -> None:
         """The head of the final response, or the 101, is written now: from here on, a failure cuts it."""
@@ -240,7 +239,7 @@ class Exchange(Answering):
         decisions = None if record.seen is None else Decisions()
         fields = switching_response_fields(head, self._context.settings, forward.upgrade, decisions)
         if attempts.service.is_sticky or record.earlier is not None:
-            self._state_attempts(attempts, fields.stated, decisions)
+            fields = self._with_attempts(attempts, fields, decisions)
         if decisions is not None and record.seen is not None:
             lines = fields.lines()
             if self._context.explaining is not None:

@@ -16,7 +16,7 @@ def request_head(method: bytes, target: bytes, lines: Fields) -> bytes:
 
 def response_head(status: int, reason: bytes, fields: Outgoing) -> bytes:
     """A response head. The version is ours, 1.1, also to a 1.0 client (RFC 9110 §6.2)."""
-    return b"HTTP/1.1 %d %b\r\n%b%b\r\n" % (status, reason, fields.kept.wire, wire(fields.stated))
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason, fields.wire)
 
 
 def chunks(pieces: Iterable[bytes]) -> list[bytes]:

@@ -9,7 +9,7 @@ from typing import Final
 from proxy.http1.field_names import Trait, names
 from proxy.http1.fields import Fields, protocols
 from proxy.http1.framing import framing_fields
-from proxy.http1.message import CHUNKED, BodyFraming, ResponseHead
+from proxy.http1.message import CHUNKED, BodyFraming, FixedLength, ResponseHead
 from proxy.http1.section import NO_LINES, Outgoing, outgoing
 from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.field_rules import FieldRules
@@ -41,8 +41,23 @@ def final_response_fields(
     """
     kept = NO_LINES
     lines: Fields = []
-    if decisions is None and way_back is None and rules is None and head.shared is not None:
-        kept = strip_shared(head.shared, _REMOVED)
+    shared = head.shared
+    if decisions is None and way_back is None and rules is None and shared is not None:
+        if (
+            connection is None
+            and isinstance(framing, FixedLength)
+            and head.http_version == b"1.1"
+            and head.status != 426
+            and b"date" in head.known
+            and b"date" not in head.options
+        ):
+            # Whatever has this section gets the same: its length is in it, too.
+            found = shared.outgoing.get(settings)
+            if found is None:
+                stated = [settings.via(b"1.1"), *framing_fields(framing)]
+                found = shared.outgoing[settings] = Outgoing(strip_shared(shared, _REMOVED), stated)
+            return found
+        kept = strip_shared(shared, _REMOVED)
     else:
         lines = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
     if way_back is not None:

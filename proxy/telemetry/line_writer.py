@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 _BATCHES_WAITING: Final = 256  # some 16 MiB; beyond that, lines are dropped
 _PIPE_BYTES: Final = 4096  # PIPE_BUF: workers share a pipe, and up to this size their lines do not mix
-#: To a file, where they never mix: each call costs as much as the bytes of three.
+#: To a file, where they never mix: fewer calls cost less.
 _FILE_BYTES: Final = 65_536
 _RETRY_S: Final = 1.0
 
