@@ -76,13 +76,15 @@ class ClientConnection:
 
     async def serve(self, run_exchange: RunExchange, report_unread: ReportUnread) -> None:
         """Carry requests until one side closes. Every request read is answered or visibly cut; none raises here."""
+        started = 0.0
         try:
             while True:
                 waiting_since = self.waiting_since = self._deadlines.loop.time()  # monotonic; uvloop's in milliseconds
                 try:
                     head = await self._next_request(waiting_since)
                 except ProxyError as error:
-                    await report_unread(self, error, waiting_since)
+                    # Not before the request before it: the loop's time may be up to a millisecond behind.
+                    await report_unread(self, error, max(waiting_since, started))
                     return
                 if head is None:
                     return
@@ -93,7 +95,8 @@ class ClientConnection:
                 self.phase = EXCHANGE
                 if self.timeouts.request_total_s:
                     self.limit_total()
-                goes_on = await run_exchange(self, head, monotonic())
+                started = monotonic()
+                goes_on = await run_exchange(self, head, started)
                 self.exchange = head = None  # its fields are not kept for as long as the connection idles
                 if self.stream.alarm_at != NEVER:
                     self._clear_alarm()

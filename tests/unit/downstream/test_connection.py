@@ -29,6 +29,7 @@ class Exchange:
         self.is_uploading = False
         self.abandoned = False
         self.begun = 0
+        self.started: list[float] = []
         self._carrying: Fiber | None = None
 
     def abandon(self, _: ProxyError) -> None:
@@ -36,6 +37,7 @@ class Exchange:
 
     def run(self, client: ClientConnection, _: RequestHead, started: float) -> Awaitable[bool]:
         client.exchange = self
+        self.started.append(started)
         self.begun += 1
         return self._wait()
 
@@ -67,6 +69,7 @@ class Scene:
 
     async def _refuse(self, _: ClientConnection, error: ProxyError, started: float) -> None:
         self.refused.append(error)
+        self.exchange.started.append(started)
 
     def is_in(self, phase: Phase) -> bool:
         return self.client.phase is phase
@@ -107,6 +110,18 @@ async def test_an_end_within_a_head_is_a_refusal(scene: Scene) -> None:
     scene.stream.data_received(GET[:5])
     scene.stream.eof_received()
     assert [error.code for error in scene.refused] == ["request_cut"]
+
+
+async def test_a_refusal_is_not_dated_before_the_request_before_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.stream.data_received(GET)
+    monkeypatch.setattr(scene.stream._deadlines.loop, "time", lambda: 0.0)  # uvloop's is behind, by a millisecond
+    scene.exchange.finish()
+    scene.stream.data_received(GET[:5])
+    scene.stream.eof_received()
+    assert [error.code for error in scene.refused] == ["request_cut"]
+    assert 0.0 < scene.exchange.started[0] <= scene.exchange.started[1]
 
 
 async def test_a_client_that_ends_its_side_is_gone_after_a_while(scene: Scene) -> None:
