@@ -60,10 +60,10 @@ def count(way: Way, cases: Sequence[Case], requests: int) -> Iterator[tuple[str,
 
 def _ask(port: int, case: Case, requests: int) -> None:
     with contextlib.ExitStack() as open_now:
-        client = open_now.enter_context(_connected(port))
+        client = open_now.enter_context(connected(port))
         for number in range(requests):
             if case.is_last and number:
-                client = open_now.enter_context(_connected(port))
+                client = open_now.enter_context(connected(port))
             client.sendall(case.request)
             answer = b""
             while not answer.endswith(case.ends):
@@ -75,7 +75,8 @@ def _ask(port: int, case: Case, requests: int) -> None:
                 client.close()
 
 
-def _connected(port: int) -> socket.socket:
+def connected(port: int) -> socket.socket:
+    """A connection of a client."""
     client = socket.create_connection(("127.0.0.1", port), timeout=60)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client

@@ -1,7 +1,7 @@
 """Instructions of what is passed on after a head, outside the kernel: an event of a stream, and a message in a tunnel.
 
-`python -m benchmarks.instructions.streams [WAY ...]`: of onehop, of nginx, and of a byte pipe on uvloop, below which no proxy on
-uvloop can go. One event or message at a time, so nothing is read or written together.
+`python -m benchmarks.instructions.streams [WAY ...]`: of onehop, of nginx, and of a byte pipe on uvloop, below which no
+proxy on uvloop can go. One event or message at a time, so nothing is read or written together.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
-from benchmarks.instructions.count import CALLGRIND, Counter, Process, Way, nginx, ways, worker
+from benchmarks.instructions.count import CALLGRIND, Counter, Process, Way, connected, nginx, ways, worker
 from benchmarks.load.service import FRAME_DATA, event
 from tests.harness.programs.process import free_port, serving, wait_until_listening
 
@@ -72,15 +72,13 @@ class Service:
                     connection.sendall(data)
 
 
-def _connected(port: int, request: bytes = b"") -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", port), timeout=60)
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if request:
-        client.sendall(request)
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += client.recv(65_536)
-        assert head.split(b" ")[1] in (b"200", b"101"), head
+def _answered(port: int, request: bytes) -> socket.socket:
+    client = connected(port)
+    client.sendall(request)
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += client.recv(65_536)
+    assert head.split(b" ")[1] in (b"200", b"101"), head
     return client
 
 
@@ -107,8 +105,8 @@ def _measure(counter: Counter, service: Service, connections: int) -> tuple[floa
     """Of an event and of a message there and back, beside so many connections that are idle."""
     with contextlib.ExitStack() as open_now:
         for _ in range(connections):
-            open_now.enter_context(_connected(counter.port))
-        listener = open_now.enter_context(_connected(counter.port, _EVENTS))
+            open_now.enter_context(connected(counter.port))
+        listener = open_now.enter_context(_answered(counter.port, _EVENTS))
 
         def one_event(number: int) -> None:
             text = event(number)
@@ -117,7 +115,7 @@ def _measure(counter: Counter, service: Service, connections: int) -> tuple[floa
             _expect(listener, chunk)
 
         events = _per_turn(counter, one_event)
-        client = open_now.enter_context(_connected(counter.port, _WEBSOCKET))
+        client = open_now.enter_context(_answered(counter.port, _WEBSOCKET))
 
         def one_message(number: int) -> None:
             message = b"%0*d" % (_MESSAGE_BYTES, number)
