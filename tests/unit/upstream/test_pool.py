@@ -52,6 +52,16 @@ async def exchanged(lease: Lease, response: bytes = OK) -> None:
     upstream.arrived()
 
 
+async def used_again(pool: Pool) -> tuple[Lease, Lease]:
+    """A lease that has ended, and the next one of its connection."""
+    first = await pool.lease_fresh(ORIGIN)
+    await exchanged(first)
+    first.give_back(request_complete=True)
+    second = pool.lease_idle(ORIGIN, replayable=True)
+    assert second is not None
+    return first, second
+
+
 def state_of(connection: UpstreamConnection) -> tuple[ConnectionState, list[str]]:
     return connection.state, transport_of(connection.stream).told
 
@@ -72,11 +82,7 @@ async def test_a_connection_goes_from_hand_to_hand() -> None:
 @pytest.mark.parametrize("again", ["end", "close", "give_back"])
 async def test_a_lease_that_has_ended_does_nothing_to_the_next_one(again: str) -> None:
     pool = pool_of()
-    first = await pool.lease_fresh(ORIGIN)
-    await exchanged(first)
-    first.give_back(request_complete=True)
-    second = pool.lease_idle(ORIGIN, replayable=True)
-    assert second is not None
+    first, second = await used_again(pool)
     getattr(first, again)(**({"request_complete": True} if again == "give_back" else {}))
     assert state_of(second.connection) == (ConnectionState.LEASED, [])
     assert len(pool) == 0
@@ -152,11 +158,7 @@ async def test_what_is_idle_beyond_the_limit_is_closed_the_oldest_first() -> Non
 @pytest.mark.parametrize("stirs", [lambda stream: stream.data_received(b"x"), lambda stream: stream.eof_received()])
 async def test_a_connection_that_is_used_again_is_not_watched_as_an_idle_one(stirs: Callable[[Stream], object]) -> None:
     pool = pool_of()
-    first = await pool.lease_fresh(ORIGIN)
-    await exchanged(first)
-    first.give_back(request_complete=True)
-    lease = pool.lease_idle(ORIGIN, replayable=True)
-    assert lease is not None
+    _, lease = await used_again(pool)
     stirs(lease.connection.stream)  # while nobody reads: a slow client is waited for
     assert state_of(lease.connection) == (ConnectionState.LEASED, [])
 

@@ -4,26 +4,12 @@ from typing import cast
 
 import pytest
 
-from proxy.upstream.connection import LEASED, ConnectionState, UpstreamConnection
+from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.origin import Origin
 from proxy.upstream.stalls import Stalls
+from tests.unit.upstream.waiting import Connection
 
 A, B = Origin("a", 80), Origin("b", 80)
-
-
-class Connection:
-    """The part of a connection that is looked at; notes when its request is hurried."""
-
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
-        self.state: ConnectionState = LEASED
-        self.exchanges = 1
-        self.response_began = False
-        self.head_deadline = 300.0
-        self.hurried: list[float] = []
-
-    def hurry(self, now: float) -> None:
-        self.hurried.append(now)
 
 
 def waiting(stalls: Stalls, origin: Origin, now: float) -> Connection:

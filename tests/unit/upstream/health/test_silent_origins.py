@@ -7,7 +7,7 @@ import pytest
 from proxy.errors import ProxyError, ResponseTimeout, UpstreamClosed
 from proxy.transport.deadlines import NEVER
 from proxy.upstream.balancing.round_robin import RoundRobin
-from proxy.upstream.connection import LEASED, STALLED, ConnectionState, UpstreamConnection
+from proxy.upstream.connection import STALLED, UpstreamConnection
 from proxy.upstream.health.ejection import Ejection
 from proxy.upstream.health.settings import EjectionSettings
 from proxy.upstream.health.state import Endpoints
@@ -16,21 +16,9 @@ from proxy.upstream.service import Service
 from proxy.upstream.stalls import Stalls
 from tests.unit.upstream.balancing.offers import A, B, offer
 from tests.unit.upstream.requests import REQUEST
+from tests.unit.upstream.waiting import Connection
 
 SWEEP_S = 0.25
-
-
-class Connection:
-    """The part of a connection that is looked at."""
-
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
-        self.state: ConnectionState = LEASED
-        self.exchanges = 1
-        self.response_began = False
-        self.head_deadline = 300.0  # the request was sent
-
-    def hurry(self, now: float) -> None: ...
 
 
 class Worker:
