@@ -42,20 +42,17 @@ def final_response_fields(
     kept = NO_LINES
     lines: Fields = []
     shared = head.shared
+    states_date = b"date" not in head.known or b"date" in head.options
+    is_same = False  # for whatever has this section: its length is in it, too
     if decisions is None and way_back is None and rules is None and shared is not None:
-        if (
+        is_same = (
             connection is None
             and isinstance(framing, FixedLength)
             and head.http_version == b"1.1"
             and head.status != 426
-            and b"date" in head.known
-            and b"date" not in head.options
-        ):
-            # Whatever has this section gets the same: its length is in it, too.
-            found = shared.outgoing.get(settings)
-            if found is None:
-                stated = [settings.via(b"1.1"), *framing_fields(framing)]
-                found = shared.outgoing[settings] = Outgoing(strip_shared(shared, _REMOVED), stated)
+            and not states_date
+        )
+        if is_same and (found := shared.outgoing.get(settings)) is not None:
             return found
         kept = strip_shared(shared, _REMOVED)
     else:
@@ -65,7 +62,7 @@ def final_response_fields(
     if rules is not None:
         lines = rules.apply(lines, decisions)
     stated_from = len(lines)
-    if b"date" not in head.known or b"date" in head.options:
+    if states_date:
         lines.append((b"Date", date()))
     lines.append(settings.via(head.http_version))
     lines += framing_fields(framing)
@@ -77,7 +74,10 @@ def final_response_fields(
         lines += _required_upgrade(head, settings.upgrades if upgrades is None else upgrades)
     if decisions is not None:
         decisions.decide_all(lines[stated_from:], STATED)
-    return Outgoing(kept, lines)
+    made = Outgoing(kept, lines)
+    if is_same and shared is not None:
+        shared.outgoing[settings] = made
+    return made
 
 
 def response_rules(head: ResponseHead) -> Mapping[bytes, Rule]:
