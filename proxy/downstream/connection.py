@@ -83,7 +83,8 @@ class ClientConnection:
                 try:
                     head = await self._next_request(waiting_since)
                 except ProxyError as error:
-                    # Not before the request before it: the loop's time may be up to a millisecond behind.
+                    # The loop's time lags by up to a millisecond: by it alone, a refusal could be older than the
+                    # request that was answered before.
                     await report_unread(self, error, max(waiting_since, started))
                     return
                 if head is None:

@@ -21,7 +21,7 @@ _PARAMETER_NAME: Final = (
     r"([?&;](?:[a-z0-9]{1,32}[-_.]){0,4}"
     r"(?:token|secret|password|passwd|pwd|signature|sig|credential|api[-_]?key|access[-_]?key|awsaccesskeyid|jwt)=)"
 )
-#: In lower case: ignoring case takes twice as long, and most parameters are no secret.
+#: For targets in lower case: ignoring case takes twice as long, and most targets hold no secret.
 _SECRET_PARAMETER_NAME: Final = re.compile(_PARAMETER_NAME.encode())
 _SECRET_PARAMETER: Final = re.compile(_PARAMETER_NAME.encode() + rb"[^&;#\s]+", re.IGNORECASE)
 #: In a text that a person typed, a password may hold anything but white space; a quote ends a parameter.

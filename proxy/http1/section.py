@@ -19,8 +19,8 @@ class SharedSection:
     """The field lines of a head (RFC 9110 §6.3), the index of them, and the words of `Connection`, in lower case.
 
     It is read once, and shared by all messages that have it: nothing of it is changed. `forwarded` has the lines of it
-    that are forwarded, by the rules that remove the others (`policy.stripping.Removals`); `outgoing` those and what
-    this hop states behind them where nothing of that is about a single message, by its `policy.plan_settings`.
+    that are forwarded, by the rules that remove the others (`policy.stripping.Removals`); `outgoing` has those and
+    what this hop states behind them, by its `policy.plan_settings`, where that is the same for all these messages.
     """
 
     __slots__ = ("fields", "forwarded", "known", "options", "outgoing")

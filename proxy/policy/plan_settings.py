@@ -10,7 +10,7 @@ from proxy.policy.error_pages import ErrorPages
 from proxy.policy.loops import cdn_loop, via
 
 _NO_UPGRADES: Final[Mapping[bytes, bytes]] = {}
-_VERSIONS: Final = 16  # more than peers may say
+_VERSIONS: Final = 16  # more than there are: HTTP/1.0 to 1.9
 
 
 class PlanSettings:

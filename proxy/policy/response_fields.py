@@ -43,7 +43,8 @@ def final_response_fields(
     lines: Fields = []
     shared = head.shared
     states_date = b"date" not in head.known or b"date" in head.options
-    is_same = False  # for whatever has this section: its length is in it, too
+    # Whether the section, which has the length, and the settings alone decide what is sent.
+    is_same = False
     if decisions is None and way_back is None and rules is None and shared is not None:
         is_same = (
             connection is None

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 _BATCHES_WAITING: Final = 256  # some 16 MiB; beyond that, lines are dropped
 _PIPE_BYTES: Final = 4096  # PIPE_BUF: workers share a pipe, and up to this size their lines do not mix
-#: To a file, where they never mix: fewer calls cost less.
+#: In a file the lines of workers never mix, and fewer calls cost less.
 _FILE_BYTES: Final = 65_536
 _RETRY_S: Final = 1.0
 
@@ -104,7 +104,7 @@ class LineWriter:
                 if self.has_reader:
                     # A full disk, for example: the rest of this batch is dropped, and the next one is tried.
                     taken = batch.lines.count(b"\n")
-                    unwritten = min(lines.count(b"\n", start), taken)  # a line end before the first is no line
+                    unwritten = min(lines.count(b"\n", start), taken)  # the line end that was put in front is no line
                     if batch.dropped and unwritten == taken:
                         unwritten += batch.dropped - 1
                     self.unwritten.append(unwritten)

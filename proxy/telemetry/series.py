@@ -19,7 +19,8 @@ STATUSES: Final = (
     "2xx", "3xx", "4xx", "5xx",  # all other statuses of a class
     NO_STATUS, OTHER,
 )  # fmt: skip
-#: Upper bounds in seconds, each included. Above the last: +Inf.
+#: Upper bounds in seconds, each included. Above the last: +Inf. Of no declared length: as a tuple of fifteen floats,
+#: compiled code would make fifteen objects for each look-up.
 BUCKETS: Final[tuple[float, ...]] = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip

@@ -70,9 +70,9 @@ def peer_end(raw: LoopSocket) -> PeerEnd | None:
 
 
 def poll_for_reading(raw: LoopSocket) -> Callable[[int], list[tuple[int, int]]]:
-    """What tells, as often as it is called with 0, whether anything from the peer is still to be read: an event for
-    bytes, or for its end; none for neither. Raises OSError or ValueError where the socket is closed, and is of no use
-    once it is: its descriptor may be another one's then."""
+    """A function to be called with 0 whenever it is asked whether bytes or the end of the peer are still to be read: it
+    returns an event then, and else an empty list. Not to be called once the socket is closed: its descriptor may be
+    another one's. Raises OSError or ValueError where it is closed already."""
     poller = select.poll()
     poller.register(raw.fileno(), select.POLLIN)
     return poller.poll

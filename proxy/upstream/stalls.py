@@ -32,7 +32,7 @@ class Stalls:
     """The connections of one worker. Times are the loop's."""
 
     def __init__(self) -> None:
-        self._connections: dict[UpstreamConnection, None] = {}  # a set in order
+        self._connections: dict[UpstreamConnection, None] = {}  # a set in order: a simulated world has to repeat
         self._answered: dict[UpstreamConnection, int] = {}  # how many answers of each were counted
         self._seen: dict[UpstreamConnection, _Seen] = {}  # those on which an answer is waited for
         self._last_answer: dict[Origin, float] = {}

@@ -89,7 +89,7 @@ def parse_plain_request(
         return None
     texts = data[:end].split(_LINE_END, most_fields + 1)
     if len(texts) > most_fields + 1:
-        return None  # so many lines would take long: they are only counted
+        return None  # too many: refused by their number, before an object is made of each
     found = _REQUEST_LINE.fullmatch(texts.pop(0))
     if found is None:
         return None
@@ -120,7 +120,7 @@ def parse_plain_response(
         if shared is None:
             texts = section.split(_LINE_END, most_fields) if section else []
             if len(texts) > most_fields:
-                return None  # so many lines would take long: they are only counted
+                return None  # too many: refused by their number, before an object is made of each
             lines, known = gather([_FIELD_LINES.get(text) or _new_field_line(text) for text in texts])
         else:
             texts, lines, known = [], shared.fields, shared.known

@@ -34,7 +34,7 @@ _EMPTY_LINES: Final = re.compile(rb"(?:\r\n){1,2}")
 _REQUEST_LINE: Final = re.compile(rb"[^\r]+ HTTP/[0-9]\.[0-9]\r")
 _STATUS_LINE: Final = re.compile(rb"HTTP/[0-9]\.[0-9] ")
 
-#: Heads of responses that h11 has read, by their bytes and the limits that they keep.
+#: Heads of responses that h11 has read, by their bytes and the limits that they kept: of options and of field lines.
 _RESPONSES: Final[dict[tuple[bytes, int, int], ResponseHead]] = {}
 _MOST_REMEMBERED: Final = 256
 _LONGEST_REMEMBERED: Final = 2048
@@ -149,8 +149,8 @@ class HeadParser:
         return unread
 
     def _response_by_h11(self, raw_head: bytes) -> ResponseHead:
-        """Read a response's head with h11. It is remembered, because services repeat theirs, and h11 takes longer to
-        read one than all else of an exchange takes. Raises ProtocolError."""
+        """Read a response's head with h11. It is remembered, because services repeat theirs, and h11 takes about as
+        long to read one as a whole exchange takes with the fast path. Raises ProtocolError."""
         limits = self.limits
         key = (raw_head, limits.nominations, limits.field_count)
         head = _RESPONSES.get(key)

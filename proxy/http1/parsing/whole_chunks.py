@@ -40,7 +40,7 @@ _LEAST_FOR_ITERATORS: Final = 64
 _NO_SIZE: Final = -1
 _LAST_CHUNK_LINE: Final = b"0"
 _ZERO: Final = b"0"
-#: Hexadecimal digits as `http1.writer` writes them. Eight are more than one read can bring.
+#: Hexadecimal digits as `http1.writer` writes them. No read is so large that its size has eight.
 _DIGIT_0: Final = 0x30
 _DIGIT_9: Final = 0x39
 _LETTER_A: Final = 0x61

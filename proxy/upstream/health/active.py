@@ -99,7 +99,9 @@ class Checks:
 
     def watch(self, origins: Collection[Origin]) -> None:
         """From now on, ask these and no others."""
-        for origin in [origin for origin in self._tasks if origin not in origins]:
+        wanted = set(origins)
+        # In the order in which they began, not in that of hashes: a simulated world has to repeat.
+        for origin in [origin for origin in self._tasks if origin not in wanted]:
             self._tasks.pop(origin).cancel()
         for origin in origins:
             if origin not in self._tasks:
