@@ -10,10 +10,11 @@ from signal import Signals
 from typing import Final, NamedTuple, TypeAlias
 
 from benchmarks.life.peers import BALANCER, Peer, children
-from tests.harness.processes import ports_in_the_hands_of, until
+from tests.harness.processes import ports_in_the_hands_of
 from tests.harness.programs import finder, nginx_user
 from tests.harness.programs.process import Server, free_port, has_ended, launched
 from tests.harness.steady_load import CheckedService, SteadyLoad
+from tests.harness.waiting import until
 
 PAUSE_S: Final = 1.0
 RELOADS: Final = 10

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 
 from benchmarks.life.peers import children
 from proxy.cli.command_client import ask, instances
-from tests.harness.processes import descriptors_of, until
+from tests.harness.processes import descriptors_of
 from tests.harness.programs.process import family, free_port, has_ended, launched
 from tests.harness.steady_load import CheckedService, SteadyLoad
+from tests.harness.waiting import until
 
 RELOADS: Final = 100
 _LOOKS: Final = (1, 10, 25, 50, 75, RELOADS)

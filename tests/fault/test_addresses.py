@@ -19,6 +19,7 @@ from proxy.upstream.resolver import Resolver
 from tests.harness.addresses import black_hole, listening, no_descriptors_left, run
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, ScriptedUpstream, answering, client, fields_of
+from tests.harness.waiting import until
 
 __all__ = ["run"]
 
@@ -50,13 +51,6 @@ async def no_socket_left_open() -> AsyncIterator[None]:
     before = open_sockets()
     yield
     await until(lambda: open_sockets() <= before)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Let the loop go on until something holds."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds():  # noqa: ASYNC110  the kernel tells nobody of a descriptor that was closed
-            await asyncio.sleep(0.001)
 
 
 def open_sockets() -> int:

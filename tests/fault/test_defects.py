@@ -9,9 +9,10 @@ from proxy.telemetry.http_date import HttpDate
 from proxy.upstream.connection import UpstreamConnection
 from proxy.upstream.origin import Origin
 from tests.harness.loops import on_both_loops
-from tests.harness.origins import LiveOrigin, ask, live_origins, until
+from tests.harness.origins import LiveOrigin, ask, live_origins
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client
+from tests.harness.waiting import until
 
 SECRET = "s3cret-of-a-variable"
 

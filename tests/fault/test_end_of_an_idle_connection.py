@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from tests.harness.origins import until
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, PATIENCE_S
+from tests.harness.waiting import until
 
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.harness.addresses import black_hole
-from tests.harness.origins import LiveOrigin, Mood, ask, live_origins, until
+from tests.harness.origins import LiveOrigin, Mood, ask, live_origins
 from tests.harness.processes import OnehopProcess, onehop
+from tests.harness.waiting import until
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import resource
 import socket
-from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +13,7 @@ from proxy.process import descriptors
 from tests.harness.addresses import no_descriptors_left
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, fields_of
+from tests.harness.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -35,12 +35,6 @@ class Held:
                 await self.go_on.wait()
                 await peer.send(OK)
         self.open -= 1
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds():  # noqa: ASYNC110  nobody tells of it
-            await asyncio.sleep(0.01)
 
 
 def says_close(head: bytes) -> bool:

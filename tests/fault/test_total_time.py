@@ -12,16 +12,8 @@ from proxy.config.upstream_model import UpstreamConfig
 from proxy.downstream.phases import Phase
 from tests.harness.loops import on_both_loops
 from tests.harness.running_proxy import RunningProxy, running_proxy
-from tests.harness.scripted import (
-    OK,
-    PATIENCE_S,
-    Peer,
-    Script,
-    ScriptedUpstream,
-    answering,
-    client,
-    raw_client,
-)
+from tests.harness.scripted import OK, PATIENCE_S, Peer, Script, ScriptedUpstream, answering, client, raw_client
+from tests.harness.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n"
@@ -195,10 +187,9 @@ async def test_a_pipelined_request_that_is_overdue_leaves_the_response_before_it
     ):
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(raw, GET + GET)
+        clients = proxy.worker.clients
+        await until(lambda: len(proxy.records) == 2 or any(each.phase is Phase.DELIVERING for each in clients))
         async with asyncio.timeout(PATIENCE_S):
-            clients = proxy.worker.clients
-            while len(proxy.records) < 2 and all(each.phase is not Phase.DELIVERING for each in clients):  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
             received = b""
             with contextlib.suppress(ConnectionResetError):
                 while data := await loop.sock_recv(raw, 1_000_000):
@@ -214,24 +205,16 @@ async def test_an_answer_of_our_own_that_is_taken_slowly_is_whole_and_the_only_o
 ) -> None:
     page = tmp_path / "page.txt"
     page.write_bytes(b"1" * 40_000)
-    route = (
-        RouteConfig(respond=RespondConfig(status=502, file=str(page)))
-        if kind == "fixed"
-        else RouteConfig(upstream="default")
-    )
+    fixed = RouteConfig(respond=RespondConfig(status=502, file=str(page)))
+    route = fixed if kind == "fixed" else RouteConfig(upstream="default")
     async with (
         running_proxy(CLOSED_PORT, routes={"r": route}, error_pages={"502": str(page)}, timeouts=TOTAL) as proxy,
         raw_client(proxy.port, 4096) as raw,
     ):
         loop = asyncio.get_running_loop()
-        await loop.sock_sendall(
-            raw, GET * 300
-        )  # of which so many are answered as the kernel and we hold for the client
+        await loop.sock_sendall(raw, GET * 300)  # only so many are answered as the kernel and we hold for the client
+        await until(lambda: any(each.phase is Phase.DELIVERING for each in proxy.worker.clients))
         async with asyncio.timeout(PATIENCE_S):
-            clients = proxy.worker.clients
-            while all(each.phase is not Phase.DELIVERING for each in clients):
-                assert clients
-                await asyncio.sleep(0.01)
             received = b""
             while data := await loop.sock_recv(raw, 1_000_000):
                 received += data

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.harness.examples import EXAMPLES
-from tests.harness.processes import until
 from tests.harness.scripted import PATIENCE_S
+from tests.harness.waiting import until
 
 ROOT: Final = Path(__file__).parents[2]
 _BLOCK: Final = re.compile(r"(?:<!-- not run: ([^>]+) -->\n+)?```console\n(.*?)```", re.DOTALL)

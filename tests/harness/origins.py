@@ -2,11 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
 
-from tests.harness.scripted import PATIENCE_S, client, reset
+from tests.harness.scripted import client, reset
 
 
 class Mood(Enum):
@@ -113,10 +113,3 @@ async def ask(port: int, times: int = 1, path: str = "/") -> list[int]:
             head, _ = await peer.response()
             statuses.append(int(head.split()[1]))
     return statuses
-
-
-async def until(holds: Callable[[], bool], pause_s: float = 0.02) -> None:
-    """Wait until something holds that other processes or timers bring about."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds():  # noqa: ASYNC110  nobody tells of it
-            await asyncio.sleep(pause_s)

@@ -6,22 +6,14 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.harness.programs import NGINX, nginx_user
 from tests.harness.programs.process import launched
 from tests.harness.scripted import PATIENCE_S
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what other processes do, which tell nobody of it."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
+from tests.harness.waiting import until
 
 
 def descriptors_of(pid: int) -> dict[str, str]:

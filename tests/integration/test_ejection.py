@@ -9,9 +9,10 @@ from proxy.config.upstream_model import OriginConfig, UpstreamConfig
 from proxy.upstream.health.endpoint import State
 from proxy.upstream.health.settings import EjectionSettings
 from tests.harness.addresses import black_hole
-from tests.harness.origins import LiveOrigin, Mood, ask, live_origins, until
+from tests.harness.origins import LiveOrigin, Mood, ask, live_origins
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import client
+from tests.harness.waiting import until
 
 
 def ejecting(**settings: Any) -> dict[str, Any]:

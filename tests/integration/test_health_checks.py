@@ -11,8 +11,9 @@ from proxy.config.upstream_model import UpstreamConfig
 from proxy.upstream.health.endpoint import State
 from proxy.upstream.health.settings import HealthCheckSettings
 from tests.harness.addresses import black_hole
-from tests.harness.origins import LiveOrigin, Mood, ask, live_origins, until
+from tests.harness.origins import LiveOrigin, Mood, ask, live_origins
 from tests.harness.running_instance import Instance, running_instance
+from tests.harness.waiting import until
 
 QUICK: dict[str, Any] = {"path": "/healthz", "interval_s": 0.05, "timeout_s": 0.5, "rise": 2, "fall": 3}
 

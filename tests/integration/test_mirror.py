@@ -17,9 +17,9 @@ from proxy.telemetry.events import Sink
 from proxy.telemetry.series import Kind, Names
 from proxy.upstream.connection import UpstreamConnection
 from tests.harness.loops import on_both_loops
-from tests.harness.origins import until
 from tests.harness.running_proxy import Records, RunningProxy, running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, Script, ScriptedUpstream, answering, client, fields_of
+from tests.harness.waiting import until
 
 GET = b"GET /a?b HTTP/1.1\r\nHost: h\r\nConnection: X-Hop\r\nX-Hop: 1\r\nX-Kept: 1\r\n\r\n"
 

@@ -11,10 +11,11 @@ import pytest
 from proxy.config.upstream_model import UpstreamConfig, UpstreamRetryConfig, UpstreamTlsConfig
 from proxy.upstream.names import is_name
 from tests.harness.addresses import black_hole
-from tests.harness.origins import LiveOrigin, Mood, ask, live_origins, until
+from tests.harness.origins import LiveOrigin, Mood, ask, live_origins
 from tests.harness.running_instance import Instance, running_instance
 from tests.harness.scripted import OK, ScriptedUpstream, answering, client, fields_of
 from tests.harness.tls import Authority, authority
+from tests.harness.waiting import until
 
 __all__ = ["authority"]
 

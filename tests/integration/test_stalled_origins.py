@@ -9,9 +9,10 @@ import pytest
 from proxy.config.upstream_model import UpstreamConfig, UpstreamRetryConfig
 from proxy.upstream.health.endpoint import State
 from proxy.upstream.health.settings import EjectionSettings
-from tests.harness.origins import LiveOrigin, Mood, ask, live_origins, until
+from tests.harness.origins import LiveOrigin, Mood, ask, live_origins
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import client
+from tests.harness.waiting import until
 
 
 class Clients:
@@ -33,8 +34,8 @@ class Clients:
             before = self._arrived()
             peer = await self._stack.enter_async_context(client(self.proxy.port))
             await peer.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-            await until(lambda before=before: self._arrived() > before, 0.002)  # type: ignore[misc]
-            await asyncio.sleep(0.01)  # forty in a sweep, at most
+            await until(lambda before=before: self._arrived() > before)  # type: ignore[misc]
+            await asyncio.sleep(0.01)  # so that some twenty at most fall between two sweeps
 
     def _arrived(self) -> int:
         return sum(origin.requests.total() for origin in self._origins)

@@ -6,9 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from proxy.config.upstream_model import UpstreamConfig
 from proxy.upstream.health.endpoint import State
 from proxy.upstream.health.settings import EjectionSettings
-from tests.harness.origins import LiveOrigin, Mood, ask, live_origins, until
+from tests.harness.origins import LiveOrigin, Mood, ask, live_origins
 from tests.harness.running_instance import Instance, running_instance
 from tests.harness.scripted import client
+from tests.harness.waiting import until
 
 
 @asynccontextmanager

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.harness.processes import until
 from tests.harness.scripted import client
+from tests.harness.waiting import until
 
 GET = b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: keep-alive\r\n\r\n"
 

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.harness.processes import OnehopProcess, output_of, running_command, until
+from tests.harness.processes import OnehopProcess, output_of, running_command
 from tests.harness.scripted import OK, ScriptedUpstream, answering, client
+from tests.harness.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 #: Serves with a control process that greets each worker, and workers that answer. All of them write into `folder`.

@@ -8,8 +8,9 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.harness.processes import descriptors_of, until
+from tests.harness.processes import descriptors_of
 from tests.harness.scripted import OK, PATIENCE_S, Peer
+from tests.harness.waiting import until
 from tests.interop.counted_load import GET, Load
 from tests.interop.test_metrics import answers, running
 from tests.unit.admin.serving import Admin, labelled

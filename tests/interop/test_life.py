@@ -11,10 +11,11 @@ from pathlib import Path
 from benchmarks.life.peers import BALANCER
 from proxy.cli.command_client import ask, instances
 from tests.conftest import require_programs
-from tests.harness.processes import OnehopProcess, onehop, ports_in_the_hands_of, until
+from tests.harness.processes import OnehopProcess, onehop, ports_in_the_hands_of
 from tests.harness.programs.process import free_port, launched
 from tests.harness.scripted import PATIENCE_S
 from tests.harness.steady_load import CheckedService, Failure, SteadyLoad
+from tests.harness.waiting import until
 
 _CONFIG = """
 listen = "127.0.0.1:0"

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.processes import OnehopProcess, descriptors_of, onehop, output_of, until
+from tests.harness.processes import OnehopProcess, descriptors_of, onehop, output_of
 from tests.harness.scripted import OK, PATIENCE_S, ScriptedUpstream, answering, client
+from tests.harness.waiting import until
 
 REQUESTS = [
     b'GET /a"b HTTP/1.1\r\nHost: h\r\nUser-Agent: "Mozilla"\r\n\r\n',

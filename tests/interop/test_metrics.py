@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from proxy.config.admin_model import DEFAULT_LISTEN
-from tests.harness.processes import OnehopProcess, onehop, output_of, until
+from tests.harness.processes import OnehopProcess, onehop, output_of
 from tests.harness.programs.process import free_port
 from tests.harness.scripted import OK, PATIENCE_S, Peer, Script, ScriptedUpstream, client
+from tests.harness.waiting import until
 from tests.interop.counted_load import GET, Load
 from tests.unit.admin.serving import Admin, labelled
 

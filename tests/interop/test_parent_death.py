@@ -4,8 +4,9 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.harness.processes import OnehopProcess, until
+from tests.harness.processes import OnehopProcess
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, client, fields_of
+from tests.harness.waiting import until
 
 GET = b"GET /get HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST /post HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n"

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.processes import OnehopProcess, onehop, output_of, until
+from tests.harness.processes import OnehopProcess, onehop, output_of
 from tests.harness.programs.process import free_port
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client
+from tests.harness.waiting import until
 
 ONEHOP = (sys.executable, "-m", "proxy")
 KEEPING = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.origins import LiveOrigin, Mood, live_origins, until
+from tests.harness.origins import LiveOrigin, Mood, live_origins
 from tests.harness.processes import onehop, output_of
 from tests.harness.scripted import client
+from tests.harness.waiting import until
 from tests.interop.test_reload import ONEHOP
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"

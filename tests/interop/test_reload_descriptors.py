@@ -3,7 +3,8 @@
 import socket
 from pathlib import Path
 
-from tests.harness.processes import descriptors_of, onehop, output_of, until
+from tests.harness.processes import descriptors_of, onehop, output_of
+from tests.harness.waiting import until
 from tests.interop.test_reload import ONEHOP
 
 _OF_A_KIND = 3

@@ -4,8 +4,9 @@ import asyncio
 import signal
 from pathlib import Path
 
-from tests.harness.processes import OnehopProcess, onehop, until
+from tests.harness.processes import OnehopProcess, onehop
 from tests.harness.scripted import OK, PATIENCE_S, ScriptedUpstream, answering
+from tests.harness.waiting import until
 
 
 async def answers(path: Path) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.processes import OnehopProcess, onehop, output_of, running_command, until
+from tests.harness.processes import OnehopProcess, onehop, output_of, running_command
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client
+from tests.harness.waiting import until
 
 ONEHOP = (sys.executable, "-m", "proxy")
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"

@@ -10,8 +10,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.harness.processes import OnehopProcess, onehop, until
+from tests.harness.processes import OnehopProcess, onehop
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client
+from tests.harness.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 PART = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart"

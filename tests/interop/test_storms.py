@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.processes import OnehopProcess, onehop, ports_in_the_hands_of, until
+from tests.harness.processes import OnehopProcess, onehop, ports_in_the_hands_of
 from tests.harness.programs.process import family, free_port, has_ended
 from tests.harness.scripted import PATIENCE_S, client, fields_of
 from tests.harness.steady_load import CheckedService, SteadyLoad
+from tests.harness.waiting import until
 from tests.interop.test_life import reload
 
 _CONFIG = """

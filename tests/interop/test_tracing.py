@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.harness.collector import collector
 from tests.harness.examples import curl, running_example
-from tests.harness.processes import until
 from tests.harness.scripted import OK, ScriptedUpstream, answering
+from tests.harness.waiting import until
 
 
 async def test_what_was_asked_is_exported_before_the_instance_ends(tmp_path: Path) -> None:

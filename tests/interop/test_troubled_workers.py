@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness.processes import onehop, until
+from tests.harness.processes import onehop
 from tests.harness.scripted import OK, PATIENCE_S, ScriptedUpstream, answering, client
+from tests.harness.waiting import until
 
 #: More than the channel to a worker that reads nothing takes.
 MANY = 500

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from proxy.process.watch import start
-from tests.harness.processes import onehop, output_of, until
+from tests.harness.processes import onehop, output_of
 from tests.harness.scripted import ScriptedUpstream, answering
+from tests.harness.waiting import until
 from tests.interop.test_reload import ONEHOP, Instance, named
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from proxy.admin.server import AdminServer, application
 from proxy.telemetry.error_log import ErrorLog
-from tests.harness.origins import until
 from tests.harness.scripted import PATIENCE_S, client, raw_client
+from tests.harness.waiting import until
 from tests.unit.admin.serving import Counts
 
 GET = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

@@ -18,9 +18,9 @@ from proxy.admin.status import Status
 from proxy.cli.figures import Row, Tone, figures
 from proxy.telemetry import series
 from proxy.telemetry.series import Kind
-from tests.harness.processes import until
 from tests.harness.programs.process import free_port
 from tests.harness.scripted import PATIENCE_S
+from tests.harness.waiting import until
 from tests.unit.admin.serving import ORIGINS, Counts, serving
 from tests.unit.cli.test_tail import called
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from proxy.process.link import MOST_BYTES, Hub, Link, pair
-from tests.harness.processes import until
+from tests.harness.waiting import until
 
 
 class Joined:

@@ -18,7 +18,7 @@ from proxy.upstream.health.messages import Failed, Known
 from proxy.upstream.health.settings import EjectionSettings
 from proxy.upstream.health.state import Endpoints
 from proxy.upstream.origin import Candidate, Origin
-from tests.harness.processes import until
+from tests.harness.waiting import until
 
 MANY: Final = 1000  # upstreams: more messages than a socket takes at once
 

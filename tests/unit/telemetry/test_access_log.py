@@ -19,8 +19,8 @@ import pytest
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.record import ExchangeRecord
 from proxy.upstream.origin import Origin
-from tests.harness.processes import until
 from tests.harness.values import exchange_record
+from tests.harness.waiting import until
 
 _END = b"the end\n"
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from proxy.telemetry.access_log import AccessLog
-from tests.harness.processes import until
+from tests.harness.waiting import until
 from tests.unit.telemetry.test_access_log import file_log, record
 
 
