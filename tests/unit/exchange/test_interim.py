@@ -9,7 +9,7 @@ from proxy.exchange.interim import InterimRate
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import ResponseHead
 from tests.harness.notation import response
-from tests.unit.exchange.test_attempts import OK, POST, Attempted
+from tests.unit.exchange.attempted import OK, POST, Attempted
 
 LIMITS = MessageLimits(interim_responses=3, interim_bytes=40)
 PLAIN = response("HTTP/1.1 102 Processing|")

@@ -9,7 +9,7 @@ from proxy.exchange.mirror import mirror
 from proxy.http1.message import CHUNKED
 from proxy.policy.route import Mirror
 from tests.harness.notation import request
-from tests.unit.exchange.test_attempts import POST, Attempted
+from tests.unit.exchange.attempted import POST, Attempted
 
 
 class Context:
@@ -50,7 +50,7 @@ def test_no_more_of_a_body_is_wanted_once_it_is_whole_or_too_large(
 
 
 class Copy:
-    """Wants the first piece alone."""
+    """A copy that wants no more once it has a piece."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.exchange.test_attempts import GET, OK, POST, A, Attempted, B
+from tests.unit.exchange.attempted import GET, OK, POST, A, Attempted, B
 
 
 @pytest.mark.parametrize(

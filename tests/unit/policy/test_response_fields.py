@@ -4,6 +4,7 @@ import pytest
 
 from proxy.http1.message import CHUNKED, NO_BODY, UNTIL_CLOSE, BodyFraming, FixedLength, NoBody
 from proxy.http1.parsing.fast_path import parse_plain_response
+from proxy.http1.section import Outgoing
 from proxy.policy.decisions import Decisions
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.plan_settings import PlanSettings
@@ -125,15 +126,18 @@ def test_the_decisions_of_a_response_tell_every_line() -> None:
 
 
 def test_responses_with_one_section_share_what_is_stated_behind_it() -> None:
-    def sent(first_line: bytes, settings: PlanSettings, connection: bytes | None = None) -> bytes:
+    def sent(first_line: bytes, settings: PlanSettings, connection: bytes | None = None) -> Outgoing:
         parsed = parse_plain_response(first_line + b"\r\nDate: d\r\nX-Shared: 1\r\nContent-Length: 5\r\n\r\n")
         assert parsed is not None
         head = parsed[0]
-        return final_response_fields(head, settings, FixedLength(5), lambda: DATE, connection).wire
+        return final_response_fields(head, settings, FixedLength(5), lambda: DATE, connection)
 
     other = PlanSettings(pseudonym=b"other")
     for _ in range(3):  # the section is remembered from the second one on
-        assert sent(b"HTTP/1.1 200 OK", SETTINGS) == (b"Date: d\r\nX-Shared: 1\r\nVia: 1.1 me\r\nContent-Length: 5\r\n")
-        assert sent(b"HTTP/1.1 404 Not Found", other).endswith(b"Via: 1.1 other\r\nContent-Length: 5\r\n")
-        assert sent(b"HTTP/1.0 200 OK", SETTINGS).endswith(b"Via: 1.0 me\r\nContent-Length: 5\r\n")
-        assert sent(b"HTTP/1.1 200 OK", SETTINGS, b"close").endswith(b"Content-Length: 5\r\nConnection: close\r\n")
+        ok = sent(b"HTTP/1.1 200 OK", SETTINGS)
+        assert ok.wire == b"Date: d\r\nX-Shared: 1\r\nVia: 1.1 me\r\nContent-Length: 5\r\n"
+        assert sent(b"HTTP/1.1 404 Not Found", other).wire.endswith(b"Via: 1.1 other\r\nContent-Length: 5\r\n")
+        assert sent(b"HTTP/1.0 200 OK", SETTINGS).wire.endswith(b"Via: 1.0 me\r\nContent-Length: 5\r\n")
+        closing = sent(b"HTTP/1.1 200 OK", SETTINGS, b"close")
+        assert closing.wire.endswith(b"Content-Length: 5\r\nConnection: close\r\n")
+    assert sent(b"HTTP/1.1 404 Not Found", SETTINGS) is sent(b"HTTP/1.1 200 OK", SETTINGS)
