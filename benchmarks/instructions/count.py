@@ -76,7 +76,7 @@ def _ask(port: int, case: Case, requests: int) -> None:
 
 
 def connected(port: int) -> socket.socket:
-    """A connection of a client."""
+    """A client's connection to a port."""
     client = socket.create_connection(("127.0.0.1", port), timeout=60)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return client
@@ -112,7 +112,7 @@ def _service() -> Iterator[Service]:
 
 
 class Counter(Protocol):
-    """What is counted."""
+    """A proxy whose instructions are counted."""
 
     port: int
 
@@ -162,7 +162,7 @@ def worker(way: Way, upstream_port: int, folder: Path) -> Iterator[_Worker]:
 
 
 class Process:
-    """A process that takes orders from callgrind_control: nginx as one."""
+    """A proxy that is one process under callgrind, told by `callgrind_control` to note its count."""
 
     def __init__(self, pid: int, port: int, out: Path) -> None:
         self._pid = pid

@@ -15,7 +15,7 @@ from typing import Final, cast
 
 CHUNK: Final = 300
 EVENTS_PER_S: Final = 20
-EVENT_DATA: Final = b"x" * 61  # behind the time at which it was sent
+EVENT_DATA: Final = b"x" * 61  # in each event, behind the time at which that was sent
 UPLOAD_DIGITS: Final = 16  # the answer to an upload begins with its size, in so many digits
 FRAME_DATA: Final = 120  # under 126: the length fits the short form
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)

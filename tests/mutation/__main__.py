@@ -28,6 +28,7 @@ _WORLDS: Final = 150
 _MOST_S: Final = 240.0  # for one mutant
 #: Else pytest would load proxy/http1/parsing/self_test.py itself, unchanged: it looks like a file of tests.
 _ONLY_TESTS: Final = ("-o", "python_files=test_*.py")
+_OPTIONS: Final = ("-q", "-x", "--no-header", "-p", "no:cacheprovider", *_ONLY_TESTS, "--loop", "asyncio")
 _UNDECIDED: Final = "nothing yet: no end"  # a loop without end, or tests that take long
 _TESTS: Final = {
     "exchange": ("tests/unit/exchange", "tests/fault", "tests/integration"),
@@ -63,10 +64,7 @@ def _noticed_by(folder: str, *, quick: bool) -> str:
     import pytest
 
     for tests in _TESTS[folder][: 1 if quick else None]:
-        if (
-            pytest.main(["-q", "-x", "--no-header", "-p", "no:cacheprovider", *_ONLY_TESTS, "--loop", "asyncio", tests])
-            != 0
-        ):
+        if pytest.main([*_OPTIONS, tests]) != 0:
             return tests
     return ""
 

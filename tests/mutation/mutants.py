@@ -60,7 +60,7 @@ def _changes(node: ast.AST, members: dict[str, list[str]]) -> Iterator[tuple[str
             to = _SWAPPED[type(op)]
             yield f"{text}: {to.__name__}", lambda target: _set(target, op=to())
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            yield f"{text}: so", lambda target: _set(target, operand=ast.UnaryOp(ast.Not(), operand))
+            yield f"{text}: without not", lambda target: _set(target, operand=ast.UnaryOp(ast.Not(), operand))
         case ast.Constant(value=bool(value)):
             yield f"{value}: {not value}", lambda target: _set(target, value=not value)
         case ast.Constant(value=int(value)):
@@ -74,8 +74,8 @@ def _changes(node: ast.AST, members: dict[str, list[str]]) -> Iterator[tuple[str
         ):
             other = named[named.index(attr) - 1]
             yield f"{text}: {other}", lambda target: _set(target, attr=other)
-        case ast.If(test=test) | ast.While(test=test) if not _is_turned_round_itself(test):
-            yield f"if {ast.unparse(test)}: not so", lambda target: _set(target, test=ast.UnaryOp(ast.Not(), test))
+        case ast.If(test=test) | ast.While(test=test) if not _is_negated_itself(test):
+            yield f"if {ast.unparse(test)}: negated", lambda target: _set(target, test=ast.UnaryOp(ast.Not(), test))
         case ast.Return(value=ast.expr() as value) if not isinstance(value, ast.Constant):
             yield f"{text}: None", lambda target: _set(target, value=ast.Constant(None))
         case ast.Break():
@@ -90,11 +90,11 @@ def _changes(node: ast.AST, members: dict[str, list[str]]) -> Iterator[tuple[str
             pass
 
 
-def _is_turned_round_itself(test: ast.expr) -> bool:
+def _is_negated_itself(test: ast.expr) -> bool:
     """Whether one of the other changes does the same to this condition."""
-    turning = ast.Eq | ast.NotEq | ast.Is | ast.IsNot | ast.In | ast.NotIn
+    negated = ast.Eq | ast.NotEq | ast.Is | ast.IsNot | ast.In | ast.NotIn
     return (isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)) or (
-        isinstance(test, ast.Compare) and isinstance(test.ops[0], turning)
+        isinstance(test, ast.Compare) and isinstance(test.ops[0], negated)
     )
 
 

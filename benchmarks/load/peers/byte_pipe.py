@@ -1,7 +1,7 @@
-"""Bytes from one connection to another, on uvloop, and no HTTP at all: what no proxy that uses uvloop can go below.
+"""Bytes from one connection to another, on uvloop, and no HTTP at all: no proxy that uses uvloop costs less.
 
-`python -m benchmarks.load.peers.byte_pipe PORT UPSTREAM_PORT`. Each client gets a connection of its own. Knows no slow
-receivers: it is no proxy.
+`python -m benchmarks.load.peers.byte_pipe PORT UPSTREAM_PORT`. Each client gets a connection of its own. What a slow
+receiver does not take is held without a bound: it is no proxy.
 """
 
 import asyncio
@@ -29,14 +29,10 @@ class Side(asyncio.Protocol):
             self._other.join(self)
 
     def join(self, other: "Side") -> None:
-        """From now on, pass on."""
+        """Pass bytes on to `other` from now on, those that came early first."""
         self._other = other
         for data in self._early:
-            other.write(data)
-
-    def write(self, data: bytes) -> None:
-        """Send."""
-        self._transport.write(data)
+            other._transport.write(data)
 
     def close(self) -> None:
         """End this side."""
