@@ -147,6 +147,10 @@ class SimulatedLoop(base_events.BaseEventLoop):
         self._selector: Any = self
         self._thread_id: int | None = None
 
+    def close(self) -> None:
+        super().close()
+        self._selector = None  # else it would refer to itself, and stay in memory until a collection
+
     # -- time ----------------------------------------------------------------------------------------------------
 
     def next_number(self) -> int:

@@ -44,7 +44,6 @@ def run(loop: SimulatedLoop, main: Coroutine[Any, Any, T]) -> T:
             return loop.run_until_complete(main)
     finally:
         asyncio.set_event_loop(None)
-        loop._selector = None
         loop.close()
 
 

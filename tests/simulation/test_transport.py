@@ -249,7 +249,6 @@ def over_a_simulated_socket(steps: list[Step], flavour: Flavour) -> list[str]:
         return loop.run_until_complete(run())
     finally:
         asyncio.set_event_loop(None)
-        loop._selector = None
         loop.close()
 
 

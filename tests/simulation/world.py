@@ -115,7 +115,6 @@ class World:
                 loop.run_until_complete(self._main(loop))
             finally:
                 asyncio.set_event_loop(None)
-                loop._selector = None
                 loop.close()
                 if self._buckets is not None:
                     self._buckets.close()
