@@ -33,7 +33,11 @@ class Line(msgspec.Struct, omit_defaults=True):
         int, Meta(description="Of the request's body as received; of tunnels, what the client sent.")
     ]
     response_bytes: Annotated[
-        int, Meta(description="Of the response's body as sent; of tunnels, what the service sent.")
+        int,
+        Meta(
+            description="Of the response's body as sent, and of a cut one as far as the client took it; of tunnels, "
+            "what the service sent."
+        ),
     ]
     duration_s: Annotated[float, Meta(description="From the request's head to the end.")]
     request_id: Annotated[str, Meta(description="Also in X-Request-Id to the service, and in error answers.")]
