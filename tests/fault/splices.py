@@ -15,6 +15,7 @@ import pytest
 
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import PATIENCE_S, ScriptedUpstream
+from tests.harness.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 SIZE = 16_000_000  # more than the kernel takes for a receiver that does not read
@@ -89,9 +90,7 @@ async def proxying(upstream: ScriptedUpstream, **settings: Any) -> AsyncIterator
         before = extra_descriptors()
         assert proxy.worker.deadlines.most_splices > 0
         yield proxy
-        async with asyncio.timeout(PATIENCE_S):
-            while extra_descriptors() > before:  # noqa: ASYNC110 - no event tells
-                await asyncio.sleep(0.01)
+        await until(lambda: extra_descriptors() <= before)
         assert proxy.worker.deadlines.splices == 0
 
 

@@ -10,6 +10,7 @@ import pytest
 from proxy.process.child_process import new_loop_runner
 from proxy.transport.fiber import Fiber
 from tests.harness.running_proxy import running_proxy
+from tests.harness.waiting import until
 
 ROUNDS = 12
 AT_ONCE = 25
@@ -95,8 +96,7 @@ async def disorder(reader: str) -> None:
         async with asyncio.timeout(PATIENCE_S):
             for _ in range(ROUNDS):
                 await asyncio.gather(*(visit(proxy.port) for _ in range(AT_ONCE)))
-            while proxy.worker.clients:  # noqa: ASYNC110 - who left politely is served to the end, and says nothing
-                await asyncio.sleep(0.01)
+        await until(lambda: not proxy.worker.clients)  # who left politely is served to the end, and says nothing
         assert not [record for record in proxy.records if record.status in (0, 500)]
         assert {record.error for record in proxy.records} >= {"", "client_gone", "upstream_closed"}
         upstream.close()

@@ -6,6 +6,7 @@ import pytest
 
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, Peer, ScriptedUpstream, client, fields_of
+from tests.harness.waiting import until
 
 NO = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno"
 GET = b"GET /next HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -173,8 +174,7 @@ async def test_an_answer_outlives_the_upload_that_nobody_sends_any_more(expect: 
         [connection] = proxy.worker.clients
         exchange = connection.exchange
         assert exchange is not None
-        while exchange.is_uploading:  # noqa: ASYNC110  # its time has passed only once the sweep says so
-            await asyncio.sleep(0.01)
+        await until(lambda: not exchange.is_uploading)  # its time has passed only once the sweep says so
         refused.set()
         assert await peer.exactly(3) == b"big"
         assert await peer.ended()

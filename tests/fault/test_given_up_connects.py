@@ -12,7 +12,8 @@ from proxy.upstream.connector import Connector
 from proxy.upstream.origin import Origin
 from proxy.upstream.resolver import Resolver
 from tests.harness.loops import on_both_loops
-from tests.harness.scripted import PATIENCE_S, Peer, ScriptedUpstream
+from tests.harness.scripted import Peer, ScriptedUpstream
+from tests.harness.waiting import until
 
 
 async def silent(peer: Peer) -> None:
@@ -36,9 +37,7 @@ async def test_no_stream_is_left_over(turns: int) -> None:
             await asyncio.wait([opening])
             if not opening.cancelled() and opening.exception() is None:
                 opening.result().abort()
-        async with asyncio.timeout(PATIENCE_S):
-            while deadlines.streams:  # noqa: ASYNC110 - the loop closes them in a later turn
-                await asyncio.sleep(0.01)
+        await until(lambda: not deadlines.streams)  # the loop closes them in a later turn
 
 
 async def test_a_fiber_interrupted_as_its_future_is_done_is_not_resumed_by_it() -> None:

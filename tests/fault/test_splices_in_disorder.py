@@ -27,6 +27,7 @@ from tests.fault.splices import (
 from tests.harness.loops import on_both_loops
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, raw_client
+from tests.harness.waiting import until
 
 LONG_BODY: Final = BODY + BODY
 LONG_RESPONSE: Final = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (4 * SIZE) + LONG_BODY
@@ -138,9 +139,7 @@ async def test_what_came_in_time_while_the_loop_was_held_up_counts(watched: Watc
 
         await peer.head()
         await peer.send(RESPONSE[:2_000_000])
-        async with asyncio.timeout(PATIENCE_S):
-            while watched.moved < 1_800_000:  # noqa: ASYNC110 - no event tells
-                await asyncio.sleep(0.01)
+        await until(lambda: watched.moved >= 1_800_000)
         loop.add_reader(stop, hold_up)
         stopping.send(b"!")
         await asyncio.sleep(0.1)

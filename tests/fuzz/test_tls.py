@@ -16,8 +16,9 @@ import pytest
 
 from tests.harness.listeners import tls_proxy
 from tests.harness.running_proxy import RunningProxy
-from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client
+from tests.harness.scripted import OK, Peer, ScriptedUpstream, answering, client
 from tests.harness.tls import Authority, authority, in_front_of
+from tests.harness.waiting import until
 
 __all__ = ["authority"]
 
@@ -143,6 +144,4 @@ async def test_services(authority: Authority, capfd: pytest.CaptureFixture[str])
 
 async def all_gone(proxy: RunningProxy) -> None:
     """Every client's connection ends by itself."""
-    async with asyncio.timeout(PATIENCE_S):
-        while proxy.worker.clients:  # noqa: ASYNC110  # nothing tells of the last one
-            await asyncio.sleep(0.01)
+    await until(lambda: not proxy.worker.clients)

@@ -14,6 +14,7 @@ from proxy.policy.settings import Timeouts
 from tests.harness.loops import on_both_loops
 from tests.harness.running_proxy import RunningProxy, running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client, raw_client
+from tests.harness.waiting import until
 
 #: Of a test that passes, none of these ever runs out.
 FOR_ALL: Final = {name: 600.0 for name in Timeouts.__struct_fields__ if name not in ("drain_s", "tunnel_shutdown_s")}
@@ -53,10 +54,8 @@ async def error_of_the_first(proxy: RunningProxy) -> str:
 
 
 async def no_clients(proxy: RunningProxy) -> None:
-    """Wait until no connection of a client is left."""
-    async with asyncio.timeout(PATIENCE_S):
-        while proxy.worker.clients:  # noqa: ASYNC110  # nothing tells of a socket's close that has sent its end before
-            await asyncio.sleep(0.01)
+    """Wait until no connection of a client is left: nothing tells of a socket's close that has sent its end before."""
+    await until(lambda: not proxy.worker.clients)
 
 
 @on_both_loops

@@ -9,6 +9,7 @@ from proxy.config.upstream_model import UpstreamConfig
 from proxy.policy.settings import Timeouts
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, answering, client
+from tests.harness.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 DEFAULTS = Timeouts()
@@ -77,9 +78,7 @@ async def test_a_refused_client_that_is_silent_is_closed_on_after_linger_s() -> 
         await peer.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n")
         assert (await peer.head()).startswith(b"HTTP/1.1 413 ")
         deadlines.on_sweep.append(count)
-        async with asyncio.timeout(PATIENCE_S):
-            while proxy.worker.clients:  # noqa: ASYNC110  # the end of our side came with the answer
-                await asyncio.sleep(0.01)
+        await until(lambda: not proxy.worker.clients)  # the end of our side came with the answer
         # Sweeps, not seconds: a machine that stands still makes none.
         assert sweeps * deadlines.interval_s < DEFAULTS.linger_s * 0.8
 

@@ -10,7 +10,8 @@ from proxy.policy import keeping
 from proxy.policy.keeping import Keeping
 from proxy.process.worker import Worker
 from tests.harness.running_proxy import RunningProxy, running_proxy
-from tests.harness.scripted import OK, PATIENCE_S, Peer, ScriptedUpstream, client, fields_of
+from tests.harness.scripted import OK, Peer, ScriptedUpstream, client, fields_of
+from tests.harness.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 UPLOAD = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nfirst"
@@ -60,9 +61,7 @@ async def test_a_worker_that_leaves_closes_the_clients_connection_behind_the_ans
 async def test_a_worker_that_shuts_down_closes_behind_an_answer_of_its_own() -> None:
     async with running_proxy(9, observe=lambda _: None, routes={}) as proxy, client(proxy.port) as peer:
         await peer.send(GET[:-2])
-        async with asyncio.timeout(PATIENCE_S):
-            while not any(each.phase is Phase.HEAD for each in proxy.worker.clients):  # noqa: ASYNC110  # no event tells
-                await asyncio.sleep(0)
+        await until(lambda: any(each.phase is Phase.HEAD for each in proxy.worker.clients))
         proxy.worker.shut_down()
         await peer.send(GET[-2:])
         assert b" 404 " in (await peer.response())[0]
