@@ -19,7 +19,6 @@ from tests.conformance.checks.check import either, every
 from tests.conformance.steps import (
     OK,
     Case,
-    Check,
     Close,
     Closed,
     HalfClose,
@@ -27,7 +26,6 @@ from tests.conformance.steps import (
     Pause,
     Quiet,
     Response,
-    Step,
     Verdict,
 )
 
@@ -61,10 +59,6 @@ def _client_row(name: str, version: str, options: str, stays: bool, level: Level
                     (statuses(200, 200),))  # fmt: skip
     return Case(f"client-{name}", title, reference, level, (request, Response(), Closed()),
                 (status(200), got_body(b"ok"), closed(), no_surplus()))  # fmt: skip
-
-
-def _two(first: Step, *expect: Check) -> tuple[tuple[Step, ...], tuple[Check, ...]]:
-    return (first, Response(), _NEXT, Response()), (statuses(200, 200), *expect)
 
 
 CASES = [
