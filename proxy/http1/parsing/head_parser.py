@@ -86,8 +86,7 @@ class HeadParser:
             if not end:
                 return None
             raw_head = unread[:end]
-            check_bytes(raw_head)
-            self._check_count(raw_head, response=False)
+            self._check_before_h11(raw_head, response=False)
             check_lengths(raw_head)
             check_lists(raw_head, most_options)
             head = parse_request(raw_head)
@@ -155,8 +154,7 @@ class HeadParser:
         key = (raw_head, limits.nominations, limits.field_count)
         head = _RESPONSES.get(key)
         if head is None:
-            check_bytes(raw_head)
-            self._check_count(raw_head, response=True)
+            self._check_before_h11(raw_head, response=True)
             check_lists(raw_head, limits.nominations)
             head = parse_response(raw_head)
             check_response(head)
@@ -168,10 +166,12 @@ class HeadParser:
                 remember(_RESPONSES, key, head, _MOST_REMEMBERED)
         return head
 
-    def _check_count(self, raw_head: bytes, *, response: bool) -> None:
-        """Raise ProtocolError where a head has too many lines: they are counted before h11 makes objects of them."""
+    def _check_before_h11(self, raw_head: bytes, *, response: bool) -> None:
+        """Refuse a head by its bytes, its first line, and the number of its lines, before h11 makes objects of them. In
+        this order, so that the status does not depend on how the bytes were split: see `_check_unfinished`."""
+        check_bytes(raw_head)
+        self._check_first_line(response=response)
         if raw_head.count(_LINE_END) > self.limits.field_count + 2:  # the first line, and the empty one
-            self._check_first_line(response=response)
             raise too_large("too many field lines")
 
     def _find_end(self, limit: int, *, response: bool) -> int:

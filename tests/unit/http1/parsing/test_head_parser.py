@@ -165,6 +165,9 @@ REFUSED_REQUESTS = [
     ("GET / HTTP/1.1|Host: h|Connection: a,b,c|Connection: d,e||",          431),
     ("GET / HTTP/1.1|Host: h|A: " + "x" * (257 - 32) + "||",                431),
     ("GET / HTTP/1.1|Host: h|A: " + "x" * 300,                              431),
+    # a bad first line counts before the number of options or of lines, however it is split
+    ("GET /|Host: h|Connection: a,b,c,d,e||",                               400),
+    ("GET /|Host: h" + "|A: 1" * 8 + "||",                                  400),
     # a bad byte within the limit counts before the size, however it is split
     ("GET / HTTP/1.1|Host: h|A: \x00" + "x" * 300 + "||",                   400),
     ("GET / HTTP/1.1|Host: h|A: 1| 2" + "x" * 300 + "||",                   400),
