@@ -80,8 +80,10 @@ class Answering:
     def _apply_settings(self, settings: Route | WorkerContext) -> None:
         """Use the time-outs and limits of the matched route, or the global ones, from here on."""
         client = self._client
-        client.timeouts, client.limits = settings.timeouts, settings.limits
-        client.reader.limits = settings.limits
+        client.timeouts = settings.timeouts
+        if client.limits is not settings.limits:
+            client.limits = settings.limits
+            client.reader.use(settings.limits)
         client.limit_total()
 
     async def _end_here(self, decided: LocalResponse | Refused) -> bool:

@@ -23,10 +23,10 @@ Index: TypeAlias = dict[bytes, list[bytes]]
 UNDERSTOOD: Final = names(Trait.UNDERSTOOD)
 
 #: Those, every name that is stripped without being nominated, and the one that `Connection: close` nominates: so
-#: counting them needs no walk over the lines.
+#: neither stripping nor counting needs a walk over the lines.
 INDEXED: Final = (
-    UNDERSTOOD | names(Trait.HOP_BY_HOP) | spellings(names(Trait.CLIENT_IDENTITY)) | variables() | impostors()
-    | {b"close"}
+    UNDERSTOOD | names(Trait.HOP_BY_HOP) | spellings(names(Trait.CLIENT_IDENTITY | Trait.STATED_ABOUT_CLIENT))
+    | variables() | impostors() | {b"close"}
 )  # fmt: skip
 
 #: Longest list in which this proxy looks for a word, in bytes: no honest peer sends more, and searching costs time.
@@ -64,22 +64,24 @@ class Entry:
         self.key: Final = KEYS[name]
 
 
-def gather(entries: Iterable[Entry]) -> tuple[Fields, Index]:
-    """The lines of a head, and the index of them: the values of every field that this proxy understands or strips;
-    and, under `X_FORWARDED_NAMES`, the names that begin with X-Forwarded."""
+def gather(entries: list[Entry]) -> tuple[Fields, Index, list[int]]:
+    """The lines of a head; the index of them: the values of every field that this proxy understands or strips, and,
+    under `X_FORWARDED_NAMES`, the names that begin with X-Forwarded; and the places of the lines that are indexed."""
     lines: Fields = []
     known: Index = {}
+    indexed: list[int] = []
     for entry in entries:
         line, key = entry.line, entry.key
         lines.append(line)
         if key is not None:
+            indexed.append(len(lines) - 1)
             if key in known:
                 known[key].append(line[1])
             else:
                 known[key] = [line[1]]
             if key[0] == _X and is_x_forwarded(key):
                 known.setdefault(X_FORWARDED_NAMES, []).append(key)
-    return lines, known
+    return lines, known, indexed
 
 
 def index(lines: Iterable[FieldLine]) -> Index:

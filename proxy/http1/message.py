@@ -33,20 +33,23 @@ class RequestHead(Value):
     """A request's head, as received and found valid.
 
     `http_version` is `b"1.0"` or `b"1.1"`: a higher minor version is read as 1.1 (RFC 9110 §2.5). `known` indexes the
-    fields that this proxy understands, `options` are the words of `Connection`, in lower case.
+    fields that this proxy understands, `options` are the words of `Connection`, in lower case. `indexed` has the places
+    in `fields` of the lines that are in the index, where they were noted.
     """
 
-    __slots__ = ("fields", "http_version", "known", "method", "options", "target")
+    __slots__ = ("fields", "http_version", "indexed", "known", "method", "options", "target")
 
     def __init__(
-        self, method: bytes, target: bytes, http_version: bytes, fields: Fields, known: Index, options: frozenset[bytes]
-    ) -> None:
+        self, method: bytes, target: bytes, http_version: bytes, fields: Fields, known: Index,
+        options: frozenset[bytes], indexed: list[int] | None = None,
+    ) -> None:  # fmt: skip
         self.method: Final = method
         self.target: Final = target
         self.http_version: Final = http_version
         self.fields: Final = fields
         self.known: Final = known
         self.options: Final = options
+        self.indexed: Final = indexed
 
     def content(self) -> tuple[object, ...]:
         return self.method, self.target, self.http_version, self.fields, self.known, self.options

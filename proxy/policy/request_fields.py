@@ -98,11 +98,13 @@ def upstream_request_fields(
     forged = _NO_NAMES if X_FORWARDED_NAMES not in known else forged_names(known, trusted=trusted)
     hops_left = semantics.max_forwards
     counted = hops_left is not None
-    received = without_underscores(head.fields, decisions) if settings.drop_underscores else head.fields
+    received, indexed = head.fields, head.indexed
+    if settings.drop_underscores:
+        received, indexed = without_underscores(received, decisions), None
     removed = (_REMOVED if not client.certificate else _REMOVED_OF_CERTIFIED)[trusted, counted]
     if semantics.traced is not None:
         removed = _and_trace(removed, is_new=semantics.traced.is_new)
-    kept = strip(received, head.options, removed, forged, decisions)
+    kept = strip(received, head.options, removed, forged, decisions, indexed)
     # 2. Apply the route's rules to what the client may say: what they put replaces it.
     if rules is not None:
         kept = rules.apply(kept, decisions)

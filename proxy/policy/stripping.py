@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from proxy.http1.field_names import Trait, names
-from proxy.http1.fields import Fields
+from proxy.http1.fields import INDEXED, Fields
 from proxy.http1.remembered import MOST_KEY_BYTES, Remembered
 from proxy.http1.section import Lines, SharedSection
 from proxy.policy.decisions import Decisions, Outcome, Rule
@@ -46,10 +46,12 @@ _USUAL_OPTIONS: Final = (_NO_NAMES, frozenset({b"keep-alive"}), frozenset({b"clo
 class Removals:
     """What this hop removes besides, for one kind of message: lower-case names, each with its rule."""
 
-    __slots__ = ("goes_on", "names")
+    __slots__ = ("goes_on", "is_indexed", "names")
 
     def __init__(self, names: Mapping[bytes, Rule]) -> None:
         self.names = names
+        #: Whether, by the usual options, all that is removed is in the index of a head.
+        self.is_indexed = INDEXED.issuperset(names)
         #: Whether a line with a name, as spelled, goes on: by the usual options of `Connection`.
         self.goes_on = {
             options: _goes_on(_rules_by_name.__wrapped__(options, self, _NO_NAMES)) for options in _USUAL_OPTIONS
@@ -82,17 +84,25 @@ def strip(
     also: Removals = _NOTHING,
     forged: frozenset[bytes] = _NO_NAMES,
     decisions: Decisions | None = None,
+    indexed: list[int] | None = None,
 ) -> Fields:
     """Return the lines that may go on, in order.
 
-    `also` is what this hop removes besides, `forged` the lower-case names that this peer may not send.
+    `also` is what this hop removes besides, `forged` the lower-case names that this peer may not send. `indexed` are
+    the places of the lines that are in the index of their head, where that is known: the others need no look, mostly.
     """
     if decisions is None and not forged and (goes_on := also.goes_on.get(connection_options)) is not None:
+        if indexed is not None and also.is_indexed:
+            kept = lines.copy()
+            for place in reversed(indexed):
+                if not goes_on[lines[place][0]]:
+                    del kept[place]
+            return kept
         return [line for line in lines if goes_on[line[0]]]
     rules = rules_by_name(connection_options, also, forged)
     if decisions is None:
         return [line for line in lines if line[0].lower() not in rules]
-    kept: Fields = []
+    kept = []
     for line in decisions.distinct(lines):
         rule = rules.get(line[0].lower(), END_TO_END)
         decisions.decide(line, rule)

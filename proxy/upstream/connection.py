@@ -119,7 +119,8 @@ class UpstreamConnection:
 
     def use(self, limits: MessageLimits) -> None:
         """Go by these limits, from the next response on: routes that share a connection may have their own."""
-        self.limits = self._parser.limits = limits
+        self.limits = limits
+        self._parser.use(limits)
 
     def discard(self) -> None:
         """Close at once, without a call of `watcher`: it carries no exchange."""

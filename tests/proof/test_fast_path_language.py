@@ -2,8 +2,10 @@
 
 Left to argue in words, because it is not about patterns:
 
-- That the fast path accepts what is put together here from its patterns: it cuts a head at its first CRLFCRLF, splits
-  that at each CRLF, and matches the first line and each of the others as a whole. No line that matches holds a CR.
+- That the fast path accepts what is put together here from its patterns: it splits a head at each LF up to its first
+  CRLFCRLF, and matches the first line and each of the others as a whole, CR included; of a response's first line,
+  without. No line that matches holds an LF, or is empty: so where it is tried with the last CRLFCRLF of a text, and that
+  is not the first, it accepts nothing.
 - What the groups of a match are. Both first lines begin with parts that no space can be in, so they
   can be split in one way only; h11's patterns split them at the same spaces.
 - That h11 divides a head into lines at LF, with or without CR, and ends it at the first empty one: what is accepted here
@@ -42,10 +44,10 @@ _FIRST_LINES: Final = {
     "request": of_pattern(h11._abnf.request_line.encode()),
     "response": of_pattern(h11._abnf.status_line.encode()),
 }
-_SECTION: Final = rb"\r\n(?:" + fast_path._FIELD_LINE.pattern + rb"\r\n)*\r\n"
+_SECTION: Final = rb"\n(?:" + fast_path._FIELD_LINE.pattern + rb"\n)*\r\n"
 _PATTERNS: Final = {
     "request": fast_path._REQUEST_LINE.pattern + _SECTION,
-    "response": fast_path._STATUS_LINE.pattern + _SECTION,
+    "response": fast_path._STATUS_LINE.pattern + rb"\r" + _SECTION,
 }
 _CONTROL: Final = frozenset(i for i in range(32) if i not in b"\t\r\n") | {127}
 
@@ -89,7 +91,7 @@ def test_no_accepted_head_contains(kind: str, what: str) -> None:
 
 def test_both_find_the_same_name_and_value_in_a_line() -> None:
     token = re.fullmatch(
-        rb"\((\[.*?\]\+\+)\):\[\\t \]\*\+\(\[\\t\\x20-\\x7e\\x80-\\xff\]\*\+\)\(\?<!\[\\t \]\)",
+        rb"\((\[.*?\]\+\+)\):\[\\t \]\*\+\(\[\\t\\x20-\\x7e\\x80-\\xff\]\*\+\)\(\?<!\[\\t \]\)\\r",
         fast_path._FIELD_LINE.pattern,
     )
     assert token is not None

@@ -46,13 +46,20 @@ class HeadParser:
     `unread` holds what arrived and is not yet part of a message, and a head that was refused: its owner bounds it.
     """
 
-    __slots__ = ("_fast_path", "_searched", "limits", "unread")
+    __slots__ = ("_fast_path", "_most_fields", "_most_options", "_searched", "limits", "unread")
 
     def __init__(self, limits: MessageLimits, *, fast_path: bool) -> None:
-        self.limits = limits  # those of bodies and of responses may change from message to message
+        self.use(limits)
         self._fast_path = fast_path
         self._searched = 0
         self.unread: bytes | bytearray = b""
+
+    def use(self, limits: MessageLimits) -> None:
+        """Read by these limits from now on: those of bodies and of responses may change from message to message."""
+        self.limits = limits
+        # Compiled, reading an attribute of a Struct costs as much as ten of our own.
+        self._most_options = limits.nominations
+        self._most_fields = limits.field_count
 
     def receive(self, data: bytes) -> None:
         """Take what arrived."""
@@ -77,8 +84,7 @@ class HeadParser:
             if not self._find_end(limit, response=False):
                 return None
             unread = self.unread = bytes(unread)
-        most_options, most_fields = self.limits.nominations, self.limits.field_count
-        plain = parse_plain_request(unread, most_options, most_fields) if self._fast_path else None
+        plain = parse_plain_request(unread, self._most_options, self._most_fields) if self._fast_path else None
         if plain is not None and plain[1] <= limit:
             head, end = plain
         else:
@@ -88,7 +94,7 @@ class HeadParser:
             raw_head = unread[:end]
             self._check_before_h11(raw_head, response=False)
             check_lengths(raw_head)
-            check_lists(raw_head, most_options)
+            check_lists(raw_head, self._most_options)
             head = parse_request(raw_head)
         check_request(head, self.limits)
         self.unread = unread[end:]
@@ -102,8 +108,7 @@ class HeadParser:
             if not self._find_end(limit, response=True):
                 return None
             unread = self.unread = bytes(unread)
-        most_options, most_fields = self.limits.nominations, self.limits.field_count
-        plain = parse_plain_response(unread, most_options, most_fields) if self._fast_path else None
+        plain = parse_plain_response(unread, self._most_options, self._most_fields) if self._fast_path else None
         if plain is not None and plain[1] <= limit:
             head, end = plain
         else:
@@ -150,12 +155,11 @@ class HeadParser:
     def _response_by_h11(self, raw_head: bytes) -> ResponseHead:
         """Read a response's head with h11. It is remembered, because services repeat theirs, and h11 takes about as
         long to read one as a whole exchange takes with the fast path. Raises ProtocolError."""
-        limits = self.limits
-        key = (raw_head, limits.nominations, limits.field_count)
+        key = (raw_head, self._most_options, self._most_fields)
         head = _RESPONSES.get(key)
         if head is None:
             self._check_before_h11(raw_head, response=True)
-            check_lists(raw_head, limits.nominations)
+            check_lists(raw_head, self._most_options)
             head = parse_response(raw_head)
             check_response(head)
             if len(raw_head) <= _LONGEST_REMEMBERED and not any(HOLDS_SECRET[line[0]] for line in head.fields):
@@ -171,7 +175,7 @@ class HeadParser:
         this order, so that the status does not depend on how the bytes were split: see `_check_unfinished`."""
         check_bytes(raw_head)
         self._check_first_line(response=response)
-        if raw_head.count(_LINE_END) > self.limits.field_count + 2:  # the first line, and the empty one
+        if raw_head.count(_LINE_END) > self._most_fields + 2:  # the first line, and the empty one
             raise too_large("too many field lines")
 
     def _find_end(self, limit: int, *, response: bool) -> int:

@@ -178,8 +178,8 @@ def test_equal_lines_are_decided_one_by_one_although_they_are_read_once() -> Non
 @pytest.mark.parametrize("line", ["Cookie: c=1", "AUTHORIZATION: Basic Yjpj", "X-Session-Token: t", "Set-Cookie: d=2"])
 def test_a_line_that_may_hold_a_secret_is_not_remembered(line: str) -> None:
     assert parse_plain_request(wire(f"GET / HTTP/1.1|Host: h|X-Plain: 1|{line}||")) is not None
-    assert b"X-Plain: 1" in fast_path._FIELD_LINES
-    assert line.encode() not in fast_path._FIELD_LINES
+    assert b"X-Plain: 1\r" in fast_path._FIELD_LINES
+    assert line.encode() + b"\r" not in fast_path._FIELD_LINES
 
 
 @pytest.mark.parametrize(

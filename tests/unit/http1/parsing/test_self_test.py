@@ -14,7 +14,7 @@ from proxy.http1.remembered import Remembered
 
 #: As if the look-behind did not work, like that of a possessive group on CPython 3.11.0 to 3.11.4 (gh-106052): white
 #: space at a line's end becomes a part of its value.
-FIELD_LINE_CUT = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[\t ]*+([\t\x20-\x7e\x80-\xff]*+)")
+FIELD_LINE_CUT = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]++):[\t ]*+([\t\x20-\x7e\x80-\xff]*+)\r")
 
 
 def break_pattern(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, pattern: re.Pattern[bytes]) -> None:
@@ -42,8 +42,8 @@ def test_it_costs_a_few_milliseconds() -> None:
     [
         (fast_path, "_FIELD_LINE", FIELD_LINE_CUT, "request differently"),
         (fast_path, "_FIELD_LINE", FIELD_LINE_CUT, "response differently"),
-        (fast_path, "_FIELD_LINE", re.compile(rb"([^:]++):[ \t]*+([^\r]*+)(?<![\t ])"), "request differently"),
-        (fast_path, "_REQUEST_LINE", re.compile(rb"([A-Z]{1,20}+) (/[^ ]*+) HTTP/(1\.[01])"), "request differently"),
+        (fast_path, "_FIELD_LINE", re.compile(rb"([^:]++):[ \t]*+([^\r]*+)(?<![\t ])\r"), "request differently"),
+        (fast_path, "_REQUEST_LINE", re.compile(rb"([A-Z]{1,20}+) (/[^ ]*+) HTTP/(1\.[01])\r"), "request differently"),
         (fast_path, "_STATUS_LINE", re.compile(rb"HTTP/(1\.[01]) ([0-9]+) ([\x20-\x7e]*+)"), "response differently"),
         (whole_chunks, "_PLAIN_SIZE", re.compile(rb"([0-9A-Fa-f]{1,15}+)[^\r]*+"), "malformed chunked body"),
         (chunked, "_SIZE_LINE", re.compile(rb"([0-9A-Fa-f]{1,15}+)[ \t]*+(;.*)?"), "malformed chunked body"),
