@@ -121,7 +121,7 @@ class Exchange(Answering):
             mirror(route.mirror, context, client, head, decided, self._request_body, record)
         if record.trace is not None:
             record.trace.begin_attempts(decided.target)
-        request = writer.request_head(head.method, decided.target, decided.fields)
+        request = writer.request_head(head.method, decided.target, decided.fields, decided.kept)
         service = context.services[decided.upstream]
         record.service = service.name
         # 2. Send it, as often as is harmless, until there is a response.

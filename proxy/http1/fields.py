@@ -36,6 +36,7 @@ MOST_LIST_BYTES: Final = 1024
 _X_FORWARDED: Final = spellings([CLIENT_IDENTITY_PREFIX])
 _X_FORWARDED_LENGTH: Final = len(CLIENT_IDENTITY_PREFIX)
 _X: Final = CLIENT_IDENTITY_PREFIX[0]
+_SPACE: Final = 0x20
 
 #: The key under which an index keeps the lower-case names that begin with X-Forwarded. No field has an empty name.
 X_FORWARDED_NAMES: Final = b""
@@ -55,33 +56,49 @@ KEYS: Final = Remembered(_key, 1024)
 
 
 class Entry:
-    """A field line, and the lower-case name under which it is indexed, or None."""
+    """A field line, the lower-case name under which it is indexed, or None, and its bytes as it is sent, with CR."""
 
-    __slots__ = ("key", "line")
+    __slots__ = ("key", "line", "text")
 
-    def __init__(self, name: bytes, value: bytes) -> None:
+    def __init__(self, name: bytes, value: bytes, text: bytes = b"") -> None:
+        """`text` is how it arrived, with CR: white space before the value may be missing, or too much."""
         self.line: Final[FieldLine] = (name, value)
         self.key: Final = KEYS[name]
+        usual = len(text) == len(name) + len(value) + 3 and text[len(name) + 1] == _SPACE
+        self.text: Final = text if usual else b"%b: %b\r" % (name, value)
 
 
-def gather(entries: list[Entry]) -> tuple[Fields, Index, list[int]]:
-    """The lines of a head; the index of them: the values of every field that this proxy understands or strips, and,
-    under `X_FORWARDED_NAMES`, the names that begin with X-Forwarded; and the places of the lines that are indexed."""
+class Arrived:
+    """What else is known of a head's lines: the bytes of each as it is sent, with CR, and the places of those that are
+    indexed."""
+
+    __slots__ = ("indexed", "texts")
+
+    def __init__(self) -> None:
+        self.texts: Final[list[bytes]] = []
+        self.indexed: Final[list[int]] = []
+
+
+def gather(entries: list[Entry]) -> tuple[Fields, Index, Arrived]:
+    """The lines of a head, and the index of them: the values of every field that this proxy understands or strips;
+    and, under `X_FORWARDED_NAMES`, the names that begin with X-Forwarded."""
     lines: Fields = []
     known: Index = {}
-    indexed: list[int] = []
+    arrived = Arrived()
+    texts = arrived.texts
     for entry in entries:
         line, key = entry.line, entry.key
         lines.append(line)
+        texts.append(entry.text)
         if key is not None:
-            indexed.append(len(lines) - 1)
+            arrived.indexed.append(len(lines) - 1)
             if key in known:
                 known[key].append(line[1])
             else:
                 known[key] = [line[1]]
             if key[0] == _X and is_x_forwarded(key):
                 known.setdefault(X_FORWARDED_NAMES, []).append(key)
-    return lines, known, indexed
+    return lines, known, arrived
 
 
 def index(lines: Iterable[FieldLine]) -> Index:

@@ -6,7 +6,7 @@ much as ten of theirs.
 
 from typing import Final, TypeAlias
 
-from proxy.http1.fields import Fields, Index
+from proxy.http1.fields import Arrived, Fields, Index
 from proxy.http1.section import SharedSection
 
 
@@ -33,15 +33,15 @@ class RequestHead(Value):
     """A request's head, as received and found valid.
 
     `http_version` is `b"1.0"` or `b"1.1"`: a higher minor version is read as 1.1 (RFC 9110 §2.5). `known` indexes the
-    fields that this proxy understands, `options` are the words of `Connection`, in lower case. `indexed` has the places
-    in `fields` of the lines that are in the index, where they were noted.
+    fields that this proxy understands, `options` are the words of `Connection`, in lower case. `arrived` says more of
+    the lines, where it was noted.
     """
 
-    __slots__ = ("fields", "http_version", "indexed", "known", "method", "options", "target")
+    __slots__ = ("arrived", "fields", "http_version", "known", "method", "options", "target")
 
     def __init__(
         self, method: bytes, target: bytes, http_version: bytes, fields: Fields, known: Index,
-        options: frozenset[bytes], indexed: list[int] | None = None,
+        options: frozenset[bytes], arrived: Arrived | None = None,
     ) -> None:  # fmt: skip
         self.method: Final = method
         self.target: Final = target
@@ -49,7 +49,7 @@ class RequestHead(Value):
         self.fields: Final = fields
         self.known: Final = known
         self.options: Final = options
-        self.indexed: Final = indexed
+        self.arrived: Final = arrived
 
     def content(self) -> tuple[object, ...]:
         return self.method, self.target, self.http_version, self.fields, self.known, self.options
@@ -57,13 +57,13 @@ class RequestHead(Value):
 
 class ResponseHead(Value):
     """A response's head, interim or final, as received and found valid. `shared` is its section where other responses
-    have the same one."""
+    have the same one; `arrived` says more of the lines, where it was noted."""
 
-    __slots__ = ("fields", "http_version", "known", "options", "reason", "shared", "status")
+    __slots__ = ("arrived", "fields", "http_version", "known", "options", "reason", "shared", "status")
 
     def __init__(
         self, status: int, reason: bytes, http_version: bytes, fields: Fields, known: Index, options: frozenset[bytes],
-        shared: SharedSection | None = None,
+        shared: SharedSection | None = None, arrived: Arrived | None = None,
     ) -> None:  # fmt: skip
         self.status: Final = status
         self.reason: Final = reason
@@ -72,6 +72,7 @@ class ResponseHead(Value):
         self.known: Final = known
         self.options: Final = options
         self.shared: Final = shared
+        self.arrived: Final = arrived
 
     def content(self) -> tuple[object, ...]:
         return self.status, self.reason, self.http_version, self.fields, self.known, self.options

@@ -10,9 +10,9 @@ class Lines:
 
     __slots__ = ("fields", "wire")
 
-    def __init__(self, fields: Fields) -> None:
+    def __init__(self, fields: Fields, known_wire: bytes | None = None) -> None:
         self.fields: Final = fields
-        self.wire: Final = wire(fields)
+        self.wire: Final = wire(fields) if known_wire is None else known_wire
 
 
 class SharedSection:

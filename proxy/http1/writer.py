@@ -4,14 +4,19 @@ from collections.abc import Iterable
 from typing import Final
 
 from proxy.http1.fields import Fields
-from proxy.http1.section import Outgoing, wire
+from proxy.http1.section import Lines, Outgoing, wire
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
-def request_head(method: bytes, target: bytes, lines: Fields) -> bytes:
-    """A request head. We always speak HTTP/1.1 upstream (RFC 9110 §6.2: a proxy sends its own version)."""
-    return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, wire(lines))
+def request_head(method: bytes, target: bytes, lines: Fields, kept: Lines | None = None) -> bytes:
+    """A request head. We always speak HTTP/1.1 upstream (RFC 9110 §6.2: a proxy sends its own version). `kept` are
+    lines of it whose bytes are known: those behind the first."""
+    if kept is None:
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, wire(lines))
+    first = lines[0]
+    stated = wire(lines[len(kept.fields) + 1 :])
+    return b"%b %b HTTP/1.1\r\n%b: %b\r\n%b%b\r\n" % (method, target, first[0], first[1], kept.wire, stated)
 
 
 def response_head(status: int, reason: bytes, fields: Outgoing) -> bytes:

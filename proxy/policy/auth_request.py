@@ -54,7 +54,7 @@ def auth_request_fields(
     target = request_target(head)
     host = service.host_override or target.authority or service.default_host
     semantics = RequestSemantics(target.authority, host, NO_BODY, request_id, traced=traced)
-    lines = upstream_request_fields(head, client, semantics, settings, service.rules)
+    lines, _ = upstream_request_fields(head, client, semantics, settings, service.rules)
     lines += (b"X-Forwarded-Method", head.method), (b"X-Forwarded-Uri", target.origin_form)
     return lines
 

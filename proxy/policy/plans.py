@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 from proxy.errors import ProxyError
 from proxy.http1.fields import Fields
 from proxy.http1.message import BodyFraming, Value
+from proxy.http1.section import Lines
 from proxy.policy.local_responses import LocalResponse
 from proxy.policy.rewriting import WayBack
 from proxy.policy.route import Route
@@ -50,23 +51,24 @@ class Forward(Value):
     """The request goes to an upstream.
 
     `target` is in origin-form: the client's bytes, but for what the route rewrites; `fields` are those that the
-    upstream is sent, `framing` is that of the body that the client sends. `expects_continue`: it waits for a 100
-    (Continue) before it sends the body; `wants_trailers`: it takes trailer fields. `upstream` is a name; `way_back`
-    says how paths in the response become the client's again.
+    upstream is sent, `kept` the lines of them behind the first, as far as their bytes are known, `framing` is that of
+    the body that the client sends. `expects_continue`: it waits for a 100 (Continue) before it sends the body;
+    `wants_trailers`: it takes trailer fields. `upstream` is a name; `way_back` says how paths in the response become
+    the client's again.
 
     `upgrade` is the protocol that a 101 may switch to, spelled as configured. The switch comes after the whole request,
     its body included: what the client sends before that belongs to the request (RFC 9110 §7.8).
     """
 
     __slots__ = (
-        "expects_continue", "fields", "framing", "request_id", "route", "target", "upgrade", "upstream",
+        "expects_continue", "fields", "framing", "kept", "request_id", "route", "target", "upgrade", "upstream",
         "wants_trailers", "way_back",
     )  # fmt: skip
 
     def __init__(
         self, route: Route, target: bytes, fields: Fields, framing: BodyFraming, request_id: bytes,
         expects_continue: bool, upgrade: bytes | None, wants_trailers: bool, upstream: str = "",
-        way_back: WayBack | None = None,
+        way_back: WayBack | None = None, kept: Lines | None = None,
     ) -> None:  # fmt: skip
         self.route: Final = route
         self.target: Final = target
@@ -78,6 +80,7 @@ class Forward(Value):
         self.wants_trailers: Final = wants_trailers
         self.upstream: Final = upstream
         self.way_back: Final = way_back
+        self.kept: Final = kept
 
     def content(self) -> tuple[object, ...]:
         return (

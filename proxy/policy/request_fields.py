@@ -11,6 +11,7 @@ from proxy.http1.field_names import Trait, names, spellings
 from proxy.http1.fields import X_FORWARDED_NAMES, FieldLine, Fields, members, short_list
 from proxy.http1.framing import framing_fields
 from proxy.http1.message import CHUNKED, NO_BODY, RequestHead
+from proxy.http1.section import Lines
 from proxy.http1.target import IS_AUTHORITY
 from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.field_rules import FieldRules
@@ -37,6 +38,7 @@ from proxy.policy.stripping import (
     Removals,
     rules_by_name,
     strip,
+    strip_arrived,
     without_underscores,
 )
 from proxy.policy.trailers import announcement
@@ -91,23 +93,28 @@ def upstream_request_fields(
     settings: PlanSettings,
     rules: FieldRules | None = None,
     decisions: Decisions | None = None,
-) -> Fields:
-    """The field lines of the request as it goes upstream."""
+) -> tuple[Fields, Lines | None]:
+    """The field lines of the request as it goes upstream; and those behind the first that the client sent, where their
+    bytes are known."""
     # 1. Strip, before anything is added: else `Connection: Via, X-Forwarded-For` would strip what follows.
     trusted, known = client.trusted, head.known
     forged = _NO_NAMES if X_FORWARDED_NAMES not in known else forged_names(known, trusted=trusted)
     hops_left = semantics.max_forwards
     counted = hops_left is not None
-    received, indexed = head.fields, head.indexed
-    if settings.drop_underscores:
-        received, indexed = without_underscores(received, decisions), None
     removed = (_REMOVED if not client.certificate else _REMOVED_OF_CERTIFIED)[trusted, counted]
     if semantics.traced is not None:
         removed = _and_trace(removed, is_new=semantics.traced.is_new)
-    kept = strip(received, head.options, removed, forged, decisions, indexed)
-    # 2. Apply the route's rules to what the client may say: what they put replaces it.
-    if rules is not None:
-        kept = rules.apply(kept, decisions)
+    known_kept = None
+    if decisions is None and rules is None and not forged and not settings.drop_underscores:
+        known_kept = strip_arrived(head.fields, head.arrived, head.options, removed)
+    if known_kept is not None:
+        kept = known_kept.fields
+    else:
+        received = without_underscores(head.fields, decisions) if settings.drop_underscores else head.fields
+        kept = strip(received, head.options, removed, forged, decisions)
+        # 2. Apply the route's rules to what the client may say: what they put replaces it.
+        if rules is not None:
+            kept = rules.apply(kept, decisions)
     # 3. State what only this hop knows. Host goes first (RFC 9110 §7.2).
     lines = [(b"Host", semantics.host), *kept]
     chain, host, scheme = client.address, semantics.authority, client.scheme
@@ -145,7 +152,7 @@ def upstream_request_fields(
         lines += announcement(head, rules, drop_underscores=settings.drop_underscores)
     if decisions is not None:
         decisions.decide_all((lines[0], *lines[1 + len(kept) :]), STATED)
-    return lines
+    return lines, known_kept
 
 
 def request_rules(head: RequestHead, *, trusted: bool) -> Mapping[bytes, Rule]:

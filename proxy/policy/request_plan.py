@@ -95,7 +95,7 @@ def plan(
             traced,
         )
         # 2. Strip, then state.
-        fields = upstream_request_fields(head, client, semantics, settings, route.request_fields, decisions)
+        fields, kept = upstream_request_fields(head, client, semantics, settings, route.request_fields, decisions)
         if way_back is not None:
             way_back = way_back.of_host(semantics.host, default_host)
         return Forward(
@@ -109,6 +109,7 @@ def plan(
             semantics.wants_trailers,
             upstream,
             way_back,
+            kept,
         )
     except ProtocolError as error:
         return Refused(BadRequest.of(error), route)

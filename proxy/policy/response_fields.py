@@ -15,7 +15,7 @@ from proxy.policy.decisions import Decisions, Rule
 from proxy.policy.field_rules import FieldRules
 from proxy.policy.plan_settings import PlanSettings
 from proxy.policy.rewriting import WayBack
-from proxy.policy.stripping import MADE_ANEW, STATED, Removals, rules_by_name, strip, strip_shared
+from proxy.policy.stripping import MADE_ANEW, STATED, Removals, rules_by_name, strip, strip_arrived, strip_shared
 from proxy.policy.trailers import announcement
 
 _REMOVED: Final = Removals(dict.fromkeys(names(Trait.FRAMING), MADE_ANEW))
@@ -57,7 +57,13 @@ def final_response_fields(
             return found
         kept = strip_shared(shared, _REMOVED)
     else:
-        lines = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
+        known_kept = None
+        if decisions is None and way_back is None and rules is None:
+            known_kept = strip_arrived(head.fields, head.arrived, head.options, _REMOVED)
+        if known_kept is not None:
+            kept = known_kept
+        else:
+            lines = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
     if way_back is not None:
         lines = way_back.fields(lines, decisions)
     if rules is not None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from proxy.http1.field_names import Trait, names
-from proxy.http1.fields import INDEXED, Fields
+from proxy.http1.fields import INDEXED, Arrived, Fields
 from proxy.http1.remembered import MOST_KEY_BYTES, Remembered
 from proxy.http1.section import Lines, SharedSection
 from proxy.policy.decisions import Decisions, Outcome, Rule
@@ -84,31 +84,40 @@ def strip(
     also: Removals = _NOTHING,
     forged: frozenset[bytes] = _NO_NAMES,
     decisions: Decisions | None = None,
-    indexed: list[int] | None = None,
 ) -> Fields:
     """Return the lines that may go on, in order.
 
-    `also` is what this hop removes besides, `forged` the lower-case names that this peer may not send. `indexed` are
-    the places of the lines that are in the index of their head, where that is known: the others need no look, mostly.
+    `also` is what this hop removes besides, `forged` the lower-case names that this peer may not send.
     """
     if decisions is None and not forged and (goes_on := also.goes_on.get(connection_options)) is not None:
-        if indexed is not None and also.is_indexed:
-            kept = lines.copy()
-            for place in reversed(indexed):
-                if not goes_on[lines[place][0]]:
-                    del kept[place]
-            return kept
         return [line for line in lines if goes_on[line[0]]]
     rules = rules_by_name(connection_options, also, forged)
     if decisions is None:
         return [line for line in lines if line[0].lower() not in rules]
-    kept = []
+    kept: Fields = []
     for line in decisions.distinct(lines):
         rule = rules.get(line[0].lower(), END_TO_END)
         decisions.decide(line, rule)
         if rule is END_TO_END:
             kept.append(line)
     return kept
+
+
+def strip_arrived(
+    lines: Fields, arrived: Arrived | None, connection_options: frozenset[bytes], also: Removals
+) -> Lines | None:
+    """The same at less cost for a head of which more is known, or None where it does not suffice: all that is removed
+    has to be in the head's index, so that no other line needs a look."""
+    goes_on = also.goes_on.get(connection_options)
+    if arrived is None or goes_on is None or not also.is_indexed:
+        return None
+    kept, texts = lines.copy(), arrived.texts.copy()
+    for place in reversed(arrived.indexed):
+        if not goes_on[lines[place][0]]:
+            del kept[place]
+            del texts[place]
+    texts.append(b"")
+    return Lines(kept, b"\n".join(texts))
 
 
 def strip_shared(section: SharedSection, also: Removals) -> Lines:

@@ -23,7 +23,7 @@ import re
 from typing import Final
 
 from proxy.http1.field_names import HOLDS_SECRET
-from proxy.http1.fields import NO_OPTIONS, Entry, Index, connection_options, gather, has_many_options
+from proxy.http1.fields import NO_OPTIONS, Arrived, Entry, Index, connection_options, gather, has_many_options
 from proxy.http1.limits import MessageLimits
 from proxy.http1.message import RequestHead, ResponseHead
 from proxy.http1.parsing.strictness import LENGTH_DIGITS
@@ -55,7 +55,7 @@ def _new_field_line(text: bytes) -> Entry:
     if found is None:
         raise _NotPlain
     name, value = found.groups()
-    read = Entry(name, value)
+    read = Entry(name, value, text)
     if len(text) <= MOST_KEY_BYTES and not HOLDS_SECRET[name]:
         remember(_FIELD_LINES, text, read, _MOST_LINES)
     return read
@@ -108,13 +108,13 @@ def _request_before(data: bytes, end: int, most_options: int, most_fields: int) 
         return None
     method, target, version = found.groups()
     try:
-        lines, known, indexed = gather([_FIELD_LINES.get(text) or _new_field_line(text) for text in texts])
+        lines, known, arrived = gather([_FIELD_LINES.get(text) or _new_field_line(text) for text in texts])
     except _NotPlain:
         return None
     if not _is_plain(known, most_options) or (b"host" not in known and version == b"1.1"):
         return None
     options = connection_options(known) if b"connection" in known else NO_OPTIONS
-    return RequestHead(method, target, version, lines, known, options, indexed), end + 4
+    return RequestHead(method, target, version, lines, known, options, arrived), end + 4
 
 
 def parse_plain_response(
@@ -129,14 +129,15 @@ def parse_plain_response(
     section = data[line_end + 2 : end] if line_end < end else b""
     try:
         version, status, reason = _STATUS_LINES[data[:line_end]]
+        arrived: Arrived | None
         shared = _SECTIONS.get(section)
         if shared is None:
             texts = data[line_end + 2 : end + 1].split(_LF, most_fields) if section else []
             if len(texts) > most_fields:
                 return None  # too many: refused by their number, before an object is made of each
-            lines, known, _ = gather([_FIELD_LINES.get(text) or _new_field_line(text) for text in texts])
+            lines, known, arrived = gather([_FIELD_LINES.get(text) or _new_field_line(text) for text in texts])
         else:
-            texts, lines, known = [], shared.fields, shared.known
+            texts, lines, known, arrived = [], shared.fields, shared.known, None
     except _NotPlain:
         return None
     if (
@@ -153,7 +154,7 @@ def parse_plain_response(
     if texts and is_short and all(map(_FIELD_LINES.__contains__, texts)):
         shared = SharedSection(lines, known, options)
         remember(_SECTIONS, section, shared, _MOST_SECTIONS)
-    return ResponseHead(status, reason, version, lines, known, options, shared), end + 4
+    return ResponseHead(status, reason, version, lines, known, options, shared, arrived), end + 4
 
 
 def _is_plain(known: Index, most_options: int) -> bool:

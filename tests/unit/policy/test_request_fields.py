@@ -31,7 +31,7 @@ def sent(
     decisions: Decisions | None = None,
     settings: PlanSettings = SETTINGS,
 ) -> Fields:
-    return upstream_request_fields(head, client, semantics, settings, rules, decisions)
+    return upstream_request_fields(head, client, semantics, settings, rules, decisions)[0]
 
 
 FIRST = "Host: h"

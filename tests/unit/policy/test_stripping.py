@@ -8,6 +8,7 @@ import pytest
 from proxy.http1.fields import Fields, connection_options, index
 from proxy.policy import stripping
 from proxy.policy.decisions import Decisions, Outcome, Rule
+from proxy.policy.request_fields import _REMOVED, _REMOVED_OF_CERTIFIED
 from proxy.policy.stripping import FORGED, HOP_BY_HOP, MADE_ANEW, STATED_ANEW, Removals, rules_by_name, strip
 from tests.harness.notation import lines, shown
 
@@ -136,3 +137,10 @@ def test_rules_for_long_names_are_not_remembered() -> None:
         assert set(names) <= stripping.rules_by_name(names).keys()
         assert set(names) <= stripping.rules_by_name(frozenset(), forged=names).keys()
     assert stripping._rules_by_name.cache_info().currsize == remembered
+
+
+def test_all_that_is_removed_is_in_the_index() -> None:
+    """So that stripping looks at no other line of most requests."""
+    assert [removed.is_indexed for table in (_REMOVED, _REMOVED_OF_CERTIFIED) for removed in table.values()] == [
+        True
+    ] * 8
