@@ -2,10 +2,9 @@
 
 Left to argue in words, because it is not about patterns:
 
-- That the fast path accepts what is put together here from its patterns: it splits a head at each LF up to its first
-  CRLFCRLF, and matches the first line and each of the others as a whole, CR included; of a response's first line,
-  without. No line that matches holds an LF, or is empty: so where it is tried with the last CRLFCRLF of a text, and that
-  is not the first, it accepts nothing.
+- That the fast path accepts what is put together here from its patterns: it cuts a head at its first CRLFCRLF, splits
+  that at each LF, and matches each line as a whole, with its CR but for a response's first. No line that matches holds
+  an LF, nor a CR but at its end.
 - What the groups of a match are. Both first lines begin with parts that no space can be in, so they
   can be split in one way only; h11's patterns split them at the same spaces.
 - That h11 divides a head into lines at LF, with or without CR, and ends it at the first empty one: what is accepted here

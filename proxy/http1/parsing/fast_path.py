@@ -3,7 +3,7 @@ alone rejects a head.
 
 The fast path is correct if each head that it accepts
 
-- ends at its first empty line,
+- ends at the first empty line,
 - is accepted by the h11 parser, too, with the same method, target, version, fields and index,
 - has nothing that `strictness` refuses: in a request no such byte or length, in a response nothing at all.
 
@@ -42,7 +42,6 @@ _MOST_FIELDS: Final = MessageLimits().field_count
 _LINE_END: Final = b"\r\n"
 _LF: Final = b"\n"
 _HEAD_END: Final = b"\r\n\r\n"
-_SHORT: Final = 2_048  # bytes
 
 
 class _NotPlain(Exception):
@@ -87,19 +86,9 @@ def parse_plain_request(
 ) -> tuple[RequestHead, int] | None:
     """Read the request head in origin-form that `data` begins with; return it, and where it ends. None: the h11
     parser has to read it, or more has to arrive."""
-    # Little or nothing follows most heads, so that the empty line is found sooner from the end. Where it is not the
-    # first one, one of the lines before it is empty, which is not plain.
-    last = data.rfind(_HEAD_END) if len(data) <= _SHORT else -1
-    found = _request_before(data, last, most_options, most_fields) if last > 0 else None
-    if found is None:
-        end = data.find(_HEAD_END)
-        if end > 0 and end != last:
-            found = _request_before(data, end, most_options, most_fields)
-    return found
-
-
-def _request_before(data: bytes, end: int, most_options: int, most_fields: int) -> tuple[RequestHead, int] | None:
-    """The same, where the last line of the head ends at `end`."""
+    end = data.find(_HEAD_END)
+    if end < 0:
+        return None
     texts = data[: end + 1].split(_LF, most_fields + 1)
     if len(texts) > most_fields + 1:
         return None  # too many: refused by their number, before an object is made of each
