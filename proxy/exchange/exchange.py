@@ -122,6 +122,7 @@ class Exchange(Answering):
         if record.trace is not None:
             record.trace.begin_attempts(decided.target)
         request = writer.request_head(head.method, decided.target, decided.fields, decided.kept)
+        head.arrived = decided.kept = None
         service = context.services[decided.upstream]
         record.service = service.name
         # 2. Send it, as often as is harmless, until there is a response.
@@ -186,7 +187,8 @@ class Exchange(Answering):
         write_all(client.stream, first)
         try:
             if not body.complete:
-                del pieces, first  # up to 250 KiB, for as long as the client takes
+                del pieces, first, fields  # up to 250 KiB, for as long as the client takes
+                head.arrived = None
                 sink = BodySink(client.stream, chunked=chunked, trailers=trailers, wait=client.wait_for_client)
                 await copy_body(upstream, sink, self._response_body_deadline)
         finally:

@@ -49,7 +49,7 @@ class RequestHead(Value):
         self.fields: Final = fields
         self.known: Final = known
         self.options: Final = options
-        self.arrived: Final = arrived
+        self.arrived = arrived  # until the lines that go on are written: else a long exchange would keep them twice
 
     def content(self) -> tuple[object, ...]:
         return self.method, self.target, self.http_version, self.fields, self.known, self.options
@@ -72,7 +72,7 @@ class ResponseHead(Value):
         self.known: Final = known
         self.options: Final = options
         self.shared: Final = shared
-        self.arrived: Final = arrived
+        self.arrived = arrived  # until the lines that go on are written: else a long exchange would keep them twice
 
     def content(self) -> tuple[object, ...]:
         return self.status, self.reason, self.http_version, self.fields, self.known, self.options

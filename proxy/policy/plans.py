@@ -80,7 +80,7 @@ class Forward(Value):
         self.wants_trailers: Final = wants_trailers
         self.upstream: Final = upstream
         self.way_back: Final = way_back
-        self.kept: Final = kept
+        self.kept = kept  # until the request's head is written: else a long exchange would keep them twice
 
     def content(self) -> tuple[object, ...]:
         return (

@@ -1,7 +1,9 @@
 """What has no end, and many at once: how much of it onehop takes before it says no, and that others are served."""
 
 import asyncio
+import contextlib
 import socket
+import tracemalloc
 
 import pytest
 
@@ -16,6 +18,7 @@ from tests.fault.bounds import (
 from tests.harness.running_proxy import running_proxy
 from tests.harness.scripted import (
     OK,
+    PATIENCE_S,
     Peer,
     ScriptedUpstream,
     answering,
@@ -118,3 +121,32 @@ async def test_a_thousand_half_open_clients_hold_up_nobody() -> None:
             for raw in idle:
                 raw.close()
         await proxy.records.wait_for(20 + 950)
+
+
+@pytest.mark.interpreted  # where lines of Python have no frames, nothing is told of the memory that they take
+async def test_a_request_that_waits_keeps_its_fields_and_what_was_sent_of_them_and_no_more() -> None:
+    count, cookie = 20, b"c" * 20_000
+    arrived = 0
+    all_arrived = asyncio.Event()
+
+    async def silent(peer: Peer) -> None:
+        nonlocal arrived
+        await peer.head()
+        arrived += 1
+        if arrived == count:
+            all_arrived.set()
+        await peer.rest()
+
+    upstream = ScriptedUpstream(silent)
+    async with upstream.serving(), running_proxy(upstream.port) as proxy, contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(client(proxy.port)) for _ in range(count)]
+        tracemalloc.start()
+        try:
+            for peer in clients:
+                await peer.send(REQUEST[:-2] + b"Cookie: " + cookie + b"\r\n\r\n")
+            async with asyncio.timeout(PATIENCE_S):
+                await all_arrived.wait()
+            kept = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/proxy/*")])
+        finally:
+            tracemalloc.stop()
+        assert sum(each.size for each in kept.statistics("filename")) < 2.5 * count * len(cookie)
