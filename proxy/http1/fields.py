@@ -56,7 +56,8 @@ KEYS: Final = Remembered(_key, 1024)
 
 
 class Entry:
-    """A field line, the lower-case name under which it is indexed, or None, and its bytes as it is sent, with CR."""
+    """A field line, the lower-case name under which it is indexed, or None, and its bytes as it is sent, with CR, where
+    it is known how it arrived."""
 
     __slots__ = ("key", "line", "text")
 
@@ -64,8 +65,8 @@ class Entry:
         """`text` is how it arrived, with CR: white space before the value may be missing, or too much."""
         self.line: Final[FieldLine] = (name, value)
         self.key: Final = KEYS[name]
-        usual = len(text) == len(name) + len(value) + 3 and text[len(name) + 1] == _SPACE
-        self.text: Final = text if usual else b"%b: %b\r" % (name, value)
+        as_sent = not text or (len(text) == len(name) + len(value) + 3 and text[len(name) + 1] == _SPACE)
+        self.text: Final = text if as_sent else b"%b: %b\r" % (name, value)
 
 
 class Arrived:
