@@ -34,7 +34,11 @@ _request_head, _response_head, _write_all = writer.request_head, writer.response
 
 def sends(change: Callable[[bytes, bytes, Any], bytes]) -> Break:
     """Another request head, from method, target and fields."""
-    return lambda: mock.patch.object(writer, "request_head", change)
+
+    def request_head(method: bytes, target: bytes, fields: Any, _: Any = None) -> bytes:
+        return change(method, target, fields)
+
+    return lambda: mock.patch.object(writer, "request_head", request_head)
 
 
 def answers(change: Callable[[int, bytes, Any], bytes]) -> Break:
