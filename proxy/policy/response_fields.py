@@ -45,7 +45,8 @@ def final_response_fields(
     states_date = b"date" not in head.known or b"date" in head.options
     # Whether the section, which has the length, and the settings alone decide what is sent.
     is_same = False
-    if decisions is None and way_back is None and rules is None and shared is not None:
+    is_only_stripped = decisions is None and way_back is None and rules is None
+    if is_only_stripped and shared is not None:
         is_same = (
             connection is None
             and isinstance(framing, FixedLength)
@@ -56,14 +57,10 @@ def final_response_fields(
         if is_same and (found := shared.outgoing.get(settings)) is not None:
             return found
         kept = strip_shared(shared, _REMOVED)
+    elif is_only_stripped and (arrived := strip_arrived(head.fields, head.arrived, head.options, _REMOVED)) is not None:
+        kept = arrived
     else:
-        known_kept = None
-        if decisions is None and way_back is None and rules is None:
-            known_kept = strip_arrived(head.fields, head.arrived, head.options, _REMOVED)
-        if known_kept is not None:
-            kept = known_kept
-        else:
-            lines = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
+        lines = strip(head.fields, head.options, _REMOVED, _NO_NAMES, decisions)
     if way_back is not None:
         lines = way_back.fields(lines, decisions)
     if rules is not None:
